@@ -1,0 +1,148 @@
+"""Saving and resuming a run, to the bit.
+
+A checkpoint holds T, D, both optimizers (moments and steps, so the schedules too), the
+random seeds of layers that have any, the iteration, and the open logging window. The data
+stream needs no state: it is a function of the seed and the iteration.
+"""
+
+import json
+import pathlib
+import shutil
+import tempfile
+
+import tensorflow as tf
+from absl import logging
+
+from pan_tf import distribution
+
+
+class RunState(tf.train.experimental.PythonState):
+    """What a run knows beside its variables; saved in every checkpoint.
+
+    Attributes:
+        model: whose `iteration` is saved and restored.
+        window: log name -> [sum, count] since the last line of metrics.jsonl.
+        best: best value so far of the metric that chooses a checkpoint, or None.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.window = {}
+        self.best = None
+
+    def serialize(self):
+        state = {
+            "iteration": self.model.iteration,
+            "window": self.window,
+            "best": self.best,
+        }
+        return json.dumps(state)
+
+    def deserialize(self, string_value):
+        state = json.loads(string_value)
+        self.model.iteration = state["iteration"]
+        self.window = state["window"]
+        self.best = state["best"]
+
+
+class Checkpoints:
+    """The checkpoints of one run folder.
+
+    Under several workers all of them must call each method; what the others than the
+    chief write goes to a scratch folder.
+
+    Args:
+        folder: where they are kept, on a file system that all workers share.
+        model: compiled `TranslationModel`.
+        state: `RunState`.
+        keep: how many to keep.
+    """
+
+    def __init__(self, folder, model, state, keep):
+        strategy = model.distribute_strategy
+        self._scratch = None
+        self._folder = pathlib.Path(folder)
+        if not distribution.is_chief(strategy):
+            self._scratch = tempfile.TemporaryDirectory()
+        self._model, self._state = model, state
+        seeds = [v for v in model.variables if "seed" in v.path]
+        self._checkpoint = tf.train.Checkpoint(
+            transformer=model.transformer,
+            discriminator=model.discriminator,
+            t_optimizer=model.t_optimizer,
+            d_optimizer=model.d_optimizer,
+            seeds=seeds,
+            state=state,
+        )
+        self._best = tf.train.Checkpoint(transformer=model.transformer)
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, self._writable(), max_to_keep=keep
+        )
+
+    def resume(self):
+        """Restores the newest checkpoint that is intact.
+
+        Returns:
+            Its iteration; 0 if there is none.
+        """
+        found = tf.train.get_checkpoint_state(str(self._folder))
+        paths = list(found.all_model_checkpoint_paths) if found else []
+        for path in reversed(paths):
+            problem = damage(path)
+            if problem is None:
+                self._checkpoint.restore(path).assert_consumed()
+                return self._model.iteration
+            logging.warning(
+                "*** %s is damaged (%s); trying the checkpoint before it. ***",
+                path,
+                problem,
+            )
+        if paths:
+            raise OSError(
+                f"None of the {len(paths)} checkpoints in {self._folder} can be read. "
+                "Delete the run folder to start again."
+            )
+        return 0
+
+    def save(self):
+        """Saves everything, as of the model's iteration; returns the path."""
+        return self._manager.save(checkpoint_number=self._model.iteration)
+
+    def save_best(self):
+        """Saves T as the best so far; the one before is there until this one is."""
+        folder = self._writable() / "best"
+        prefix = self._best.write(str(folder / f"transformer-{self._model.iteration}"))
+        for file in folder.iterdir():
+            if not file.name.startswith(pathlib.Path(prefix).name):
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    def load_best(self):
+        """Puts the best T so far into the model; returns its iteration.
+
+        Raises:
+            FileNotFoundError: if none has been saved.
+        """
+        indices = sorted((self._folder / "best").glob("*.index"))
+        if not indices:
+            raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
+        prefix = str(indices[-1]).removesuffix(".index")
+        self._best.read(prefix).expect_partial()
+        return int(prefix.rpartition("-")[2])
+
+    def _writable(self):
+        return pathlib.Path(self._scratch.name) if self._scratch else self._folder
+
+
+def damage(path):
+    """What is wrong with a checkpoint's files, or None.
+
+    Reads every tensor, which compares its checksum; a file cut short, a flipped bit or
+    a missing shard is found before anything is restored.
+    """
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        return str(error).splitlines()[0]
+    return None

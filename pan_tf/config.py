@@ -1,0 +1,327 @@
+"""The one list of settings. Flags, validation and `run.cfg` derive from it.
+
+No TensorFlow here: `--help` must answer at once. None, an empty flag, means "the
+recipe's value", or the data set's, as the help says. Counts of work are in iterations: an
+iteration is one minibatch consumed by an update of D or of T.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+RECIPE_NAMES = ("pan", "pan_official")
+DATASET_NAMES = (
+    "bluemarble",
+    "cityscapes",
+    "edges2handbags",
+    "edges2shoes",
+    "facades",
+    "folder",
+    "maps",
+)
+
+
+def setting(default, help, choices=None, minimum=None, maximum=None, free=False):
+    """A field of `Config`.
+
+    Args:
+        default: its value where no flag is given.
+        help: one line for `--help`.
+        choices: legal strings.
+        minimum: smallest legal number.
+        maximum: largest legal number.
+        free: whether a run may be resumed with another value, since it changes what is
+            written or how long, but not what is computed.
+    """
+    limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
+    return dataclasses.field(
+        default=default, metadata={"help": help, "free": free, **limits}
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of a run.
+
+    Raises:
+        ValueError: if a setting is not legal; the message names the flag.
+    """
+
+    # What is trained, on what.
+    recipe: str = setting("pan", "System to train.", choices=RECIPE_NAMES)
+    dataset: str = setting(
+        "folder",
+        "Data set; `folder` is your own pairs in --data_dir.",
+        choices=DATASET_NAMES,
+    )
+    data_dir: str = setting("data", "Where data sets are kept.", free=True)
+    direction: str | None = setting(
+        None,
+        "Which side is the source; empty: as the data set's task has it.",
+        choices=("AtoB", "BtoA"),
+    )
+    fallback_dataset: str | None = setting(
+        None,
+        "Data set to use, loudly, if --dataset is not there and cannot be fetched.",
+        choices=DATASET_NAMES,
+    )
+    download: bool = setting(
+        True, "Whether a data set that is not there may be downloaded.", free=True
+    )
+
+    # Images.
+    image_size: int = setting(
+        256, "Height and width in pixels, a multiple of 64.", minimum=64
+    )
+    width: float = setting(
+        1.0, "Multiplies the channels of T and D; 1 as published.", minimum=1 / 64
+    )
+    load_size: int | None = setting(
+        None,
+        "Pixels a side before the random crop; empty: --image_size * 286 / 256.",
+        minimum=64,
+    )
+    flip: bool | None = setting(
+        None, "Mirror half of the training pairs; empty: the data set's value."
+    )
+
+    # Training.
+    batch_size: int = setting(
+        4, "Images in a minibatch, over all replicas, for each update.", minimum=1
+    )
+    iterations: int = setting(
+        100_000,
+        "Minibatches to consume, rounded up to whole cycles of updates.",
+        minimum=1,
+        free=True,
+    )
+    seed: int = setting(1, "Of weights, data order and augmentation.", minimum=0)
+    d_updates: int | None = setting(
+        None, "Updates of D in a cycle; empty: the recipe's.", minimum=1
+    )
+    t_updates: int | None = setting(
+        None, "Updates of T after them; empty: the recipe's.", minimum=1
+    )
+    reuse_minibatch: bool | None = setting(
+        None,
+        "One minibatch for all updates of a cycle, not one each; empty: the recipe's.",
+    )
+    learning_rate: float | None = setting(
+        None, "Adam's, of T and of D; empty: the recipe's.", minimum=0.0
+    )
+    d_learning_rate: float | None = setting(
+        None, "D's, if it is to differ; empty: the same.", minimum=0.0
+    )
+    decay_start: int | None = setting(
+        None,
+        "Iteration from which both learning rates fall linearly to 0 at --iterations; "
+        "empty: never.",
+        minimum=0,
+    )
+
+    # Losses (PAN, Eq. 2 to 6).
+    theta: float | None = setting(
+        None, "Weight of the adversarial loss; empty: the recipe's.", minimum=0.0
+    )
+    lambdas: tuple[float, ...] | None = setting(
+        None, "Weights of D's features, 4 numbers; empty: the recipe's.", minimum=0.0
+    )
+    margin: float | None = setting(
+        None, "m of the hinge; empty: the recipe's.", minimum=0.0
+    )
+    adversarial: str | None = setting(
+        None,
+        "T's side of the adversarial loss; empty: the recipe's.",
+        choices=("saturating", "non_saturating"),
+    )
+    real_label: float | None = setting(
+        None,
+        "What D is to say of real images; empty: the recipe's.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    first_activation: str | None = setting(
+        None,
+        "Of D's first layer (tanh: with its wide initial kernel); empty: the recipe's.",
+        choices=("leaky_relu", "tanh"),
+    )
+
+    # How it is computed.
+    dtype_policy: str = setting(
+        "float32",
+        "Keras dtype policy.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    jit_compile: bool = setting(
+        False, "Compile forward and backward passes with XLA (for GPUs)."
+    )
+    deterministic: bool = setting(
+        False, "Only deterministic kernels: bit-exact on GPUs too, and slower there."
+    )
+
+    # What is written.
+    run_dir: str | None = setting(
+        None,
+        "Run folder; empty: runs/<recipe>-<data set>-<image size>.",
+        free=True,
+    )
+    log_every: int = setting(100, "Iterations between lines of metrics.jsonl.", minimum=1)
+    save_every: int = setting(
+        1000, "Iterations between checkpoints.", minimum=1, free=True
+    )
+    keep: int = setting(3, "Checkpoints to keep.", minimum=1, free=True)
+    validate_every: int = setting(
+        1000, "Iterations between validations; 0: never.", minimum=0
+    )
+    sample_images: int = setting(
+        8, "Pairs in the pictures made at each validation.", minimum=1
+    )
+    dry_run: bool = setting(
+        False, "Print configuration, networks and cost of a step, and stop.", free=True
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if self.image_size % 64:
+            raise ValueError(
+                "--image_size must be a multiple of 64 (64, 128, 256, 512, ...): T "
+                "halves the image six times. "
+                f"Received: image_size={self.image_size}."
+            )
+        if self.load_size is not None and self.load_size < self.image_size:
+            raise ValueError(
+                "--load_size must be at least --image_size. Received: "
+                f"load_size={self.load_size}, image_size={self.image_size}."
+            )
+        if self.lambdas is not None and len(self.lambdas) != 4:
+            raise ValueError(
+                "--lambdas must be 4 numbers, for d_1 to d_4. "
+                f"Received: lambdas={self.lambdas}."
+            )
+        if self.decay_start is not None and self.decay_start >= self.iterations:
+            raise ValueError(
+                "--decay_start must be below --iterations. Received: decay_start="
+                f"{self.decay_start}, iterations={self.iterations}."
+            )
+
+    @property
+    def jittered_size(self):
+        """Pixels a side before the random crop: the papers' 286 at 256, scaled."""
+        return self.load_size or round(self.image_size * 286 / 256)
+
+    def replace(self, **changes):
+        """A copy with other values."""
+        return dataclasses.replace(self, **changes)
+
+    def differences(self, other):
+        """Settings in which a resumed run must not differ: name -> (self's, other's)."""
+        names = [f.name for f in dataclasses.fields(self) if not f.metadata["free"]]
+        # The end of a decaying schedule is part of the schedule.
+        if self.decay_start is not None or other.decay_start is not None:
+            names.append("iterations")
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    def to_flagfile(self):
+        """The text of `run.cfg`: one flag a line, those that are not empty."""
+        lines = ["# pan_tf run; replay with --flagfile=run.cfg --run_dir=NEW"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and field.name != "dry_run":
+                lines.append(f"--{field.name}={_to_text(value)}")
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_flagfile(cls, path):
+        """Reads what `to_flagfile` wrote.
+
+        Raises:
+            ValueError: if a line is not a known setting.
+        """
+        values = {}
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            name, _, text = line.removeprefix("--").partition("=")
+            if name not in fields:
+                raise ValueError(f"{path}: unknown setting {line!r}.")
+            values[name] = _from_text(_type_of(fields[name]), text)
+        return cls(**values)
+
+
+def define_flags():
+    """Defines one absl flag for each setting."""
+    for field in dataclasses.fields(Config):
+        define, kwargs = flags.DEFINE_string, {}
+        kind, limits = _type_of(field), field.metadata
+        if limits["choices"]:
+            define, kwargs = flags.DEFINE_enum, {"enum_values": limits["choices"]}
+        elif kind is bool:
+            define = flags.DEFINE_boolean
+        elif kind in (int, float):
+            define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+            kwargs = {"lower_bound": limits["minimum"], "upper_bound": limits["maximum"]}
+        elif kind is tuple:
+            define = flags.DEFINE_list
+        define(field.name, default=field.default, help=limits["help"], **kwargs)
+
+
+def config_from_flags(**changes):
+    """The `Config` that the command line asks for.
+
+    Raises:
+        ValueError: if a setting is not legal.
+    """
+    names = [field.name for field in dataclasses.fields(Config)]
+    values = {name: flags.FLAGS[name].value for name in names}
+    if values["lambdas"] is not None:
+        values["lambdas"] = _from_text(tuple, ",".join(values["lambdas"]))
+    return Config(**{**values, **changes})
+
+
+def _type_of(field):
+    """str, int, float, bool or tuple; None is legal where it is the default."""
+    for kind in (tuple, bool, int, float):
+        if kind.__name__ in str(field.type):
+            return kind
+    return str
+
+
+def _to_text(value):
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _from_text(kind, text):
+    if kind is bool:
+        return text == "true"
+    if kind is tuple:
+        try:
+            return tuple(float(number) for number in text.split(","))
+        except ValueError:
+            raise ValueError(
+                f"--lambdas must be numbers. Received: lambdas={text!r}."
+            ) from None
+    return kind(text)
+
+
+def _check(field, value):
+    if value is None:
+        return
+    rule = field.metadata
+    if rule["choices"] and value not in rule["choices"]:
+        raise ValueError(
+            f"--{field.name} must be one of: {', '.join(rule['choices'])}. "
+            f"Received: {field.name}={value!r}."
+        )
+    for number in value if isinstance(value, tuple) else (value,):
+        low, high = rule["minimum"], rule["maximum"]
+        if (low is not None and number < low) or (high is not None and number > high):
+            bounds = f"at least {low}" + ("" if high is None else f", at most {high}")
+            raise ValueError(
+                f"--{field.name} must be {bounds}. Received: {field.name}={value}."
+            )

@@ -1,0 +1,164 @@
+"""TFDS builder of the paired data sets that pix2pix published as archives.
+
+An archive holds folders `train`, `val` and sometimes `test` of JPEG files, A on the left
+half and B on the right. The builder keeps each file's bytes as they are, in ArrayRecord
+files, so that any example can be read at random: exact resume needs that.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import socket
+import urllib.parse
+from typing import ClassVar
+
+import tensorflow_datasets as tfds
+from absl import logging
+
+BASE_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """What is known of a published `<name>.tar.gz`.
+
+    Attributes:
+        splits: its folders.
+        num_bytes: exact size, where it has been published.
+        sha256: where it has been published.
+    """
+
+    splits: tuple
+    num_bytes: int | None = None
+    sha256: str | None = None
+
+
+ARCHIVES = {
+    "cityscapes": Archive(("train", "val"), 103_441_232),
+    "edges2handbags": Archive(("train", "val")),
+    "edges2shoes": Archive(("train", "val")),
+    "facades": Archive(("train", "val", "test"), 30_168_306),
+    "maps": Archive(
+        ("train", "val"),
+        250_242_400,
+        "7519044b2725f55bc80e5a3db5d6f64f767a7b76421098c364c432ec82faf275",
+    ),
+}
+
+
+class Pix2pixPairs(tfds.core.GeneratorBasedBuilder):
+    """Side-by-side image pairs; one config for each of `ARCHIVES`."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "Initial release."}
+    BUILDER_CONFIGS: ClassVar = [tfds.core.BuilderConfig(name=name) for name in ARCHIVES]
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Image pairs side by side, A | B, as published with pix2pix.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "pair": tfds.features.Image(
+                        shape=(None, None, 3), encoding_format="jpeg"
+                    ),
+                    "name": tfds.features.Text(),
+                }
+            ),
+            homepage="https://phillipi.github.io/pix2pix/",
+        )
+
+    def _split_generators(self, dl_manager):
+        name = self.builder_config.name
+        archive = pathlib.Path(dl_manager.manual_dir) / f"{name}.tar.gz"
+        if not archive.is_file():
+            archive = pathlib.Path(dl_manager.download(f"{BASE_URL}{name}.tar.gz"))
+        verify_archive(archive, name)
+        # TFDS names a download by a hash; its method has to be told.
+        resource = tfds.download.Resource(
+            path=archive, extract_method=tfds.download.ExtractMethod.TAR_GZ
+        )
+        root = pathlib.Path(dl_manager.extract(resource)) / name
+        return {
+            split: self._generate_examples(root / split)
+            for split in ARCHIVES[name].splits
+        }
+
+    def _generate_examples(self, folder):
+        files = sorted(folder.glob("*.jpg"))
+        if not files:
+            raise FileNotFoundError(f"No *.jpg in {folder}: not the published archive.")
+        for file in files:
+            yield file.name, {"pair": file, "name": file.stem}
+
+
+def verify_archive(path, name):
+    """Compares an archive with what has been published of it.
+
+    Raises:
+        ValueError: if its size or its sha256 is another.
+    """
+    known = ARCHIVES[name]
+    size = path.stat().st_size
+    if known.num_bytes is not None and size != known.num_bytes:
+        raise ValueError(
+            f"{path} must have {known.num_bytes} bytes to be the published "
+            f"{name}.tar.gz. Received: {size} bytes; delete it and prepare again."
+        )
+    with open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if known.sha256 is None:
+        logging.warning(
+            "No checksum of %s.tar.gz has been published; this one has sha256 %s.",
+            name,
+            sha256,
+        )
+    elif sha256 != known.sha256:
+        raise ValueError(
+            f"{path} must have sha256 {known.sha256} to be the published "
+            f"{name}.tar.gz. Received: {sha256}; delete it and prepare again."
+        )
+
+
+def builder(name, data_dir):
+    """The builder of a data set under `data_dir`, prepared or not."""
+    return Pix2pixPairs(config=name, data_dir=data_dir, file_format="array_record")
+
+
+def manual_path(name, data_dir):
+    """Where an archive is looked for before it is downloaded."""
+    return pathlib.Path(data_dir) / "downloads" / "manual" / f"{name}.tar.gz"
+
+
+def is_prepared(name, data_dir):
+    """Whether the data set lies prepared under `data_dir`."""
+    return (pathlib.Path(builder(name, data_dir).data_dir) / "dataset_info.json").exists()
+
+
+def prepare(name, data_dir):
+    """Makes the data set from its archive, which is downloaded if it is not there.
+
+    Raises:
+        FileNotFoundError: if there is neither an archive nor a way to its host.
+        ValueError: if the archive is not the published one.
+    """
+    archive = manual_path(name, data_dir)
+    if not archive.is_file() and not _host_answers():
+        raise FileNotFoundError(
+            f"{BASE_URL}{name}.tar.gz cannot be reached. Put the archive at {archive} "
+            "and run the command again."
+        )
+    builder(name, data_dir).download_and_prepare(
+        download_dir=pathlib.Path(data_dir) / "downloads",
+        download_config=tfds.download.DownloadConfig(manual_dir=archive.parent),
+    )
+
+
+def _host_answers(seconds=5.0):
+    """TFDS retries a download without a network for minutes; ask first."""
+    url = urllib.parse.urlsplit(BASE_URL)
+    try:
+        socket.create_connection((url.hostname, url.port or 80), seconds).close()
+    except OSError:
+        return False
+    return True

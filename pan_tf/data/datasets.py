@@ -1,0 +1,250 @@
+"""Data sets: what there is, which side is the source, and where the pairs come from."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from pan_tf.data import bluemarble
+from pan_tf.data import builders
+from pan_tf.data import folder
+from pan_tf.data import preprocessing
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSet:
+    """One split of a data set: a numbered list of image pairs.
+
+    Attributes:
+        split: the split's own name in the data set.
+        names: one a pair.
+        load: graph function, int64 scalar -> (source, target), uint8 `[H, W, 3]`.
+    """
+
+    split: str
+    names: tuple
+    load: Callable
+
+    def __len__(self):
+        return len(self.names)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedData:
+    """The splits of a data set, opened.
+
+    Attributes:
+        name: the data set's real name, also where it stands in for another.
+        requested: the name that was asked for.
+        direction: "AtoB" or "BtoA", which side is the source.
+        flip: whether training pairs are mirrored, unless the configuration says.
+        train: `PairSet`.
+        validation: `PairSet` to watch and to choose checkpoints by; None if there is
+            none.
+        fingerprint: of the contents; equal data have equal fingerprints.
+    """
+
+    name: str
+    requested: str
+    direction: str
+    flip: bool
+    train: PairSet
+    validation: PairSet | None
+    fingerprint: str
+
+    def describe(self):
+        """What the manifest records."""
+        return {
+            "name": self.name,
+            "requested": self.requested,
+            "fallback": self.name != self.requested,
+            "direction": self.direction,
+            "flip": self.flip,
+            "train": {"split": self.train.split, "pairs": len(self.train)},
+            "validation": self.validation
+            and {"split": self.validation.split, "pairs": len(self.validation)},
+            "fingerprint": self.fingerprint,
+        }
+
+
+class DatasetNotFoundError(Exception):
+    """The data set is not on disk, and could not be fetched."""
+
+
+# The side that is the source in the papers' task; recipes of the data sets themselves.
+_DIRECTIONS = {
+    "bluemarble": "AtoB",  # Satellite image -> shaded relief.
+    "cityscapes": "BtoA",  # Labels -> photo.
+    "edges2handbags": "AtoB",
+    "edges2shoes": "AtoB",
+    "facades": "BtoA",  # Labels -> photo.
+    "folder": "AtoB",
+    "maps": "AtoB",  # Aerial photo -> map.
+}
+
+
+def locate(config):
+    """Decides which data set a run uses, and fetches it if need be.
+
+    Args:
+        config: `Config`.
+
+    Returns:
+        The configuration with `dataset` the one to use: its own, or, with a warning,
+        `fallback_dataset`.
+
+    Raises:
+        DatasetNotFoundError: if it is not there and there is nothing to fall back to.
+    """
+    try:
+        _require(config)
+    except DatasetNotFoundError as error:
+        if config.fallback_dataset in (None, config.dataset):
+            raise
+        fallback = config.replace(dataset=config.fallback_dataset)
+        _require(fallback)
+        logging.warning(
+            "%s\n*** GOING ON WITH ANOTHER DATA SET, %r, since --fallback_dataset asks "
+            "for it. ***",
+            error,
+            fallback.dataset,
+        )
+        return fallback
+    return config
+
+
+def _require(config):
+    name, data_dir = config.dataset, config.data_dir
+    if name == "bluemarble":
+        return
+    if name == "folder":
+        if folder.find(data_dir, "train") is None:
+            raise DatasetNotFoundError(
+                f"No train/, nor trainA/ and trainB/, in --data_dir={data_dir}."
+            )
+        return
+    if builders.is_prepared(name, data_dir):
+        return
+    reason = "--nodownload was given"
+    if config.download:
+        try:
+            builders.prepare(name, data_dir)
+            return
+        except FileNotFoundError as error:
+            reason = str(error)
+    raise DatasetNotFoundError(
+        f"The data set {name!r} is not in --data_dir={data_dir}, and {reason}\n"
+        "Prepare it, with a network or with the archive put at "
+        f"{builders.manual_path(name, data_dir)}, by:\n"
+        f"    python scripts/prepare_data.py --dataset={name} --data_dir={data_dir}"
+    )
+
+
+def open_data(config, requested=None, verified=None):
+    """Opens a data set that is there, and checks its files.
+
+    Args:
+        config: `Config`.
+        requested: name of the data set that was asked for, if it was another.
+        verified: what `describe` gave when the same data were opened before; if no
+            name or size has changed since then, files are not decoded again.
+
+    Returns:
+        `PairedData`.
+
+    Raises:
+        FileNotFoundError: if a split is empty.
+        ValueError: if files are unusable; the message names them.
+    """
+    name = config.dataset
+    direction = config.direction or _DIRECTIONS[name]
+    make = {"bluemarble": _open_bluemarble, "folder": _open_folder}
+    train, validation, fingerprint = make.get(name, _open_builder)(config, verified)
+    if direction == "BtoA":
+        train, validation = _swapped(train), validation and _swapped(validation)
+    return PairedData(
+        name=name,
+        requested=requested or name,
+        direction=direction,
+        # Relief is lit from the north-west; mirrored, it would be lit from elsewhere.
+        flip=name != "bluemarble" if config.flip is None else config.flip,
+        train=train,
+        validation=validation,
+        fingerprint=fingerprint,
+    )
+
+
+def _swapped(pairs):
+    def load(index):
+        a, b = pairs.load(index)
+        return b, a
+
+    return dataclasses.replace(pairs, load=load)
+
+
+def _open_bluemarble(config, verified):
+    def pair_set(split):
+        tiles = bluemarble.cut(split, config.image_size)
+        source, target = tf.constant(tiles.source), tf.constant(tiles.target)
+        return PairSet(split, tiles.names, lambda i: (source[i], target[i]))
+
+    return pair_set("train"), pair_set("test"), bluemarble.fingerprint()
+
+
+def _open_folder(config, verified):
+    listings = {s: folder.find(config.data_dir, s) for s in ("train", "val", "test")}
+    listings = {split: found for split, found in listings.items() if found}
+    listing = folder.listing_fingerprint(listings.values())
+    if verified and verified["fingerprint"].startswith(listing):
+        fingerprint = verified["fingerprint"]
+    else:
+        fingerprint = f"{listing}:{folder.verify(listings.values())}"
+
+    def pair_set(split):
+        return PairSet(split, listings[split].names, _load_files(listings[split]))
+
+    held_out = [split for split in ("val", "test") if split in listings]
+    validation = pair_set(held_out[0]) if held_out else None
+    return pair_set("train"), validation, fingerprint
+
+
+def _load_files(listing):
+    columns = [tf.constant([str(f) for f in c]) for c in zip(*listing.files, strict=True)]
+
+    def load(index):
+        sides = [preprocessing.decode(tf.io.read_file(c[index])) for c in columns]
+        return preprocessing.halve(sides[0]) if listing.side_by_side else tuple(sides)
+
+    return load
+
+
+def _open_builder(config, verified):
+    import tensorflow_datasets as tfds
+
+    prepared = builders.builder(config.dataset, config.data_dir)
+
+    def pair_set(split):
+        records = prepared.as_data_source(
+            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
+        feature = {"pair": tf.io.FixedLenFeature([], tf.string)}
+
+        def load(index):
+            # Python only fetches bytes; parsing and decoding stay in the graph.
+            record = tf.numpy_function(
+                lambda i: np.array(records[int(i)], object), [index], tf.string
+            )
+            record = tf.ensure_shape(record, [])
+            pair = tf.io.parse_single_example(record, feature)["pair"]
+            return preprocessing.halve(preprocessing.decode(pair))
+
+        size = prepared.info.splits[split].num_examples
+        return PairSet(split, tuple(f"{split}-{i:06d}" for i in range(size)), load)
+
+    # The papers test on `val`, and so do we; there is nothing else in most archives.
+    info = prepared.info
+    checksums = [f"{s.name}:{s.num_examples}:{s.num_bytes}" for s in info.splits.values()]
+    fingerprint = f"{info.full_name} {' '.join(sorted(checksums))}"
+    return pair_set("train"), pair_set("val"), fingerprint

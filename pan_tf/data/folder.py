@@ -1,0 +1,148 @@
+"""`folder`: a user's own pairs, side by side or in two folders.
+
+`D/train/*.jpg` holds A | B in one image, A on the left; or `D/trainA/*` and `D/trainB/*`
+hold two lists of files with equal names (endings may differ). Likewise `val` and `test`.
+Files are JPEG, PNG or BMP.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import pathlib
+
+from PIL import Image
+
+_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
+_MOST_NAMED = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The files of one split.
+
+    Attributes:
+        names: one a pair.
+        files: tuples of one path (side by side) or two (A, B), one tuple a pair.
+    """
+
+    names: tuple
+    files: tuple
+
+    @property
+    def side_by_side(self):
+        return len(self.files[0]) == 1
+
+
+def find(data_dir, split):
+    """Lists the files of a split.
+
+    Args:
+        data_dir: the folder that holds `train`, or `trainA` and `trainB`.
+        split: "train", "val" or "test".
+
+    Returns:
+        `Listing`, sorted by name; None if there is no folder of that split.
+
+    Raises:
+        FileNotFoundError: if the split's folders hold no image.
+        ValueError: if the two folders do not hold files of the same names.
+    """
+    root = pathlib.Path(data_dir)
+    if (root / f"{split}A").is_dir() or (root / f"{split}B").is_dir():
+        return _two_folders(root / f"{split}A", root / f"{split}B")
+    if not (root / split).is_dir():
+        return None
+    files = _images(root / split)
+    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files))
+
+
+def _two_folders(folder_a, folder_b):
+    a, b = ({file.stem: file for file in _images(f)} for f in (folder_a, folder_b))
+    lonely = [a[name] for name in sorted(a.keys() - b.keys())]
+    lonely += [b[name] for name in sorted(b.keys() - a.keys())]
+    if lonely:
+        raise ValueError(
+            f"{folder_a} and {folder_b} must hold files of the same names. Without a "
+            f"partner: {_some(lonely)}"
+        )
+    names = tuple(sorted(a))
+    return Listing(names, tuple((a[name], b[name]) for name in names))
+
+
+def _images(folder):
+    files = folder.iterdir() if folder.is_dir() else ()
+    files = sorted(f for f in files if f.suffix.lower() in _ENDINGS)
+    if not files:
+        raise FileNotFoundError(
+            f"No image ({', '.join(_ENDINGS)}) in {folder}. Expected the pairs side by "
+            "side in train/, or in trainA/ and trainB/."
+        )
+    stems = [file.stem for file in files]
+    twice = (
+        [file for file in files if stems.count(file.stem) > 1]
+        if (len(set(stems)) < len(stems))
+        else []
+    )
+    if twice:
+        raise ValueError(f"Files must differ in more than their ending: {_some(twice)}")
+    return files
+
+
+def listing_fingerprint(listings):
+    """sha256 of names and sizes: quick, to see whether anything has changed."""
+    digest = hashlib.sha256()
+    for listing in listings:
+        for file in (file for files in listing.files for file in files):
+            entry = f"{file.parent.name}/{file.name} {file.stat().st_size}\n"
+            digest.update(entry.encode())
+    return digest.hexdigest()
+
+
+def verify(listings):
+    """Decodes every file once.
+
+    Args:
+        listings: `Listing`s.
+
+    Returns:
+        sha256 of the contents of all files.
+
+    Raises:
+        ValueError: naming the files that are corrupt, of odd width where A and B are
+            side by side, or whose A and B differ in size.
+    """
+    pairs = [files for listing in listings for files in listing.files]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        results = list(pool.map(_check, pairs))
+    problems = [problem for _, problem in results if problem]
+    if problems:
+        raise ValueError(
+            f"{len(problems)} of {len(pairs)} pairs cannot be used: {_some(problems)}"
+        )
+    return hashlib.sha256("".join(d for d, _ in results).encode()).hexdigest()
+
+
+def _check(files):
+    """(sha256 of the pair's files, what is wrong with them or None)."""
+    digest, sizes = hashlib.sha256(), []
+    for file in files:
+        digest.update(file.read_bytes())
+        try:
+            with Image.open(file) as image:
+                image.load()
+                sizes.append(image.size)
+        except (OSError, SyntaxError, ValueError) as error:
+            return digest.hexdigest(), f"{file} is corrupt ({error})"
+    if len(files) == 1 and sizes[0][0] % 2:
+        width = sizes[0][0]
+        return digest.hexdigest(), f"{file} is {width} px wide, not two halves"
+    if len(set(sizes)) > 1:
+        a, b = (f"{w} x {h} px" for w, h in sizes)
+        return digest.hexdigest(), f"{files[0]} is {a}, but {files[1]} is {b}"
+    return digest.hexdigest(), None
+
+
+def _some(items):
+    more = len(items) - _MOST_NAMED
+    shown = "; ".join(map(str, items[:_MOST_NAMED]))
+    return shown + (f"; and {more} more." if more > 0 else ".")

@@ -1,0 +1,68 @@
+"""Paired image operations, in graph: whatever happens to a source happens to its target.
+
+Images are uint8 `[H, W, 3]` before, float32 `[size, size, 3]` in [-1, 1] after.
+Randomness is stateless: an example's crop and flip are a function of its seed alone.
+"""
+
+import tensorflow as tf
+
+from pan_tf import images
+
+
+def decode(contents):
+    """Encoded JPEG, PNG or BMP (string scalar) -> uint8 `[H, W, 3]`, RGB."""
+    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def halve(pair):
+    """Side-by-side uint8 `[H, 2 W, 3]` -> (A, B), the left and the right half."""
+    width = tf.shape(pair)[1] // 2
+    return pair[:, :width], pair[:, width : 2 * width]
+
+
+def resize(image, size):
+    """uint8 `[H, W, 3]` -> uint8 `[size, size, 3]`, Lanczos with antialiasing.
+
+    As Pillow's Lanczos, which the released code uses: aspect is not kept, and values
+    are rounded.
+    """
+    resized = tf.image.resize(image, (size, size), "lanczos3", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+
+def jitter(source, target, seed, image_size, load_size, flip):
+    """Resizes to `load_size`, crops `image_size` at random, mirrors half of the pairs.
+
+    The papers' 286 -> 256 (PAN's released code, and pix2pix). In the released code of
+    PAN the mirroring is requested and never happens; here it does.
+
+    Args:
+        source: uint8 `[H, W, 3]`.
+        target: uint8 `[H, W, 3]`; may differ in size from the source.
+        seed: int64 `[2]`.
+        image_size: pixels a side of the result.
+        load_size: pixels a side before the crop, at least `image_size`.
+        flip: whether to mirror left and right, with probability one half.
+
+    Returns:
+        (source, target), float32 `[image_size, image_size, 3]` in [-1, 1].
+    """
+    stacked = _stack(source, target, load_size)
+    if load_size > image_size:
+        shape = (2, image_size, image_size, 3)
+        stacked = tf.image.stateless_random_crop(stacked, shape, seed)
+    if flip:
+        mirrored = tf.random.stateless_uniform([], seed + 1) < 0.5
+        stacked = tf.where(mirrored, tf.reverse(stacked, [2]), stacked)
+    return tuple(tf.unstack(images.to_float(stacked)))
+
+
+def plain(source, target, image_size):
+    """Only resizes, as at test time: float32 `[image_size, image_size, 3]`, twice."""
+    return tuple(tf.unstack(images.to_float(_stack(source, target, image_size))))
+
+
+def _stack(source, target, size):
+    pair = tf.stack([resize(source, size), resize(target, size)])
+    return tf.ensure_shape(pair, (2, size, size, 3))

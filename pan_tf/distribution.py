@@ -1,0 +1,52 @@
+"""Strategies: which devices and machines a run uses."""
+
+import functools
+import os
+
+import tensorflow as tf
+
+
+@functools.cache
+def make_strategy():
+    """The strategy for this process; call it before anything else touches a device.
+
+    `MultiWorkerMirroredStrategy` where TF_CONFIG is set; otherwise `MirroredStrategy`
+    over all GPUs of the machine or, without one, over its logical CPU devices.
+
+    One a process: the collectives of a second MirroredStrategy are cancelled.
+    """
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU")
+    devices = devices or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def num_workers(strategy):
+    """Number of processes that train together."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 1
+    return len(resolver.cluster_spec().as_dict()["worker"])
+
+
+def is_chief(strategy):
+    """Whether this process writes the run folder."""
+    return num_workers(strategy) == 1 or strategy.cluster_resolver.task_id == 0
+
+
+def any_worker(strategy, flag):
+    """Whether `flag` is true on at least one worker; every worker must call it."""
+    if num_workers(strategy) == 1:
+        return flag
+    raised = strategy.run(tf.identity, args=(tf.constant(int(flag)),))
+    return bool(strategy.reduce(tf.distribute.ReduceOp.SUM, raised, axis=None) > 0)
+
+
+def check_batch_size(batch_size, replicas):
+    """Raises ValueError unless a minibatch splits evenly over the replicas."""
+    if batch_size % replicas:
+        raise ValueError(
+            f"--batch_size is global and must be a multiple of the {replicas} replicas. "
+            f"Received: batch_size={batch_size}."
+        )

@@ -1,0 +1,69 @@
+"""The floors of a data set: what can be had without learning a translation.
+
+A system that does not beat them all has learnt less than a table of colours.
+
+- `copy_input`: the output is the source.
+- `mean_color`: every pixel has the mean colour of the training targets.
+- `color_table`: each source colour, quantized to 32 levels a channel, becomes the mean
+  target colour of the training pixels that had it.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from pan_tf import images
+from pan_tf.data import evaluation_dataset
+from pan_tf.evaluation.measure import means
+from pan_tf.evaluation.measure import measure
+
+_LEVELS = 32
+
+
+def floors(data, image_size):
+    """Fits the baselines on the training pairs and measures them on the validation pairs.
+
+    Args:
+        data: `PairedData` with a validation split.
+        image_size: pixels a side.
+
+    Returns:
+        baseline -> metric -> mean.
+    """
+    mean, table = _fit(data.train, image_size)
+    table = tf.constant(np.round(table).astype(np.uint8))
+    mean = tf.constant(np.round(mean).astype(np.uint8))
+
+    def mean_color(source):
+        return tf.zeros_like(images.to_uint8(source)) + mean
+
+    translations = {
+        "copy_input": images.to_uint8,
+        "mean_color": mean_color,
+        "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
+    }
+    return {
+        name: means(measure(translate, data.validation, image_size))
+        for name, translate in translations.items()
+    }
+
+
+def _cell(pixels):
+    """uint8 `[..., 3]` -> int32 `[...]`, the cell of the colour cube."""
+    levels = tf.cast(pixels, tf.int32) // (256 // _LEVELS)
+    return (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
+
+
+def _fit(pairs, image_size):
+    """(mean target colour `[3]`, table `[32^3, 3]`), float64 in [0, 255]."""
+    cells = _LEVELS**3
+    count, total = np.zeros(cells), np.zeros((cells, 3))
+    for batch in evaluation_dataset(pairs, image_size=image_size, batch_size=16):
+        index = _cell(images.to_uint8(batch["source"])).numpy().ravel()
+        target = images.to_uint8(batch["target"]).numpy().reshape(-1, 3)
+        count += np.bincount(index, minlength=cells)
+        for channel in range(3):
+            total[:, channel] += np.bincount(index, target[:, channel], cells)
+    mean = total.sum(0) / count.sum()
+    # A colour that training never showed gets the mean.
+    seen = count[:, None] > 0
+    return mean, np.where(seen, total / np.maximum(count, 1)[:, None], mean)

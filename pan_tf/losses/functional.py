@@ -1,0 +1,90 @@
+"""Losses as functions of tensors. Equations are those of the PAN paper.
+
+Logits are z, with D = sigmoid(z); everything is computed from z, in float32, so that a
+saturated D gives finite losses and gradients: -log D = softplus(-z) and
+-log(1 - D) = softplus(z).
+
+Scalars are means over the *replica's* batch. `global_mean` turns one into the mean over
+the global batch where a loss is not linear in it.
+"""
+
+import tensorflow as tf
+
+
+def gan_discriminator_loss(real_logits, generated_logits, real_label=1.0):
+    """D's side of Eq. (2): cross-entropy of real images against `real_label`, plus
+    cross-entropy of generated ones against 0. The sum is not halved.
+
+    Args:
+        real_logits: float `[B, ...]`, D's logits for targets.
+        generated_logits: float `[B, ...]`, D's logits for outputs of T.
+        real_label: 1, or less for one-sided label smoothing (0.9 in the released code).
+
+    Returns:
+        float32 scalar.
+    """
+    real, generated = _float32(real_logits), _float32(generated_logits)
+    real_loss = real_label * tf.nn.softplus(-real)
+    if real_label != 1.0:
+        real_loss += (1.0 - real_label) * tf.nn.softplus(real)
+    return tf.reduce_mean(real_loss) + tf.reduce_mean(tf.nn.softplus(generated))
+
+
+def saturating_transformer_loss(generated_logits):
+    """T's side of Eq. (2) and (6) as printed: mean log(1 - D(T(x))).
+
+    Its gradient vanishes where D is sure that an image is generated.
+    """
+    return -tf.reduce_mean(tf.nn.softplus(_float32(generated_logits)))
+
+
+def non_saturating_transformer_loss(generated_logits):
+    """Mean -log D(T(x)): the same fixed points as Eq. (2), without its flat region."""
+    return tf.reduce_mean(tf.nn.softplus(-_float32(generated_logits)))
+
+
+def perceptual_distance(real_features, generated_features, lambdas):
+    """P = sum_j lambda_j mean |d_j(y) - d_j(T(x))|; Eq. (3) and (4).
+
+    The mean runs over batch, space and channels, as in the released code: a sum would
+    need a margin of the order of 10^6.
+
+    Args:
+        real_features: list of float `[B, h, w, c]`, hidden layers d_j of D for y.
+        generated_features: the same for T(x).
+        lambdas: one weight a layer.
+
+    Returns:
+        float32 scalar.
+    """
+    return tf.add_n(
+        [
+            weight * tf.reduce_mean(tf.abs(_float32(real) - _float32(generated)))
+            for weight, real, generated in zip(
+                lambdas, real_features, generated_features, strict=True
+            )
+        ]
+    )
+
+
+def margin_loss(distance, margin):
+    """[margin - P]^+, Eq. (5). Zero, with zero gradient, from the margin on."""
+    return tf.nn.relu(margin - distance)
+
+
+def global_mean(value):
+    """The mean of a scalar over replicas, with the gradient of this replica's share.
+
+    max(0, m - P) of a mean P is not the mean of the replicas' hinges. With the value of
+    the mean and the local gradient, summing gradients over replicas gives exactly what
+    one device computes on the whole batch.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(value))
+    return value + tf.stop_gradient(mean - value)
+
+
+def _float32(x):
+    return tf.cast(x, tf.float32)

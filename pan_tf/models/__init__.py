@@ -1,0 +1,6 @@
+"""Topologies: how the networks of a system are connected and trained."""
+
+from pan_tf.models.translation import TranslationModel
+from pan_tf.models.translation import UpdateSchedule
+
+__all__ = ["TranslationModel", "UpdateSchedule"]

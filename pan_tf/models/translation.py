@@ -1,0 +1,227 @@
+"""The translation model: T and D, the terms between them, and the one train step.
+
+A *cycle* is one call of `train_step`: `d_updates` updates of D, then `t_updates` of T.
+An *iteration* is one minibatch consumed, the unit of every count that a user sees. PAN
+gives each update a minibatch of its own, so its cycle of 1 + 3 updates takes four
+iterations; with a reused minibatch a cycle is one iteration.
+"""
+
+import dataclasses
+import functools
+import time
+
+import keras
+import tensorflow as tf
+
+from pan_tf import images
+from pan_tf.losses import DiscriminatorOutput
+from pan_tf.losses import Translation
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateSchedule:
+    """Who is updated how often in one cycle, and on which minibatches.
+
+    Attributes:
+        d_updates: updates of D, first.
+        t_updates: updates of T, after them.
+        reuse_minibatch: whether one minibatch serves all updates of the cycle; if not,
+            each update has a fresh one.
+    """
+
+    d_updates: int = 1
+    t_updates: int = 1
+    reuse_minibatch: bool = False
+
+    def __post_init__(self):
+        if self.d_updates < 0 or self.t_updates < 1:
+            raise ValueError(
+                "A cycle must have at least one update of T and no negative number of "
+                f"D. Received: d_updates={self.d_updates}, t_updates={self.t_updates}."
+            )
+
+    @property
+    def players(self):
+        """Who is updated, in order."""
+        return ("discriminator",) * self.d_updates + ("transformer",) * self.t_updates
+
+    @property
+    def minibatches(self):
+        """Minibatches, hence iterations, in a cycle."""
+        return 1 if self.reuse_minibatch else len(self.players)
+
+
+class TranslationModel(keras.Model):
+    """Image transformation network T, trained against a discriminator D.
+
+    Build it, and its optimizers, inside the strategy's scope.
+
+    Args:
+        transformer: functional model, image -> image.
+        discriminator: functional model, `{"source", "image"}` ->
+            `{"logits", "features"}`.
+        terms: list of `LossTerm`.
+        schedule: `UpdateSchedule`.
+    """
+
+    def __init__(self, transformer, discriminator, terms, schedule, **kwargs):
+        super().__init__(**kwargs)
+        self.transformer = transformer
+        self.discriminator = discriminator
+        self.terms = tuple(terms)
+        self.schedule = schedule
+        self.d_inputs = sorted({name for term in terms for name in term.d_inputs})
+        self.iteration = 0  # Minibatches consumed so far.
+        self.data_wait = 0.0  # Seconds spent waiting for them.
+        self._gradients = self._compute_gradients
+        self.built = True  # T and D are functional, hence built.
+
+    def call(self, source, training=False):
+        return self.transformer(source, training=training)
+
+    @functools.cached_property
+    def translate_pixels(self):
+        """T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
+
+        @tf.function(reduce_retracing=True)
+        def translate(source):
+            return images.to_uint8(self.transformer(source, training=False))
+
+        return translate
+
+    def compile(self, t_optimizer, d_optimizer, jit_compile=False):
+        """Binds the optimizers.
+
+        Args:
+            t_optimizer: updates T.
+            d_optimizer: updates D.
+            jit_compile: whether XLA compiles forward and backward passes. Optimizer
+                steps and all-reduces stay outside, so that it works under a strategy.
+        """
+        # Optimizer None: Keras would make one that nobody uses.
+        super().compile(optimizer=None, jit_compile=False)
+        self.t_optimizer, self.d_optimizer = t_optimizer, d_optimizer
+        # Now: under a strategy slots must exist before tracing, and a checkpoint
+        # restores only what exists.
+        t_optimizer.build(self.transformer.trainable_variables)
+        d_optimizer.build(self.discriminator.trainable_variables)
+        if jit_compile:
+            self._gradients = tf.function(self._compute_gradients, jit_compile=True)
+
+    def train_step(self, batch):
+        """One cycle on this replica.
+
+        Args:
+            batch: dictionary of float32 `[B, N, H, W, 3]` in [-1, 1], N the schedule's
+                `minibatches`; B is this replica's share of the global batch. (The
+                batch is the first axis, since that is the one that strategies split.)
+
+        Returns:
+            name -> float32 scalar, means over this replica's batch; of a player that
+            is updated several times, the mean of its updates.
+        """
+        logs = {}
+        for i, player in enumerate(self.schedule.players):
+            position = 0 if self.schedule.reuse_minibatch else i
+            minibatch = {name: images[:, position] for name, images in batch.items()}
+            for name, value in self.update(player, minibatch).items():
+                logs.setdefault(name, []).append(value)
+        return {name: tf.add_n(v) / len(v) for name, v in logs.items()}
+
+    def update(self, player, minibatch):
+        """One update of one player, "transformer" or "discriminator"."""
+        gradients, logs = self._gradients(player, minibatch)
+        optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
+        optimizer.apply(_reduced(gradients, optimizer), self._variables_of(player))
+        return logs
+
+    def translate(self, minibatch):
+        source = minibatch["source"]
+        output = self.transformer(source, training=True)
+        return Translation(source, minibatch["target"], output)
+
+    def look(self, translation):
+        """Lets D see the images that the terms name.
+
+        Each in a call of its own: batch statistics are those of the real or of the
+        generated images, never of a mixture.
+        """
+        for name in self.d_inputs:
+            seen = self.discriminator(
+                {"source": translation.source, "image": getattr(translation, name)},
+                training=True,
+            )
+            translation.seen[name] = DiscriminatorOutput(**seen)
+        return translation
+
+    def losses_of(self, player, translation):
+        """The player's side of every term: `t_<term>` or `d_<term>` -> scalar."""
+        return {
+            f"{player[0]}_{term.name}": term.loss(player, translation)
+            for term in self.terms
+            if term.concerns(player)
+        }
+
+    def _variables_of(self, player):
+        return getattr(self, player).trainable_variables
+
+    def _compute_gradients(self, player, minibatch):
+        variables = self._variables_of(player)
+        optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
+        # Nothing is recorded but what depends on this player's variables: in D's update
+        # T's forward pass is not, nor in T's update D's look at the target.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            translation = self.look(self.translate(minibatch))
+            losses = self.losses_of(player, translation)
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            # Optimizers SUM gradients over replicas, so each contributes a share.
+            loss = tf.add_n(list(losses.values())) / replicas
+            scaled = optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        if player == "discriminator":
+            for term in self.terms:
+                losses.update(term.diagnostics(translation))
+        return gradients, losses
+
+    def make_train_function(self, force=False):
+        """The function that `fit` calls once a cycle; Keras' documented hook.
+
+        Against Keras' own: `next` is outside the compiled function, so that waiting for
+        data can be measured, and losses are reduced by `strategy.reduce`, which also
+        works under MultiWorkerMirroredStrategy, where Keras' reduction fails.
+        """
+        if self.train_function is not None and not force:
+            return
+        strategy = self.distribute_strategy
+
+        @tf.function
+        def cycle(batch):
+            logs = strategy.run(self.train_step, args=(batch,))
+            mean = tf.distribute.ReduceOp.MEAN
+            return {k: strategy.reduce(mean, v, axis=None) for k, v in logs.items()}
+
+        def train_function(iterator):
+            started = time.perf_counter()
+            batch = next(iterator)
+            self.data_wait += time.perf_counter() - started
+            logs = cycle(batch)
+            self.iteration += self.schedule.minibatches
+            return logs
+
+        self.train_function = train_function
+
+
+def _reduced(gradients, optimizer):
+    """Sums gradients over replicas where the optimizer would judge them one by one.
+
+    Under float16 Keras' LossScaleOptimizer looks for NaN on replica 0 only, before the
+    sum; with the sum made first, all replicas skip the same steps. `apply` sums N equal
+    copies again, hence the division.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1 or not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return gradients
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    return [gradient / replicas for gradient in summed]

@@ -1,0 +1,11 @@
+"""Builders of networks; each returns a functional `keras.Model`.
+
+Transformers map an image to an image. Discriminators map `{"source", "image"}` to
+`{"logits", "features"}`.
+"""
+
+from pan_tf.networks.discriminators import pan_discriminator
+from pan_tf.networks.unet import official_pan_transformer
+from pan_tf.networks.unet import pan_transformer
+
+__all__ = ["official_pan_transformer", "pan_discriminator", "pan_transformer"]

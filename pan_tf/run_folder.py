@@ -1,0 +1,185 @@
+"""The run folder: what a training run leaves behind.
+
+    run.cfg         resolved flags; --flagfile=run.cfg --run_dir=NEW replays the run
+    manifest.json   flags, versions, hardware, data, git commit, and each start
+    metrics.jsonl   an object a line, key `iteration`
+    result.json     metrics of the last and the best checkpoint, beside the floors
+    checkpoints/    everything needed to go on; best/ holds T alone
+    samples/        source | output | target, at each validation
+    logs/           TensorBoard
+
+Files are written whole and then renamed, so that none is ever half there.
+"""
+
+import datetime
+import importlib
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+from PIL import Image
+
+from pan_tf.config import Config
+
+_MODULES = ("tensorflow", "keras", "numpy", "PIL", "tensorflow_datasets")
+
+
+class RunFolderError(Exception):
+    """The folder belongs to a run of another configuration or of other data."""
+
+
+class RunFolder:
+    """Reads and writes one run folder.
+
+    Args:
+        path: the folder; made by `start`, not before.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self._config = self.path / "run.cfg"
+        self._manifest = self.path / "manifest.json"
+        self._metrics = self.path / "metrics.jsonl"
+
+    def check(self, config):
+        """Refuses a configuration other than the one that the folder was made with.
+
+        Raises:
+            RunFolderError: naming the flags that differ, or if the folder holds
+                something else than a run.
+        """
+        if not self._config.exists():
+            if self.path.exists() and any(self.path.iterdir()):
+                raise RunFolderError(
+                    f"--run_dir={self.path} holds files but no run.cfg: not a run "
+                    "folder. Choose another one."
+                )
+            return
+        differences = config.differences(Config.from_flagfile(self._config))
+        if differences:
+            raise RunFolderError(
+                f"--run_dir={self.path} holds a run of another configuration:\n"
+                + "".join(
+                    f"    --{name}: {theirs} there, {ours} now\n"
+                    for name, (ours, theirs) in differences.items()
+                )
+                + "Use its flags, or choose another --run_dir."
+            )
+
+    def known_data(self):
+        """The manifest's record of the data; None in a new folder."""
+        return self._read_manifest().get("data")
+
+    def check_data(self, fingerprint):
+        """Refuses data other than those that the run was started with.
+
+        Raises:
+            RunFolderError: if the fingerprints differ.
+        """
+        known = self.known_data()
+        if known and known["fingerprint"] != fingerprint:
+            raise RunFolderError(
+                f"--run_dir={self.path} was trained on other files than {known['name']} "
+                "holds now (names, sizes or contents differ). Restore them, or choose "
+                "another --run_dir."
+            )
+
+    def start(self, config, data, devices):
+        """Makes the folder, or adds a start to its manifest.
+
+        Args:
+            config: `Config`.
+            data: what `PairedData.describe` gives.
+            devices: names of the devices in use.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self._config, config.to_flagfile())
+        manifest = self._read_manifest()
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        manifest.setdefault("started", now)
+        manifest.setdefault("starts", []).append(now)
+        manifest["flags"] = dict(vars(config))
+        manifest["seed"] = config.seed
+        manifest["data"] = data
+        manifest["versions"] = {
+            name: importlib.import_module(name).__version__ for name in _MODULES
+        }
+        manifest["versions"]["python"] = platform.python_version()
+        manifest["hardware"] = {
+            "machine": platform.machine(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "devices": devices,
+        }
+        manifest["git"] = _git_commit()
+        _write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+
+    def note(self, key, value):
+        """Records one more fact in the manifest."""
+        manifest = self._read_manifest()
+        manifest[key] = value
+        _write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+
+    def append_metrics(self, row):
+        """Adds a line to metrics.jsonl."""
+        with open(self._metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_after(self, iteration):
+        """Drops the lines of metrics.jsonl that a resumed run will write again.
+
+        A line that a kill cut short is dropped too.
+        """
+        if not self._metrics.exists():
+            return
+        kept = []
+        for line in self._metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["iteration"] <= iteration:
+                    kept.append(line + "\n")
+            except ValueError:
+                continue
+        _write(self._metrics, "".join(kept))
+
+    def save_picture(self, name, pixels):
+        """Writes uint8 `[H, W, 3]` as `<name>.png`; returns the path."""
+        path = self.path / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        Image.fromarray(pixels).save(partial, format="png")
+        os.replace(partial, path)
+        return path
+
+    def save_result(self, result):
+        """Writes result.json."""
+        _write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+    def _read_manifest(self):
+        if not self._manifest.exists():
+            return {}
+        return json.loads(self._manifest.read_text(encoding="utf-8"))
+
+
+def _write(path, text):
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _git_commit():
+    """Commit of the checkout that the package lies in, "-dirty" if it was changed."""
+    here = pathlib.Path(__file__).parent
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None  # Installed without its repository.

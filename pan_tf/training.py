@@ -1,0 +1,248 @@
+"""A training run from its configuration to its run folder, and on from where it stopped.
+
+Whatever the strategy, the loop is Keras' `fit` over cycles; see `models.translation` for
+the step and the function around it.
+"""
+
+import contextlib
+import signal
+
+import numpy as np
+import tensorflow as tf
+
+from pan_tf import callbacks
+from pan_tf import data
+from pan_tf import distribution
+from pan_tf import evaluation
+from pan_tf import recipes
+from pan_tf.checkpoints import Checkpoints
+from pan_tf.checkpoints import RunState
+from pan_tf.run_folder import RunFolder
+
+
+class StopRequest:
+    """SIGTERM or SIGINT, remembered until the cycle under way is done.
+
+    A second signal is not held back.
+
+    Attributes:
+        requested: whether to save and stop.
+    """
+
+    def __init__(self):
+        self.requested = False
+
+    @contextlib.contextmanager
+    def listening(self):
+        """Context in which the two signals are remembered instead of obeyed."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def remember(number, frame):
+            self.requested = True
+            print(f"\n{signal.Signals(number).name}: saving, then stopping.", flush=True)
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in numbers:
+            signal.signal(number, remember)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def default_run_dir(config):
+    """Where a run without --run_dir goes: by recipe, data set and size."""
+    return f"runs/{config.recipe}-{config.dataset}-{config.image_size}"
+
+
+class Training:
+    """One run. Making it checks everything that a user can have got wrong.
+
+    Args:
+        config: `Config`.
+        stop: `StopRequest`.
+
+    Raises:
+        DatasetNotFoundError: if there are no data.
+        FileNotFoundError, ValueError: if the data or the batch size cannot be used.
+        RunFolderError: if the run folder belongs to another run.
+    """
+
+    def __init__(self, config, stop):
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        self.stop = stop
+        self.strategy = distribution.make_strategy()
+        replicas = self.strategy.num_replicas_in_sync
+        distribution.check_batch_size(config.batch_size, replicas)
+        requested, config = config.dataset, data.locate(config)
+        self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
+        self.folder = RunFolder(self.config.run_dir)
+        self.folder.check(self.config)
+        known = self.folder.known_data()
+        self.data = data.open_data(self.config, requested, verified=known)
+        self.folder.check_data(self.data.fingerprint)
+        self.is_chief = distribution.is_chief(self.strategy)
+
+    def run(self):
+        """Trains to the end, or until the stop request.
+
+        Raises:
+            NonFiniteError: if training diverged.
+        """
+        config, pairs = self.config, self.data
+        with self.strategy.scope():
+            model = recipes.build(config)
+        run = None  # Only the chief writes.
+        if self.is_chief:
+            run = self.folder
+            devices = [str(d) for d in self.strategy.extended.worker_devices]
+            run.start(config, pairs.describe(), devices)
+            _announce(config, pairs, model)
+        _fit(config, run, self.folder, pairs, model, self.stop)
+
+
+def _training_dataset(config, pairs, model, first_iteration):
+    """The stream of cycles from an iteration on, distributed."""
+    replicas = model.distribute_strategy.num_replicas_in_sync
+
+    def on_worker(context):
+        return data.training_dataset(
+            pairs.train,
+            image_size=config.image_size,
+            load_size=config.jittered_size,
+            flip=pairs.flip,
+            batch_size=config.batch_size,
+            minibatches=model.schedule.minibatches,
+            seed=config.seed,
+            first_iteration=first_iteration,
+            workers=context.num_input_pipelines,
+            worker=context.input_pipeline_id,
+            replicas=replicas // context.num_input_pipelines,
+        )
+
+    return model.distribute_strategy.distribute_datasets_from_function(on_worker)
+
+
+def _fit(config, run, folder, pairs, model, stop):
+    """Trains from the newest checkpoint on. `run` is the folder, None off the chief."""
+    cycle = model.schedule.minibatches
+    state = RunState(model)
+    checkpoints = Checkpoints(folder.checkpoints, model, state, config.keep)
+    first = checkpoints.resume()
+    if run is not None:
+        run.forget_after(first)
+        if first:
+            print(f"Resuming at iteration {first}.", flush=True)
+    cycles = -(-(config.iterations - first) // cycle)
+    writer = tf.summary.create_file_writer(str(folder.logs)) if run else None
+    validation = None
+    if pairs.validation is not None:
+        validation = callbacks.Validation(
+            run,
+            state,
+            writer,
+            checkpoints,
+            pairs.validation,
+            _samples(pairs.validation, config),
+            config.image_size,
+            config.validate_every,
+        )
+    if cycles > 0 and not stop.requested:
+        clock = callbacks.Clock(config.batch_size, first + cycles * cycle)
+        guard = callbacks.NonFiniteGuard()
+        followers = [
+            guard,
+            clock,
+            *([callbacks.ProgressLine(clock, config.log_every)] if run else []),
+            callbacks.MetricsLog(run, state, writer, clock, config.log_every),
+            *([validation] if validation else []),
+            callbacks.Saving(checkpoints, guard, stop, config.save_every),
+        ]
+        if run:
+            callbacks.write_hparams(writer, config)
+        model.fit(
+            _training_dataset(config, pairs, model, first),
+            steps_per_epoch=cycles,
+            epochs=1,
+            verbose=0,
+            shuffle=False,  # The stream has its own order; Keras warns otherwise.
+            callbacks=followers,
+        )
+    if writer is not None:
+        writer.flush()
+    if model.iteration < config.iterations:
+        print(
+            f"Stopped at iteration {model.iteration} of {config.iterations}; the same "
+            "command goes on from there.",
+            flush=True,
+        )
+    elif run is not None:
+        _conclude(config, run, pairs, model, state, checkpoints, validation)
+
+
+def _conclude(config, run, pairs, model, state, checkpoints, validation):
+    """Measures the last and the best T beside the floors, and shows them."""
+    if validation is None:
+        print("No val/ and no test/: nothing is measured.", flush=True)
+        return
+    rows = {}
+    floors = evaluation.floors(pairs, config.image_size)
+    rows[f"last (iteration {model.iteration})"] = last = validation.measure()
+    result = {
+        "n": len(pairs.validation),
+        "split": pairs.validation.split,
+        "dataset": pairs.name,
+        "last": {"checkpoint": model.iteration, "metrics": last},
+        "baselines": floors,
+    }
+    if state.best is not None:
+        iteration = checkpoints.load_best()
+        rows[f"best (iteration {iteration})"] = best = validation.measure()
+        result["best"] = {"checkpoint": iteration, "metrics": best}
+        result["best"]["chosen_by"] = callbacks.BEST_BY
+    picture = run.save_picture("result", validation.picture())
+    run.save_result(result)
+    rows |= {f"floor: {name}": metrics for name, metrics in floors.items()}
+    print(
+        f"\n{pairs.name}, {len(pairs.validation)} {pairs.validation.split} pairs at "
+        f"{config.image_size} px:"
+    )
+    names = list(last)
+    print(f"{'':28}" + "".join(f"{name:>10}" for name in names))
+    for label, metrics in rows.items():
+        print(f"{label:28}" + "".join(f"{metrics[name]:10.3f}" for name in names))
+    print(f"Picture (source | output | target): {picture}", flush=True)
+
+
+def _samples(pairs, config):
+    """The same few validation pairs, spread over the split, for all pictures."""
+    count = min(config.sample_images, len(pairs))
+    chosen = np.linspace(0, len(pairs) - 1, count).round().astype(np.int64)
+    few = data.PairSet(
+        pairs.split,
+        tuple(pairs.names[i] for i in chosen),
+        lambda index: pairs.load(tf.constant(chosen)[index]),
+    )
+    (batch,) = data.evaluation_dataset(
+        few, image_size=config.image_size, batch_size=count
+    )
+    return batch
+
+
+def _announce(config, pairs, model):
+    schedule, strategy = model.schedule, model.distribute_strategy
+    held_out = pairs.validation and f"{len(pairs.validation)} {pairs.validation.split}"
+    print(
+        f"{config.recipe} on {pairs.name}"
+        + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
+        + f": {len(pairs.train)} train, {held_out or 'no validation'} pairs at "
+        f"{config.image_size} px; {strategy.num_replicas_in_sync} replica(s); a cycle is "
+        f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
+        f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"
+        f"Run folder: {config.run_dir}",
+        flush=True,
+    )

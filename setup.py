@@ -1,0 +1,37 @@
+"""Packaging of pan_tf."""
+
+import pathlib
+
+from setuptools import find_packages
+from setuptools import setup
+
+ROOT = pathlib.Path(__file__).parent
+# Not imported: setup must not need the package's dependencies.
+VERSION = next(
+    line.split('"')[1]
+    for line in (ROOT / "pan_tf" / "__init__.py").read_text().splitlines()
+    if line.startswith("__version__")
+)
+
+setup(
+    name="pan_tf",
+    version=VERSION,
+    description="Image-to-image translation with perceptual adversarial networks",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pan_tf", "pan_tf.*"]),
+    install_requires=[
+        "absl-py>=2.1",
+        "basemap_data>=2.0",
+        "importlib_resources>=6.0",
+        "keras>=3.12,<3.16",
+        "numpy>=1.26",
+        "pillow>=10.0",
+        "tensorboard>=2.18,<2.22",
+        "tensorflow>=2.18,<2.22",
+        "tensorflow-datasets>=4.9.10,<5",
+    ],
+    extras_require={"test": ["dill>=0.3.8", "pytest>=8.0", "ruff>=0.9"]},
+)

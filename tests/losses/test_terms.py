@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf.losses import AdversarialLoss
+from pan_tf.losses import DiscriminatorOutput
+from pan_tf.losses import PerceptualAdversarialLoss
+from pan_tf.losses import Translation
+
+
+def translation(real_logit, generated_logit, gap):
+    """D's view of a pair whose only feature differs by `gap` everywhere."""
+    image = tf.zeros((1, 4, 4, 3))
+
+    def seen(logit, feature):
+        return DiscriminatorOutput(
+            [tf.constant([[logit]])], [tf.fill((1, 4, 4, 2), feature)]
+        )
+
+    views = {"target": seen(real_logit, 0.0), "output": seen(generated_logit, gap)}
+    return Translation(image, image, image, views)
+
+
+def test_perceptual_sides_are_equations_4_and_5():
+    term = PerceptualAdversarialLoss(lambdas=(5.0,), margin=3.0)
+    view = translation(0.0, 0.0, gap=0.5)
+    assert float(term.loss("transformer", view)) == pytest.approx(2.5)
+    assert float(term.loss("discriminator", view)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("gap", "active"), [(0.5, 1.0), (0.7, 0.0)])
+def test_hinge_is_active_below_the_margin(gap, active):
+    term = PerceptualAdversarialLoss(lambdas=(5.0,), margin=3.0)
+    diagnostics = term.diagnostics(translation(0.0, 0.0, gap))
+    assert float(diagnostics["d_hinge_active"]) == active
+
+
+def test_weight_is_theta_on_both_sides():
+    view = translation(0.3, -0.2, 0.0)
+    for player in ("transformer", "discriminator"):
+        one = float(AdversarialLoss().loss(player, view))
+        assert float(AdversarialLoss(weight=2.5).loss(player, view)) == pytest.approx(
+            2.5 * one
+        )
+
+
+def test_players_pull_the_generated_logit_apart():
+    for kind in ("saturating", "non_saturating"):
+        term = AdversarialLoss(kind)
+        low, high = translation(0.0, -1.0, 0.0), translation(0.0, 1.0, 0.0)
+        assert term.transformer_loss(high) < term.transformer_loss(low)
+        assert term.discriminator_loss(high) > term.discriminator_loss(low)
+
+
+def test_probabilities_are_those_of_the_logits():
+    diagnostics = AdversarialLoss().diagnostics(translation(0.0, -100.0, 0.0))
+    assert float(diagnostics["d_real_probability"]) == 0.5
+    assert np.isclose(float(diagnostics["d_generated_probability"]), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: AdversarialLoss("wgan"), "`kind` must be one of"),
+        (lambda: AdversarialLoss(real_label=0.0), "`real_label` must be above 0"),
+        (lambda: PerceptualAdversarialLoss(margin=0.0), "`margin` must be positive"),
+        (lambda: PerceptualAdversarialLoss(lambdas=(-1.0,)), "`lambdas` must be"),
+    ],
+)
+def test_illegal_values_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

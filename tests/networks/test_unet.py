@@ -1,0 +1,55 @@
+import math
+
+import pytest
+
+from pan_tf import networks
+
+
+def parameters(network):
+    return sum(math.prod(v.shape) for v in network.trainable_variables)
+
+
+def shapes(network, suffix=""):
+    """Output height and channels of the layers named by number, in order."""
+    found = [layer for layer in network.layers if layer.name.startswith("layer_")]
+    found = [layer for layer in found if not layer.name.endswith("_norm")]
+    found.sort(key=lambda layer: int(layer.name.split("_")[1]))
+    return [(layer.output.shape[1], layer.output.shape[3]) for layer in found]
+
+
+def test_table_ii():
+    network = networks.pan_transformer(256)
+    assert parameters(network) == 16_831_875
+    down = [(128, 64), (64, 128), (32, 256), (16, 512), (8, 512), (4, 512)]
+    up = [(8, 512), (16, 256), (32, 128), (64, 64), (128, 64), (256, 3)]
+    assert shapes(network) == down + up
+
+
+def test_table_ii_normalizes_neither_its_first_nor_its_last_layer():
+    names = {layer.name for layer in networks.pan_transformer(64).layers}
+    assert {f"layer_{n}_norm" for n in range(2, 12)} <= names
+    assert not {"layer_1_norm", "layer_12_norm"} & names
+
+
+def test_released_network():
+    network = networks.official_pan_transformer(256)
+    assert parameters(network) == 45_873_987
+    assert shapes(network)[7] == (1, 512)
+    assert len(shapes(network)) == 16
+
+
+@pytest.mark.parametrize(("size", "depth"), [(64, 6), (128, 7), (512, 8)])
+def test_released_network_takes_fewer_layers_for_smaller_images(size, depth):
+    network = networks.official_pan_transformer(size, depth=depth, width=1 / 64)
+    assert network.output.shape == (None, size, size, 3)
+
+
+@pytest.mark.parametrize("size", [64, 128, 192, 512])
+def test_any_multiple_of_64(size):
+    network = networks.pan_transformer(width=1 / 64)
+    assert network.compute_output_shape((1, size, size, 3)) == (1, size, size, 3)
+
+
+def test_width_scales_the_channels():
+    network = networks.pan_transformer(256, width=0.5)
+    assert shapes(network)[:3] == [(128, 32), (64, 64), (32, 128)]

@@ -1,0 +1,104 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf.layers import BatchNormalization
+from pan_tf.layers import SymmetricConv2D
+
+
+def convolve(image, kernel, stride):
+    """Slow twin: zero padding by one on every side, `[H, W, C]` and `[3, 3, C, F]`."""
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+    height, width = (size // stride for size in image.shape[:2])
+    output = np.zeros((height, width, kernel.shape[-1]))
+    for y in range(height):
+        for x in range(width):
+            window = padded[y * stride : y * stride + 3, x * stride : x * stride + 3]
+            output[y, x] = np.tensordot(window, kernel, 3)
+    return output
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution_pads_symmetrically(stride):
+    random = np.random.default_rng(0)
+    image = random.normal(size=(8, 6, 2)).astype("float32")
+    layer = SymmetricConv2D(3, 3, strides=stride)
+    output = layer(image[None])[0]
+    kernel, bias = layer.get_weights()
+    assert np.allclose(output, convolve(image, kernel, stride) + bias, atol=1e-5)
+
+
+def test_stride_two_answers_a_corner_impulse_unlike_same_padding():
+    image = np.zeros((1, 4, 4, 1), "float32")
+    image[0, 0, 0, 0] = 1.0
+    kernel = np.arange(9, dtype="float32").reshape(3, 3, 1, 1)
+    ours = SymmetricConv2D(1, 3, strides=2)
+    keras_same = keras.layers.Conv2D(1, 3, strides=2, padding="same")
+    for layer in (ours, keras_same):
+        layer.build(image.shape)
+        layer.set_weights([kernel, np.zeros(1)])
+    assert float(ours(image)[0, 0, 0, 0]) == 4.0  # The kernel's centre.
+    assert float(keras_same(image)[0, 0, 0, 0]) == 0.0  # Its first element.
+
+
+def test_declared_output_shape_is_the_real_one():
+    layer = SymmetricConv2D(5, 3, strides=2)
+    for size in (7, 8):
+        assert layer(tf.zeros((1, size, size, 2))).shape == layer.compute_output_shape(
+            (1, size, size, 2)
+        )
+
+
+def test_even_kernels_are_refused():
+    with pytest.raises(ValueError, match="`kernel_size` must be odd"):
+        SymmetricConv2D(8, 4)
+
+
+def test_batch_normalization_is_the_formula():
+    x = np.random.default_rng(1).normal(3.0, 2.0, (4, 6, 6, 5)).astype("float32")
+    layer = BatchNormalization()
+    layer.build(x.shape)
+    gamma, beta = np.linspace(0.5, 1.5, 5), np.linspace(-1.0, 1.0, 5)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    expected = gamma * (x - mean) / np.sqrt(variance + 1e-4) + beta
+    assert np.allclose(layer(x, training=True), expected, atol=1e-4)
+
+
+def test_moving_statistics_keep_nine_tenths_and_take_the_biased_variance():
+    x = np.random.default_rng(1).normal(3.0, 2.0, (2, 3, 3, 4)).astype("float32")
+    layer = BatchNormalization()
+    layer(x, training=True)
+    assert np.allclose(layer.moving_mean, 0.1 * x.mean((0, 1, 2)), atol=1e-5)
+    expected = 0.9 + 0.1 * x.var((0, 1, 2))
+    assert np.allclose(layer.moving_variance, expected, atol=1e-4)
+
+
+def test_inference_uses_moving_statistics():
+    x = np.random.default_rng(1).normal(size=(2, 3, 3, 4)).astype("float32")
+    layer = BatchNormalization()
+    layer.build(x.shape)
+    layer.moving_mean.assign([1.0, 2.0, 3.0, 4.0])
+    layer.moving_variance.assign([4.0] * 4)
+    expected = (x - [1.0, 2.0, 3.0, 4.0]) / np.sqrt(4.0 + 1e-4)
+    assert np.allclose(layer(x, training=False), expected, atol=1e-5)
+
+
+def test_two_replicas_normalize_by_the_whole_batch(two_replicas):
+    x = np.random.default_rng(2).normal(1.0, 3.0, (4, 5, 5, 3)).astype("float32")
+    expected = np.array(BatchNormalization()(x, training=True))
+    strategy = two_replicas
+    with strategy.scope():
+        layer = BatchNormalization()
+        layer.build(x.shape)
+    halves = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(np.split(x, 2)[context.replica_id_in_sync_group])
+    )
+    run = tf.function(lambda v: strategy.run(lambda x: layer(x, training=True), (v,)))
+    output = strategy.experimental_local_results(run(halves))
+    assert np.allclose(np.concatenate(output), expected, atol=1e-5)
+    for moving in (layer.moving_mean, layer.moving_variance):
+        first, second = strategy.experimental_local_results(moving.value)
+        assert np.array_equal(first, second)
