@@ -143,6 +143,7 @@ def damage(path):
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    # The reader turns a status into whichever of these fits its code.
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
         return str(error).splitlines()[0]
     return None

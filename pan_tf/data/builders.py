@@ -70,7 +70,8 @@ class Pix2pixPairs(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         name = self.builder_config.name
-        archive = pathlib.Path(dl_manager.manual_dir) / f"{name}.tar.gz"
+        root = pathlib.Path(self.data_dir).parents[2]  # Of <name>/<config>/<version>.
+        archive = manual_path(name, root)
         if not archive.is_file():
             archive = pathlib.Path(dl_manager.download(f"{BASE_URL}{name}.tar.gz"))
         verify_archive(archive, name)
@@ -149,8 +150,7 @@ def prepare(name, data_dir):
             "and run the command again."
         )
     builder(name, data_dir).download_and_prepare(
-        download_dir=pathlib.Path(data_dir) / "downloads",
-        download_config=tfds.download.DownloadConfig(manual_dir=archive.parent),
+        download_dir=pathlib.Path(data_dir) / "downloads"
     )
 
 

@@ -1,0 +1,38 @@
+"""Every .cfg says what it is, parses, and dry-runs."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
+
+every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+
+
+@every_config
+def test_header_names_the_command(path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert any(f"--flagfile=configs/{path.name}" in line for line in header)
+
+
+@every_config
+def test_lines_are_flags_or_comments(path):
+    """A line without -- would silently be taken for an argument."""
+    for line in path.read_text().splitlines():
+        assert not line.strip() or line.startswith(("#", "--")), line
+        assert line.startswith("#") or "#" not in line, line
+
+
+@every_config
+def test_dry_run(path):
+    result = subprocess.run(
+        [sys.executable, "scripts/train.py", f"--flagfile={path}", "--dry_run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "trainable parameters" in result.stdout

@@ -1,0 +1,69 @@
+"""Imports go one way; see CONTRIBUTING.md."""
+
+import ast
+import pathlib
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# A module may import from its own layer's package and from the layers before it.
+LAYERS = [
+    {"images", "schedules", "config"},
+    {"layers", "losses.functional", "metrics"},
+    {"networks", "losses.terms", "losses", "data", "distribution", "run_folder"},
+    {"models"},
+    {"recipes"},
+    {"evaluation"},
+    {"checkpoints", "callbacks", "dry_run"},
+    {"training"},
+]
+
+
+def layer_of(module):
+    """Index of the layer of `pan_tf.<module>`; the longest name that fits decides."""
+    fits = [
+        (len(name), index)
+        for index, layer in enumerate(LAYERS)
+        for name in layer
+        if module == name or module.startswith(name + ".")
+    ]
+    assert fits, f"pan_tf.{module} is in no layer"
+    return max(fits)[1]
+
+
+def imports(path):
+    """Names below pan_tf that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith("pan_tf."):
+                yield name.removeprefix("pan_tf.")
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT / "pan_tf").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def test_imports_go_one_way():
+    for path in sorted((ROOT / "pan_tf").rglob("*.py")):
+        module = module_name(path)
+        if not module:
+            continue
+        for imported in imports(path):
+            same = imported.split(".")[0] == module.split(".")[0]
+            assert same or layer_of(imported) < layer_of(module), (
+                f"{path.name} imports pan_tf.{imported}"
+            )
+
+
+def test_flags_and_help_need_no_tensorflow():
+    modules = {"config"}
+    for name in modules:
+        tree = ast.parse((ROOT / "pan_tf" / f"{name}.py").read_text())
+        found = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        assert not found & {"tensorflow", "keras"}

@@ -1,0 +1,131 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import recipes
+from pan_tf.models import UpdateSchedule
+
+
+def minibatch(seed=0, batch=2, size=64):
+    random = np.random.default_rng(seed)
+    shape = (batch, size, size, 3)
+    return {
+        name: tf.constant(random.uniform(-1, 1, shape).astype("float32"))
+        for name in ("source", "target")
+    }
+
+
+def weights(network):
+    return [v.numpy() for v in network.trainable_variables]
+
+
+def moved(before, after):
+    return [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    from pan_tf.config import Config
+
+    return recipes.build(Config(dataset="bluemarble", image_size=64, width=1 / 16))
+
+
+@pytest.mark.parametrize("player", ["transformer", "discriminator"])
+def test_an_update_moves_its_player_and_nobody_else(model, player):
+    other = {"transformer": "discriminator", "discriminator": "transformer"}[player]
+    mine, theirs = weights(getattr(model, player)), weights(getattr(model, other))
+    model.update(player, minibatch())
+    assert all(moved(mine, weights(getattr(model, player))))
+    assert not any(moved(theirs, weights(getattr(model, other))))
+
+
+def test_discriminator_looks_at_real_and_generated_images_apart(model, monkeypatch):
+    seen = []
+    discriminator = model.discriminator
+
+    def spy(inputs, training):
+        seen.append(inputs["image"])
+        return discriminator(inputs, training=training)
+
+    monkeypatch.setattr(model, "discriminator", spy)
+    batch = minibatch()
+    translation = model.look(model.translate(batch))
+    assert len(seen) == 2
+    assert {len(images) for images in seen} == {2}
+    assert any(images is batch["target"] for images in seen)
+    assert any(images is translation.output for images in seen)
+
+
+def test_every_update_of_a_cycle_has_its_own_minibatch(model, monkeypatch):
+    updates = []
+
+    def update(player, minibatch):
+        updates.append((player[0], float(minibatch["source"][0, 0, 0, 0])))
+        return {"loss": tf.constant(float(len(updates)))}
+
+    monkeypatch.setattr(model, "update", update)
+    numbers = tf.reshape(tf.range(4.0), (1, 4, 1, 1, 1)) * tf.ones((2, 1, 64, 64, 3))
+    logs = model.train_step({"source": numbers, "target": numbers})
+    assert updates == [("d", 0.0), ("t", 1.0), ("t", 2.0), ("t", 3.0)]
+    assert float(logs["loss"]) == 2.5
+
+
+def test_a_reused_minibatch_serves_all_updates(model, monkeypatch):
+    updates = []
+    monkeypatch.setattr(
+        model, "update", lambda player, batch: updates.append(batch["source"].shape) or {}
+    )
+    monkeypatch.setattr(model, "schedule", UpdateSchedule(1, 3, reuse_minibatch=True))
+    images = tf.zeros((2, 1, 64, 64, 3))
+    model.train_step({"source": images, "target": images})
+    assert updates == [(2, 64, 64, 3)] * 4
+
+
+def test_discriminator_gets_no_perceptual_gradient_beyond_the_margin(toy):
+    """Eq. 5: with theta 0 and P above m, D does not move."""
+    model = recipes.build(toy(theta=0.0, margin=1e-6))
+    before = weights(model.discriminator)
+    logs = model.update("discriminator", minibatch())
+    assert float(logs["d_hinge_active"]) == 0.0
+    assert not any(moved(before, weights(model.discriminator)))
+
+
+def test_discriminator_widens_the_distance_below_the_margin(toy):
+    model = recipes.build(toy(theta=0.0, margin=100.0))
+    batch = minibatch()
+    distances = [
+        100.0 - float(model.update("discriminator", batch)["d_perceptual_adversarial"])
+        for _ in range(8)
+    ]
+    assert distances[-1] > distances[0]
+
+
+def test_transformer_closes_the_distance(toy):
+    model = recipes.build(toy(theta=0.0))
+    batch = minibatch()
+    distances = [
+        float(model.update("transformer", batch)["t_perceptual_adversarial"])
+        for _ in range(8)
+    ]
+    assert distances[-1] < distances[0]
+
+
+@pytest.mark.parametrize(("d_updates", "t_updates"), [(-1, 1), (1, 0)])
+def test_illegal_schedules_are_refused(d_updates, t_updates):
+    with pytest.raises(ValueError, match="A cycle must have"):
+        UpdateSchedule(d_updates, t_updates)
+
+
+def test_xla_computes_the_same_update(toy):
+    results = []
+    for jit_compile in (False, True):
+        model = recipes.build(toy(jit_compile=jit_compile))
+        model.compile(
+            keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), jit_compile
+        )
+        logs = tf.function(model.update)("transformer", minibatch())
+        results.append((float(logs["t_perceptual_adversarial"]), weights(model.transformer)))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        assert np.allclose(one, other, atol=1e-5)
