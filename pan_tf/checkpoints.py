@@ -1,8 +1,9 @@
 """Saving and resuming a run, to the bit.
 
-A checkpoint holds T, D, both optimizers (moments and steps, so the schedules too), the
-random seeds of layers that have any, the iteration, and the open logging window. The data
-stream needs no state: it is a function of the seed and the iteration.
+A checkpoint holds T, its average if there is one, D, both optimizers (moments and steps,
+so the schedules too), the random seeds of layers that have any, the iteration, and the
+open logging window. The data stream needs no state: it is a function of the seed and the
+iteration.
 """
 
 import json
@@ -68,13 +69,14 @@ class Checkpoints:
         seeds = [v for v in model.variables if "seed" in v.path]
         self._checkpoint = tf.train.Checkpoint(
             transformer=model.transformer,
+            deployed=model.deployed,
             discriminator=model.discriminator,
             t_optimizer=model.t_optimizer,
             d_optimizer=model.d_optimizer,
             seeds=seeds,
             state=state,
         )
-        self._best = tf.train.Checkpoint(transformer=model.transformer)
+        self._best = tf.train.Checkpoint(transformer=model.deployed)
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, self._writable(), max_to_keep=keep
         )
@@ -109,7 +111,7 @@ class Checkpoints:
         return self._manager.save(checkpoint_number=self._model.iteration)
 
     def save_best(self):
-        """Saves T as the best so far; the one before is there until this one is."""
+        """Saves the deployed T as the best so far, then drops the one before."""
         folder = self._writable() / "best"
         prefix = self._best.write(str(folder / f"transformer-{self._model.iteration}"))
         for file in folder.iterdir():

@@ -113,6 +113,13 @@ class Config:
     d_learning_rate: float | None = setting(
         None, "D's, if it is to differ; empty: the same.", minimum=0.0
     )
+    ema: float | None = setting(
+        None,
+        "Translate with a moving average of T that keeps this share in a cycle, for "
+        "instance 0.99; empty: with T itself.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     decay_start: int | None = setting(
         None,
         "Iteration from which both learning rates fall linearly to 0 at --iterations; "

@@ -24,10 +24,9 @@ def make_strategy():
 
 def num_workers(strategy):
     """Number of processes that train together."""
-    resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 1
-    return len(resolver.cluster_spec().as_dict()["worker"])
+    return len(strategy.cluster_resolver.cluster_spec().as_dict()["worker"])
 
 
 def is_chief(strategy):

@@ -129,6 +129,8 @@ def build(config):
         recipe.discriminator(config.image_size),
         recipe.terms,
         recipe.schedule,
+        average=None if config.ema is None else recipe.transformer(None),
+        average_decay=config.ema,
         name=config.recipe,
     )
     model.compile(

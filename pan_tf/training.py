@@ -151,6 +151,7 @@ def _fit(config, run, folder, pairs, model, stop):
             config.image_size,
             config.validate_every,
         )
+        validation.set_model(model)  # A finished run is measured without a fit.
     if cycles > 0 and not stop.requested:
         clock = callbacks.Clock(config.batch_size, first + cycles * cycle)
         guard = callbacks.NonFiniteGuard()

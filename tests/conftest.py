@@ -54,6 +54,8 @@ def pair_folder(tmp_path):
     def make(train=6, val=2, size=72, folder="pairs"):
         random = np.random.default_rng(0)
         for split, count in (("train", train), ("val", val)):
+            if not count:
+                continue
             place = tmp_path / folder / split
             place.mkdir(parents=True)
             for i in range(count):

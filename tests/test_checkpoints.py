@@ -56,9 +56,7 @@ def test_newest_is_resumed_with_its_state(model, saved, tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["truncated", "emptied", "flipped", "missing"])
-def test_damaged_newest_gives_way_to_the_one_before(
-    model, saved, tmp_path, harm, caplog
-):
+def test_damaged_newest_gives_way_to_the_one_before(model, saved, tmp_path, harm, caplog):
     file = data_file(tmp_path, 12)
     contents = bytearray(file.read_bytes())
     if harm == "missing":

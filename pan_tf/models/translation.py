@@ -62,11 +62,31 @@ class TranslationModel(keras.Model):
             `{"logits", "features"}`.
         terms: list of `LossTerm`.
         schedule: `UpdateSchedule`.
+        average: a copy of T that follows it as an exponential moving average, or None.
+        average_decay: share of the average that a cycle keeps, once it has warmed up.
+
+    Attributes:
+        deployed: the T to translate with: the average if there is one.
     """
 
-    def __init__(self, transformer, discriminator, terms, schedule, **kwargs):
+    def __init__(
+        self,
+        transformer,
+        discriminator,
+        terms,
+        schedule,
+        average=None,
+        average_decay=0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.transformer = transformer
+        self.deployed = transformer
+        self.average_decay = average_decay
+        if average is not None:
+            average.trainable = False
+            average.set_weights(transformer.get_weights())
+            self.deployed = average
         self.discriminator = discriminator
         self.terms = tuple(terms)
         self.schedule = schedule
@@ -77,7 +97,8 @@ class TranslationModel(keras.Model):
         self.built = True  # T and D are functional, hence built.
 
     def call(self, source, training=False):
-        return self.transformer(source, training=training)
+        network = self.transformer if training else self.deployed
+        return network(source, training=training)
 
     @functools.cached_property
     def translate_pixels(self):
@@ -85,7 +106,7 @@ class TranslationModel(keras.Model):
 
         @tf.function(reduce_retracing=True)
         def translate(source):
-            return images.to_uint8(self.transformer(source, training=False))
+            return images.to_uint8(self.deployed(source, training=False))
 
         return translate
 
@@ -126,7 +147,22 @@ class TranslationModel(keras.Model):
             minibatch = {name: images[:, position] for name, images in batch.items()}
             for name, value in self.update(player, minibatch).items():
                 logs.setdefault(name, []).append(value)
+        if self.deployed is not self.transformer:
+            self._follow()
         return {name: tf.add_n(v) / len(v) for name, v in logs.items()}
+
+    def _follow(self):
+        """Moves the average towards T, moving statistics included.
+
+        The decay warms up, as in `tf.train.ExponentialMovingAverage`: until there is
+        something to remember the average is close to T.
+        """
+        cycles = tf.cast(self.t_optimizer.iterations.value, tf.float32)
+        cycles /= self.schedule.t_updates
+        decay = tf.minimum(self.average_decay, (1.0 + cycles) / (10.0 + cycles))
+        pairs = zip(self.deployed.variables, self.transformer.variables, strict=True)
+        for average, variable in pairs:
+            average.assign(variable + decay * (average - variable))
 
     def update(self, player, minibatch):
         """One update of one player, "transformer" or "discriminator"."""
@@ -204,6 +240,9 @@ class TranslationModel(keras.Model):
         def train_function(iterator):
             started = time.perf_counter()
             batch = next(iterator)
+            if not isinstance(batch, dict):
+                # Several workers, one device each: the iterator wraps the dictionary.
+                (batch,) = strategy.experimental_local_results(batch)
             self.data_wait += time.perf_counter() - started
             logs = cycle(batch)
             self.iteration += self.schedule.minibatches

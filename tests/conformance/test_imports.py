@@ -65,5 +65,7 @@ def test_flags_and_help_need_no_tensorflow():
     modules = {"config"}
     for name in modules:
         tree = ast.parse((ROOT / "pan_tf" / f"{name}.py").read_text())
-        found = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        found = {
+            a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names
+        }
         assert not found & {"tensorflow", "keras"}

@@ -17,7 +17,8 @@ def minibatch(seed=0, batch=2, size=64):
 
 
 def weights(network):
-    return [v.numpy() for v in network.trainable_variables]
+    # An average has no trainable variables; its variables begin with the same ones.
+    return [v.numpy() for v in network.variables if "moving" not in v.path]
 
 
 def moved(before, after):
@@ -111,6 +112,24 @@ def test_transformer_closes_the_distance(toy):
     assert distances[-1] < distances[0]
 
 
+def test_average_follows_the_transformer(toy):
+    """The decay warms up: after one cycle (1 + 1) / (10 + 1)."""
+    model = recipes.build(toy(ema=0.99))
+    start = weights(model.deployed)
+    batch = {name: images[:, None] for name, images in minibatch().items()}
+    batch = {name: tf.repeat(images, 4, axis=1) for name, images in batch.items()}
+    tf.function(model.train_step)(batch)
+    decay = 2 / 11
+    for before, now, average in zip(
+        start, weights(model.transformer), weights(model.deployed), strict=True
+    ):
+        assert np.allclose(average, decay * before + (1 - decay) * now, atol=1e-6)
+
+
+def test_without_an_average_the_transformer_itself_is_deployed(model):
+    assert model.deployed is model.transformer
+
+
 @pytest.mark.parametrize(("d_updates", "t_updates"), [(-1, 1), (1, 0)])
 def test_illegal_schedules_are_refused(d_updates, t_updates):
     with pytest.raises(ValueError, match="A cycle must have"):
@@ -121,11 +140,11 @@ def test_xla_computes_the_same_update(toy):
     results = []
     for jit_compile in (False, True):
         model = recipes.build(toy(jit_compile=jit_compile))
-        model.compile(
-            keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), jit_compile
-        )
+        model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), jit_compile)
         logs = tf.function(model.update)("transformer", minibatch())
-        results.append((float(logs["t_perceptual_adversarial"]), weights(model.transformer)))
+        results.append(
+            (float(logs["t_perceptual_adversarial"]), weights(model.transformer))
+        )
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
     for one, other in zip(results[0][1], results[1][1], strict=True):
         assert np.allclose(one, other, atol=1e-5)

@@ -1,0 +1,60 @@
+"""Seconds until `--help` answers, and until the first step of a run is done.
+
+    python benchmarks/startup.py
+
+Each is measured in fresh processes and given as the median of three.
+"""
+
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TRAIN = [sys.executable, str(ROOT / "scripts" / "train.py")]
+
+
+def help_answers():
+    started = time.perf_counter()
+    subprocess.run([*TRAIN, "--help"], capture_output=True, check=False)
+    return time.perf_counter() - started
+
+
+def first_step(*flags):
+    """Until the line that follows the first cycle is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [*TRAIN, *flags, f"--run_dir={folder}/run", "--log_every=1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for line in process.stdout:
+            if line.startswith("iteration"):
+                break
+        seconds = time.perf_counter() - started
+        process.kill()
+        process.wait()
+    return seconds
+
+
+def main():
+    cases = {
+        "--help": help_answers,
+        "quickstart, first cycle": lambda: first_step(
+            f"--flagfile={ROOT / 'configs' / 'aerial2map.cfg'}",
+            f"--flagfile={ROOT / 'configs' / 'quickstart.cfg'}",
+        ),
+        "paper's networks at 256 px, first cycle": lambda: first_step(
+            "--dataset=bluemarble"
+        ),
+    }
+    for name, measure in cases.items():
+        print(f"{name:42} {statistics.median(measure() for _ in range(3)):6.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""scripts/train.py as a user runs it: killed, resumed, misused."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).parents[2]
+ITERATIONS = 240
+
+
+def command(*flags, script="train.py"):
+    return [sys.executable, str(ROOT / "scripts" / script), *flags]
+
+
+def finish(*flags, **kwargs):
+    return subprocess.run(
+        command(*flags, **kwargs), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+
+
+def flags_for(run_dir):
+    """Blue Marble, at toy size: real images, a few dozen cycles."""
+    return [
+        f"--flagfile={ROOT / 'configs' / 'aerial2map.cfg'}",
+        "--dataset=bluemarble",
+        "--image_size=64",
+        "--width=0.0625",
+        "--ema=0.95",
+        "--batch_size=2",
+        f"--iterations={ITERATIONS}",
+        "--log_every=20",
+        "--save_every=40",
+        "--validate_every=120",
+        "--sample_images=2",
+        f"--run_dir={run_dir}",
+    ]
+
+
+def interrupted(run_dir, at_iteration, number):
+    """Starts the run, and sends it a signal once it has logged an iteration."""
+    process = subprocess.Popen(
+        command(*flags_for(run_dir)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    metrics = run_dir / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.exists() and f'"iteration": {at_iteration},' in metrics.read_text():
+            break
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode is not None
+    return process.returncode, output
+
+
+def rows(run_dir):
+    """metrics.jsonl without what depends on the clock."""
+    timing = {"images_per_second", "data_wait", "memory_gib"}
+    return [
+        {k: v for k, v in json.loads(line).items() if k not in timing}
+        for line in (run_dir / "metrics.jsonl").open()
+    ]
+
+
+def tensors(run_dir):
+    """Every tensor of the newest checkpoint."""
+    reader = tf.train.load_checkpoint(
+        tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
+    )
+    names = sorted(reader.get_variable_to_shape_map())
+    return {name: reader.get_tensor(name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("straight") / "run"
+    result = finish(*flags_for(run_dir))
+    assert result.returncode == 0, result.stderr
+    return run_dir, result.stdout
+
+
+def test_killed_terminated_and_damaged_is_straight_to_the_bit(straight, tmp_path):
+    run_dir = tmp_path / "run"
+    code, _ = interrupted(run_dir, 60, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    code, output = interrupted(run_dir, 140, signal.SIGTERM)
+    assert code == 0, output
+    assert "Resuming at iteration" in output
+    assert "SIGTERM: saving, then stopping." in output
+    assert "the same command goes on from there" in output
+
+    newest = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
+    (data,) = pathlib.Path(newest).parent.glob(f"{os.path.basename(newest)}.data-*")
+    data.write_bytes(data.read_bytes()[:1000])
+    result = finish(*flags_for(run_dir))
+    assert result.returncode == 0, result.stderr
+    assert "is damaged" in result.stderr and "Resuming at iteration" in result.stdout
+
+    assert rows(run_dir) == rows(straight[0])
+    ours, theirs = tensors(run_dir), tensors(straight[0])
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert np.array_equal(value, theirs[name]), name
+
+
+def test_run_folder_is_complete(straight):
+    run_dir, _ = straight
+    for name in (
+        "run.cfg",
+        "manifest.json",
+        "metrics.jsonl",
+        "result.json",
+        "result.png",
+    ):
+        assert (run_dir / name).stat().st_size > 0
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    assert manifest["data"]["name"] == "bluemarble"
+    assert manifest["data"]["train"] == {"split": "train", "pairs": 2246}
+    samples = sorted(p.name for p in (run_dir / "samples").iterdir())
+    assert samples == ["0000120.png", "0000240.png"]
+
+
+def test_result_stands_beside_the_floors(straight):
+    run_dir, output = straight
+    result = json.loads((run_dir / "result.json").read_text())
+    assert result["n"] == 614
+    assert set(result["baselines"]) == {"copy_input", "mean_color", "color_table"}
+    assert result["baselines"]["copy_input"]["psnr"] == pytest.approx(8.63, abs=0.01)
+    for part in ("floor: color_table", "best (iteration", "last (iteration 240)"):
+        assert part in output
+
+
+def test_tensorboard_has_scalars_images_and_settings(straight):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(straight[0] / "logs")).Reload()
+    tags = events.Tags()
+    expected = {"train/t_adversarial", "train/data_wait", "validation/psnr"}
+    assert expected <= set(tags["tensors"])
+    assert "source | output | target" in tags["tensors"]
+    assert any("hparams" in tag for tag in events.summary_metadata)
+
+
+def test_a_finished_run_is_left_as_it_is(straight):
+    run_dir, _ = straight
+    before = rows(run_dir)
+    result = finish(*flags_for(run_dir))
+    assert result.returncode == 0 and rows(run_dir) == before
+
+
+def test_run_cfg_replays_the_run(straight, tmp_path):
+    run_dir, _ = straight
+    result = finish(
+        f"--flagfile={run_dir / 'run.cfg'}",
+        f"--run_dir={tmp_path / 'again'}",
+        "--iterations=40",
+    )
+    assert result.returncode == 0, result.stderr
+    assert rows(tmp_path / "again")[0] == rows(run_dir)[0]
+
+
+def test_another_configuration_is_refused(straight):
+    run_dir, _ = straight
+    result = finish(*flags_for(run_dir), "--seed=2", "--margin=1")
+    assert result.returncode != 0
+    assert "--seed: 1 there, 2 now" in result.stderr
+    assert "--margin: None there, 1.0 now" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--reciep=pan"], "Unknown command line flag 'reciep'"),
+        (["--recipe=pna"], "recipe"),
+        (["stray"], "Unexpected arguments: stray"),
+        (["--image_size=100"], "--image_size must be a multiple of 64"),
+        (["--dataset=maps", "--nodownload"], "scripts/prepare_data.py --dataset=maps"),
+        (["--dataset=folder", "--data_dir=nowhere"], "--data_dir=nowhere"),
+    ],
+)
+def test_misuse_is_named_and_leaves_nothing(flags, message, tmp_path):
+    result = finish(*flags, f"--run_dir={tmp_path / 'run'}")
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("script", ["train.py", "prepare_data.py"])
+def test_help_does_not_wait_for_tensorflow(script):
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "scripts" / script), "--help"],
+        capture_output=True,
+        text=True,
+    )
+    assert "--dataset" in result.stdout
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert not imported & {"tensorflow", "keras", "tensorflow_datasets"}
+
+
+def test_prepare_data_names_a_wrong_archive(tmp_path):
+    place = tmp_path / "downloads" / "manual" / "maps.tar.gz"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"not the archive")
+    result = finish("--dataset=maps", f"--data_dir={tmp_path}", script="prepare_data.py")
+    assert result.returncode != 0
+    assert str(place) in result.stderr and "250242400 bytes" in result.stderr

@@ -1,0 +1,114 @@
+"""Training runs inside this process, on one device."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import callbacks
+from pan_tf import distribution
+from pan_tf import training
+from pan_tf.checkpoints import damage
+from pan_tf.run_folder import RunFolderError
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
+
+
+@pytest.fixture
+def config(toy, pair_folder, tmp_path):
+    def make(data_dir=None, **changes):
+        settings = {
+            "dataset": "folder",
+            "data_dir": str(data_dir or pair_folder()),
+            "recipe": "pan_official",
+            "width": 1 / 64,
+            "log_every": 2,
+            "save_every": 2,
+            "validate_every": 4,
+            "run_dir": str(tmp_path / "run"),
+        }
+        return toy(**{**settings, **changes})
+
+    return make
+
+
+def train(config, stop=None):
+    training.Training(config, stop or training.StopRequest()).run()
+
+
+def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
+    config, tmp_path, monkeypatch
+):
+    """A NaN appears in T in the cycle after iteration 2's checkpoint."""
+    looked = callbacks.Clock.on_train_batch_end
+
+    def poison(self, batch, logs=None):
+        looked(self, batch, logs)
+        if self.model.iteration == 4:
+            bias = self.model.transformer.get_layer("layer_1").bias
+            bias.assign(bias * np.nan)
+
+    monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", poison)
+    with pytest.raises(callbacks.NonFiniteError, match=r"layer_1/bias.*iteration 4"):
+        train(config(iterations=8))
+    newest = tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints"))
+    assert newest.endswith("ckpt-2") and damage(newest) is None
+    reader = tf.train.load_checkpoint(newest)
+    for name in reader.get_variable_to_shape_map():
+        value = np.asarray(reader.get_tensor(name))
+        assert value.dtype.kind != "f" or np.isfinite(value).all(), name
+
+
+def test_a_diverging_learning_rate_is_named_by_its_losses(config):
+    with pytest.raises(callbacks.NonFiniteError, match=r"not finite .* iteration"):
+        train(config(iterations=40, learning_rate=1e30, save_every=100))
+
+
+def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, capsys):
+    stop = training.StopRequest()
+    stop.requested = True
+    train(config(), stop)
+    assert "Stopped at iteration 0 of 4" in capsys.readouterr().out
+    assert not list((tmp_path / "run").glob("checkpoints/*.index"))
+
+
+def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
+    data_dir = pair_folder()
+    train(config(data_dir, iterations=2))
+    victim = data_dir / "train" / "000.png"
+    victim.write_bytes((data_dir / "train" / "001.png").read_bytes())
+    with pytest.raises(RunFolderError, match="other files than folder"):
+        training.Training(config(data_dir), training.StopRequest())
+
+
+def test_without_validation_pairs_it_still_trains(config, pair_folder, tmp_path, capsys):
+    train(config(pair_folder(val=0)))
+    assert "nothing is measured" in capsys.readouterr().out
+
+
+def test_default_run_folder_carries_the_data_sets_real_name(toy, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    settings = toy(
+        dataset="maps", download=False, fallback_dataset="bluemarble", image_size=256
+    )
+    run = training.Training(settings, training.StopRequest())
+    assert run.config.run_dir == "runs/pan-bluemarble-256"
+    assert run.data.describe()["requested"] == "maps"
+
+
+def test_a_batch_that_does_not_split_is_refused():
+    with pytest.raises(ValueError, match="multiple of the 3 replicas"):
+        distribution.check_batch_size(4, 3)
+
+
+def test_metrics_name_iterations(config, tmp_path):
+    train(config())
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["iteration"] for row in rows] == [2, 4, 4]
+    assert "t_perceptual_adversarial" in rows[0] and "val_psnr" in rows[2]

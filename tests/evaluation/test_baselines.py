@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import evaluation
+from pan_tf.data import PairedData
+from pan_tf.data import PairSet
+from pan_tf.evaluation import baselines
+
+
+def pair_set(sources, targets, split="train"):
+    sources, targets = tf.constant(sources), tf.constant(targets)
+    names = tuple(map(str, range(len(sources))))
+    return PairSet(split, names, lambda i: (sources[i], targets[i]))
+
+
+@pytest.fixture
+def data():
+    """Targets are the sources' negatives, in four flat colours."""
+    colors = np.array([[0, 0, 0], [80, 0, 0], [0, 160, 0], [240, 240, 240]], np.uint8)
+    sources = np.tile(colors[:, None, None], (1, 64, 64, 1))
+    train = pair_set(sources, 255 - sources)
+    validation = pair_set(sources[:2], 255 - sources[:2], "val")
+    return PairedData("x", "x", "AtoB", True, train, validation, "f")
+
+
+def test_color_table_learns_a_map_of_colors(data):
+    floors = evaluation.floors(data, 64)
+    assert floors["color_table"]["psnr"] == np.inf
+    assert floors["color_table"]["ssim"] == pytest.approx(1.0)
+
+
+def test_mean_color_is_the_mean_of_the_training_targets(data):
+    mean, _ = baselines._fit(data.train, 64)
+    assert np.allclose(mean, [255 - 80, 255 - 100, 255 - 60])
+
+
+def test_unseen_colors_get_the_mean(data):
+    mean, table = baselines._fit(data.train, 64)
+    assert np.allclose(table[5], mean)
+
+
+def test_copy_input_is_the_source(data):
+    floors = evaluation.floors(data, 64)
+    # Black against white, and (80, 0, 0) against its negative.
+    y = 80 * 0.299
+    expected = np.mean([0.0, 20 * np.log10(255 / (255 - 2 * y))])
+    assert floors["copy_input"]["psnr"] == pytest.approx(expected, abs=0.02)
+
+
+def test_measure_scores_every_pair_whatever_the_batch(data):
+    translate = baselines.images.to_uint8
+    few = evaluation.measure(translate, data.train, 64, batch_size=3)
+    all_at_once = evaluation.measure(translate, data.train, 64, batch_size=4)
+    assert few["ssim"].shape == (4,)
+    assert np.allclose(few["ssim"], all_at_once["ssim"])

@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import callbacks
+from pan_tf import recipes
+from pan_tf.checkpoints import RunState
+from pan_tf.config import Config
+from pan_tf.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def built():
+    config = Config(dataset="bluemarble", image_size=64, width=1 / 64)
+    return recipes.build(config)
+
+
+@pytest.fixture
+def model(built):
+    """A model whose cycles are four iterations; restored afterwards."""
+    weights = built.get_weights()
+    built.iteration, built.data_wait = 0, 0.0
+    yield built
+    built.set_weights(weights)
+
+
+class Recorder(callbacks.EveryIterations):
+    def __init__(self, every):
+        super().__init__(every)
+        self.acted = []
+
+    def act(self, iteration, logs):
+        self.acted.append(iteration)
+
+
+def run(model, callback, cycles, logs=None):
+    callback.set_model(model)
+    callback.on_train_begin()
+    for _ in range(cycles):
+        model.iteration += model.schedule.minibatches
+        callback.on_train_batch_end(0, logs or {})
+
+
+@pytest.mark.parametrize(
+    ("every", "acted"), [(4, [4, 8, 12, 16, 20]), (10, [12, 20]), (8, [8, 16]), (0, [])]
+)
+def test_acts_in_the_cycle_that_reaches_a_multiple(model, every, acted):
+    recorder = Recorder(every)
+    run(model, recorder, 5)
+    assert recorder.acted == acted
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_guard_names_the_loss_and_the_iteration(model, value):
+    guard = callbacks.NonFiniteGuard()
+    with pytest.raises(callbacks.NonFiniteError) as caught:
+        run(model, guard, 1, {"t_adversarial": 0.5, "d_adversarial": value})
+    message = str(caught.value)
+    assert message.startswith("d_adversarial:") and "since iteration 4" in message
+
+
+def test_guard_lets_finite_losses_pass(model):
+    run(model, callbacks.NonFiniteGuard(), 3, {"t_adversarial": 1e30})
+
+
+@pytest.mark.parametrize(
+    ("network", "layer"),
+    [("transformer", "layer_3_norm"), ("discriminator", "layer_5_norm")],
+)
+def test_guard_finds_the_weight(model, network, layer):
+    guard = callbacks.NonFiniteGuard()
+    guard.set_model(model)
+    guard.check_weights()
+    norm = getattr(model, network).get_layer(layer)
+    norm.moving_variance.assign(norm.moving_variance * np.nan)
+    with pytest.raises(callbacks.NonFiniteError, match=f"{network} .*{layer}/moving_var"):
+        guard.check_weights()
+
+
+def test_a_broken_weight_is_never_saved(model):
+    class Checkpoints:
+        def save(self):
+            pytest.fail("saved")
+
+    guard = callbacks.NonFiniteGuard()
+    saving = callbacks.Saving(Checkpoints(), guard, None, every=4)
+    for callback in (guard, saving):
+        callback.set_model(model)
+    bias = model.transformer.get_layer("layer_1").bias
+    bias.assign(bias + np.inf)
+    with pytest.raises(callbacks.NonFiniteError):
+        saving.act(4, {})
+
+
+def test_lines_are_means_over_their_window(model, tmp_path):
+    folder, state = RunFolder(tmp_path), RunState(model)
+    clock = callbacks.Clock(batch_size=4, iterations=16)
+    writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
+    log = callbacks.MetricsLog(folder, state, writer, clock, every=8)
+    for callback in (clock, log):
+        callback.set_model(model)
+    clock.on_train_begin()
+    for value in (1.0, 2.0, 5.0, 7.0):
+        model.iteration += 4
+        clock.on_train_batch_end(0, {})
+        log.on_train_batch_end(0, {"t_adversarial": value})
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [(row["iteration"], row["t_adversarial"]) for row in rows] == [
+        (8, 1.5),
+        (16, 6.0),
+    ]
+    assert {"images_per_second", "data_wait", "memory_gib"} <= rows[1].keys()
+
+
+def test_progress_line_says_what_matters(model, capsys):
+    clock = callbacks.Clock(batch_size=4, iterations=100)
+    line = callbacks.ProgressLine(clock, every=4)
+    for callback in (clock, line):
+        callback.set_model(model)
+    clock.on_train_begin()
+    for _ in range(2):
+        model.iteration += 4
+        clock.on_train_batch_end(0, {})
+        line.on_train_batch_end(0, {"t_adversarial": -0.7})
+    last = capsys.readouterr().out.splitlines()[-1]
+    for part in ("iteration 8/100", "images/s", "left", "t_adversarial -0.700"):
+        assert part in last
+    assert "data wait" in last and "memory" in last and "GiB" in last
+
+
+def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, monkeypatch):
+    saves = []
+
+    class Checkpoints:
+        def save_best(self):
+            saves.append(model.iteration)
+
+    image = tf.zeros((2, 64, 64, 3))
+    samples = {"source": image, "target": image}
+    writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
+    state = RunState(model)
+    validation = callbacks.Validation(
+        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, 64, every=4
+    )
+    scores = iter([20.0, 25.0, 22.0])
+    monkeypatch.setattr(validation, "measure", lambda: {"psnr": next(scores)})
+    run(model, validation, 3)
+    assert saves == [4, 8] and state.best == 25.0
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [row["val_psnr"] for row in rows] == [20.0, 25.0, 22.0]
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [
+        "0000004.png",
+        "0000008.png",
+        "0000012.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.6, "1m00s"), (61, "1m01s"), (3 * 3600 + 125, "3h02m")]
+)
+def test_durations(seconds, text):
+    assert callbacks._duration(seconds) == text
