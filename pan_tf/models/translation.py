@@ -220,6 +220,10 @@ class TranslationModel(keras.Model):
                 losses.update(term.diagnostics(translation))
         return gradients, losses
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: everything is built. Keras would draw a batch to see, and reduce it in
+        a way that fails under MultiWorkerMirroredStrategy (keras-team/keras#20585)."""
+
     def make_train_function(self, force=False):
         """The function that `fit` calls once a cycle; Keras' documented hook.
 
@@ -240,9 +244,6 @@ class TranslationModel(keras.Model):
         def train_function(iterator):
             started = time.perf_counter()
             batch = next(iterator)
-            if not isinstance(batch, dict):
-                # Several workers, one device each: the iterator wraps the dictionary.
-                (batch,) = strategy.experimental_local_results(batch)
             self.data_wait += time.perf_counter() - started
             logs = cycle(batch)
             self.iteration += self.schedule.minibatches
