@@ -1,0 +1,158 @@
+"""The archives' way from a server, or from a folder, to random access."""
+
+import functools
+import hashlib
+import http.server
+import pathlib
+import tarfile
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf.config import Config
+from pan_tf.data import DatasetNotFoundError
+from pan_tf.data import builders
+from pan_tf.data import locate
+from pan_tf.data import open_data
+from pan_tf.data import training_dataset
+
+
+def level(split, i):
+    return {"train": 0, "val": 100}[split] + 10 * i
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """`facades.tar.gz` of our own, in place of the published one."""
+    root = tmp_path / "made" / "facades"
+    for split, count in (("train", 4), ("val", 2)):
+        (root / split).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.full((64, 128, 3), level(split, i), np.uint8)
+            pixels[:, 64:] += 5
+            Image.fromarray(pixels).save(root / split / f"{i}.jpg", quality=95)
+    path = tmp_path / "served" / "facades.tar.gz"
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as file:
+        file.add(root, "facades")
+    contents = path.read_bytes()
+    ours = builders.Archive(
+        ("train", "val"), len(contents), hashlib.sha256(contents).hexdigest()
+    )
+    monkeypatch.setitem(builders.ARCHIVES, "facades", ours)
+    return path
+
+
+@pytest.fixture
+def server(archive, monkeypatch):
+    """Serves the archive on this machine, in place of the published host."""
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=archive.parent
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{served.server_port}/"
+        monkeypatch.setattr(builders, "BASE_URL", url)
+        yield url
+        served.shutdown()
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    monkeypatch.setattr(builders, "_host_answers", lambda: False)
+
+
+def by_hand(archive, data_dir):
+    place = builders.manual_path("facades", data_dir)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(archive.read_bytes())
+    return place
+
+
+def config(data_dir, **changes):
+    settings = {"dataset": "facades", "data_dir": str(data_dir), "image_size": 64}
+    return Config(**{**settings, **changes})
+
+
+def test_download_prepare_and_read_at_random(server, tmp_path):
+    settings = locate(config(tmp_path / "data"))
+    data = open_data(settings)
+    assert (len(data.train), len(data.validation)) == (4, 2)
+    # Labels -> photo: the source is the right half.
+    levels = []
+    for index in (3, 0, 2, 1):
+        source, target = (int(side.numpy().mean()) for side in data.train.load(index))
+        assert source == pytest.approx(target + 5, abs=1)
+        levels.append(round(target, -1))
+    assert sorted(levels) == [0, 10, 20, 30]
+    batch = next(
+        iter(
+            training_dataset(
+                data.train,
+                image_size=64,
+                load_size=72,
+                flip=True,
+                batch_size=2,
+                minibatches=2,
+                seed=1,
+            )
+        )
+    )
+    assert batch["source"].shape == (2, 2, 64, 64, 3)
+
+
+def test_archive_put_in_place_by_hand(archive, no_network, tmp_path):
+    by_hand(archive, tmp_path / "data")
+    builders.prepare("facades", tmp_path / "data")
+    assert builders.is_prepared("facades", tmp_path / "data")
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed"])
+def test_another_archive_is_refused(archive, no_network, tmp_path, harm):
+    place = by_hand(archive, tmp_path / "data")
+    contents = bytearray(place.read_bytes())
+    if harm == "changed":
+        contents[100] ^= 1
+    place.write_bytes(contents[:-10] if harm == "cut" else contents)
+    with pytest.raises(ValueError, match=r"to be the published facades\.tar\.gz"):
+        builders.prepare("facades", tmp_path / "data")
+    assert not builders.is_prepared("facades", tmp_path / "data")
+
+
+def test_without_network_the_message_says_where_and_how(no_network, tmp_path):
+    with pytest.raises(DatasetNotFoundError) as caught:
+        locate(config(tmp_path / "data"))
+    message = str(caught.value)
+    assert str(builders.manual_path("facades", tmp_path / "data")) in message
+    assert "scripts/prepare_data.py --dataset=facades" in message
+
+
+def test_fallback_only_where_it_is_asked_for(no_network, tmp_path):
+    settings = locate(config(tmp_path, fallback_dataset="bluemarble"))
+    assert settings.dataset == "bluemarble"
+    data = open_data(settings, requested="facades").describe()
+    assert (data["name"], data["requested"], data["fallback"]) == (
+        "bluemarble",
+        "facades",
+        True,
+    )
+
+
+def test_nodownload_stays_off_the_network(server, tmp_path):
+    with pytest.raises(DatasetNotFoundError, match="--nodownload was given"):
+        locate(config(tmp_path / "data", download=False))
+
+
+def test_published_maps_is_pinned():
+    known = builders.ARCHIVES["maps"]
+    assert known.num_bytes == 250_242_400 and len(known.sha256) == 64
+
+
+def test_cache_of_tfds_is_below_data_dir(server, tmp_path):
+    locate(config(tmp_path / "data"))
+    assert {p.name for p in pathlib.Path(tmp_path / "data").iterdir()} == {
+        "downloads",
+        "pix2pix_pairs",
+    }
