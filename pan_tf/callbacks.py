@@ -172,9 +172,8 @@ class Clock(keras.callbacks.Callback):
 
 def peak_memory():
     """Peak memory in GiB: of the first GPU, or of this process without one."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_memory_info(gpus[0].name)["peak"] / 2**30
+    if tf.config.list_logical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
     # Kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -161,7 +161,7 @@ class Config:
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     jit_compile: bool = setting(
-        False, "Compile forward and backward passes with XLA (for GPUs)."
+        False, "Compile forward and backward passes with XLA (for a single GPU)."
     )
     deterministic: bool = setting(
         False, "Only deterministic kernels: bit-exact on GPUs too, and slower there."

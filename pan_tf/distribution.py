@@ -42,10 +42,15 @@ def any_worker(strategy, flag):
     return bool(strategy.reduce(tf.distribute.ReduceOp.SUM, raised, axis=None) > 0)
 
 
-def check_batch_size(batch_size, replicas):
-    """Raises ValueError unless a minibatch splits evenly over the replicas."""
-    if batch_size % replicas:
+def check_replicas(config, replicas):
+    """Raises ValueError where a setting does not go with the number of replicas."""
+    if config.batch_size % replicas:
         raise ValueError(
             f"--batch_size is global and must be a multiple of the {replicas} replicas. "
-            f"Received: batch_size={batch_size}."
+            f"Received: batch_size={config.batch_size}."
+        )
+    if config.jit_compile and replicas > 1:
+        raise ValueError(
+            "--jit_compile goes with one replica only: XLA cannot compile the all-reduce "
+            f"of batch statistics. Received: {replicas} replicas."
         )

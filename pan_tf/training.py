@@ -77,7 +77,7 @@ class Training:
         self.stop = stop
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync
-        distribution.check_batch_size(config.batch_size, replicas)
+        distribution.check_replicas(config, replicas)
         requested, config = config.dataset, data.locate(config)
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)

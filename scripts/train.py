@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from pan_tf import config as config_lib
 
@@ -27,6 +28,8 @@ flags.adopt_module_key_flags(config_lib)
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)
     try:
         config = config_lib.config_from_flags()
     except ValueError as error:

@@ -116,8 +116,8 @@ class TranslationModel(keras.Model):
         Args:
             t_optimizer: updates T.
             d_optimizer: updates D.
-            jit_compile: whether XLA compiles forward and backward passes. Optimizer
-                steps and all-reduces stay outside, so that it works under a strategy.
+            jit_compile: whether XLA compiles forward and backward passes; on one
+                replica only, since it cannot compile an all-reduce of statistics.
         """
         # Optimizer None: Keras would make one that nobody uses.
         super().compile(optimizer=None, jit_compile=False)

@@ -13,7 +13,9 @@ def save(path, width, height, level=0):
 
 
 def config(root, **changes):
-    return Config(**{"dataset": "folder", "data_dir": str(root), "image_size": 64} | changes)
+    return Config(
+        **{"dataset": "folder", "data_dir": str(root), "image_size": 64} | changes
+    )
 
 
 def test_side_by_side_a_is_left(tmp_path):

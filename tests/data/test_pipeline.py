@@ -71,7 +71,13 @@ def test_replicas_and_workers_share_out_the_global_batch():
     shares = [
         numbers(
             stream(
-                pairs, 6, minibatches=2, batch_size=4, workers=2, worker=worker, replicas=2
+                pairs,
+                6,
+                minibatches=2,
+                batch_size=4,
+                workers=2,
+                worker=worker,
+                replicas=2,
             )
         )
         for worker in range(2)

@@ -16,7 +16,12 @@ def coordinates(size):
 def jittered(seed, flip=True):
     image = coordinates(72)
     pair = preprocessing.jitter(
-        tf.constant(image), tf.constant(255 - image), tf.constant([1, seed], tf.int64), 64, 72, flip
+        tf.constant(image),
+        tf.constant(255 - image),
+        tf.constant([1, seed], tf.int64),
+        64,
+        72,
+        flip,
     )
     return [images.to_uint8(side).numpy() for side in pair]
 
@@ -41,7 +46,9 @@ def test_crops_are_inside_and_reach_every_offset_and_both_mirrorings():
 
 
 def test_no_flip():
-    assert all(s[0, 0, 0] < s[0, 1, 0] for s, _ in (jittered(i, False) for i in range(20)))
+    assert all(
+        s[0, 0, 0] < s[0, 1, 0] for s, _ in (jittered(i, False) for i in range(20))
+    )
 
 
 def test_eager_and_graph_agree():

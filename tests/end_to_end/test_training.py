@@ -101,9 +101,11 @@ def test_default_run_folder_carries_the_data_sets_real_name(toy, monkeypatch, tm
     assert run.data.describe()["requested"] == "maps"
 
 
-def test_a_batch_that_does_not_split_is_refused():
+def test_settings_that_do_not_go_with_the_replicas_are_refused(toy):
     with pytest.raises(ValueError, match="multiple of the 3 replicas"):
-        distribution.check_batch_size(4, 3)
+        distribution.check_replicas(toy(batch_size=4), 3)
+    with pytest.raises(ValueError, match="--jit_compile goes with one replica"):
+        distribution.check_replicas(toy(jit_compile=True), 2)
 
 
 def test_metrics_name_iterations(config, tmp_path):
