@@ -33,5 +33,5 @@ setup(
         "tensorflow>=2.18,<2.22",
         "tensorflow-datasets>=4.9.10,<5",
     ],
-    extras_require={"test": ["dill>=0.3.8", "pytest>=8.0", "ruff>=0.9"]},
+    extras_require={"test": ["pytest>=8.0", "ruff>=0.9"]},
 )

@@ -87,6 +87,8 @@ class Checkpoints:
         Returns:
             Its iteration; 0 if there is none.
         """
+        for half_written in self._writable().glob("ckpt-*_temp"):
+            shutil.rmtree(half_written)  # A kill came while it was saved.
         found = tf.train.get_checkpoint_state(str(self._folder))
         paths = list(found.all_model_checkpoint_paths) if found else []
         for path in reversed(paths):

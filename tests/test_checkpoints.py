@@ -71,6 +71,13 @@ def test_damaged_newest_gives_way_to_the_one_before(model, saved, tmp_path, harm
     assert "ckpt-12 is damaged" in caplog.text
 
 
+def test_a_half_written_checkpoint_is_cleared_away(model, saved, tmp_path):
+    (tmp_path / "ckpt-16_temp").mkdir()
+    (tmp_path / "ckpt-16_temp" / "part-00000-of-00001.data").write_bytes(b"half")
+    assert resume(model, tmp_path)[0] == 12
+    assert not (tmp_path / "ckpt-16_temp").exists()
+
+
 def test_nothing_is_restored_from_nothing(model, tmp_path):
     assert resume(model, tmp_path)[0] == 0
 
