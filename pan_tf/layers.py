@@ -44,8 +44,6 @@ class SymmetricConv2D(keras.layers.Conv2D):
 
     def call(self, inputs):
         outputs = self.convolution_op(inputs, self.kernel)
-        # Not bias_add: TensorFlow's graph optimizer fuses it into a convolution whose
-        # bias gradient still needs it, fails, and then leaves the whole graph unfused.
         return outputs + self.bias if self.use_bias else outputs
 
     def compute_output_shape(self, input_shape):

@@ -74,6 +74,9 @@ class Training:
     def __init__(self, config, stop):
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
+        # It would fuse layer 9 of D with its activation, finds that a gradient still
+        # needs what lies between, gives up on the whole graph and reports an error.
+        tf.config.optimizer.set_experimental_options({"remapping": False})
         self.stop = stop
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync

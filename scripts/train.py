@@ -8,6 +8,7 @@ runs/<recipe>-<data set>-<image size> unless --run_dir says otherwise. SIGTERM a
 save and stop.
 """
 
+import logging
 import os
 import pathlib
 import sys
@@ -17,7 +18,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app
 from absl import flags
-from absl import logging
 
 from pan_tf import config as config_lib
 
@@ -28,8 +28,6 @@ flags.adopt_module_key_flags(config_lib)
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
-    if flags.FLAGS["verbosity"].using_default_value:
-        logging.set_verbosity(logging.WARNING)
     try:
         config = config_lib.config_from_flags()
     except ValueError as error:
@@ -41,6 +39,8 @@ def main(argv):
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.run_folder import RunFolderError
 
+    # TensorFlow reports every checkpoint at INFO, on a logger of its own.
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
     if config.dry_run:
         dry_run.report(config)
         return

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from pan_tf import recipes
 from pan_tf.losses import AdversarialLoss
@@ -22,8 +24,10 @@ def test_pan_official_is_the_released_script(toy):
     recipe = recipes.resolve(toy(recipe="pan_official"))
     assert recipe.terms[0] == AdversarialLoss("saturating", real_label=0.9)
     assert recipe.schedule.players == ("discriminator", "transformer")
+    image = tf.ones((1, 64, 64, 3))
     discriminator = recipe.discriminator(64)
-    assert "activation" in {layer.name for layer in discriminator.layers}
+    first = discriminator({"source": image, "image": image})["features"][0]
+    assert 0.9 < np.abs(first).max() < 1.0  # tanh, of a wide kernel.
 
 
 def test_flags_replace_the_recipes_values(toy):
