@@ -30,6 +30,8 @@ class NonFiniteError(Exception):
 class EveryIterations(keras.callbacks.Callback):
     """Calls `act(iteration, logs)` in the cycle that reaches a multiple of `every`.
 
+    A subclass defines `act`.
+
     Args:
         every: iterations; 0 for never.
     """
@@ -42,9 +44,6 @@ class EveryIterations(keras.callbacks.Callback):
         iteration, cycle = self.model.iteration, self.model.schedule.minibatches
         if self.every and iteration // self.every > (iteration - cycle) // self.every:
             self.act(iteration, logs)
-
-    def act(self, iteration, logs):
-        raise NotImplementedError
 
 
 class NonFiniteGuard(keras.callbacks.Callback):

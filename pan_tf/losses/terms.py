@@ -51,8 +51,10 @@ class Translation:
 class LossTerm:
     """One named, weighted part of the game between T and D.
 
-    A subclass defines `transformer_loss`, `discriminator_loss`, or both; a side that it
-    leaves out takes no part in that player's objective and gets no metric.
+    A subclass defines `transformer_loss`, `discriminator_loss`, or both, each from a
+    `Translation` to a float32 scalar, the mean over the replica's batch, which that
+    player minimises. A side that it leaves out takes no part in the player's objective
+    and gets no metric.
 
     Attributes:
         weight: multiplies both sides.
@@ -64,22 +66,13 @@ class LossTerm:
     name = ""
     d_inputs = ()
 
-    def transformer_loss(self, translation):
-        """What T minimises: float32 scalar, mean over the replica's batch."""
-        raise NotImplementedError
-
-    def discriminator_loss(self, translation):
-        """What D minimises: float32 scalar, mean over the replica's batch."""
-        raise NotImplementedError
-
     def diagnostics(self, translation):
         """Numbers worth watching, none of them a loss: name -> float32 scalar."""
         return {}
 
     def concerns(self, player):
         """Whether the term has a side for "transformer" or "discriminator"."""
-        side = f"{player}_loss"
-        return getattr(type(self), side) is not getattr(LossTerm, side)
+        return hasattr(self, f"{player}_loss")
 
     def loss(self, player, translation):
         """The weighted side of one player."""
