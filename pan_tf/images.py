@@ -27,12 +27,6 @@ def to_uint8(image):
     return tf.cast(tf.clip_by_value(tf.round(to_pixels(image)), 0.0, 255.0), tf.uint8)
 
 
-def luma(pixels):
-    """float `[..., 3]` in [0, 255] -> Y `[..., 1]`: .299 R + .587 G + .114 B."""
-    weights = tf.constant([0.299, 0.587, 0.114], pixels.dtype)
-    return tf.reduce_sum(pixels * weights, axis=-1, keepdims=True)
-
-
 def grid(*columns, gap=4):
     """Sets batches of images side by side, one example a row.
 

@@ -20,11 +20,6 @@ def test_to_uint8_rounds_and_clips():
     assert images.to_uint8(values).numpy().tolist() == [0, 255, 128]
 
 
-def test_luma_weights():
-    pixels = tf.constant([[255.0, 0, 0], [0, 255.0, 0], [0, 0, 255.0]])
-    assert np.allclose(images.luma(pixels)[:, 0], [76.245, 149.685, 29.07], atol=1e-3)
-
-
 def test_grid_puts_one_example_in_a_row_between_white_lines():
     black, grey = np.zeros((3, 8, 6, 3), np.uint8), np.full((3, 8, 6, 3), 100, np.uint8)
     grid = images.grid(black, grey, gap=2)
