@@ -22,10 +22,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["pan_tf", "pan_tf.*"]),
+    package_data={"pan_tf.evaluation": ["templates/*"]},
     install_requires=[
         "absl-py>=2.1",
         "basemap_data>=2.0",
         "importlib_resources>=6.0",
+        "jinja2>=3.1",
         "keras>=3.12,<3.16",
         "numpy>=1.26",
         "pillow>=10.0",

@@ -18,10 +18,6 @@ from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
 
-# Chooses the best checkpoint. Blank maps score well on PSNR and on SSIM; look at the
-# samples too.
-BEST_BY = "psnr"
-
 
 class NonFiniteError(Exception):
     """A loss or a weight is NaN or infinite."""
@@ -235,22 +231,19 @@ class Validation(EveryIterations):
         checkpoints: `Checkpoints`.
         pairs: `PairSet` to measure on.
         samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
-        image_size: pixels a side.
-        every: iterations.
+        config: `Config`: image size, interval, and what chooses the best.
     """
 
-    def __init__(
-        self, run, state, writer, checkpoints, pairs, samples, image_size, every
-    ):
-        super().__init__(every)
+    def __init__(self, run, state, writer, checkpoints, pairs, samples, config):
+        super().__init__(config.validate_every)
         self.run, self.state, self.writer = run, state, writer
         self.checkpoints, self.pairs, self.samples = checkpoints, pairs, samples
-        self.image_size = image_size
+        self.image_size, self.best_by = config.image_size, config.best_by
 
     def act(self, iteration, logs):
         scores = self.measure()
-        if self.state.best is None or scores[BEST_BY] > self.state.best:
-            self.state.best = scores[BEST_BY]
+        if self.state.best is None or scores[self.best_by] > self.state.best:
+            self.state.best = scores[self.best_by]
             self.checkpoints.save_best()
         if self.run is not None:
             row = {f"val_{name}": value for name, value in scores.items()}

@@ -20,6 +20,17 @@ DATASET_NAMES = (
     "folder",
     "maps",
 )
+# `balanced` is the mean of four others; see `evaluation.measure`.
+METRIC_NAMES = (
+    "balanced",
+    "psnr",
+    "ssim",
+    "uqi",
+    "vif",
+    "vifp",
+    "psnr_rgb",
+    "ssim_rgb",
+)
 
 
 def setting(default, help, choices=None, minimum=None, maximum=None, free=False):
@@ -180,6 +191,11 @@ class Config:
     keep: int = setting(3, "Checkpoints to keep.", minimum=1, free=True)
     validate_every: int = setting(
         1000, "Iterations between validations; 0: never.", minimum=0
+    )
+    best_by: str = setting(
+        "balanced",
+        "Metric on the validation pairs that chooses the best checkpoint.",
+        choices=METRIC_NAMES,
     )
     sample_images: int = setting(
         8, "Pairs in the pictures made at each validation.", minimum=1

@@ -151,8 +151,7 @@ def _fit(config, run, folder, pairs, model, stop):
             checkpoints,
             pairs.validation,
             _samples(pairs.validation, config),
-            config.image_size,
-            config.validate_every,
+            config,
         )
         validation.set_model(model)  # A finished run is measured without a fit.
     if cycles > 0 and not stop.requested:
@@ -194,7 +193,12 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         print("No val/ and no test/: nothing is measured.", flush=True)
         return
     rows = {}
-    floors = evaluation.floors(pairs, config.image_size)
+    floors = {
+        name: evaluation.means(scores)
+        for name, scores in evaluation.floors(
+            pairs.train, pairs.validation, config.image_size
+        ).items()
+    }
     rows[f"last (iteration {model.iteration})"] = last = validation.measure()
     result = {
         "n": len(pairs.validation),
@@ -207,7 +211,7 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         iteration = checkpoints.load_best()
         rows[f"best (iteration {iteration})"] = best = validation.measure()
         result["best"] = {"checkpoint": iteration, "metrics": best}
-        result["best"]["chosen_by"] = callbacks.BEST_BY
+        result["best"]["chosen_by"] = config.best_by
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"floor: {name}": metrics for name, metrics in floors.items()}
@@ -216,23 +220,22 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         f"{config.image_size} px:"
     )
     names = list(last)
-    print(f"{'':28}" + "".join(f"{name:>10}" for name in names))
+    print(f"{'':24}" + "".join(f"{name:>9}" for name in names))
     for label, metrics in rows.items():
-        print(f"{label:28}" + "".join(f"{metrics[name]:10.3f}" for name in names))
-    print(f"Picture (source | output | target): {picture}", flush=True)
+        print(f"{label:24}" + "".join(f"{metrics[name]:9.3f}" for name in names))
+    print(f"Picture (source | output | target): {picture}")
+    print(
+        f"Report: python scripts/evaluate.py --run_dir={config.run_dir}",
+        flush=True,
+    )
 
 
 def _samples(pairs, config):
     """The same few validation pairs, spread over the split, for all pictures."""
     count = min(config.sample_images, len(pairs))
-    chosen = np.linspace(0, len(pairs) - 1, count).round().astype(np.int64)
-    few = data.PairSet(
-        pairs.split,
-        tuple(pairs.names[i] for i in chosen),
-        lambda index: pairs.load(tf.constant(chosen)[index]),
-    )
+    chosen = np.linspace(0, len(pairs) - 1, count).round()
     (batch,) = data.evaluation_dataset(
-        few, image_size=config.image_size, batch_size=count
+        pairs.subset(chosen), image_size=config.image_size, batch_size=count
     )
     return batch
 

@@ -141,15 +141,20 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
     samples = {"source": image, "target": image}
     writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
     state = RunState(model)
+    config = Config(image_size=64, validate_every=4, best_by="uqi")
     validation = callbacks.Validation(
-        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, 64, every=4
+        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, config
     )
-    scores = iter([20.0, 25.0, 22.0])
-    monkeypatch.setattr(validation, "measure", lambda: {"psnr": next(scores)})
+    scores = iter([(20.0, 0.3), (19.0, 0.4), (22.0, 0.2)])
+    monkeypatch.setattr(
+        validation,
+        "measure",
+        lambda: dict(zip(("psnr", "uqi"), next(scores), strict=True)),
+    )
     run(model, validation, 3)
-    assert saves == [4, 8] and state.best == 25.0
+    assert saves == [4, 8] and state.best == 0.4
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
-    assert [row["val_psnr"] for row in rows] == [20.0, 25.0, 22.0]
+    assert [row["val_psnr"] for row in rows] == [20.0, 19.0, 22.0]
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [
         "0000004.png",
         "0000008.png",

@@ -3,6 +3,7 @@
 from pan_tf.data.datasets import DatasetNotFoundError
 from pan_tf.data.datasets import PairedData
 from pan_tf.data.datasets import PairSet
+from pan_tf.data.datasets import direction
 from pan_tf.data.datasets import locate
 from pan_tf.data.datasets import open_data
 from pan_tf.data.pipeline import evaluation_dataset
@@ -12,6 +13,7 @@ __all__ = [
     "DatasetNotFoundError",
     "PairSet",
     "PairedData",
+    "direction",
     "evaluation_dataset",
     "locate",
     "open_data",

@@ -30,6 +30,15 @@ class PairSet:
     def __len__(self):
         return len(self.names)
 
+    def subset(self, places):
+        """A `PairSet` of some of the pairs, by their numbers."""
+        chosen = np.asarray(places, np.int64)
+        return PairSet(
+            self.split,
+            tuple(self.names[i] for i in chosen),
+            lambda index: self.load(tf.constant(chosen)[index]),
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class PairedData:
@@ -40,9 +49,7 @@ class PairedData:
         requested: the name that was asked for.
         direction: "AtoB" or "BtoA", which side is the source.
         flip: whether training pairs are mirrored, unless the configuration says.
-        train: `PairSet`.
-        validation: `PairSet` to watch and to choose checkpoints by; None if there is
-            none.
+        splits: the split's own name -> `PairSet`; "train" is always there.
         fingerprint: of the contents; equal data have equal fingerprints.
     """
 
@@ -50,9 +57,23 @@ class PairedData:
     requested: str
     direction: str
     flip: bool
-    train: PairSet
-    validation: PairSet | None
+    splits: dict
     fingerprint: str
+
+    @property
+    def train(self):
+        """`PairSet` to train on."""
+        return self.splits["train"]
+
+    @property
+    def validation(self):
+        """`PairSet` to watch and to choose checkpoints by; None if there is none."""
+        return self.splits.get("val", self.splits.get("test"))
+
+    @property
+    def held_out(self):
+        """`PairSet` to report on: a test split if there is one; None without any."""
+        return self.splits.get("test", self.splits.get("val"))
 
     def describe(self):
         """What the manifest records."""
@@ -83,6 +104,11 @@ _DIRECTIONS = {
     "folder": "AtoB",
     "maps": "AtoB",  # Aerial photo -> map.
 }
+
+
+def direction(config):
+    """Which side is the source: "AtoB" or "BtoA"."""
+    return config.direction or _DIRECTIONS[config.dataset]
 
 
 def locate(config):
@@ -159,19 +185,17 @@ def open_data(config, requested=None, verified=None):
         ValueError: if files are unusable; the message names them.
     """
     name = config.dataset
-    direction = config.direction or _DIRECTIONS[name]
     make = {"bluemarble": _open_bluemarble, "folder": _open_folder}
-    train, validation, fingerprint = make.get(name, _open_builder)(config, verified)
-    if direction == "BtoA":
-        train, validation = _swapped(train), validation and _swapped(validation)
+    splits, fingerprint = make.get(name, _open_builder)(config, verified)
+    if direction(config) == "BtoA":
+        splits = [_swapped(pairs) for pairs in splits]
     return PairedData(
         name=name,
         requested=requested or name,
-        direction=direction,
+        direction=direction(config),
         # Relief is lit from the north-west; mirrored, it would be lit from elsewhere.
         flip=name != "bluemarble" if config.flip is None else config.flip,
-        train=train,
-        validation=validation,
+        splits={pairs.split: pairs for pairs in splits},
         fingerprint=fingerprint,
     )
 
@@ -190,7 +214,7 @@ def _open_bluemarble(config, verified):
         source, target = tf.constant(tiles.source), tf.constant(tiles.target)
         return PairSet(split, tiles.names, lambda i: (source[i], target[i]))
 
-    return pair_set("train"), pair_set("test"), bluemarble.fingerprint()
+    return [pair_set("train"), pair_set("test")], bluemarble.fingerprint()
 
 
 def _open_folder(config, verified):
@@ -205,9 +229,7 @@ def _open_folder(config, verified):
     def pair_set(split):
         return PairSet(split, listings[split].names, _load_files(listings[split]))
 
-    held_out = [split for split in ("val", "test") if split in listings]
-    validation = pair_set(held_out[0]) if held_out else None
-    return pair_set("train"), validation, fingerprint
+    return [pair_set(split) for split in listings], fingerprint
 
 
 def _load_files(listing):
@@ -243,8 +265,8 @@ def _open_builder(config, verified):
         size = prepared.info.splits[split].num_examples
         return PairSet(split, tuple(f"{split}-{i:06d}" for i in range(size)), load)
 
-    # The papers test on `val`, and so do we; there is nothing else in most archives.
     info = prepared.info
     checksums = [f"{s.name}:{s.num_examples}:{s.num_bytes}" for s in info.splits.values()]
     fingerprint = f"{info.full_name} {' '.join(sorted(checksums))}"
-    return pair_set("train"), pair_set("val"), fingerprint
+    # The papers test on `val`, and so do we; most archives hold nothing else.
+    return [pair_set("train"), pair_set("val")], fingerprint

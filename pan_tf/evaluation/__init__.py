@@ -1,7 +1,8 @@
-"""Evaluation: metrics over a split, and the floors of a data set."""
+"""Evaluation: metrics over a split, floors of a data set, reports and comparisons."""
 
 from pan_tf.evaluation.baselines import floors
+from pan_tf.evaluation.evaluate import Evaluation
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 
-__all__ = ["floors", "means", "measure"]
+__all__ = ["Evaluation", "floors", "means", "measure"]

@@ -13,23 +13,23 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf.data import evaluation_dataset
-from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 
 _LEVELS = 32
 
 
-def floors(data, image_size):
-    """Fits the baselines on the training pairs and measures them on the validation pairs.
+def floors(train, pairs, image_size):
+    """Fits the baselines on the training pairs and measures them on others.
 
     Args:
-        data: `PairedData` with a validation split.
+        train: `PairSet`.
+        pairs: `PairSet` to measure on.
         image_size: pixels a side.
 
     Returns:
-        baseline -> metric -> mean.
+        baseline -> metric -> float64 `[len(pairs)]`.
     """
-    mean, table = _fit(data.train, image_size)
+    mean, table = _fit(train, image_size)
     table = tf.constant(np.round(table).astype(np.uint8))
     mean = tf.constant(np.round(mean).astype(np.uint8))
 
@@ -42,7 +42,7 @@ def floors(data, image_size):
         "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
     }
     return {
-        name: means(measure(translate, data.validation, image_size))
+        name: measure(translate, pairs, image_size)
         for name, translate in translations.items()
     }
 

@@ -1,4 +1,4 @@
-"""Metrics of a translation over a whole split."""
+"""Metrics of a translation over a whole split, image by image."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,9 @@ from pan_tf.data import evaluation_dataset
 METRICS = {
     "psnr": metrics.psnr,
     "ssim": metrics.ssim,
+    "uqi": metrics.uqi,
+    "vif": metrics.vif,
+    "vifp": metrics.vifp,
     "psnr_rgb": metrics.psnr_rgb,
     "ssim_rgb": metrics.ssim_rgb,
 }
@@ -27,21 +30,39 @@ def measure(translate, pairs, image_size, batch_size=16):
         batch_size: images at a time.
 
     Returns:
-        metric -> float64 `[len(pairs)]`, in the order of the pairs.
+        metric -> float64 `[len(pairs)]`, in the order of the pairs: `METRICS`, and
+        `balanced`. PSNR of equal images is infinite.
     """
     scores = {name: [] for name in METRICS}
     for batch in evaluation_dataset(pairs, image_size=image_size, batch_size=batch_size):
         output = translate(batch["source"])
         for name, values in _compare(images.to_uint8(batch["target"]), output).items():
             scores[name].append(values)
-    return {
+    scores = {
         name: np.concatenate(values).astype(np.float64) for name, values in scores.items()
     }
+    return {"balanced": balanced(scores), **scores}
+
+
+def balanced(scores):
+    """One number of four metrics that are fooled by different things, at most 1.
+
+    The mean of PSNR / 50 dB (at most 1), SSIM, UQI and VIFP, all on luma. PSNR and SSIM
+    reward blank and blurred images; UQI rewards flatness where the target is flat; VIFP
+    rewards texture, also in the wrong place. docs/metrics.md has examples.
+    """
+    psnr = np.minimum(scores["psnr"] / 50.0, 1.0)
+    return (psnr + scores["ssim"] + scores["uqi"] + scores["vifp"]) / 4.0
+
+
+def finite(name, values):
+    """Scores to average: PSNR beyond 100 dB, as of equal images, counts as 100."""
+    return np.minimum(values, metrics.LARGEST_PSNR) if "psnr" in name else values
 
 
 def means(scores):
     """metric -> mean over the images."""
-    return {name: float(np.mean(values)) for name, values in scores.items()}
+    return {name: float(np.mean(finite(name, v))) for name, v in scores.items()}
 
 
 @tf.function(reduce_retracing=True)

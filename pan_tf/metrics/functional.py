@@ -37,16 +37,17 @@ def ssim(reference, prediction):
     Wang's ssim_index: 11 x 11 Gaussian window of sigma 1.5, K = (0.01, 0.03), biased
     moments, no down-sampling, borders left out. Images must be at least 11 px a side.
     """
-    x, y = channels(reference, prediction, tf.float32, smallest=11)
-    return _ssim(luma(x), luma(y))
+    pair = channels(reference, prediction, tf.float32, smallest=11)
+    return _ssim(*(luma(rgb) for rgb in pair))
 
 
 def ssim_rgb(reference, prediction):
     """`ssim`, mean over the three channels."""
     pair = channels(reference, prediction, tf.float32, smallest=11)
     # All channels of all images are planes.
-    x, y = (tf.reshape(tf.transpose(c, (1, 2, 0, 3)), (*c.shape[1:3], -1)) for c in pair)
-    return tf.reduce_mean(tf.reshape(_ssim(x, y), (-1, 3)), axis=1)
+    planes = [tf.concat(tf.unstack(rgb, axis=-1), axis=0) for rgb in pair]
+    x, y = (tf.transpose(p, (1, 2, 0)) for p in planes)
+    return tf.reduce_mean(tf.reshape(_ssim(x, y), (3, -1)), axis=0)
 
 
 def uqi(reference, prediction):

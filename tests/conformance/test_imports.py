@@ -11,9 +11,10 @@ LAYERS = [
     {"layers", "losses.functional", "metrics"},
     {"networks", "losses.terms", "losses", "data", "distribution", "run_folder"},
     {"models"},
-    {"recipes"},
+    {"recipes", "checkpoints"},
+    {"inference"},
     {"evaluation"},
-    {"checkpoints", "callbacks", "dry_run"},
+    {"callbacks", "dry_run"},
     {"training"},
 ]
 

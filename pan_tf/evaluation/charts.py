@@ -1,0 +1,135 @@
+"""Small charts as SVG text, to stand inside a page that opens without a network."""
+
+import html
+import math
+
+import numpy as np
+
+_WIDTH, _HEIGHT = 320, 150
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 8, 24
+
+
+def histogram(values, marks):
+    """Distribution of a score over the images.
+
+    Args:
+        values: finite `[n]`.
+        marks: label -> value: vertical lines, in the classes mark-0, mark-1, ...
+
+    Returns:
+        SVG.
+    """
+    low = min(np.min(values), *marks.values())
+    high = max(np.max(values), *marks.values())
+    low, high = (low - 0.5, high + 0.5) if high == low else (low, high)
+    bins = min(30, max(5, math.ceil(math.sqrt(len(values)))))
+    counts, edges = np.histogram(values, bins, (low, high))
+    x, y = (
+        _axis(low, high, _LEFT, _WIDTH - _RIGHT),
+        _axis(0, counts.max(), _HEIGHT - _BOTTOM, _TOP),
+    )
+    bars = [
+        f'<rect class="bar" x="{x(a):.1f}" y="{y(count):.1f}" '
+        f'width="{max(x(b) - x(a) - 1, 1):.1f}" height="{y(0) - y(count):.1f}">'
+        f"<title>{count} images from {a:.3g} to {b:.3g}</title></rect>"
+        for a, b, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        if count
+    ]
+    lines = [
+        _vertical(f"mark-{i}", x(value), f"{label}: {value:.3f}")
+        for i, (label, value) in enumerate(marks.items())
+    ]
+    return _svg(bars + lines, _ticks(low, high, x, 3), [(counts.max(), y), (0, y)])
+
+
+def curve(points, chosen=None, level=None):
+    """A quantity over the iterations of a run.
+
+    Args:
+        points: list of (iteration, value), finite, in order.
+        chosen: iteration to mark, or None.
+        level: value of a horizontal line, or None.
+
+    Returns:
+        SVG.
+    """
+    iterations, values = zip(*points, strict=True)
+    ends = [*values, *([] if level is None else [level])]
+    low, high = min(ends), max(ends)
+    low, high = (low - 0.5, high + 0.5) if high == low else (low, high)
+    first, last = iterations[0], max(iterations[-1], iterations[0] + 1)
+    x, y = (
+        _axis(first, last, _LEFT, _WIDTH - _RIGHT),
+        _axis(low, high, _HEIGHT - _BOTTOM, _TOP),
+    )
+    path = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in points)
+    parts = [f'<polyline class="curve" points="{path}"/>']
+    if level is not None:
+        parts.append(_horizontal("level", y(level), f"best floor: {level:.3f}"))
+    if len(points) <= 60:
+        parts += [
+            f'<circle class="point" cx="{x(i):.1f}" cy="{y(v):.1f}" r="2.5">'
+            f"<title>iteration {i}: {v:.4g}</title></circle>"
+            for i, v in points
+        ]
+    if chosen is not None and first <= chosen <= last:
+        parts.append(_vertical("chosen", x(chosen), f"checkpoint: {chosen}"))
+    return _svg(parts, _ticks(first, last, x, 3), [(high, y), (low, y)])
+
+
+def _vertical(style, x, title):
+    return _line(style, x, x, _TOP, _HEIGHT - _BOTTOM, title)
+
+
+def _horizontal(style, y, title=""):
+    return _line(style, _LEFT, _WIDTH - _RIGHT, y, y, title)
+
+
+def _line(style, x1, x2, y1, y2, title):
+    return (
+        f'<line class="{style}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}">'
+        f"<title>{html.escape(title)}</title></line>"
+    )
+
+
+def _across(low, high):
+    """Value -> place from left to right."""
+    return _axis(low, high, _LEFT, _WIDTH - _RIGHT)
+
+
+def _up(low, high):
+    """Value -> place from the bottom to the top."""
+    return _axis(low, high, _HEIGHT - _BOTTOM, _TOP)
+
+
+def _axis(low, high, start, end):
+    span = (high - low) or 1.0
+    return lambda value: start + (value - low) / span * (end - start)
+
+
+def _ticks(low, high, x, count):
+    places = np.linspace(low, high, count)
+    anchors = ["start", *["middle"] * (count - 2), "end"]
+    return [
+        f'<text x="{x(value):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">'
+        f"{_number(value)}</text>"
+        for value, anchor in zip(places, anchors, strict=True)
+    ]
+
+
+def _svg(parts, ticks, heights):
+    labels = [
+        f'<text x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">'
+        f"{_number(value)}</text>"
+        for value, y in heights
+    ]
+    axis = _horizontal("axis", _HEIGHT - _BOTTOM)
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
+        + "".join([axis, *parts, *ticks, *labels])
+        + "</svg>"
+    )
+
+
+def _number(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

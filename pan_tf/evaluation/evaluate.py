@@ -1,0 +1,236 @@
+"""An evaluation: trained Ts over one split, beside the floors, into a folder.
+
+metrics.json    means with intervals, floors, differences, where it all comes from
+per_image.csv   every score of every image
+index.html      the report; needs no network and no other file
+"""
+
+import csv
+import io
+import itertools
+import json
+import os
+import pathlib
+
+import numpy as np
+from absl import logging
+
+import pan_tf
+from pan_tf import data
+from pan_tf import inference
+from pan_tf.config import Config
+from pan_tf.evaluation import report
+from pan_tf.evaluation.baselines import floors
+from pan_tf.evaluation.findings import Result
+from pan_tf.evaluation.findings import compare
+from pan_tf.evaluation.findings import differences
+from pan_tf.evaluation.findings import summary
+from pan_tf.evaluation.measure import measure
+from pan_tf.run_folder import RunFolder
+
+_FILES = ("metrics.json", "per_image.csv", "index.html")
+
+
+class Evaluation:
+    """One evaluation. Making it checks everything that a user can have got wrong.
+
+    Args:
+        run_dirs: run folders.
+        saved_models: SavedModels.
+        checkpoint: "best" or "last", of the run folders.
+        split: name of the split; None for the test split, or the validation split
+            where there is no other.
+        output_dir: where to write; None for a folder in the only run, or beside the
+            first of several.
+        rank_by: metric that orders images in the report; None: what the first run's
+            best checkpoint was chosen by.
+        batch_size: images at a time.
+        **changes: settings of the data (`dataset`, `data_dir`, `image_size`,
+            `direction`), in place of the first run's.
+
+    Raises:
+        FileNotFoundError, OSError: if a run, a checkpoint or a file is not there, or is
+            damaged.
+        ValueError: if runs do not go together, or a setting is not legal.
+    """
+
+    def __init__(
+        self,
+        run_dirs=(),
+        saved_models=(),
+        checkpoint="best",
+        split=None,
+        output_dir=None,
+        rank_by=None,
+        batch_size=8,
+        **changes,
+    ):
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if not (run_dirs or saved_models):
+            raise ValueError("--run_dir or --saved_model must name what to evaluate.")
+        if not run_dirs and "dataset" not in changes:
+            raise ValueError(
+                "--dataset must be given with --saved_model: it does not know its data."
+            )
+        self.translators = [inference.load_run(path, checkpoint) for path in run_dirs]
+        self.translators += [inference.load_saved_model(path) for path in saved_models]
+        self.names = _names(self.translators)
+        first = self.translators[0].config
+        self.config = (first or Config()).replace(**changes)
+        _check_together(self.translators, self.names, changes)
+        self.rank_by = rank_by or self.config.best_by
+        self.batch_size = batch_size
+        known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
+        self.config = data.locate(self.config.replace(fallback_dataset=None))
+        self.data = data.open_data(self.config, verified=known)
+        self.notes = _notes(self.translators, self.names, known, self.data)
+        self.pairs = self.data.held_out if split is None else self.data.splits.get(split)
+        if self.pairs is None:
+            raise ValueError(
+                f"--split must be one of: {', '.join(self.data.splits)}. Received: "
+                f"split={split!r}; without it, test/ or val/ is needed."
+            )
+        self.output_dir = pathlib.Path(output_dir or self._default_output_dir())
+        if self.output_dir.exists() and not (self.output_dir / _FILES[0]).exists():
+            if any(self.output_dir.iterdir()):
+                raise ValueError(
+                    f"--output_dir={self.output_dir} holds files but no evaluation. "
+                    "Choose another one."
+                )
+        if checkpoint == "best" and self.pairs is self.data.validation and run_dirs:
+            self.notes.append(
+                "The best checkpoint was chosen on these very images, so its scores are "
+                "a little optimistic; the last checkpoint's are not."
+            )
+
+    def run(self):
+        """Measures, writes the three files, and returns what metrics.json holds."""
+        pairs, size = self.pairs, self.config.image_size
+        results = []
+        for name, translator in zip(self.names, self.translators, strict=True):
+            print(f"{name}: {len(pairs)} {pairs.split} images ...", flush=True)
+            scores = measure(translator.translate, pairs, size, self.batch_size)
+            results.append(Result(name, translator.checkpoint, scores))
+        print("Floors ...", flush=True)
+        baselines = floors(self.data.train, pairs, size)
+        record = self._record(results, baselines)
+        page = report.render(self, results, baselines, record)
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        _write(self.output_dir / "metrics.json", json.dumps(record, indent=2) + "\n")
+        _write(self.output_dir / "per_image.csv", _per_image(pairs.names, results))
+        _write(self.output_dir / "index.html", page)
+        return record
+
+    def _record(self, results, baselines):
+        record = {
+            "n": len(self.pairs),
+            "dataset": {
+                "name": self.data.name,
+                "split": self.pairs.split,
+                "direction": self.data.direction,
+                "image_size": self.config.image_size,
+                "fingerprint": self.data.fingerprint,
+            },
+            "notes": self.notes,
+            "pan_tf": pan_tf.__version__,
+            "baselines": {name: summary(scores) for name, scores in baselines.items()},
+        }
+        if len(results) == 1:
+            (result,) = results
+            record |= _one(result, baselines)
+        else:
+            record["runs"] = {result.name: _one(result, baselines) for result in results}
+            record["comparisons"] = [
+                compare(*both) for both in itertools.combinations(results, 2)
+            ]
+        return record
+
+    def _default_output_dir(self):
+        first = self.translators[0]
+        what = f"{self.data.name}-{self.pairs.split}-{self.config.image_size}"
+        if len(self.translators) > 1:
+            return first.path.parent / f"comparison-{'-'.join(self.names)}-{what}"
+        if first.config is None:
+            # A SavedModel may be served from where it lies; nothing is put into it.
+            return first.path.parent / f"evaluation-{first.path.name}-{what}"
+        kind, iteration = first.checkpoint["kind"], first.checkpoint["iteration"]
+        return first.path / "evaluation" / f"{what}-{kind}-{iteration}"
+
+
+def _one(result, baselines):
+    """What metrics.json says of one T."""
+    return {
+        "checkpoint": result.checkpoint,
+        "metrics": summary(result.scores),
+        "differences_to_baselines": {
+            name: differences(result.scores, scores) for name, scores in baselines.items()
+        },
+        "equal_images": int(np.isinf(result.scores["psnr_rgb"]).sum()),
+    }
+
+
+def _names(translators):
+    """The last part of each path, or the whole path where that is not unique."""
+    short = [t.path.resolve().name for t in translators]
+    return [
+        name if short.count(name) == 1 else str(t.path)
+        for name, t in zip(short, translators, strict=True)
+    ]
+
+
+def _check_together(translators, names, changes):
+    """Runs of one report must see the same source images."""
+    (first, config), *others = [
+        (name, t.config) for name, t in zip(names, translators, strict=True) if t.config
+    ] or [(None, None)]
+    for name, other in others:
+        for field, of in (
+            ("dataset", lambda c: c.dataset),
+            ("image_size", lambda c: c.image_size),
+            ("direction", data.direction),
+        ):
+            if field not in changes and of(config) != of(other):
+                raise ValueError(
+                    f"Runs to compare must have one --{field}, or the flag must be "
+                    f"given. Received: {of(config)} in {first}, {of(other)} in {name}."
+                )
+    if len(set(names)) < len(names):
+        raise ValueError(f"Each run once. Received: {', '.join(names)}.")
+
+
+def _notes(translators, names, known, opened):
+    """Sentences on what a reader must know; each is logged as a warning too."""
+    notes = []
+    if known and known["fingerprint"] != opened.fingerprint:
+        notes.append(
+            f"{names[0]} was trained on other data ({known['name']}, or other files) "
+            f"than are evaluated here ({opened.name})."
+        )
+    notes += [
+        f"{name}: {t.checkpoint['note']}"
+        for name, t in zip(names, translators, strict=True)
+        if "note" in t.checkpoint
+    ]
+    for note in notes:
+        logging.warning("*** %s ***", note)
+    return notes
+
+
+def _per_image(names, results):
+    """The text of per_image.csv; `run` is a column where there are several."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    many = len(results) > 1
+    metrics = list(results[0].scores)
+    writer.writerow([*(["run"] if many else []), "name", *metrics])
+    for result in results:
+        for i, name in enumerate(names):
+            scores = [repr(float(result.scores[metric][i])) for metric in metrics]
+            writer.writerow([*([result.name] if many else []), name, *scores])
+    return table.getvalue()
+
+
+def _write(path, text):
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,81 @@
+"""Reports in a real browser: nothing overflows, no picture is blurred or missing."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from pan_tf.evaluation import Evaluation
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason="no chromium or google-chrome is installed"
+)
+
+# Run in the page; what it finds goes into an attribute that --dump-dom prints.
+LOOK = """<script>addEventListener("load", () => {
+  const boxes = [...document.querySelectorAll(".images img")];
+  const beyond = [...document.querySelectorAll("body *")].filter(
+    e => !e.closest(".scroll, pre, svg") &&
+      e.getBoundingClientRect().right > innerWidth + 1);
+  document.body.dataset.found = JSON.stringify({
+    width: innerWidth, page: document.documentElement.scrollWidth,
+    beyond: beyond.map(e => e.outerHTML.slice(0, 80)),
+    missing: boxes.filter(b => !b.naturalWidth).length, pictures: boxes.length,
+    uneven: boxes.filter(b => b.clientWidth % b.naturalWidth).length,
+    smoothed: boxes.filter(b => getComputedStyle(b).imageRendering != "pixelated").length,
+  });
+  parent.postMessage(document.body.dataset.found, "*");
+});</script>"""
+FRAME = """<body><script>addEventListener("message", e => {
+  document.body.dataset.found = e.data;
+});</script>
+<iframe src="page.html" style="width: %dpx; height: 900px; border: 0"></iframe>"""
+
+
+@pytest.fixture(scope="module")
+def pages(small_run, tmp_path_factory):
+    """Folders with a report and with a comparison, each with the script added."""
+    root = tmp_path_factory.mktemp("pages")
+    other = root / "a_run_with_a_rather_long_name_of_its_own"
+    shutil.copytree(small_run, other)
+    for name, runs in (("one", [small_run]), ("two", [small_run, other])):
+        Evaluation(runs, output_dir=root / name).run()
+        page = (root / name / "index.html").read_text()
+        (root / name / "page.html").write_text(page.replace("</body>", LOOK + "</body>"))
+    return root
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_fits_the_window_with_sharp_pictures(pages, tmp_path, name, width):
+    frame = pages / name / f"frame-{width}.html"
+    frame.write_text(FRAME % width)
+    result = subprocess.run(
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            f"--user-data-dir={tmp_path}",
+            "--window-size=1500,1000",
+            "--virtual-time-budget=10000",
+            "--dump-dom",
+            frame.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    found = re.search(r'data-found="([^"]*)"', result.stdout)
+    assert found, result.stdout[-2000:] + result.stderr[-2000:]
+    found = json.loads(found[1].replace("&quot;", '"').replace("&gt;", ">"))
+    assert found["width"] == width and found["page"] <= width
+    assert found["beyond"] == []
+    assert found["pictures"] > 0
+    assert found["missing"] == found["uneven"] == found["smoothed"] == 0

@@ -1,0 +1,184 @@
+"""Evaluations of a small run, in this process."""
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from pan_tf import inference
+from pan_tf.config import METRIC_NAMES
+from pan_tf.evaluation import Evaluation
+
+
+@pytest.fixture(scope="module")
+def evaluated(small_run, tmp_path_factory):
+    """(what metrics.json holds, folder) of the test split."""
+    folder = tmp_path_factory.mktemp("evaluated") / "out"
+    record = Evaluation([small_run], output_dir=folder).run()
+    return record, folder
+
+
+@pytest.fixture(scope="module")
+def other_run(small_run, tmp_path_factory):
+    """The same run with its best checkpoint taken away."""
+    path = tmp_path_factory.mktemp("others") / "other"
+    shutil.copytree(small_run, path)
+    shutil.rmtree(path / "checkpoints" / "best")
+    return path
+
+
+def rows(folder):
+    with open(folder / "per_image.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_test_split_is_measured_where_there_is_one(evaluated):
+    record, folder = evaluated
+    assert record == json.loads((folder / "metrics.json").read_text())
+    assert record["n"] == 4 and record["dataset"]["split"] == "test"
+    assert record["checkpoint"]["kind"] == "best"
+    assert record["checkpoint"]["chosen_by"] == "ssim" and record["notes"] == []
+
+
+def test_every_metric_has_a_mean_and_an_interval_for_output_and_floors(evaluated):
+    record, _ = evaluated
+    assert set(record["baselines"]) == {"copy_input", "mean_color", "color_table"}
+    for column in (record["metrics"], *record["baselines"].values()):
+        assert set(column) == set(METRIC_NAMES)
+        for value in column.values():
+            low, high = value["ci95"]
+            assert low <= value["mean"] <= high
+
+
+def test_means_are_those_of_the_table_of_images(evaluated):
+    record, folder = evaluated
+    table = rows(folder)
+    assert [row["name"] for row in table] == [f"test-{i}" for i in range(4)]
+    for metric, value in record["metrics"].items():
+        mean = np.mean([float(row[metric]) for row in table])
+        assert value["mean"] == pytest.approx(mean, abs=1e-12), metric
+
+
+def test_numbers_are_those_of_the_images_on_disk(evaluated, small_run, small_pairs):
+    """From PNG to score, with Pillow, the loader and the slow twin only."""
+    import tensorflow as tf
+    from PIL import Image
+
+    from tests.metrics import twins
+
+    pair = np.asarray(Image.open(small_pairs / "test" / "test-2.png"))
+    source, target = (
+        np.asarray(Image.fromarray(side).resize((64, 64), Image.Resampling.LANCZOS))
+        for side in (pair[:, :72], pair[:, 72:])
+    )
+    translate = inference.load_run(small_run).translate
+    output = translate(tf.constant(source[None] / 127.5 - 1, tf.float32))[0].numpy()
+    row = rows(evaluated[1])[2]
+    # Pillow's Lanczos and TensorFlow's round a few pixels differently.
+    for metric, tolerance in (("psnr", 0.02), ("ssim", 2e-3), ("uqi", 5e-3)):
+        expected = getattr(twins, metric)(target, output)
+        assert float(row[metric]) == pytest.approx(expected, abs=tolerance), metric
+
+
+def test_evaluating_twice_gives_the_same_files(evaluated, small_run):
+    _, folder = evaluated
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    Evaluation([small_run], output_dir=folder).run()
+    assert before == {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_saved_model_has_equal_numbers(evaluated, small_run, small_pairs, tmp_path):
+    config = inference.load_run(small_run).config
+    from pan_tf import recipes
+
+    transformer = recipes.resolve(config).transformer(None)
+    import tensorflow as tf
+
+    (index,) = (small_run / "checkpoints" / "best").glob("*.index")
+    checkpoint = tf.train.Checkpoint(transformer=transformer)
+    checkpoint.read(str(index).removesuffix(".index")).expect_partial()
+    transformer.export(str(tmp_path / "exported"), verbose=False)
+    evaluation = Evaluation(
+        saved_models=[tmp_path / "exported"],
+        dataset="folder",
+        data_dir=str(small_pairs),
+        image_size=64,
+    )
+    record = evaluation.run()
+    assert evaluation.output_dir == tmp_path / "evaluation-exported-folder-test-64"
+    assert record["metrics"] == evaluated[0]["metrics"]
+    assert record["baselines"] == evaluated[0]["baselines"]
+
+
+def test_the_watched_split_is_called_optimistic(small_run):
+    evaluation = Evaluation([small_run], split="val")
+    assert "optimistic" in evaluation.notes[0]
+    where = evaluation.output_dir
+    assert where.parent == small_run / "evaluation" and where.name.startswith(
+        "folder-val"
+    )
+    assert Evaluation([small_run], "", "last", split="val").notes == []
+
+
+def test_the_page_needs_nothing_else_and_shows_every_image(evaluated):
+    page = (evaluated[1] / "index.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]{0,30})', page)
+    assert sources and all(s.startswith("data:image/webp;base64,") for s in sources)
+    assert "url(" not in page and "<script" not in page
+    # Worst, best and random: all four images, each with four pictures; one legend.
+    assert page.count("<img ") == 3 * 4 * 4 + 1
+    for word in ("Findings", "4 worst by SSIM", "Learning curves", "Manifest of small"):
+        assert word in page
+
+
+def test_a_comparison_sets_the_same_images_side_by_side(small_run, other_run, tmp_path):
+    record = Evaluation([small_run, other_run], output_dir=tmp_path / "both").run()
+    assert set(record["runs"]) == {"small", "other"}
+    (comparison,) = record["comparisons"]
+    gap = comparison["differences"]["ssim"]
+    means = [
+        record["runs"][name]["metrics"]["ssim"]["mean"] for name in ("small", "other")
+    ]
+    assert gap["mean"] == pytest.approx(means[0] - means[1])
+    assert any("no best checkpoint" in note for note in record["notes"])
+    table = rows(tmp_path / "both")
+    assert len(table) == 8 and {row["run"] for row in table} == {"small", "other"}
+    page = (tmp_path / "both" / "index.html").read_text()
+    assert comparison["sentence"] in page and "small minus other" in page
+    assert page.count('alt="output"') == 2 * page.count('alt="source"')
+
+
+def test_what_cannot_be_evaluated_is_refused(small_run, small_pairs, tmp_path):
+    with pytest.raises(ValueError, match="--run_dir or --saved_model must name"):
+        Evaluation()
+    with pytest.raises(ValueError, match="--split must be one of: train, val, test"):
+        Evaluation([small_run], split="tset")
+    with pytest.raises(ValueError, match="Each run once"):
+        Evaluation([small_run, small_run])
+    with pytest.raises(ValueError, match="--image_size must be a multiple of 64"):
+        Evaluation([small_run], image_size=100)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(ValueError, match="holds files but no evaluation"):
+        Evaluation([small_run], output_dir=tmp_path / "mine")
+
+
+def test_runs_of_other_directions_are_compared_only_on_demand(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "back")
+    with open(tmp_path / "back" / "run.cfg", "a") as file:
+        file.write("--direction=BtoA\n")
+    runs = [small_run, tmp_path / "back"]
+    with pytest.raises(ValueError, match=r"one --direction.*AtoB in small, BtoA in back"):
+        Evaluation(runs)
+    assert Evaluation(runs, direction="BtoA").data.direction == "BtoA"
+
+
+def test_other_data_than_the_run_saw_are_noted(small_run, tmp_path, small_pairs):
+    shutil.copytree(small_pairs, tmp_path / "pairs")
+    (tmp_path / "pairs" / "test" / "test-3.png").unlink()
+    evaluation = Evaluation([small_run], data_dir=str(tmp_path / "pairs"))
+    assert "was trained on other data" in evaluation.notes[0]
+    assert len(evaluation.pairs) == 3
