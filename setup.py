@@ -22,7 +22,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["pan_tf", "pan_tf.*"]),
-    package_data={"pan_tf.evaluation": ["templates/*"]},
+    package_data={"pan_tf.pages": ["templates/*"]},
     install_requires=[
         "absl-py>=2.1",
         "basemap_data>=2.0",

@@ -1,20 +1,18 @@
 """The report of an evaluation, as one HTML page."""
 
 import json
-import pathlib
 
-import jinja2
 import numpy as np
 
 from pan_tf import images
+from pan_tf import pages
 from pan_tf.data import evaluation_dataset
-from pan_tf.evaluation import charts
-from pan_tf.evaluation import pictures
 from pan_tf.evaluation.findings import FLOORS
 from pan_tf.evaluation.findings import against_floors
 from pan_tf.evaluation.measure import finite
+from pan_tf.pages import charts
+from pan_tf.pages import pictures
 
-_TEMPLATES = pathlib.Path(__file__).parent / "templates"
 # How many images a section shows; all are measured, and stand in per_image.csv.
 _EXTREMES, _DOZEN = 10, 12
 
@@ -42,13 +40,6 @@ def render(evaluation, results, baselines, record):
     Returns:
         HTML.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     sections = _sections(results, evaluation.rank_by)
     shown = sorted({i for _, places in sections for i in places})
     sets = _pictures(evaluation, shown)
@@ -82,7 +73,7 @@ def render(evaluation, results, baselines, record):
         ),
         "shown_width": pictures.shown_width(evaluation.config.image_size),
     }
-    return environment.get_template("report.html").render(context)
+    return pages.render("report.html", context)
 
 
 def _sentences(results, baselines, record):

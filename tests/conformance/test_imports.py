@@ -7,14 +7,14 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 # A module may import from its own layer's package and from the layers before it.
 LAYERS = [
-    {"images", "schedules", "config"},
+    {"images", "schedules", "config", "pages"},
     {"layers", "losses.functional", "metrics"},
     {"networks", "losses.terms", "losses", "data", "distribution", "run_folder"},
     {"models"},
     {"recipes", "checkpoints"},
     {"inference"},
     {"evaluation"},
-    {"callbacks", "dry_run"},
+    {"callbacks", "dry_run", "doctor"},
     {"training"},
 ]
 

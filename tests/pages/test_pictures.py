@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from pan_tf.evaluation import charts
-from pan_tf.evaluation import pictures
+from pan_tf.pages import charts
+from pan_tf.pages import pictures
 
 
 def test_error_map_is_black_without_error_and_lightest_at_full_error():

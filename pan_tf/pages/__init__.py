@@ -1,0 +1,28 @@
+"""HTML pages that stand alone: no network, no script, no other file."""
+
+import pathlib
+
+import jinja2
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+def render(template, context):
+    """Fills a template of this package.
+
+    Args:
+        template: its file name.
+        context: name -> value; a name that the template wants and that is not there is
+            an error.
+
+    Returns:
+        HTML; values are escaped unless the template marks them as safe.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(context)
