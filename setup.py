@@ -34,6 +34,7 @@ setup(
         "tensorboard>=2.18,<2.22",
         "tensorflow>=2.18,<2.22",
         "tensorflow-datasets>=4.9.10,<5",
+        "threadpoolctl>=3.1",
     ],
     extras_require={"test": ["pytest>=8.0", "ruff>=0.9"]},
 )

@@ -47,26 +47,44 @@ def find(data_dir, split):
         FileNotFoundError: if the split's folders hold no image.
         ValueError: if the two folders do not hold files of the same names.
     """
-    root = pathlib.Path(data_dir)
-    if (root / f"{split}A").is_dir() or (root / f"{split}B").is_dir():
-        return _two_folders(root / f"{split}A", root / f"{split}B")
-    if not (root / split).is_dir():
+    if not exists(data_dir, split):
         return None
-    files = _images(root / split)
-    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files))
+    listing, lonely = list_files(data_dir, split)
+    if lonely:
+        a, b = (pathlib.Path(data_dir) / f"{split}{side}" for side in "AB")
+        raise ValueError(
+            f"{a} and {b} must hold files of the same names. Without a partner: "
+            f"{_some(lonely)}"
+        )
+    return listing
 
 
-def _two_folders(folder_a, folder_b):
-    a, b = ({file.stem: file for file in _images(f)} for f in (folder_a, folder_b))
+def exists(data_dir, split):
+    """Whether there is a folder, or one of two, of a split."""
+    names = (split, f"{split}A", f"{split}B")
+    return any((pathlib.Path(data_dir) / name).is_dir() for name in names)
+
+
+def list_files(data_dir, split):
+    """Lists the files of a split that is there.
+
+    Returns:
+        (`Listing`, files of two folders that have no partner).
+
+    Raises:
+        FileNotFoundError: if a folder of the split holds no image.
+        ValueError: if files of one folder differ in nothing but their ending.
+    """
+    root = pathlib.Path(data_dir)
+    folders = root / f"{split}A", root / f"{split}B"
+    if not any(folder.is_dir() for folder in folders):
+        files = _images(root / split)
+        return Listing(tuple(f.stem for f in files), tuple((f,) for f in files)), []
+    a, b = ({file.stem: file for file in _images(f)} for f in folders)
+    names = tuple(sorted(a.keys() & b.keys()))
     lonely = [a[name] for name in sorted(a.keys() - b.keys())]
     lonely += [b[name] for name in sorted(b.keys() - a.keys())]
-    if lonely:
-        raise ValueError(
-            f"{folder_a} and {folder_b} must hold files of the same names. Without a "
-            f"partner: {_some(lonely)}"
-        )
-    names = tuple(sorted(a))
-    return Listing(names, tuple((a[name], b[name]) for name in names))
+    return Listing(names, tuple((a[name], b[name]) for name in names)), lonely
 
 
 def _images(folder):

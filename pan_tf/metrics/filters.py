@@ -79,8 +79,8 @@ def pyramid(planes, levels):
         levels: how many.
 
     Returns:
-        A list of (band, other band), `[h, w, N]` each, the finest level first; each
-        level halves h and w.
+        A list of `[h, w, 2 N]`, the finest level first, first all planes' one band, then
+        all planes' other; each level halves h and w.
     """
     low = correlate(reflect(planes, 2), _LOW_0)
     bands = []
@@ -88,7 +88,8 @@ def pyramid(planes, levels):
         if level:
             low = correlate(reflect(low, 4), _LOW, stride=2)
         bordered = reflect(low, 3)
-        bands.append((correlate(bordered, _BAND), correlate(bordered, _BAND.T)))
+        both = [correlate(bordered, kernel) for kernel in (_BAND, _BAND.T)]
+        bands.append(tf.concat(both, axis=-1))
     return bands
 
 

@@ -40,23 +40,24 @@ def vif(reference, prediction):
         planes = tf.reshape(tf.gather(planes, order.ravel()), (*order.shape, -1))
     kept, total = 0.0, 0.0
     for window, bands in zip(_WINDOWS, filters.pyramid(planes, 4), strict=True):
-        for band in bands:
-            height, width = (side - side % 3 for side in band.shape[:2])
-            x, y = tf.split(band[:height, :width], 2, axis=-1)
-            gain, noise = _channel(x, y, window)
-            field, eigenvalues = _mixture(x)
-            # Without the cells whose window reaches over the border.
-            border = -(-(window - 1) // 2 // 3)
-            inner = slice(border, -border)
-            gain, noise, field = (t[inner, inner] for t in (gain, noise, field))
-            # A logarithm of nine factors costs a ninth of nine logarithms.
-            with_noise, alone = 1.0, 1.0
-            for k in range(9):
-                signal = field * eigenvalues[k]
-                with_noise *= 1.0 + gain**2 * signal / (noise + 0.4)
-                alone *= 1.0 + signal / 0.4
-            kept += _bits(with_noise)
-            total += _bits(alone)
+        height, width = (side - side % 3 for side in bands.shape[:2])
+        # Of x, of y, of x, of y: the two bands of an image are planes like others.
+        parts = tf.split(bands[:height, :width], 4, axis=-1)
+        x, y = tf.concat(parts[::2], axis=-1), tf.concat(parts[1::2], axis=-1)
+        gain, noise = _channel(x, y, window)
+        field, eigenvalues = _mixture(x)
+        # Without the cells whose window reaches over the border.
+        border = -(-(window - 1) // 2 // 3)
+        inner = slice(border, -border)
+        gain, noise, field = (t[inner, inner] for t in (gain, noise, field))
+        # A logarithm of nine factors costs a ninth of nine logarithms.
+        with_noise, alone, gain_to_noise = 1.0, 1.0, gain**2 / (noise + 0.4)
+        for k in range(9):
+            signal = field * eigenvalues[k]
+            with_noise *= 1.0 + gain_to_noise * signal
+            alone *= 1.0 + signal / 0.4
+        kept += tf.add_n(tf.split(_bits(with_noise), 2))
+        total += tf.add_n(tf.split(_bits(alone), 2))
     return _ratio(kept, total, flat)
 
 

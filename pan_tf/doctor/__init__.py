@@ -1,0 +1,9 @@
+"""The data-set doctor: finds before training what would ruin it."""
+
+from pan_tf.doctor.examination import CHECKS
+from pan_tf.doctor.examination import examine
+from pan_tf.doctor.examination import write
+from pan_tf.doctor.items import of_folder
+from pan_tf.doctor.items import of_pair_set
+
+__all__ = ["CHECKS", "examine", "of_folder", "of_pair_set", "write"]

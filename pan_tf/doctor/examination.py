@@ -1,0 +1,288 @@
+"""The doctor: finds before training what would ruin it.
+
+doctor.json   what was checked, what was found, whether the data set passes
+pairs.csv     the shift of every pair, and how sure it is
+index.html    the worst of each finding, as pictures
+"""
+
+import collections
+import concurrent.futures
+import csv
+import dataclasses
+import io
+import json
+import os
+import pathlib
+
+import threadpoolctl
+
+from pan_tf.doctor import alignment
+from pan_tf.doctor import likeness
+from pan_tf.doctor import report
+from pan_tf.doctor.items import BrokenPairError
+
+# check -> (severity, what it is). The order is that of the report.
+CHECKS = {
+    "unreadable": ("error", "Files that cannot be read, or not as a pair"),
+    "unpaired": ("error", "Files without a partner of the same name"),
+    "constant": ("error", "Sides of one single colour"),
+    "leakage": ("error", "Training pairs that are held out as well"),
+    "swapped": ("error", "Pairs whose A and B seem to be swapped"),
+    "offset": ("error", "A shift of B against A that all pairs share"),
+    "misaligned": ("warning", "Pairs whose B is shifted against A"),
+    "duplicate": ("warning", "Pairs that stand twice in a split"),
+    "shape": ("warning", "Pairs of another shape than most, which are squashed"),
+    "small": ("warning", "Pairs smaller than 64 px"),
+    "depth": ("warning", "Files of more than 8 bits a channel"),
+    "channels": ("warning", "Files with transparency, or other channels than most"),
+    "orientation": ("warning", "Files that ask to be turned"),
+}
+_SMALLEST = 64
+_LARGEST_OFFSET = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something found of one pair.
+
+    Attributes:
+        check: key of `CHECKS`.
+        split: of the pair.
+        name: of the pair.
+        message: a sentence.
+        detail: numbers, for doctor.json.
+    """
+
+    check: str
+    split: str
+    name: str
+    message: str
+    detail: dict = dataclasses.field(default_factory=dict)
+
+
+def examine(items, unpaired=(), max_misaligned=0.03, say=print):
+    """Runs all checks.
+
+    Args:
+        items: `Item`s of all splits.
+        unpaired: (split, name, sentence) of files without a partner.
+        max_misaligned: share of pairs that may seem misaligned in a set that passes.
+        say: called with a line now and then.
+
+    Returns:
+        (record for doctor.json, list of `Finding`, {(split, name): `Estimate`}).
+    """
+    findings = [Finding("unpaired", *each) for each in unpaired]
+    say(f"Reading {len(items)} pairs ...")
+    whole, portraits, notes = _read(items)
+    findings += notes
+    findings += _sizes(whole, portraits)
+    findings += _likenesses(whole, portraits)
+    skipped = {}
+    wrong = likeness.swapped(portraits)
+    if wrong is None:
+        skipped["swapped"] = "the two sides look too alike to tell, or pairs are few"
+    for i in wrong or ():
+        message = "A looks like the other pairs' B, and B like their A"
+        findings.append(Finding("swapped", whole[i].split, whole[i].name, message))
+    # Swapped or blank pairs have nothing to say on alignment.
+    unfit = set(wrong or ())
+    fit = [
+        item
+        for i, (item, each) in enumerate(zip(whole, portraits, strict=True))
+        if i not in unfit and not each.constant and min(each.size) >= _SMALLEST
+    ]
+    common, estimates = None, {}
+    if len(fit) < alignment.LEAST_PAIRS:
+        reason = f"fewer than {alignment.LEAST_PAIRS} usable pairs"
+        skipped |= {"misaligned": reason, "offset": reason}
+    else:
+        common, estimates = _align(fit, say)
+        findings += _offset(common) + _misaligned(estimates)
+    record = _record(items, findings, skipped, common, max_misaligned)
+    return record, findings, estimates
+
+
+def write(output_dir, title, items, record, findings, estimates):
+    """Writes doctor.json, pairs.csv and index.html into a folder, which is made."""
+    output_dir = pathlib.Path(output_dir)
+    page = report.render(title, items, record, findings, estimates, CHECKS)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["split", "name", "shift_y", "shift_x", "gain", "peak", "findings"])
+    found = collections.defaultdict(list)
+    for finding in findings:
+        found[finding.split, finding.name].append(finding.check)
+    for item in items:
+        key = item.split, item.name
+        numbers = [""] * 4
+        if key in estimates:
+            estimate = estimates[key]
+            values = (*estimate.shift, estimate.gain, estimate.peak)
+            numbers = [f"{value:.2f}" for value in values]
+        writer.writerow([*key, *numbers, " ".join(sorted(set(found[key])))])
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("doctor.json", json.dumps(record, indent=2) + "\n"),
+        ("pairs.csv", table.getvalue()),
+        ("index.html", page),
+    ):
+        partial = output_dir / f"{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, output_dir / name)
+
+
+def _read(items):
+    """(items that can be read, their portraits, findings on the files)."""
+
+    def look(item):
+        try:
+            notes, modes = item.inspect()
+            return likeness.portrait(*item.load()), notes, modes
+        except BrokenPairError as error:
+            return None, [("unreadable", str(error))], ()
+
+    whole, portraits, findings, modes_seen = [], [], [], []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        looked = pool.map(look, items)
+        for item, (seen, notes, modes) in zip(items, looked, strict=True):
+            findings += [
+                Finding(check, item.split, item.name, text) for check, text in notes
+            ]
+            if seen is not None:
+                whole.append(item)
+                portraits.append(seen)
+                modes_seen.append(modes)
+    return whole, portraits, findings + _modes(whole, modes_seen)
+
+
+def _modes(items, modes_seen):
+    """Files with other channels than most files of their side."""
+    findings = []
+    for side in range(max(map(len, modes_seen), default=0)):
+        here = [modes[side] for modes in modes_seen]
+        usual = collections.Counter(here).most_common(1)[0][0]
+        for item, mode in zip(items, here, strict=True):
+            if mode != usual:
+                message = f"{'AB'[side]} is {mode}; most are {usual}"
+                findings.append(Finding("channels", item.split, item.name, message))
+    return findings
+
+
+def _sizes(items, portraits):
+    findings = []
+    shapes = collections.Counter(round(p.size[1] / p.size[0], 2) for p in portraits)
+    usual = shapes.most_common(1)[0][0] if shapes else None
+    for item, each in zip(items, portraits, strict=True):
+        where = (item.split, item.name)
+        height, width = each.size
+        for side in each.constant:
+            findings.append(Finding("constant", *where, f"{side} is of one colour"))
+        if min(each.size) < _SMALLEST:
+            findings.append(Finding("small", *where, f"{width} x {height} px"))
+        if abs(width / height / usual - 1) > 0.02:
+            message = f"{width} x {height} px; most are {usual:g} times as wide as high"
+            findings.append(Finding("shape", *where, message))
+    return findings
+
+
+def _likenesses(items, portraits):
+    findings = []
+    for i, j in likeness.same(portraits):
+        first, second = items[i], items[j]
+        # Named is the pair to take out: of the training split, or the later one.
+        if (second.split == "train") > (first.split == "train"):
+            first, second = second, first
+        if "train" in (first.split, second.split) and first.split != second.split:
+            check, named, other = "leakage", first, second
+        else:
+            check, named, other = "duplicate", second, first
+        message = f"the same as {other.split}/{other.name}"
+        detail = {"same_as": f"{other.split}/{other.name}"}
+        findings.append(Finding(check, named.split, named.name, message, detail))
+    return findings
+
+
+def _align(items, say):
+    """The common shift, and an `Estimate` of each pair."""
+    train = [item for item in items if item.split == "train"]
+    learn = train if len(train) >= alignment.LEAST_PAIRS else items
+    say(f"Learning from {min(len(learn), alignment.SUBSET)} pairs what is aligned ...")
+
+    class Loaded:
+        def __len__(self):
+            return len(learn)
+
+        def __getitem__(self, i):
+            return learn[i].load()
+
+    estimates = {}
+    # The matrices are small: threads inside a product would only wait for each other.
+    with (
+        threadpoolctl.threadpool_limits(1),
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        aligner = alignment.Aligner(Loaded())
+        say(f"Estimating the shift of {len(items)} pairs ...")
+        results = pool.map(lambda item: aligner.estimate(*item.load()), items)
+        for n, (item, estimate) in enumerate(zip(items, results, strict=True), 1):
+            estimates[item.split, item.name] = estimate
+            if n % 1000 == 0:
+                say(f"    {n} of {len(items)}")
+    return aligner.common_shift, estimates
+
+
+def _offset(common):
+    if max(map(abs, common)) < _LARGEST_OFFSET:
+        return []
+    message = f"B lies {_direction(*common)}"
+    return [Finding("offset", "all", "all pairs", message)]
+
+
+def _misaligned(estimates):
+    findings = []
+    for (split, name), estimate in estimates.items():
+        if estimate.misaligned:
+            (dy, dx), gain = estimate.shift, estimate.gain
+            message = f"B lies {_direction(dy, dx)}; gain {gain:.1f} nats"
+            detail = {"shift": [round(dy, 2), round(dx, 2)], "gain": round(gain, 2)}
+            findings.append(Finding("misaligned", split, name, message, detail))
+    return sorted(findings, key=lambda finding: -finding.detail["gain"])
+
+
+def _direction(dy, dx):
+    vertical = f"{abs(dy):.1f} px {'lower' if dy > 0 else 'higher'}"
+    return f"{vertical} and {abs(dx):.1f} px to the {'right' if dx > 0 else 'left'}"
+
+
+def _record(items, findings, skipped, common, max_misaligned):
+    counts = collections.Counter(item.split for item in items)
+    checks = {}
+    for check, (severity, _) in CHECKS.items():
+        found = [finding for finding in findings if finding.check == check]
+        if check == "misaligned":
+            # A few false alarms are to be expected of so many pairs.
+            too_many = len(found) >= 2 and len(found) > max_misaligned * len(items)
+            severity = "error" if too_many else "warning"
+        checks[check] = {
+            "severity": severity,
+            "count": len(found),
+            "pairs": [
+                {"pair": f"{f.split}/{f.name}", "message": f.message, **f.detail}
+                for f in found
+            ],
+        }
+        if check in skipped:
+            checks[check]["not_checked"] = skipped[check]
+    if common is not None:
+        checks["misaligned"]["common_shift"] = [round(value, 2) for value in common]
+    failed = [
+        name for name, c in checks.items() if c["severity"] == "error" and c["count"]
+    ]
+    return {
+        "pairs": dict(counts),
+        "passed": not failed,
+        "failed": failed,
+        "max_misaligned": max_misaligned,
+        "checks": checks,
+    }

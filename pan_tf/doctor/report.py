@@ -1,0 +1,91 @@
+"""The doctor's contact sheet, as one HTML page."""
+
+import numpy as np
+from PIL import Image
+
+from pan_tf import pages
+from pan_tf.pages import pictures
+
+_MOST_SHOWN = 20
+_SIDE = 256
+
+
+def render(title, items, record, findings, estimates, checks):
+    """Makes the page.
+
+    Args:
+        title: name of the data set.
+        items: `Item`s.
+        record: what doctor.json holds.
+        findings: `Finding`s, the worst of each check first.
+        estimates: (split, name) -> `Estimate`.
+        checks: check -> (severity, what it is).
+
+    Returns:
+        HTML. Of each check the first 20 findings are shown as pictures; all of them
+        stand in doctor.json.
+    """
+    found = {(item.split, item.name): item for item in items}
+    sections = []
+    for check, (_, heading) in checks.items():
+        several = [finding for finding in findings if finding.check == check]
+        if several:
+            rows = [_row(finding, found, estimates) for finding in several[:_MOST_SHOWN]]
+            severity = record["checks"][check]["severity"]
+            sections.append((check, heading, severity, len(several), rows))
+    context = {
+        "title": title,
+        "record": record,
+        "checks": checks,
+        "sections": sections,
+    }
+    return pages.render("doctor.html", context)
+
+
+def _row(finding, found, estimates):
+    """Name, message and (caption, data URI, width) of each picture."""
+    item = found.get((finding.split, finding.name))
+    shown = []
+    if item is not None and finding.check != "unreadable":
+        a, b = item.load()
+        shown = [("A", a), ("B", b)]
+        if finding.check == "misaligned":
+            shift = estimates[finding.split, finding.name].shift
+            shown += [
+                ("edges of B on A", _overlay(a, b, (0, 0))),
+                ("the same, B moved back", _overlay(a, b, shift)),
+            ]
+        if "same_as" in finding.detail:
+            split, _, name = finding.detail["same_as"].partition("/")
+            other = found[split, name].load()
+            shown += [("A of the other", other[0]), ("B of the other", other[1])]
+    pictured = []
+    for caption, pixels in shown:
+        small = _fitted(pixels)
+        pictured.append((caption, pictures.data_uri(small), small.shape[1]))
+    return f"{finding.split}/{finding.name}", finding.message, pictured
+
+
+def _overlay(a, b, shift):
+    """A in grey, and B's strong edges in red, moved back by a shift."""
+    dy, dx = (round(value) for value in shift)
+    gray = a.mean(-1)
+    luma = np.roll(b.astype(np.float32).mean(-1), (-dy, -dx), (0, 1))
+    gy, gx = np.gradient(luma)
+    strength = np.hypot(gy, gx)
+    # What was rolled in from the other side is not B's.
+    rows, columns = np.indices(strength.shape)
+    height, width = strength.shape
+    inside = (rows + dy >= 1) & (rows + dy < height - 1)
+    inside &= (columns + dx >= 1) & (columns + dx < width - 1)
+    edges = inside & (strength > max(np.percentile(strength, 92), 2.0))
+    overlay = np.repeat(gray[..., None] * 0.8 + 40, 3, -1)
+    overlay[edges] = (230, 20, 30)
+    return overlay.clip(0, 255).astype(np.uint8)
+
+
+def _fitted(pixels):
+    """No side longer than 256 px."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(image)

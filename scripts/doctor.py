@@ -1,0 +1,86 @@
+"""Looks for what would ruin a training: broken, swapped, leaking or misaligned pairs.
+
+    python scripts/doctor.py --dataset=folder --data_dir=my_pairs
+
+Leaves doctor.json, pairs.csv and index.html in --output_dir. Exit status 1 if the data
+set does not pass, 0 if it does, with or without warnings.
+"""
+
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app
+from absl import flags
+
+from pan_tf.config import DATASET_NAMES
+from pan_tf.config import Config
+
+flags.DEFINE_enum("dataset", "folder", DATASET_NAMES, "Data set to examine.")
+flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of `folder`, its own.")
+flags.DEFINE_string("output_dir", None, "Where to write; empty: runs/doctor-<name>.")
+flags.DEFINE_integer("image_size", 256, "Of bluemarble: pixels a side of a tile.")
+flags.DEFINE_float(
+    "max_misaligned",
+    0.03,
+    "Share of pairs that may seem misaligned in a set that passes.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+
+
+def main(argv):
+    if len(argv) > 1:
+        sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
+    values = flags.FLAGS
+    name, data_dir = values.dataset, pathlib.Path(values.data_dir)
+    title = data_dir.resolve().name if name == "folder" else name
+    output_dir = pathlib.Path(values.output_dir or f"runs/doctor-{title}")
+    if output_dir.exists() and not (output_dir / "doctor.json").exists():
+        if any(output_dir.iterdir()):
+            sys.exit(
+                f"--output_dir={output_dir} holds files but no doctor.json. Choose "
+                "another one."
+            )
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf import data
+    from pan_tf import doctor
+
+    unpaired = []
+    try:
+        if name == "folder":
+            items, unpaired = doctor.of_folder(data_dir)
+        else:
+            config = Config(
+                dataset=name,
+                data_dir=str(data_dir),
+                image_size=values.image_size,
+                direction="AtoB",
+            )
+            opened = data.open_data(data.locate(config))
+            items = [
+                item for p in opened.splits.values() for item in doctor.of_pair_set(p)
+            ]
+    except (data.DatasetNotFoundError, OSError, ValueError) as error:
+        sys.exit(f"\n{error}")
+    record, findings, estimates = doctor.examine(items, unpaired, values.max_misaligned)
+    doctor.write(output_dir, title, items, record, findings, estimates)
+    for check, result in record["checks"].items():
+        if "not_checked" in result:
+            print(f"{check}: not checked, {result['not_checked']}.")
+        if result["count"]:
+            print(f"{check} ({result['severity']}): {result['count']}")
+            for pair in result["pairs"][:10]:
+                print(f"    {pair['pair']}: {pair['message']}")
+            if result["count"] > 10:
+                print(f"    and {result['count'] - 10} more, in doctor.json")
+    print(f"{title} {'passes' if record['passed'] else 'DOES NOT PASS'}.")
+    print(f"Contact sheet: {output_dir / 'index.html'}")
+    sys.exit(0 if record["passed"] else 1)
+
+
+if __name__ == "__main__":
+    app.run(main)

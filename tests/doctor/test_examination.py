@@ -1,0 +1,182 @@
+"""A folder of real pairs, with everything in it that goes wrong."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf import doctor
+from pan_tf.data import bluemarble
+from pan_tf.doctor import examination
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """trainA, trainB: 24 pairs of 128 px; testA, testB: 6."""
+    root = tmp_path_factory.mktemp("clean")
+    tiles = bluemarble.cut("train", 128)
+    for split, places in (("train", range(0, 240, 10)), ("test", range(405, 465, 10))):
+        for side, pixels in (("A", tiles.source), ("B", tiles.target)):
+            (root / f"{split}{side}").mkdir()
+            for i in places:
+                Image.fromarray(pixels[i]).save(root / f"{split}{side}" / f"{i:03d}.png")
+    return root
+
+
+@pytest.fixture
+def broken(clean, tmp_path):
+    shutil.copytree(clean, tmp_path / "pairs")
+    return tmp_path / "pairs"
+
+
+@pytest.fixture
+def without_alignment(monkeypatch):
+    """Leaves out what takes long and is tested elsewhere."""
+    monkeypatch.setattr(examination.alignment, "LEAST_PAIRS", 1000)
+
+
+def look(root, **kwargs):
+    items, unpaired = doctor.of_folder(root)
+    return doctor.examine(items, unpaired, say=lambda line: None, **kwargs)
+
+
+def found(record):
+    return {
+        check: [pair["pair"] for pair in result["pairs"]]
+        for check, result in record["checks"].items()
+        if result["count"]
+    }
+
+
+def test_a_sound_folder_passes(clean, tmp_path):
+    record, findings, estimates = look(clean)
+    assert record["passed"] and record["failed"] == [] and findings == []
+    assert record["pairs"] == {"train": 24, "test": 6} and len(estimates) == 30
+    assert np.hypot(*record["checks"]["misaligned"]["common_shift"]) < 1
+    items, _ = doctor.of_folder(clean)
+    doctor.write(tmp_path, "clean", items, record, findings, estimates)
+    assert json.loads((tmp_path / "doctor.json").read_text()) == record
+    with open(tmp_path / "pairs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30 and float(rows[0]["peak"]) > 0
+    assert "clean: passes" in (tmp_path / "index.html").read_text()
+
+
+def save(path, pixels, **kwargs):
+    Image.fromarray(pixels).save(path, **kwargs)
+
+
+def test_everything_broken_is_found_and_named(broken, without_alignment, tmp_path):
+    a, b = broken / "trainA", broken / "trainB"
+    cut = (a / "000.png").read_bytes()
+    (a / "000.png").write_bytes(cut[: len(cut) // 2])
+    (b / "010.png").write_bytes(b"")
+    save(b / "020.png", np.asarray(Image.open(b / "020.png"))[:-2])
+    save(b / "030.png", np.full((128, 128, 3), 90, np.uint8))
+    shutil.copy(a / "050.png", a / "041.png")
+    shutil.copy(b / "050.png", b / "041.png")
+    for side in "AB":
+        shutil.copy(
+            broken / f"test{side}" / "425.png", broken / f"train{side}" / "060.png"
+        )
+    (a / "070.png").rename(tmp_path / "swap.png")
+    (b / "070.png").rename(a / "070.png")
+    (tmp_path / "swap.png").rename(b / "070.png")
+    (b / "080.png").unlink()
+    Image.open(a / "090.png").convert("L").save(a / "090.png")
+    Image.open(a / "100.png").convert("RGBA").save(a / "100.png")
+    deep = np.asarray(Image.open(a / "110.png").convert("L")).astype(np.uint16) * 257
+    Image.fromarray(deep).save(a / "110.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    image = Image.open(a / "120.png")
+    (a / "120.png").unlink()
+    image.save(a / "120.jpg", exif=turned, quality=95)
+    for side in (a, b):
+        save(side / "130.png", np.asarray(Image.open(side / "130.png"))[:, :90])
+        save(side / "140.png", np.asarray(Image.open(side / "140.png"))[:48, :48])
+
+    record, findings, _ = look(broken)
+    everything = found(record)
+    assert everything == {
+        "unreadable": ["train/000", "train/010", "train/020"],
+        "unpaired": ["train/080.png"],
+        "constant": ["train/030"],
+        "leakage": ["train/060"],
+        "swapped": ["train/070"],
+        "duplicate": ["train/050"],
+        "shape": ["train/130"],
+        "small": ["train/140"],
+        "depth": ["train/110"],
+        "channels": ["train/100", "train/090", "train/100", "train/110"],
+        "orientation": ["train/120"],
+    }
+    assert not record["passed"]
+    assert record["failed"] == [
+        "unreadable",
+        "unpaired",
+        "constant",
+        "leakage",
+        "swapped",
+    ]
+    messages = {(f.check, f.name): f.message for f in findings}
+    assert "000.png cannot be read" in messages["unreadable", "000"]
+    assert "is empty" in messages["unreadable", "010"]
+    assert "128 x 128 px, but" in messages["unreadable", "020"]
+    assert messages["leakage", "060"] == "the same as test/425"
+    items, _ = doctor.of_folder(broken)
+    doctor.write(tmp_path / "out", "broken", items, record, findings, {})
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "does not pass" in page and "not checked: fewer than" in page
+
+
+def test_shifted_pairs_beyond_the_tolerance_fail(broken):
+    for name in ("010", "120"):
+        for side, part in (("A", np.s_[8:, :]), ("B", np.s_[:-8, :])):
+            file = broken / f"train{side}" / f"{name}.png"
+            save(file, np.asarray(Image.open(file))[part])
+    record, _, _ = look(broken)
+    pairs = record["checks"]["misaligned"]["pairs"]
+    assert {pair["pair"] for pair in pairs} == {"train/010", "train/120"}
+    for pair in pairs:
+        assert abs(pair["shift"][0] - 8) < 1.5 and abs(pair["shift"][1]) < 1.5
+    assert record["failed"] == ["misaligned"]
+
+
+def test_a_share_of_misaligned_pairs_may_be_allowed(clean):
+    estimates = {
+        ("train", str(i)): examination.alignment.Estimate(
+            (8.0, 0.0), 20.0 + i, 30.0, True
+        )
+        for i in range(2)
+    }
+    findings = examination._misaligned(estimates)
+    assert [finding.name for finding in findings] == ["1", "0"]  # Surest first.
+    items, _ = doctor.of_folder(clean)
+    for allowed, passed in ((0.03, False), (0.07, True)):
+        record = examination._record(items, findings, {}, (0.0, 0.0), allowed)
+        assert record["passed"] == passed
+
+
+def test_a_shift_of_the_whole_set_fails():
+    findings = examination._offset((0.5, -3.0))
+    assert findings[0].message.startswith("B lies 0.5 px lower and 3.0 px to the left")
+    assert examination._offset((0.8, -1.1)) == []
+
+
+def test_side_by_side_pairs_of_odd_width_are_named(tmp_path):
+    (tmp_path / "train").mkdir()
+    save(tmp_path / "train" / "odd.png", np.zeros((64, 129, 3), np.uint8))
+    record, _, _ = look(tmp_path)
+    assert (
+        "129 px wide, not two halves"
+        in record["checks"]["unreadable"]["pairs"][0]["message"]
+    )
+
+
+def test_no_training_split_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No train/"):
+        doctor.of_folder(tmp_path)
