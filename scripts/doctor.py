@@ -21,6 +21,7 @@ from pan_tf.config import Config
 
 flags.DEFINE_enum("dataset", "folder", DATASET_NAMES, "Data set to examine.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of `folder`, its own.")
+flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("output_dir", None, "Where to write; empty: runs/doctor-<name>.")
 flags.DEFINE_integer("image_size", 256, "Of bluemarble: pixels a side of a tile.")
 flags.DEFINE_float(
@@ -58,6 +59,7 @@ def main(argv):
                 dataset=name,
                 data_dir=str(data_dir),
                 image_size=values.image_size,
+                download=values.download,
                 direction="AtoB",
             )
             opened = data.open_data(data.locate(config))

@@ -27,6 +27,7 @@ flags.DEFINE_multi_string("saved_model", [], "SavedModel; several to compare the
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
 flags.DEFINE_enum("dataset", None, DATASET_NAMES, "Data set; empty: the run's.")
 flags.DEFINE_string("data_dir", None, "Where data sets are kept; empty: as the run had.")
+flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("split", None, "Split; empty: test, or val where there is no test.")
 flags.DEFINE_integer("image_size", None, "Pixels a side; empty: the run's.")
 flags.DEFINE_enum("direction", None, ["AtoB", "BtoA"], "Empty: the run's.")
@@ -40,6 +41,7 @@ _NAMES = (
     "checkpoint",
     "dataset",
     "data_dir",
+    "download",
     "split",
     "image_size",
     "direction",

@@ -3,9 +3,8 @@
 An `Aligner` learns from the data set itself what one side says of the other
 (`appearance`), in both directions, then correlates prediction and truth at all shifts
 within its reach. The evidence for a shift is a log-likelihood: `gain`, in nats, is how
-much better the best shift explains the pair than the shift that all pairs share. The best
-of so many shifts gains 2 or 3 by chance. Pairs without texture gain nothing; a shift along
-the only edge cannot be seen.
+much better the best shift explains the pair than the shift that all pairs share. Pairs
+without texture gain nothing; a shift along the only edge cannot be seen.
 
 A shift (dy, dx) says where A's content lies in B: `b[y + dy, x + dx]` shows what
 `a[y, x]` shows. Shifts are in pixels of the images as given. NumPy and Pillow only.

@@ -29,21 +29,25 @@ def floors(train, pairs, image_size):
     Returns:
         baseline -> metric -> float64 `[len(pairs)]`.
     """
+    return {
+        name: measure(translate, pairs, image_size)
+        for name, translate in translations(train, image_size).items()
+    }
+
+
+def translations(train, image_size):
+    """The baselines, fitted on training pairs, as functions.
+
+    Returns:
+        baseline -> function of float32 `[B, H, W, 3]` in [-1, 1] that gives uint8.
+    """
     mean, table = _fit(train, image_size)
     table = tf.constant(np.round(table).astype(np.uint8))
     mean = tf.constant(np.round(mean).astype(np.uint8))
-
-    def mean_color(source):
-        return tf.zeros_like(images.to_uint8(source)) + mean
-
-    translations = {
-        "copy_input": images.to_uint8,
-        "mean_color": mean_color,
-        "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
-    }
     return {
-        name: measure(translate, pairs, image_size)
-        for name, translate in translations.items()
+        "copy_input": images.to_uint8,
+        "mean_color": lambda source: tf.zeros_like(images.to_uint8(source)) + mean,
+        "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
     }
 
 

@@ -45,8 +45,8 @@ class Evaluation:
         rank_by: metric that orders images in the report; None: what the first run's
             best checkpoint was chosen by.
         batch_size: images at a time.
-        **changes: settings of the data (`dataset`, `data_dir`, `image_size`,
-            `direction`), in place of the first run's.
+        **changes: settings of the data (`dataset`, `data_dir`, `download`,
+            `image_size`, `direction`), in place of the first run's.
 
     Raises:
         FileNotFoundError, OSError: if a run, a checkpoint or a file is not there, or is

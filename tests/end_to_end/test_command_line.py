@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[2]
 ITERATIONS = 240
@@ -142,12 +143,68 @@ def test_result_stands_beside_the_floors(straight):
         assert part in output
 
 
+def test_evaluation_finds_what_training_found(straight, tmp_path):
+    run_dir, _ = straight
+    flags = (f"--run_dir={run_dir}", "--checkpoint=last", f"--output_dir={tmp_path}")
+    result = finish(*flags, script="evaluate.py")
+    assert result.returncode == 0, result.stderr
+    assert f"Report: {tmp_path / 'index.html'}" in result.stdout
+    ours = json.loads((tmp_path / "metrics.json").read_text())
+    theirs = json.loads((run_dir / "result.json").read_text())
+    assert ours["n"] == 614 and ours["checkpoint"]["iteration"] == 240
+    for metric, mean in theirs["last"]["metrics"].items():
+        # Batches of another size round a few pixels differently.
+        assert ours["metrics"][metric]["mean"] == pytest.approx(mean, rel=1e-3), metric
+        for name, floor in theirs["baselines"].items():
+            again = ours["baselines"][name][metric]["mean"]
+            assert again == pytest.approx(floor[metric], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "message"),
+    [
+        ("evaluate.py", [], "--run_dir or --saved_model must name"),
+        ("evaluate.py", ["--run_dir=nowhere"], "No run.cfg in nowhere"),
+        ("evaluate.py", ["--run_dri=x"], "Unknown command line flag 'run_dri'"),
+        ("evaluate.py", ["--saved_model=x"], "--dataset must be given"),
+        ("doctor.py", ["--data_dir=nowhere"], "No train/"),
+        ("doctor.py", ["--dataset=maps", "--nodownload"], "prepare_data.py"),
+        ("doctor.py", ["stray"], "Unexpected arguments: stray"),
+    ],
+)
+def test_misuse_of_the_other_scripts_is_named(script, flags, message, tmp_path):
+    result = finish(*flags, f"--output_dir={tmp_path / 'out'}", script=script)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_doctors_exit_status_is_its_verdict(tmp_path):
+    from pan_tf.data import bluemarble
+
+    tiles = bluemarble.cut("train", 64)
+    (tmp_path / "pairs" / "train").mkdir(parents=True)
+    for i in range(12):
+        pair = np.concatenate([tiles.source[9 * i], tiles.target[9 * i]], axis=1)
+        Image.fromarray(pair).save(tmp_path / "pairs" / "train" / f"{i}.png")
+    flags = (f"--data_dir={tmp_path / 'pairs'}", f"--output_dir={tmp_path / 'out'}")
+    result = finish(*flags, script="doctor.py")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "pairs passes." in result.stdout
+    assert "misaligned: not checked, fewer than 20 usable pairs." in result.stdout
+    (tmp_path / "pairs" / "train" / "3.png").write_bytes(b"")
+    result = finish(*flags, script="doctor.py")
+    assert result.returncode == 1
+    assert "train/3: " in result.stdout and "pairs DOES NOT PASS." in result.stdout
+
+
 def test_tensorboard_has_scalars_images_and_settings(straight):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(straight[0] / "logs")).Reload()
     tags = events.Tags()
-    expected = {"train/t_adversarial", "train/data_wait", "validation/psnr"}
+    expected = {"train/t_adversarial", "train/data_wait", "validation/vif"}
     assert expected <= set(tags["tensors"])
     assert "source | output | target" in tags["tensors"]
     assert any("hparams" in tag for tag in events.summary_metadata)
@@ -199,7 +256,9 @@ def test_misuse_is_named_and_leaves_nothing(flags, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("script", ["train.py", "prepare_data.py"])
+@pytest.mark.parametrize(
+    "script", ["train.py", "prepare_data.py", "evaluate.py", "doctor.py"]
+)
 def test_help_does_not_wait_for_tensorflow(script):
     result = subprocess.run(
         [sys.executable, "-X", "importtime", str(ROOT / "scripts" / script), "--help"],

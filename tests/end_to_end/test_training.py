@@ -10,6 +10,7 @@ from pan_tf import callbacks
 from pan_tf import distribution
 from pan_tf import training
 from pan_tf.checkpoints import damage
+from pan_tf.config import METRIC_NAMES
 from pan_tf.run_folder import RunFolderError
 
 
@@ -113,4 +114,18 @@ def test_metrics_name_iterations(config, tmp_path):
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["iteration"] for row in rows] == [2, 4, 4]
-    assert "t_perceptual_adversarial" in rows[0] and "val_psnr" in rows[2]
+    assert "t_perceptual_adversarial" in rows[0]
+    assert {f"val_{name}" for name in METRIC_NAMES} < rows[2].keys()
+
+
+@pytest.mark.parametrize("metric", ["uqi", "psnr_rgb"])
+def test_the_best_checkpoint_is_chosen_by_the_flag(config, tmp_path, metric):
+    settings = {"validate_every": 2, "iterations": 8, "learning_rate": 0.02}
+    train(config(best_by=metric, **settings))
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if f"val_{metric}" in row]
+    best = max(rows, key=lambda row: row[f"val_{metric}"])
+    (index,) = (tmp_path / "run" / "checkpoints" / "best").glob("*.index")
+    assert index.stem == f"transformer-{best['iteration']}"
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["best"]["chosen_by"] == metric

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from pan_tf import doctor
 from pan_tf.evaluation import Evaluation
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
@@ -37,19 +38,26 @@ FRAME = """<body><script>addEventListener("message", e => {
 
 
 @pytest.fixture(scope="module")
-def pages(small_run, tmp_path_factory):
-    """Folders with a report and with a comparison, each with the script added."""
+def pages(small_run, small_pairs, tmp_path_factory):
+    """Folders with a report, a comparison and a contact sheet, the script added."""
     root = tmp_path_factory.mktemp("pages")
     other = root / "a_run_with_a_rather_long_name_of_its_own"
     shutil.copytree(small_run, other)
+    shutil.copytree(small_pairs, root / "pairs")
+    for name in ("train-0.png", "train-1.png"):  # Each stands in test/ as well.
+        shutil.copy(root / "pairs" / "train" / name, root / "pairs" / "test" / name)
+    items, _ = doctor.of_folder(root / "pairs")
+    looked = doctor.examine(items, say=lambda line: None)
+    doctor.write(root / "doctor", "pairs", items, *looked)
     for name, runs in (("one", [small_run]), ("two", [small_run, other])):
         Evaluation(runs, output_dir=root / name).run()
+    for name in ("one", "two", "doctor"):
         page = (root / name / "index.html").read_text()
         (root / name / "page.html").write_text(page.replace("</body>", LOOK + "</body>"))
     return root
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", ["one", "two", "doctor"])
 @pytest.mark.parametrize("width", [1400, 390])
 def test_fits_the_window_with_sharp_pictures(pages, tmp_path, name, width):
     frame = pages / name / f"frame-{width}.html"
