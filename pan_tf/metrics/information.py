@@ -164,8 +164,10 @@ def _mixture(x):
     )
     cells = tf.reshape(blocks[:, :, ::3, ::3], (-1, 9, height * width // 9))
     blocks = tf.reshape(blocks, (-1, 9, (height - 2) * (width - 2)))
-    blocks -= tf.reduce_mean(blocks, axis=2, keepdims=True)
+    mean = tf.reduce_mean(blocks, axis=2, keepdims=True)
     covariance = tf.matmul(blocks, blocks, transpose_b=True) / blocks.shape[2]
+    # One pass: bands have next to no mean.
+    covariance -= tf.matmul(mean, mean, transpose_b=True)
     eigenvalues, vectors = tf.linalg.eigh(covariance)
     # Texture along one axis only has a singular covariance: its pseudo-inverse.
     used = eigenvalues > 1e-10 * eigenvalues[:, -1:]
