@@ -1,11 +1,12 @@
 """What each metric rewards: Blue Marble's test targets, spoilt in ways one can judge.
 
     python benchmarks/rewards.py
+    python benchmarks/rewards.py --data_dir=my_pairs
     python benchmarks/rewards.py --run_dir=runs/quickstart --picture=docs/rewards.png
 
-Means over the 35 tiles of 256 px. Blank, blurred and recoloured images, the right image
-shifted, the right colours with another tile's relief, another tile altogether; with
---run_dir also what a trained T makes.
+Means over the 35 tiles, or the folder's held-out pairs, at 256 px. Blank, blurred and
+recoloured images, the right image shifted, the right colours with another tile's relief,
+another tile altogether; with --run_dir also what a trained T makes.
 """
 
 import os
@@ -30,7 +31,8 @@ from pan_tf.config import METRIC_NAMES
 from pan_tf.config import Config
 from pan_tf.evaluation.baselines import translations
 
-flags.DEFINE_string("run_dir", None, "A run on Blue Marble at 256 px, to measure too.")
+flags.DEFINE_string("data_dir", None, "Folder of pairs; empty: Blue Marble.")
+flags.DEFINE_string("run_dir", None, "A run on the same data, to measure too.")
 flags.DEFINE_string("picture", None, "Where to save a picture of one tile.")
 _TILE = "n20.8_w103.2"
 
@@ -67,7 +69,10 @@ def paired(source, target, names):
 
 
 def main(argv):
-    opened = data.open_data(Config(dataset="bluemarble", image_size=256))
+    where = {"dataset": "bluemarble"}
+    if flags.FLAGS.data_dir:
+        where = {"dataset": "folder", "data_dir": flags.FLAGS.data_dir}
+    opened = data.open_data(Config(image_size=256, **where))
     pairs = opened.held_out
     (batch,) = data.evaluation_dataset(pairs, image_size=256, batch_size=len(pairs))
     target = images.to_uint8(batch["target"]).numpy()
