@@ -134,16 +134,21 @@ class RunFolder:
 
         A line that a kill cut short is dropped too.
         """
+        kept = [row for row in self.read_metrics() if row["iteration"] <= iteration]
+        if self._metrics.exists():
+            _write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def read_metrics(self):
+        """The lines of metrics.jsonl as dictionaries, without one half written."""
         if not self._metrics.exists():
-            return
-        kept = []
+            return []
+        rows = []
         for line in self._metrics.read_text(encoding="utf-8").splitlines():
             try:
-                if json.loads(line)["iteration"] <= iteration:
-                    kept.append(line + "\n")
+                rows.append(json.loads(line))
             except ValueError:
                 continue
-        _write(self._metrics, "".join(kept))
+        return rows
 
     def save_picture(self, name, pixels):
         """Writes uint8 `[H, W, 3]` as `<name>.png`; returns the path."""

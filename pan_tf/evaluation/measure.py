@@ -47,9 +47,9 @@ def measure(translate, pairs, image_size, batch_size=16):
 def balanced(scores):
     """One number of three metrics that are fooled by different things, at most 1.
 
-    The mean of PSNR / 50 dB (at most 1), UQI and VIFP, all on luma. PSNR rewards blur, UQI
-    flatness where the target is flat, VIFP texture also in the wrong place. SSIM is left
-    out: it hardly tells a blank image from the truth without its details.
+    The mean of PSNR / 50 dB (at most 1), UQI and VIFP, all on luma. PSNR rewards blur,
+    UQI flatness where the target is flat, VIFP texture also in the wrong place. SSIM is
+    left out: it hardly tells a blank image from the truth without its details.
     docs/metrics.md has the measurements.
     """
     psnr = np.minimum(scores["psnr"] / 50.0, 1.0)

@@ -1,6 +1,6 @@
 """The report of an evaluation, as one HTML page."""
 
-import json
+import math
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from pan_tf.evaluation.findings import against_floors
 from pan_tf.evaluation.measure import finite
 from pan_tf.pages import charts
 from pan_tf.pages import pictures
+from pan_tf.run_folder import RunFolder
 
 # How many images a section shows; all are measured, and stand in per_image.csv.
 _EXTREMES, _DOZEN = 10, 12
@@ -172,14 +173,13 @@ def _histograms(results, baselines):
 
 def _curves(translator, result, record):
     """(title, SVG) of validation metrics, then of losses, from metrics.jsonl."""
-    path = translator.path / "metrics.jsonl"
-    if translator.config is None or not path.exists():
+    if translator.config is None:
         return []
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     columns = {}
-    for row in rows:
+    for row in RunFolder(translator.path).read_metrics():
         for name, value in row.items():
-            columns.setdefault(name, []).append((row["iteration"], value))
+            if math.isfinite(value):
+                columns.setdefault(name, []).append((row["iteration"], value))
     charted = []
     chosen = result.checkpoint["iteration"]
     for metric, title in _TITLES.items():
