@@ -117,7 +117,7 @@ class Checkpoints:
         folder = self._writable() / "best"
         prefix = self._best.write(str(folder / f"transformer-{self._model.iteration}"))
         for file in folder.iterdir():
-            if not file.name.startswith(pathlib.Path(prefix).name):
+            if not file.name.startswith(f"{pathlib.Path(prefix).name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     def load_best(self):
@@ -126,15 +126,26 @@ class Checkpoints:
         Raises:
             FileNotFoundError: if none has been saved.
         """
-        indices = sorted((self._folder / "best").glob("*.index"))
-        if not indices:
+        prefix = newest_best(self._folder)
+        if prefix is None:
             raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
-        prefix = str(indices[-1]).removesuffix(".index")
         self._best.read(prefix).expect_partial()
         return int(prefix.rpartition("-")[2])
 
     def _writable(self):
         return pathlib.Path(self._scratch.name) if self._scratch else self._folder
+
+
+def newest_best(folder):
+    """Prefix of the best T in a folder of checkpoints; None if there is none.
+
+    A kill can leave two: the later one was the better.
+    """
+    prefixes = [
+        str(index).removesuffix(".index")
+        for index in (pathlib.Path(folder) / "best").glob("transformer-*.index")
+    ]
+    return max(prefixes, key=lambda p: int(p.rpartition("-")[2]), default=None)
 
 
 def damage(path):

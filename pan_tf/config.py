@@ -20,7 +20,7 @@ DATASET_NAMES = (
     "folder",
     "maps",
 )
-# `balanced` is the mean of three others; see `evaluation.measure`.
+# `balanced` is the mean of two others; see `evaluation.measure`.
 METRIC_NAMES = (
     "balanced",
     "psnr",

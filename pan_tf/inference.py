@@ -16,6 +16,7 @@ from absl import logging
 from pan_tf import images
 from pan_tf import recipes
 from pan_tf.checkpoints import damage
+from pan_tf.checkpoints import newest_best
 from pan_tf.config import Config
 
 
@@ -30,12 +31,15 @@ class Translator:
             `iteration`, `chosen_by`, the last two None where they are not known; and
             `note`, if another kind was asked for.
         config: the run's `Config`; None for a SavedModel.
+        shape: `[B, H, W, 3]` that a SavedModel takes, None where it takes any; None for
+            a run, which takes what its T takes.
     """
 
     path: pathlib.Path
     translate: Callable
     checkpoint: dict
     config: Config | None
+    shape: tuple | None = None
 
 
 def load_run(run_dir, kind="best"):
@@ -60,8 +64,7 @@ def load_run(run_dir, kind="best"):
     checkpoint = {"kind": kind, "chosen_by": None}
     prefix, key = None, "transformer"
     if kind == "best":
-        saved = sorted((run_dir / "checkpoints" / "best").glob("transformer-*.index"))
-        prefix = str(saved[-1]).removesuffix(".index") if saved else None
+        prefix = newest_best(run_dir / "checkpoints")
         if prefix:
             checkpoint["chosen_by"] = config.best_by
         else:
@@ -115,7 +118,8 @@ def load_saved_model(path):
         if len(inputs) == len(outputs) == 1:
             (key, spec), (result, out) = *inputs.items(), *outputs.items()
             legal = spec.dtype == out.dtype and spec.dtype in (tf.float32, tf.uint8)
-            if legal and spec.shape.rank == 4 and spec.shape[-1] == 3:
+            ranks = spec.shape.rank, out.shape.rank
+            if legal and ranks == (4, 4) and spec.shape[-1] == 3:
                 break
     else:
         described = {
@@ -135,4 +139,4 @@ def load_saved_model(path):
     # `signature` alone does not keep the model's variables.
     translate.model = model
     checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
-    return Translator(path, translate, checkpoint, None)
+    return Translator(path, translate, checkpoint, None, tuple(spec.shape))

@@ -35,7 +35,9 @@ flags.DEFINE_string("output_dir", None, "Where to write; empty: in the run folde
 flags.DEFINE_enum(
     "rank_by", None, METRIC_NAMES, "Orders the images shown; empty: the run's --best_by."
 )
-flags.DEFINE_integer("batch_size", 8, "Images at a time.", lower_bound=1)
+flags.DEFINE_integer(
+    "batch_size", None, "Images at a time; empty: by their size.", lower_bound=1
+)
 
 _NAMES = (
     "checkpoint",

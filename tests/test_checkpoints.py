@@ -8,6 +8,7 @@ from pan_tf import recipes
 from pan_tf.checkpoints import Checkpoints
 from pan_tf.checkpoints import RunState
 from pan_tf.checkpoints import damage
+from pan_tf.checkpoints import newest_best
 from pan_tf.config import Config
 
 
@@ -114,3 +115,11 @@ def test_no_best_is_said(model, tmp_path):
     checkpoints = Checkpoints(tmp_path, model, RunState(model), keep=1)
     with pytest.raises(FileNotFoundError, match="No best checkpoint"):
         checkpoints.load_best()
+
+
+def test_the_later_of_two_best_checkpoints_is_the_best(tmp_path):
+    (tmp_path / "best").mkdir()
+    for iteration in (9000, 10000):
+        (tmp_path / "best" / f"transformer-{iteration}.index").touch()
+    assert newest_best(tmp_path).endswith("transformer-10000")
+    assert newest_best(tmp_path / "nowhere") is None

@@ -13,6 +13,7 @@ import pathlib
 from PIL import Image
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP")  # MPO: what some telephones call JPEG.
 _MOST_NAMED = 10
 
 
@@ -146,11 +147,9 @@ def _check(files):
     for file in files:
         digest.update(file.read_bytes())
         try:
-            with Image.open(file) as image:
-                image.load()
-                sizes.append(image.size)
-        except (OSError, SyntaxError, ValueError) as error:
-            return digest.hexdigest(), f"{file} is corrupt ({error})"
+            sizes.append(read(file).size)
+        except ValueError as error:
+            return digest.hexdigest(), str(error)
     if len(files) == 1 and sizes[0][0] % 2:
         width = sizes[0][0]
         return digest.hexdigest(), f"{file} is {width} px wide, not two halves"
@@ -158,6 +157,28 @@ def _check(files):
         a, b = (f"{w} x {h} px" for w, h in sizes)
         return digest.hexdigest(), f"{files[0]} is {a}, but {files[1]} is {b}"
     return digest.hexdigest(), None
+
+
+def read(file):
+    """A file, decoded to its end, as a Pillow image.
+
+    Raises:
+        ValueError: if it is not intact, or of a format that training does not read,
+            whatever its ending.
+    """
+    try:
+        image = Image.open(file)
+        image.load()
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise ValueError(f"{file} is corrupt ({error})") from None
+    if image.format not in _FORMATS:
+        raise ValueError(f"{file} is {image.format} inside, not JPEG, PNG or BMP")
+    return image
 
 
 def _some(items):

@@ -24,6 +24,7 @@ MIN_GAIN = 5.0
 MIN_SHIFT = 3.0  # Native pixels, and at least 1.5 working ones.
 SUBSET = 200  # Pairs to learn from.
 LEAST_PAIRS = 20
+_LEAST_SIDE = 64  # Working pixels.
 _SHIFTS = np.arange(-REACH, REACH + 1)
 
 
@@ -60,20 +61,21 @@ class Aligner:
     def __init__(self, pairs, seed=0):
         random = np.random.default_rng(seed)
         chosen = random.permutation(len(pairs))[:SUBSET]
-        planes, scale = [], 1.0
+        planes, scales = [], []
         for i in chosen:
             a, b = pairs[i]
-            scale = _scale(a)
+            scales.append(_scale(a.shape))
             planes.append(tuple(_working_planes(side) for side in (a, b)))
         dy, dx = _common_shift(random, planes[:80])
         aligned = [_shared_part(a, b, dy, dx) for a, b in planes]
         self._forward = appearance.Predictor(random, aligned)
         self._backward = appearance.Predictor(random, [(b, a) for a, b in aligned])
-        self._calibrate([self._surfaces(a, b) for a, b in planes[:80]], scale)
+        self._calibrate([self._surfaces(a, b) for a, b in planes[:80]])
+        self.common_shift = tuple(float(s) for s in self._vertex / np.median(scales))
 
     def estimate(self, a, b):
         """The shift of one pair, uint8 `[H, W, 3]` twice: `Estimate`."""
-        scale = _scale(a)
+        scale = _scale(a.shape)
         evidence = self._combined(self._surfaces(_working_planes(a), _working_planes(b)))
         y, x = np.unravel_index(np.argmax(evidence), evidence.shape)
         common = np.multiply(self.common_shift, scale)
@@ -98,7 +100,7 @@ class Aligner:
         backward = _correlations(self._backward, b, a)[:, ::-1, ::-1]
         return np.concatenate([forward, backward])
 
-    def _calibrate(self, surfaces, scale):
+    def _calibrate(self, surfaces):
         """Learns how much each channel is worth, the noise, and the common shift."""
         deviations = [np.sqrt((s**2).mean((1, 2))) for s in surfaces]
         self._least_deviation = 0.5 * np.median(deviations, axis=0) + 1e-6
@@ -112,8 +114,7 @@ class Aligner:
         self._weights = np.maximum(weights, 0) / np.abs(weights).max()
         spreads = [np.tensordot(self._weights, s, 1)[far].std() for s in scaled]
         self._least_noise = 0.5 * np.median(spreads) + 1e-6
-        vertex = _vertex(np.tensordot(self._weights, usual, 1), y, x)
-        self.common_shift = tuple(float(v / scale) for v in vertex)
+        self._vertex = np.array(_vertex(np.tensordot(self._weights, usual, 1), y, x))
 
     def _scaled(self, surfaces):
         deviation = np.sqrt((surfaces**2).mean((1, 2)))
@@ -123,13 +124,18 @@ class Aligner:
         return np.tensordot(self._weights, self._scaled(surfaces), 1)
 
 
-def _scale(pixels):
-    return min(1.0, WORKING_SIZE / max(pixels.shape[:2]))
+def is_large_enough(size):
+    """Whether a side of (height, width) can be searched for shifts."""
+    return min(size) * _scale(size) >= _LEAST_SIDE
+
+
+def _scale(size):
+    return min(1.0, WORKING_SIZE / max(size[:2]))
 
 
 def _working_planes(pixels):
     height, width = pixels.shape[:2]
-    scale = _scale(pixels)
+    scale = _scale(pixels.shape)
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)

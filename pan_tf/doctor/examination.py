@@ -30,7 +30,7 @@ CHECKS = {
     "swapped": ("error", "Pairs whose A and B seem to be swapped"),
     "offset": ("error", "A shift of B against A that all pairs share"),
     "misaligned": ("warning", "Pairs whose B is shifted against A"),
-    "duplicate": ("warning", "Pairs that stand twice in a split"),
+    "duplicate": ("warning", "Pairs that stand twice, in training or held out"),
     "shape": ("warning", "Pairs of another shape than most, which are squashed"),
     "small": ("warning", "Pairs smaller than 64 px"),
     "depth": ("warning", "Files of more than 8 bits a channel"),
@@ -90,7 +90,7 @@ def examine(items, unpaired=(), max_misaligned=0.03, say=print):
     fit = [
         item
         for i, (item, each) in enumerate(zip(whole, portraits, strict=True))
-        if i not in unfit and not each.constant and min(each.size) >= _SMALLEST
+        if i not in unfit and not each.constant and alignment.is_large_enough(each.size)
     ]
     common, estimates = None, {}
     if len(fit) < alignment.LEAST_PAIRS:
@@ -99,7 +99,7 @@ def examine(items, unpaired=(), max_misaligned=0.03, say=print):
     else:
         common, estimates = _align(fit, say)
         findings += _offset(common) + _misaligned(estimates)
-    record = _record(items, findings, skipped, common, max_misaligned)
+    record = _record(items, findings, skipped, common, len(estimates), max_misaligned)
     return record, findings, estimates
 
 
@@ -123,12 +123,12 @@ def write(output_dir, title, items, record, findings, estimates):
         writer.writerow([*key, *numbers, " ".join(sorted(set(found[key])))])
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, text in (
-        ("doctor.json", json.dumps(record, indent=2) + "\n"),
+        ("doctor.json", json.dumps(record, indent=2, allow_nan=False) + "\n"),
         ("pairs.csv", table.getvalue()),
         ("index.html", page),
     ):
         partial = output_dir / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(partial, output_dir / name)
 
 
@@ -188,19 +188,22 @@ def _sizes(items, portraits):
 
 def _likenesses(items, portraits):
     findings = []
-    for i, j in likeness.same(portraits):
-        first, second = items[i], items[j]
-        # Named is the pair to take out: of the training split, or the later one.
-        if (second.split == "train") > (first.split == "train"):
-            first, second = second, first
-        if "train" in (first.split, second.split) and first.split != second.split:
-            check, named, other = "leakage", first, second
-        else:
-            check, named, other = "duplicate", second, first
-        message = f"the same as {other.split}/{other.name}"
-        detail = {"same_as": f"{other.split}/{other.name}"}
-        findings.append(Finding(check, named.split, named.name, message, detail))
+    for cluster in likeness.same(portraits):
+        train = [items[i] for i in cluster if items[i].split == "train"]
+        held_out = [items[i] for i in cluster if items[i].split != "train"]
+        if train and held_out:
+            # The one to take out is that of the training split.
+            findings += [_copy("leakage", item, held_out[0]) for item in train]
+            train = []
+        for first, *others in filter(None, (train, held_out)):
+            findings += [_copy("duplicate", item, first) for item in others]
     return findings
+
+
+def _copy(check, item, other):
+    place = f"{other.split}/{other.name}"
+    detail = {"same_as": place}
+    return Finding(check, item.split, item.name, f"the same as {place}", detail)
 
 
 def _align(items, say):
@@ -255,7 +258,7 @@ def _direction(dy, dx):
     return f"{vertical} and {abs(dx):.1f} px to the {'right' if dx > 0 else 'left'}"
 
 
-def _record(items, findings, skipped, common, max_misaligned):
+def _record(items, findings, skipped, common, checked, max_misaligned):
     counts = collections.Counter(item.split for item in items)
     checks = {}
     for check, (severity, _) in CHECKS.items():
@@ -275,6 +278,7 @@ def _record(items, findings, skipped, common, max_misaligned):
         if check in skipped:
             checks[check]["not_checked"] = skipped[check]
     if common is not None:
+        checks["misaligned"]["checked"] = checked
         checks["misaligned"]["common_shift"] = [round(value, 2) for value in common]
     failed = [
         name for name, c in checks.items() if c["severity"] == "error" and c["count"]

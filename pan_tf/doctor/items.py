@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
 from pan_tf.data import folder
 
@@ -105,13 +104,17 @@ def _inspect(files):
         image = _open(file)
         sizes.append(image.size)
         modes.append(image.mode)
-        if image.mode in _DEEP_MODES:
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:
+            raise BrokenPairError(f"{str(file)!a}: a name not in UTF-8") from None
+        if _bits(file, image) > 8:
             notes.append(("depth", f"{file} has 16 bits a channel; 8 are read"))
-        elif image.mode in ("RGBA", "LA", "PA"):
+        if image.mode in ("RGBA", "LA", "PA"):
             notes.append(
                 ("channels", f"{file} is transparent ({image.mode}); alpha is dropped")
             )
-        elif image.mode not in _PLAIN_MODES:
+        elif image.mode not in (*_PLAIN_MODES, *_DEEP_MODES):
             raise BrokenPairError(f"{file} is neither RGB nor grey ({image.mode})")
         turned = image.getexif().get(_ORIENTATION, 1)
         if turned != 1:
@@ -131,8 +134,14 @@ def _open(file):
     if not pathlib.Path(file).stat().st_size:
         raise BrokenPairError(f"{file} is empty")
     try:
-        image = Image.open(file)
-        image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BrokenPairError(f"{file} cannot be read ({error})") from None
-    return image
+        return folder.read(file)
+    except ValueError as error:
+        raise BrokenPairError(str(error)) from None
+
+
+def _bits(file, image):
+    """Bits a channel. Pillow reads a PNG of 16-bit colours as one of 8."""
+    if image.format == "PNG":
+        with open(file, "rb") as contents:
+            return contents.read(25)[24]
+    return 16 if image.mode in _DEEP_MODES else 8

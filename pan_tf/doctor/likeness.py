@@ -6,13 +6,13 @@ Both from a small `Portrait` of each pair, so that a data set of any size fits i
 import collections
 import dataclasses
 import hashlib
-import itertools
 
 import numpy as np
 from PIL import Image
 
 _HASH = 16  # A hash has so many bits squared.
 _LEAST_STEP = 2.0  # Levels between neighbours, below which a bit would be noise.
+_LEAST_BITS = 4  # Of 32 in a block that can tell images apart.
 _LEAST_TEXTURE = 3.0  # Standard deviation in levels.
 _LEAST_PAIRS = 10
 
@@ -25,7 +25,7 @@ class Portrait:
         size: (height, width) of a side.
         constant: which sides ("A", "B") are of one colour.
         digest: of all pixels.
-        blocks: perceptual hash of A: (place, 16 bits) of each row with any structure.
+        blocks: perceptual hash of A; see `_difference_hash`.
         thumbnails: float32 `[2, 16, 16, 3]`.
         character: statistics of A and B, `[2, k]`; see `_character`.
     """
@@ -60,28 +60,33 @@ def same(portraits):
         portraits: list of `Portrait`.
 
     Returns:
-        List of (i, j), i < j: both sides of pair i look like those of pair j. Pairs
-        without texture count only if every pixel is equal.
+        List of lists of places, in order: pairs whose sides both look like those of the
+        others of their list. Pairs without texture count only if every pixel is equal.
     """
-    found = set()
-    # Copies have at least one row of the hash in common; only such pairs are compared.
-    digests = collections.defaultdict(list)
-    blocks = collections.defaultdict(list)
+    parents = list(range(len(portraits)))
+
+    def root(i):
+        while parents[i] != i:
+            parents[i] = parents[parents[i]]
+            i = parents[i]
+        return i
+
+    # Copies share the digest, or a block of the hash. In each group a pair is compared
+    # with one of each kind met so far, not with all.
+    groups = collections.defaultdict(list)
     for i, each in enumerate(portraits):
-        digests[each.digest].append(i)
-        for block in each.blocks:
-            blocks[block].append(i)
-    for members in digests.values():
-        found |= set(itertools.pairwise(members))
-    seen = set()
-    for members in blocks.values():
-        for n, i in enumerate(members):
-            for j in members[n + 1 :]:
-                if (i, j) not in seen:
-                    seen.add((i, j))
-                    if _alike(portraits[i], portraits[j]):
-                        found.add((i, j))
-    return sorted(found)
+        for key in (each.digest, *each.blocks):
+            kinds = groups[key]
+            for j in kinds:
+                if root(i) == root(j) or key == each.digest or _alike(portraits[j], each):
+                    parents[root(i)] = root(j)
+                    break
+            else:
+                kinds.append(i)
+    clusters = collections.defaultdict(list)
+    for i in range(len(portraits)):
+        clusters[root(i)].append(i)
+    return sorted(sorted(members) for members in clusters.values() if len(members) > 1)
 
 
 def swapped(portraits):
@@ -116,11 +121,18 @@ def swapped(portraits):
 
 
 def _difference_hash(pixels):
-    """Rows of 16 bits: is a cell of a 16 x 17 thumbnail lighter than its neighbour?"""
+    """Blocks of two rows of 16 bits: is a cell lighter than its right neighbour?
+
+    Of a 16 x 17 thumbnail; blocks with next to no structure say nothing and are left out.
+    """
     gray = _reduced(pixels, _HASH, _HASH + 1).mean(-1)
-    bits = gray[:, :-1] - gray[:, 1:] > _LEAST_STEP
+    bits = (gray[:, :-1] - gray[:, 1:] > _LEAST_STEP).reshape(_HASH // 2, -1)
     packed = np.packbits(bits, axis=1).tolist()
-    return tuple((row, *code) for row, code in enumerate(packed) if any(code))
+    return tuple(
+        (place, *code)
+        for place, (code, block) in enumerate(zip(packed, bits, strict=True))
+        if block.sum() >= _LEAST_BITS
+    )
 
 
 def _reduced(pixels, height, width):
@@ -144,7 +156,7 @@ def _character(pixels):
     coarse = _reduced(pixels, 32, 32).mean(-1)
     cells = (pixels >> 5).astype(np.int64) @ np.array([64, 8, 1])
     share = np.sort(np.bincount(cells.ravel(), minlength=512) / cells.size)[::-1]
-    return np.array(
+    statistics = np.array(
         [
             *(x.mean((0, 1)) / 64.0),
             *(x.std((0, 1)) / 32.0),
@@ -156,3 +168,4 @@ def _character(pixels):
             share[:8].sum() * 4.0,
         ]
     )
+    return np.nan_to_num(statistics)  # A side of one column has no steps.

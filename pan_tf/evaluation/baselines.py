@@ -18,19 +18,20 @@ from pan_tf.evaluation.measure import measure
 _LEVELS = 32
 
 
-def floors(train, pairs, image_size):
+def floors(train, pairs, image_size, batch_size=None):
     """Fits the baselines on the training pairs and measures them on others.
 
     Args:
         train: `PairSet`.
         pairs: `PairSet` to measure on.
         image_size: pixels a side.
+        batch_size: as in `measure`.
 
     Returns:
         baseline -> metric -> float64 `[len(pairs)]`.
     """
     return {
-        name: measure(translate, pairs, image_size)
+        name: measure(translate, pairs, image_size, batch_size)
         for name, translate in translations(train, image_size).items()
     }
 

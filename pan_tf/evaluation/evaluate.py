@@ -6,6 +6,7 @@ index.html      the report; needs no network and no other file
 """
 
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -44,7 +45,7 @@ class Evaluation:
             first of several.
         rank_by: metric that orders images in the report; None: what the first run's
             best checkpoint was chosen by.
-        batch_size: images at a time.
+        batch_size: images at a time; None: as in `measure`.
         **changes: settings of the data (`dataset`, `data_dir`, `download`,
             `image_size`, `direction`), in place of the first run's.
 
@@ -62,7 +63,7 @@ class Evaluation:
         split=None,
         output_dir=None,
         rank_by=None,
-        batch_size=8,
+        batch_size=None,
         **changes,
     ):
         changes = {name: value for name, value in changes.items() if value is not None}
@@ -76,14 +77,15 @@ class Evaluation:
         self.translators += [inference.load_saved_model(path) for path in saved_models]
         self.names = _names(self.translators)
         first = self.translators[0].config
-        self.config = (first or Config()).replace(**changes)
+        # What the run cropped in training does not matter here.
+        self.config = (first or Config()).replace(**{"load_size": None, **changes})
         _check_together(self.translators, self.names, changes)
         self.rank_by = rank_by or self.config.best_by
         self.batch_size = batch_size
+        _check_shapes(self.translators, self.config.image_size, batch_size)
         known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
         self.config = data.locate(self.config.replace(fallback_dataset=None))
         self.data = data.open_data(self.config, verified=known)
-        self.notes = _notes(self.translators, self.names, known, self.data)
         self.pairs = self.data.held_out if split is None else self.data.splits.get(split)
         if self.pairs is None:
             raise ValueError(
@@ -97,11 +99,9 @@ class Evaluation:
                     f"--output_dir={self.output_dir} holds files but no evaluation. "
                     "Choose another one."
                 )
-        if checkpoint == "best" and self.pairs is self.data.validation and run_dirs:
-            self.notes.append(
-                "The best checkpoint was chosen on these very images, so its scores are "
-                "a little optimistic; the last checkpoint's are not."
-            )
+        self.notes = _notes(self.translators, self.names, self.data, self.pairs)
+        for note in self.notes:
+            logging.warning("*** %s ***", note)
 
     def run(self):
         """Measures, writes the three files, and returns what metrics.json holds."""
@@ -112,11 +112,14 @@ class Evaluation:
             scores = measure(translator.translate, pairs, size, self.batch_size)
             results.append(Result(name, translator.checkpoint, scores))
         print("Floors ...", flush=True)
-        baselines = floors(self.data.train, pairs, size)
+        baselines = floors(self.data.train, pairs, size, self.batch_size)
         record = self._record(results, baselines)
         page = report.render(self, results, baselines, record)
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        _write(self.output_dir / "metrics.json", json.dumps(record, indent=2) + "\n")
+        _write(
+            self.output_dir / "metrics.json",
+            json.dumps(record, indent=2, allow_nan=False) + "\n",
+        )
         _write(self.output_dir / "per_image.csv", _per_image(pairs.names, results))
         _write(self.output_dir / "index.html", page)
         return record
@@ -147,9 +150,20 @@ class Evaluation:
 
     def _default_output_dir(self):
         first = self.translators[0]
-        what = f"{self.data.name}-{self.pairs.split}-{self.config.image_size}"
+        what = "-".join(
+            [
+                self.data.name,
+                self.pairs.split,
+                self.data.direction,
+                str(self.config.image_size),
+                self.data.fingerprint[:6],
+            ]
+        )
         if len(self.translators) > 1:
-            return first.path.parent / f"comparison-{'-'.join(self.names)}-{what}"
+            names = "-".join(self.names).replace(os.sep, "_")
+            if len(names) > 100:
+                names = hashlib.sha256(names.encode()).hexdigest()[:12]
+            return first.path.parent / f"comparison-{names}-{what}"
         if first.config is None:
             # A SavedModel may be served from where it lies; nothing is put into it.
             return first.path.parent / f"evaluation-{first.path.name}-{what}"
@@ -198,21 +212,43 @@ def _check_together(translators, names, changes):
         raise ValueError(f"Each run once. Received: {', '.join(names)}.")
 
 
-def _notes(translators, names, known, opened):
-    """Sentences on what a reader must know; each is logged as a warning too."""
+def _check_shapes(translators, image_size, batch_size):
+    """A SavedModel may have been exported for one size, or one batch."""
+    for translator in translators:
+        if translator.shape is None:
+            continue
+        batch, height, width = translator.shape[:3]
+        if {height, width} - {None, image_size}:
+            raise ValueError(
+                f"--image_size must be that of {translator.path}, {height} x {width}. "
+                f"Received: image_size={image_size}."
+            )
+        if batch is not None and (batch != 1 or batch_size != 1):
+            raise ValueError(
+                f"{translator.path} takes batches of {batch}; it must take any, or 1 "
+                f"with --batch_size=1. Received: batch_size={batch_size}."
+            )
+
+
+def _notes(translators, names, opened, pairs):
+    """Sentences on what a reader of the numbers must know."""
     notes = []
-    if known and known["fingerprint"] != opened.fingerprint:
-        notes.append(
-            f"{names[0]} was trained on other data ({known['name']}, or other files) "
-            f"than are evaluated here ({opened.name})."
-        )
-    notes += [
-        f"{name}: {t.checkpoint['note']}"
-        for name, t in zip(names, translators, strict=True)
-        if "note" in t.checkpoint
-    ]
-    for note in notes:
-        logging.warning("*** %s ***", note)
+    for name, translator in zip(names, translators, strict=True):
+        if "note" in translator.checkpoint:
+            notes.append(f"{name}: {translator.checkpoint['note']}")
+        if translator.config is None:
+            continue
+        known = RunFolder(translator.path).known_data()
+        if known and known["fingerprint"] != opened.fingerprint:
+            notes.append(
+                f"{name} was trained on other data ({known['name']}, or other files) "
+                f"than are evaluated here ({opened.name})."
+            )
+        elif translator.checkpoint["kind"] == "best" and pairs is opened.validation:
+            notes.append(
+                f"{name}: the best checkpoint was chosen on these very images, so its "
+                "scores are a little optimistic; the last checkpoint's are not."
+            )
     return notes
 
 

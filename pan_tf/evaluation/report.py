@@ -119,7 +119,7 @@ def _pictures(evaluation, places):
     subset = evaluation.pairs.subset(places)
     shown = {place: [] for place in places}
     batches = evaluation_dataset(
-        subset, image_size=size, batch_size=evaluation.batch_size
+        subset, image_size=size, batch_size=evaluation.batch_size or 8
     )
     done = 0
     for batch in batches:

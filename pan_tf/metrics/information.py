@@ -6,8 +6,10 @@ VIF. Both are a ratio of two sums of mutual information (in bits), both may exce
 raise of contrast adds information), both ignore a constant offset, and in both the order
 of the arguments matters. Conventions as in `functional`.
 
-A reference without any texture holds no information, and the reference code divides 0
-by 0. Here the ratio is then 1 if the prediction has no texture either, and 0 if it has.
+A flat reference holds no information, and the reference code divides 0 by 0; of one
+that is flat but for a pixel or two it gives anything up to 10^12. Here the ratio of a
+reference that holds less than one bit in all is 1 if the prediction is flat too, or
+equal, else 0.
 """
 
 import warnings
@@ -22,6 +24,7 @@ from pan_tf.metrics.planes import luma
 
 _WINDOWS = (17, 9, 5, 3)
 _SMALLEST, _SENSIBLE = 17, 41
+_LEAST_BITS = 1.0
 
 
 def vif(reference, prediction):
@@ -31,7 +34,7 @@ def vif(reference, prediction):
     mixtures of 3 x 3 blocks, noise variance 0.4. Images must be at least 17 px a side;
     below 41 px most of what is measured is the border, which a warning says.
     """
-    x, y, flat = _planes(reference, prediction)
+    x, y, blank = _planes(reference, prediction)
     planes = tf.concat([x, y], axis=-1)
     height, width = planes.shape[:2]
     order = _extension(height, width)
@@ -58,7 +61,7 @@ def vif(reference, prediction):
             alone *= 1.0 + signal / 0.4
         kept += tf.add_n(tf.split(_bits(with_noise), 2))
         total += tf.add_n(tf.split(_bits(alone), 2))
-    return _ratio(kept, total, flat)
+    return _ratio(kept, total, blank)
 
 
 def vifp(reference, prediction):
@@ -68,7 +71,7 @@ def vifp(reference, prediction):
     Images must be at least 17 px a side; below 41 px only the scales that fit count,
     which a warning says.
     """
-    x, y, flat = _planes(reference, prediction)
+    x, y, blank = _planes(reference, prediction)
     kept, total = 0.0, 0.0
     for scale, size in enumerate(_WINDOWS):
         taps = filters.gaussian(size, size / 5)
@@ -82,11 +85,11 @@ def vifp(reference, prediction):
         gain, noise, variance = _regression(*moments, floor=1e-10)
         kept += _bits(1.0 + gain**2 * variance / (noise + 2.0))
         total += _bits(1.0 + variance / 2.0)
-    return _ratio(kept, total, flat)
+    return _ratio(kept, total, blank)
 
 
 def _planes(reference, prediction):
-    """Centred luma of both, and whether each is flat, bool `[B]` twice."""
+    """Centred luma of both, and whether the prediction is flat or equal, bool `[B]`."""
     x, y = channels(reference, prediction, smallest=_SMALLEST)
     height, width = x.shape[1:3]
     if min(height, width) < _SENSIBLE:
@@ -95,19 +98,19 @@ def _planes(reference, prediction):
             stacklevel=3,
         )
     x, y = luma(x), luma(y)
-    flat = [
-        tf.reduce_max(p, axis=(0, 1)) - tf.reduce_min(p, axis=(0, 1)) < 1e-9
-        for p in (x, y)
-    ]
+    flat = tf.reduce_max(y, axis=(0, 1)) - tf.reduce_min(y, axis=(0, 1)) < 1e-9
+    equal = tf.reduce_all(tf.equal(x, y), axis=(0, 1))
     # Responses to a constant cancel, or are zero; without it they lose no digits.
-    return centered(x)[0], centered(y)[0], flat
+    return centered(x)[0], centered(y)[0], (flat, equal)
 
 
-def _ratio(kept, total, flat):
-    reference_flat, prediction_flat = flat
-    ratio = kept / tf.where(reference_flat, tf.ones_like(total), total)
-    without = tf.cast(prediction_flat, ratio.dtype)
-    return tf.cast(tf.where(reference_flat, without, ratio), tf.float32)
+def _ratio(kept, total, blank):
+    flat, equal = blank
+    empty = total < _LEAST_BITS
+    ratio = kept / tf.where(empty, tf.ones_like(total), total)
+    one, zero = tf.ones_like(ratio), tf.zeros_like(ratio)
+    ratio = tf.where(empty, tf.where(flat, one, zero), ratio)
+    return tf.cast(tf.where(equal, one, ratio), tf.float32)
 
 
 def _bits(ratio):

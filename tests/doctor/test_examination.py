@@ -123,7 +123,7 @@ def test_everything_broken_is_found_and_named(broken, without_alignment, tmp_pat
         "swapped",
     ]
     messages = {(f.check, f.name): f.message for f in findings}
-    assert "000.png cannot be read" in messages["unreadable", "000"]
+    assert "000.png is corrupt" in messages["unreadable", "000"]
     assert "is empty" in messages["unreadable", "010"]
     assert "128 x 128 px, but" in messages["unreadable", "020"]
     assert messages["leakage", "060"] == "the same as test/425"
@@ -157,7 +157,7 @@ def test_a_share_of_misaligned_pairs_may_be_allowed(clean):
     assert [finding.name for finding in findings] == ["1", "0"]  # Surest first.
     items, _ = doctor.of_folder(clean)
     for allowed, passed in ((0.03, False), (0.07, True)):
-        record = examination._record(items, findings, {}, (0.0, 0.0), allowed)
+        record = examination._record(items, findings, {}, (0.0, 0.0), 30, allowed)
         assert record["passed"] == passed
 
 
@@ -180,3 +180,39 @@ def test_side_by_side_pairs_of_odd_width_are_named(tmp_path):
 def test_no_training_split_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="No train/"):
         doctor.of_folder(tmp_path)
+
+
+def test_what_training_could_not_read_is_broken(broken, without_alignment):
+    a = broken / "trainA"
+    image = Image.open(a / "000.png")
+    image.save(a / "000.tiff")
+    (a / "000.tiff").rename(a / "000.png")
+    image.convert("CMYK").save(a / "010.jpg")
+    (a / "010.png").unlink()
+    record, _, _ = look(broken)
+    first, second = record["checks"]["unreadable"]["pairs"]
+    assert first["pair"] == "train/000" and "is TIFF inside" in first["message"]
+    assert second["pair"] == "train/010" and "neither RGB nor grey" in second["message"]
+
+
+def test_strips_too_narrow_to_search_are_left_out_and_counted(tmp_path):
+    tiles = bluemarble.cut("train", 128)
+    (tmp_path / "train").mkdir()
+    for i in range(32):
+        pair = np.concatenate([tiles.source[10 * i], tiles.target[10 * i]], axis=1)
+        if i % 4 == 0:
+            pair = np.repeat(np.repeat(pair[:32], 4, axis=1), 2, axis=0)
+        save(tmp_path / "train" / f"{i}.png", pair)
+    record, _, estimates = look(tmp_path)
+    assert len(estimates) == record["checks"]["misaligned"]["checked"] == 24
+    assert record["checks"]["shape"]["count"] == 8
+
+
+def test_copies_across_many_files_are_named_once_each(broken, without_alignment):
+    for n in range(6):
+        for side in "AB":
+            folder = broken / f"train{side}"
+            shutil.copy(folder / "050.png", folder / f"copy-{n}.png")
+    record, _, _ = look(broken)
+    assert record["checks"]["duplicate"]["count"] == 6
+    assert record["passed"]

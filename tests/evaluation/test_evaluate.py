@@ -108,7 +108,9 @@ def test_a_saved_model_has_equal_numbers(evaluated, small_run, small_pairs, tmp_
         image_size=64,
     )
     record = evaluation.run()
-    assert evaluation.output_dir == tmp_path / "evaluation-exported-folder-test-64"
+    assert evaluation.output_dir == tmp_path / (
+        f"evaluation-exported-folder-test-AtoB-64-{evaluation.data.fingerprint[:6]}"
+    )
     assert record["metrics"] == evaluated[0]["metrics"]
     assert record["baselines"] == evaluated[0]["baselines"]
 
@@ -117,9 +119,8 @@ def test_the_watched_split_is_called_optimistic(small_run):
     evaluation = Evaluation([small_run], split="val")
     assert "optimistic" in evaluation.notes[0]
     where = evaluation.output_dir
-    assert where.parent == small_run / "evaluation" and where.name.startswith(
-        "folder-val"
-    )
+    assert where.parent == small_run / "evaluation"
+    assert where.name.startswith("folder-val-AtoB-64-")
     assert Evaluation([small_run], "", "last", split="val").notes == []
 
 
@@ -182,3 +183,30 @@ def test_other_data_than_the_run_saw_are_noted(small_run, tmp_path, small_pairs)
     evaluation = Evaluation([small_run], data_dir=str(tmp_path / "pairs"))
     assert "was trained on other data" in evaluation.notes[0]
     assert len(evaluation.pairs) == 3
+
+
+def test_a_saved_model_of_one_size_is_refused_at_another(small_pairs, tmp_path):
+    import keras
+
+    model = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Identity()])
+    model.export(str(tmp_path / "fixed"), verbose=False)
+    settings = {"dataset": "folder", "data_dir": str(small_pairs)}
+    with pytest.raises(ValueError, match=r"--image_size must be that of .*64 x 64"):
+        Evaluation(saved_models=[tmp_path / "fixed"], image_size=128, **settings)
+
+
+def test_each_run_of_a_comparison_is_checked_for_its_own_data(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "cousin")
+    manifest = tmp_path / "cousin" / "manifest.json"
+    known = json.loads(manifest.read_text())
+    known["data"]["fingerprint"] = "another"
+    manifest.write_text(json.dumps(known))
+    notes = Evaluation([small_run, tmp_path / "cousin"]).notes
+    assert len(notes) == 1 and notes[0].startswith("cousin was trained on other data")
+
+
+def test_a_crop_of_training_does_not_limit_the_size(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "cropped")
+    with open(tmp_path / "cropped" / "run.cfg", "a") as file:
+        file.write("--load_size=72\n")
+    assert Evaluation([tmp_path / "cropped"], image_size=64).config.image_size == 64

@@ -74,6 +74,16 @@ def test_a_flat_reference_has_no_information_to_keep():
         assert float(function(flat(100), flat(140))[0]) == 1.0
 
 
+def test_a_reference_of_next_to_nothing_counts_as_flat():
+    speck = flat(200, 128)
+    speck[0, -1, -1] = (200, 200, 199)
+    for metric in ("vif", "vifp"):
+        function = getattr(metrics, metric)
+        assert float(function(speck, speck)[0]) == 1.0
+        assert float(function(speck, noise(128, 128))[0]) == 0.0
+        assert float(function(speck, flat(200, 128))[0]) == 1.0
+
+
 def test_uqi_of_two_flat_images_compares_their_levels():
     # An orange and a violet: luma is no whole number, where the reference code errs.
     a, b = flat(0), flat(0)
