@@ -209,7 +209,9 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     }
     if state.best is not None:
         iteration = checkpoints.load_best()
-        rows[f"best (iteration {iteration})"] = best = validation.measure()
+        # The same weights have the same metrics.
+        best = last if iteration == model.iteration else validation.measure()
+        rows[f"best (iteration {iteration})"] = best
         result["best"] = {"checkpoint": iteration, "metrics": best}
         result["best"]["chosen_by"] = config.best_by
     picture = run.save_picture("result", validation.picture())
