@@ -21,6 +21,7 @@ import subprocess
 
 from PIL import Image
 
+from pan_tf import files
 from pan_tf.config import Config
 
 _MODULES = ("tensorflow", "keras", "numpy", "PIL", "tensorflow_datasets")
@@ -97,7 +98,7 @@ class RunFolder:
             devices: names of the devices in use.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        _write(self._config, config.to_flagfile())
+        files.write(self._config, config.to_flagfile())
         manifest = self._read_manifest()
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         manifest.setdefault("started", now)
@@ -116,13 +117,13 @@ class RunFolder:
             "devices": devices,
         }
         manifest["git"] = _git_commit()
-        _write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+        files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
 
     def note(self, key, value):
         """Records one more fact in the manifest."""
         manifest = self._read_manifest()
         manifest[key] = value
-        _write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+        files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
 
     def append_metrics(self, row):
         """Adds a line to metrics.jsonl."""
@@ -136,7 +137,7 @@ class RunFolder:
         """
         kept = [row for row in self.read_metrics() if row["iteration"] <= iteration]
         if self._metrics.exists():
-            _write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
+            files.write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
     def read_metrics(self):
         """The lines of metrics.jsonl as dictionaries, without one half written."""
@@ -161,18 +162,12 @@ class RunFolder:
 
     def save_result(self, result):
         """Writes result.json."""
-        _write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        files.write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
     def _read_manifest(self):
         if not self._manifest.exists():
             return {}
         return json.loads(self._manifest.read_text(encoding="utf-8"))
-
-
-def _write(path, text):
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _git_commit():

@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import app
 from absl import flags
 
+from pan_tf import files
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import Config
 
@@ -40,12 +41,10 @@ def main(argv):
     name, data_dir = values.dataset, pathlib.Path(values.data_dir)
     title = data_dir.resolve().name if name == "folder" else name
     output_dir = pathlib.Path(values.output_dir or f"runs/doctor-{title}")
-    if output_dir.exists() and not (output_dir / "doctor.json").exists():
-        if any(output_dir.iterdir()):
-            sys.exit(
-                f"--output_dir={output_dir} holds files but no doctor.json. Choose "
-                "another one."
-            )
+    try:
+        files.check_output_dir(output_dir, "doctor.json")
+    except ValueError as error:
+        sys.exit(str(error))
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import data
     from pan_tf import doctor

@@ -16,6 +16,7 @@ import pathlib
 
 import threadpoolctl
 
+from pan_tf import files
 from pan_tf.doctor import alignment
 from pan_tf.doctor import likeness
 from pan_tf.doctor import report
@@ -66,7 +67,8 @@ def examine(items, unpaired=(), max_misaligned=0.03, say=print):
     Args:
         items: `Item`s of all splits.
         unpaired: (split, name, sentence) of files without a partner.
-        max_misaligned: share of pairs that may seem misaligned in a set that passes.
+        max_misaligned: share of the pairs judged that may seem misaligned in a set that
+            passes.
         say: called with a line now and then.
 
     Returns:
@@ -127,9 +129,7 @@ def write(output_dir, title, items, record, findings, estimates):
         ("pairs.csv", table.getvalue()),
         ("index.html", page),
     ):
-        partial = output_dir / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-        os.replace(partial, output_dir / name)
+        files.write(output_dir / name, text)
 
 
 def _read(items):
@@ -137,8 +137,8 @@ def _read(items):
 
     def look(item):
         try:
-            notes, modes = item.inspect()
-            return likeness.portrait(*item.load()), notes, modes
+            pair, notes, modes = item.inspect()
+            return likeness.portrait(*pair), notes, modes
         except BrokenPairError as error:
             return None, [("unreadable", str(error))], ()
 
@@ -265,7 +265,7 @@ def _record(items, findings, skipped, common, checked, max_misaligned):
         found = [finding for finding in findings if finding.check == check]
         if check == "misaligned":
             # A few false alarms are to be expected of so many pairs.
-            too_many = len(found) >= 2 and len(found) > max_misaligned * len(items)
+            too_many = len(found) >= 2 and len(found) > max_misaligned * checked
             severity = "error" if too_many else "warning"
         checks[check] = {
             "severity": severity,

@@ -1,6 +1,7 @@
 """The pairs of a data set as the doctor sees them: one by one, and none is refused."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 
@@ -26,15 +27,17 @@ class Item:
     Attributes:
         split: "train", "val" or "test".
         name: unique in its split.
-        load: () -> (a, b), uint8 `[H, W, 3]`; raises BrokenPairError.
-        inspect: () -> (list of (check, sentence) on the files, mode of each file, such
-            as "RGB"); raises BrokenPairError.
+        inspect: () -> ((a, b), uint8 `[H, W, 3]` each; list of (check, sentence) on the
+            files; mode of each file, such as "RGB"); raises BrokenPairError.
     """
 
     split: str
     name: str
-    load: Callable
     inspect: Callable
+
+    def load(self):
+        """(a, b), uint8 `[H, W, 3]`; raises BrokenPairError."""
+        return self.inspect()[0]
 
 
 def of_folder(data_dir):
@@ -57,7 +60,7 @@ def of_folder(data_dir):
         listing, alone = folder.list_files(data_dir, split)
         lonely += [(split, file.name, f"{file} has no partner") for file in alone]
         items += [
-            _item(split, name, files)
+            Item(split, name, functools.partial(_inspect, files))
             for name, files in zip(listing.names, listing.files, strict=True)
         ]
     if not any(item.split == "train" for item in items):
@@ -71,24 +74,12 @@ def of_pair_set(pairs):
     """The pairs of a `PairSet`: its files were checked when it was prepared."""
 
     def item(i):
-        def load():
-            return tuple(side.numpy() for side in pairs.load(i))
+        def inspect():
+            return tuple(side.numpy() for side in pairs.load(i)), [], ()
 
-        return Item(pairs.split, pairs.names[i], load, lambda: ([], ()))
+        return Item(pairs.split, pairs.names[i], inspect)
 
     return [item(i) for i in range(len(pairs))]
-
-
-def _item(split, name, files):
-    return Item(split, name, lambda: _load(files), lambda: _inspect(files))
-
-
-def _load(files):
-    sides = [_pixels(_open(file)) for file in files]
-    if len(sides) == 2:
-        return tuple(sides)
-    half = sides[0].shape[1] // 2
-    return sides[0][:, :half], sides[0][:, half : 2 * half]
 
 
 def _pixels(image):
@@ -99,7 +90,7 @@ def _pixels(image):
 
 
 def _inspect(files):
-    notes, sizes, modes = [], [], []
+    sides, notes, sizes, modes = [], [], [], []
     for file in files:
         image = _open(file)
         sizes.append(image.size)
@@ -116,6 +107,7 @@ def _inspect(files):
             )
         elif image.mode not in (*_PLAIN_MODES, *_DEEP_MODES):
             raise BrokenPairError(f"{file} is neither RGB nor grey ({image.mode})")
+        sides.append(_pixels(image))
         turned = image.getexif().get(_ORIENTATION, 1)
         if turned != 1:
             notes.append(
@@ -126,7 +118,10 @@ def _inspect(files):
     if len(set(sizes)) > 1:
         a, b = (f"{width} x {height} px" for width, height in sizes)
         raise BrokenPairError(f"{files[0]} is {a}, but {files[1]} is {b}")
-    return notes, tuple(modes)
+    if len(sides) == 1:
+        half = sides[0].shape[1] // 2
+        sides = [sides[0][:, :half], sides[0][:, half:]]
+    return tuple(sides), notes, tuple(modes)
 
 
 def _open(file):

@@ -18,6 +18,7 @@ from absl import logging
 
 import pan_tf
 from pan_tf import data
+from pan_tf import files
 from pan_tf import inference
 from pan_tf.config import Config
 from pan_tf.evaluation import report
@@ -28,8 +29,6 @@ from pan_tf.evaluation.findings import differences
 from pan_tf.evaluation.findings import summary
 from pan_tf.evaluation.measure import measure
 from pan_tf.run_folder import RunFolder
-
-_FILES = ("metrics.json", "per_image.csv", "index.html")
 
 
 class Evaluation:
@@ -93,12 +92,7 @@ class Evaluation:
                 f"split={split!r}; without it, test/ or val/ is needed."
             )
         self.output_dir = pathlib.Path(output_dir or self._default_output_dir())
-        if self.output_dir.exists() and not (self.output_dir / _FILES[0]).exists():
-            if any(self.output_dir.iterdir()):
-                raise ValueError(
-                    f"--output_dir={self.output_dir} holds files but no evaluation. "
-                    "Choose another one."
-                )
+        files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = _notes(self.translators, self.names, self.data, self.pairs)
         for note in self.notes:
             logging.warning("*** %s ***", note)
@@ -116,12 +110,11 @@ class Evaluation:
         record = self._record(results, baselines)
         page = report.render(self, results, baselines, record)
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        _write(
-            self.output_dir / "metrics.json",
-            json.dumps(record, indent=2, allow_nan=False) + "\n",
-        )
-        _write(self.output_dir / "per_image.csv", _per_image(pairs.names, results))
-        _write(self.output_dir / "index.html", page)
+        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+        files.write(self.output_dir / "metrics.json", text)
+        table = _per_image(pairs.names, results)
+        files.write(self.output_dir / "per_image.csv", table)
+        files.write(self.output_dir / "index.html", page)
         return record
 
     def _record(self, results, baselines):
@@ -156,19 +149,24 @@ class Evaluation:
                 self.pairs.split,
                 self.data.direction,
                 str(self.config.image_size),
-                self.data.fingerprint[:6],
+                _short(self.data.fingerprint),
             ]
         )
         if len(self.translators) > 1:
             names = "-".join(self.names).replace(os.sep, "_")
             if len(names) > 100:
-                names = hashlib.sha256(names.encode()).hexdigest()[:12]
+                names = _short(names)
             return first.path.parent / f"comparison-{names}-{what}"
         if first.config is None:
             # A SavedModel may be served from where it lies; nothing is put into it.
             return first.path.parent / f"evaluation-{first.path.name}-{what}"
         kind, iteration = first.checkpoint["kind"], first.checkpoint["iteration"]
         return first.path / "evaluation" / f"{what}-{kind}-{iteration}"
+
+
+def _short(text):
+    """Six digits that stand for a text in a file name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def _one(result, baselines):
@@ -264,9 +262,3 @@ def _per_image(names, results):
             scores = [repr(float(result.scores[metric][i])) for metric in metrics]
             writer.writerow([*([result.name] if many else []), name, *scores])
     return table.getvalue()
-
-
-def _write(path, text):
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

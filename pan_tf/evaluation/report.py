@@ -114,10 +114,10 @@ def _sections(results, rank_by):
 
 
 def _pictures(evaluation, places):
-    """place -> list of (caption, data URI): source, target, and what each T made."""
+    """place -> (source, target, [(output, error map) of each T]), as data URIs."""
     size = evaluation.config.image_size
     subset = evaluation.pairs.subset(places)
-    shown = {place: [] for place in places}
+    shown = {}
     batches = evaluation_dataset(
         subset, image_size=size, batch_size=evaluation.batch_size or 8
     )
@@ -128,7 +128,7 @@ def _pictures(evaluation, places):
             np.asarray(t.translate(batch["source"])) for t in evaluation.translators
         ]
         for i in range(len(source)):
-            shown[places[done + i]] = [
+            shown[places[done + i]] = (
                 pictures.data_uri(source[i]),
                 pictures.data_uri(target[i]),
                 [
@@ -138,7 +138,7 @@ def _pictures(evaluation, places):
                     )
                     for output in outputs
                 ],
-            ]
+            )
         done += len(source)
     return shown
 
