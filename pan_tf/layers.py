@@ -39,12 +39,13 @@ class SymmetricConv2D(keras.layers.Conv2D):
             )
 
     def convolution_op(self, inputs, kernel):
-        pads = [[size // 2] * 2 for size in self.kernel_size]
-        return tf.nn.conv2d(inputs, kernel, self.strides, padding=[[0, 0], *pads, [0, 0]])
+        if self.strides == (1, 1):
+            return tf.nn.conv2d(inputs, kernel, 1, "SAME")  # Symmetric by itself.
+        return _strided_convolution(inputs, kernel, self.strides)
 
     def call(self, inputs):
         outputs = self.convolution_op(inputs, self.kernel)
-        return outputs + self.bias if self.use_bias else outputs
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
     def compute_output_shape(self, input_shape):
         batch, *spatial, _ = input_shape
@@ -55,6 +56,59 @@ class SymmetricConv2D(keras.layers.Conv2D):
     def compute_output_spec(self, inputs):
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+
+def _strided_convolution(inputs, kernel, strides):
+    """Convolution with zeros on every side of its input.
+
+    With explicit padding TensorFlow's CPU build has oneDNN compute the convolution, but
+    its gradients fall to kernels two to ten times slower, unless they are those of a
+    convolution without padding: so they are written as such, of a padded input.
+    """
+    pads = [[0, 0], *[[size // 2] * 2 for size in kernel.shape[:2]], [0, 0]]
+
+    @tf.custom_gradient
+    def convolve(x, w):
+        def gradient(dy):
+            padded = tf.pad(x, pads)
+            dx = tf.nn.conv2d_transpose(dy, w, tf.shape(padded), strides, "VALID")
+            dw = tf.compat.v1.nn.conv2d_backprop_filter(
+                padded, tf.shape(w), dy, [1, *strides, 1], "VALID"
+            )
+            begin = [pad[0] for pad in pads]
+            return tf.slice(dx, begin, tf.shape(x)), dw
+
+        return tf.nn.conv2d(x, w, strides, pads), gradient
+
+    return convolve(inputs, tf.convert_to_tensor(kernel))
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class LeakyReLU(keras.layers.LeakyReLU):
+    """max(x, slope * x), whose gradient is taken from its output.
+
+    Keras' layer keeps its input until the gradient, although the output, which the next
+    layer keeps anyway, has the same signs.
+
+    Args:
+        negative_slope: above 0.
+        **kwargs: as `keras.layers.LeakyReLU`.
+    """
+
+    def __init__(self, negative_slope=0.2, **kwargs):
+        super().__init__(negative_slope=negative_slope, **kwargs)
+
+    def call(self, inputs):
+        slope = self.negative_slope
+
+        @tf.custom_gradient
+        def activate(x):
+            y = tf.nn.leaky_relu(x, slope)
+            return y, lambda dy: tf.raw_ops.LeakyReluGrad(
+                gradients=dy, features=y, alpha=slope
+            )
+
+        return activate(inputs)
 
 
 @keras.saving.register_keras_serializable("pan_tf")

@@ -14,6 +14,7 @@ from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.models import TranslationModel
 from pan_tf.models import UpdateSchedule
+from pan_tf.optimizers import Adam
 from pan_tf.schedules import LinearDecay
 
 
@@ -172,7 +173,7 @@ def _optimizer(config, recipe, player):
         learning_rate = LinearDecay(
             learning_rate, config.decay_start * share, config.iterations * share
         )
-    optimizer = keras.optimizers.Adam(learning_rate, recipe.beta_1, epsilon=1e-8)
+    optimizer = Adam(learning_rate, recipe.beta_1, epsilon=1e-8)
     if config.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
 
 
@@ -48,6 +49,55 @@ def test_declared_output_shape_is_the_real_one():
         assert layer(tf.zeros((1, size, size, 2))).shape == layer.compute_output_shape(
             (1, size, size, 2)
         )
+
+
+@pytest.mark.parametrize("size", [8, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradients_of_the_convolution_are_those_of_explicit_padding(stride, size):
+    """Twin: TensorFlow's own gradients, whose kernels are slow."""
+    random = np.random.default_rng(0)
+    x = tf.constant(random.normal(size=(2, size, size, 3)).astype("float32"))
+    layer = SymmetricConv2D(4, 3, strides=stride)
+    layer.build(x.shape)
+    kernel = layer.kernel.value
+    pads = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    gradients = []
+    for convolve in (layer.convolution_op, lambda x, w: tf.nn.conv2d(x, w, stride, pads)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(tf.sin(convolve(x, kernel)))
+        gradients.append(tape.gradient(loss, [x, kernel]))
+    for ours, theirs in zip(*gradients, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_the_convolution_has_second_derivatives():
+    """A gradient penalty needs them."""
+    x = tf.random.stateless_normal((1, 8, 8, 2), [0, 1])
+    layer = SymmetricConv2D(3, 3, strides=2)
+    layer.build(x.shape)
+    pads = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    seconds = []
+    for convolve in (layer.convolution_op, lambda x, w: tf.nn.conv2d(x, w, 2, pads)):
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                loss = tf.reduce_sum(tf.sin(convolve(x, layer.kernel.value)))
+            penalty = tf.reduce_sum(inner.gradient(loss, x) ** 2)
+        seconds.append(outer.gradient(penalty, layer.kernel.value))
+    assert np.allclose(*seconds, atol=1e-4) and np.abs(seconds[0]).max() > 0
+
+
+def test_leaky_relu_is_that_of_keras_with_its_gradient():
+    x = tf.constant([[-2.0, -0.5, 0.0, 0.5, 2.0]])
+    values = []
+    for layer in (LeakyReLU(0.2), keras.layers.LeakyReLU(0.2)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        values.append((y, tape.gradient(y, x)))
+    assert np.array_equal(values[0][0], values[1][0])
+    assert np.array_equal(values[0][1], values[1][1])
 
 
 def test_even_kernels_are_refused():

@@ -59,12 +59,29 @@ def perceptual_distance(real_features, generated_features, lambdas):
     """
     return tf.add_n(
         [
-            weight * tf.reduce_mean(tf.abs(_float32(real) - _float32(generated)))
+            weight * mean_absolute_difference(real, generated)
             for weight, real, generated in zip(
                 lambdas, real_features, generated_features, strict=True
             )
         ]
     )
+
+
+@tf.custom_gradient
+def mean_absolute_difference(a, b):
+    """mean |a - b|, float32, of two tensors of one shape and dtype.
+
+    The gradient is what automatic differentiation gives, in fewer passes over memory and
+    with nothing kept for it: d_1 alone is 64 MiB at 256 px and batch 4.
+    """
+
+    def gradient(upstream):
+        # The difference is computed again: to keep it would cost another d_1.
+        scale = upstream / tf.cast(tf.size(a), tf.float32)
+        towards = tf.cast(tf.sign(_float32(a) - _float32(b)) * scale, a.dtype)
+        return towards, -towards
+
+    return tf.reduce_mean(tf.abs(_float32(a) - _float32(b))), gradient
 
 
 def margin_loss(distance, margin):

@@ -2,5 +2,6 @@
 
 from pan_tf.models.translation import TranslationModel
 from pan_tf.models.translation import UpdateSchedule
+from pan_tf.models.translation import Views
 
-__all__ = ["TranslationModel", "UpdateSchedule"]
+__all__ = ["TranslationModel", "UpdateSchedule", "Views"]

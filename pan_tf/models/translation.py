@@ -51,6 +51,41 @@ class UpdateSchedule:
         return 1 if self.reuse_minibatch else len(self.players)
 
 
+class Views:
+    """A minibatch, and what T and D made of it, through the updates that it serves.
+
+    T's images stay true until T is updated, D's views until D is, or T if they are views
+    of T's images. One that serves a single update forgets before anything is used twice.
+
+    Attributes:
+        minibatch: image name -> float32 `[B, H, W, 3]` in [-1, 1].
+        translation: `Translation` by the present T, or None.
+        tape: has recorded how it came about.
+        seen: D's views of the minibatch's own images that a new translation starts with.
+        gradients: of the last update.
+    """
+
+    def __init__(self, minibatch):
+        self.minibatch = minibatch
+        self.gradients = []
+        self.seen = {}
+        self._forget_translation()
+
+    def forget(self, player):
+        """Drops what is no longer true once a player has been updated."""
+        if player == "transformer":
+            seen = self.translation.seen
+            self.seen = {name: seen[name] for name in seen if name in self.minibatch}
+            self._forget_translation()
+        else:
+            self.seen = {}
+            self.translation.seen.clear()
+
+    def _forget_translation(self):
+        self.translation = None
+        self.tape = tf.GradientTape(watch_accessed_variables=False)
+
+
 class TranslationModel(keras.Model):
     """Image transformation network T, trained against a discriminator D.
 
@@ -93,7 +128,6 @@ class TranslationModel(keras.Model):
         self.d_inputs = sorted({name for term in terms for name in term.d_inputs})
         self.iteration = 0  # Minibatches consumed so far.
         self.data_wait = 0.0  # Seconds spent waiting for them.
-        self._gradients = self._compute_gradients
         self.built = True  # T and D are functional, hence built.
 
     def call(self, source, training=False):
@@ -116,18 +150,16 @@ class TranslationModel(keras.Model):
         Args:
             t_optimizer: updates T.
             d_optimizer: updates D.
-            jit_compile: whether XLA compiles forward and backward passes; on one
-                replica only, since it cannot compile an all-reduce of statistics.
+            jit_compile: whether XLA compiles the cycle; on one replica only, since it
+                cannot compile an all-reduce of statistics.
         """
         # Optimizer None: Keras would make one that nobody uses.
-        super().compile(optimizer=None, jit_compile=False)
+        super().compile(optimizer=None, jit_compile=jit_compile)
         self.t_optimizer, self.d_optimizer = t_optimizer, d_optimizer
         # Now: under a strategy slots must exist before tracing, and a checkpoint
         # restores only what exists.
         t_optimizer.build(self.transformer.trainable_variables)
         d_optimizer.build(self.discriminator.trainable_variables)
-        if jit_compile:
-            self._gradients = tf.function(self._compute_gradients, jit_compile=True)
 
     def train_step(self, batch):
         """One cycle on this replica.
@@ -141,12 +173,16 @@ class TranslationModel(keras.Model):
             name -> float32 scalar, means over this replica's batch; of a player that
             is updated several times, the mean of its updates.
         """
-        logs = {}
+        logs, views, done = {}, None, []
         for i, player in enumerate(self.schedule.players):
-            position = 0 if self.schedule.reuse_minibatch else i
-            minibatch = {name: images[:, position] for name, images in batch.items()}
-            for name, value in self.update(player, minibatch).items():
+            if views is None or not self.schedule.reuse_minibatch:
+                # One update after the other: D's looks at targets wait for nothing that
+                # T's updates do, and would all be in memory at once.
+                with tf.control_dependencies(done):
+                    views = Views({k: tf.identity(v[:, i]) for k, v in batch.items()})
+            for name, value in self.update(player, views).items():
                 logs.setdefault(name, []).append(value)
+            done = views.gradients
         if self.deployed is not self.transformer:
             self._follow()
         return {name: tf.add_n(v) / len(v) for name, v in logs.items()}
@@ -164,11 +200,21 @@ class TranslationModel(keras.Model):
         for average, variable in pairs:
             average.assign(variable + decay * (average - variable))
 
-    def update(self, player, minibatch):
-        """One update of one player, "transformer" or "discriminator"."""
-        gradients, logs = self._gradients(player, minibatch)
+    def update(self, player, views):
+        """One update of one player.
+
+        Args:
+            player: "transformer" or "discriminator".
+            views: `Views` of the minibatch. What still holds of it after this update is
+                left there for the next one.
+
+        Returns:
+            name -> float32 scalar: the player's losses; with D's, diagnostics.
+        """
+        gradients, logs = self._gradients(player, views)
         optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
         optimizer.apply(_reduced(gradients, optimizer), self._variables_of(player))
+        views.forget(player)
         return logs
 
     def translate(self, minibatch):
@@ -177,17 +223,18 @@ class TranslationModel(keras.Model):
         return Translation(source, minibatch["target"], output)
 
     def look(self, translation):
-        """Lets D see the images that the terms name.
+        """Lets D see the images that the terms name, if it has not.
 
         Each in a call of its own: batch statistics are those of the real or of the
         generated images, never of a mixture.
         """
         for name in self.d_inputs:
-            seen = self.discriminator(
-                {"source": translation.source, "image": getattr(translation, name)},
-                training=True,
-            )
-            translation.seen[name] = DiscriminatorOutput(**seen)
+            if name not in translation.seen:
+                seen = self.discriminator(
+                    {"source": translation.source, "image": getattr(translation, name)},
+                    training=True,
+                )
+                translation.seen[name] = DiscriminatorOutput(**seen)
         return translation
 
     def losses_of(self, player, translation):
@@ -201,24 +248,36 @@ class TranslationModel(keras.Model):
     def _variables_of(self, player):
         return getattr(self, player).trainable_variables
 
-    def _compute_gradients(self, player, minibatch):
-        variables = self._variables_of(player)
+    def _gradients(self, player, views):
+        variables = [variable.value for variable in self._variables_of(player)]
         optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
         # Nothing is recorded but what depends on this player's variables: in D's update
         # T's forward pass is not, nor in T's update D's look at the target.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            translation = self.look(self.translate(minibatch))
+        tape = tf.GradientTape(watch_accessed_variables=False)
+        if views.translation is None:
+            # Where T's update follows on this minibatch, D's makes T's pass for both.
+            recorded = player == "transformer" or self.schedule.reuse_minibatch
+            with views.tape:
+                if recorded:
+                    views.tape.watch([v.value for v in self._variables_of("transformer")])
+                views.translation = self.translate(views.minibatch)
+            views.translation.seen.update(views.seen)
+        if player == "transformer":
+            tape = views.tape
+        translation = views.translation
+        with tape:
+            tape.watch(variables)
+            self.look(translation)
             losses = self.losses_of(player, translation)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             # Optimizers SUM gradients over replicas, so each contributes a share.
             loss = tf.add_n(list(losses.values())) / replicas
             scaled = optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        views.gradients = tape.gradient(scaled, variables)
         if player == "discriminator":
             for term in self.terms:
                 losses.update(term.diagnostics(translation))
-        return gradients, losses
+        return views.gradients, losses
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: everything is built. Keras would draw a batch to see, and reduce it in
@@ -234,10 +293,13 @@ class TranslationModel(keras.Model):
         if self.train_function is not None and not force:
             return
         strategy = self.distribute_strategy
+        step = self.train_step
+        if self.jit_compile:
+            step = tf.function(step, jit_compile=True)
 
         @tf.function
         def cycle(batch):
-            logs = strategy.run(self.train_step, args=(batch,))
+            logs = strategy.run(step, args=(batch,))
             mean = tf.distribute.ReduceOp.MEAN
             return {k: strategy.reduce(mean, v, axis=None) for k, v in logs.items()}
 

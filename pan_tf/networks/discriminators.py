@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
 
 # Layers 2 to 8 of Table I: filters, stride.
@@ -32,7 +33,7 @@ def _conv(x, number, filters, stride, stddev=0.02):
 
 
 def _leaky(x):
-    return layers.LeakyReLU(negative_slope=0.2)(x)
+    return LeakyReLU(0.2)(x)
 
 
 def pan_discriminator(

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
 
 # Encoder of Table II, then what the released 8-layer variant appends.
@@ -45,7 +46,7 @@ def _decode(x, number, filters, **kwargs):
 
 
 def _leaky(x):
-    return layers.LeakyReLU(negative_slope=0.2)(x)
+    return LeakyReLU(0.2)(x)
 
 
 def _norm(x, number):

@@ -100,3 +100,27 @@ def test_global_mean_has_the_mean_value_and_the_local_gradient(two_replicas):
     values, gradients = tf.function(lambda: two_replicas.run(replica))()
     assert [float(v) for v in values.values] == [5.0, 5.0]
     assert [float(g) for g in gradients.values] == [2.0, 6.0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gradient_of_the_mean_absolute_difference(dtype):
+    """Twin: automatic differentiation."""
+    random = np.random.default_rng(0)
+    a, b = (tf.cast(random.normal(size=(2, 3, 5)), dtype) for _ in range(2))
+    results = []
+    for function in (
+        functional.mean_absolute_difference,
+        lambda a, b: tf.reduce_mean(
+            tf.abs(tf.cast(a, "float32") - tf.cast(b, "float32"))
+        ),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch([a, b])
+            value = 3.0 * function(a, b)
+        results.append((value, *tape.gradient(value, [a, b])))
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert np.allclose(
+            tf.cast(ours, "float32"), tf.cast(theirs, "float32"), rtol=1e-2
+        )
+    assert float(results[0][0]) == pytest.approx(float(results[1][0]), rel=1e-6)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from pan_tf import recipes
 from pan_tf.models import UpdateSchedule
+from pan_tf.models import Views
 
 
 def minibatch(seed=0, batch=2, size=64):
@@ -36,7 +37,7 @@ def model():
 def test_an_update_moves_its_player_and_nobody_else(model, player):
     other = {"transformer": "discriminator", "discriminator": "transformer"}[player]
     mine, theirs = weights(getattr(model, player)), weights(getattr(model, other))
-    model.update(player, minibatch())
+    model.update(player, Views(minibatch()))
     assert all(moved(mine, weights(getattr(model, player))))
     assert not any(moved(theirs, weights(getattr(model, other))))
 
@@ -61,8 +62,8 @@ def test_discriminator_looks_at_real_and_generated_images_apart(model, monkeypat
 def test_every_update_of_a_cycle_has_its_own_minibatch(model, monkeypatch):
     updates = []
 
-    def update(player, minibatch):
-        updates.append((player[0], float(minibatch["source"][0, 0, 0, 0])))
+    def update(player, views):
+        updates.append((player[0], float(views.minibatch["source"][0, 0, 0, 0])))
         return {"loss": tf.constant(float(len(updates)))}
 
     monkeypatch.setattr(model, "update", update)
@@ -75,7 +76,9 @@ def test_every_update_of_a_cycle_has_its_own_minibatch(model, monkeypatch):
 def test_a_reused_minibatch_serves_all_updates(model, monkeypatch):
     updates = []
     monkeypatch.setattr(
-        model, "update", lambda player, batch: updates.append(batch["source"].shape) or {}
+        model,
+        "update",
+        lambda player, views: updates.append(views.minibatch["source"].shape) or {},
     )
     monkeypatch.setattr(model, "schedule", UpdateSchedule(1, 3, reuse_minibatch=True))
     images = tf.zeros((2, 1, 64, 64, 3))
@@ -87,17 +90,16 @@ def test_discriminator_gets_no_perceptual_gradient_beyond_the_margin(toy):
     """Eq. 5: with theta 0 and P above m, D does not move."""
     model = recipes.build(toy(theta=0.0, margin=1e-6))
     before = weights(model.discriminator)
-    logs = model.update("discriminator", minibatch())
+    logs = model.update("discriminator", Views(minibatch()))
     assert float(logs["d_hinge_active"]) == 0.0
     assert not any(moved(before, weights(model.discriminator)))
 
 
 def test_discriminator_widens_the_distance_below_the_margin(toy):
     model = recipes.build(toy(theta=0.0, margin=100.0))
-    batch = minibatch()
+    batch, name = minibatch(), "d_perceptual_adversarial"
     distances = [
-        100.0 - float(model.update("discriminator", batch)["d_perceptual_adversarial"])
-        for _ in range(8)
+        100.0 - float(model.update("discriminator", Views(batch))[name]) for _ in range(8)
     ]
     assert distances[-1] > distances[0]
 
@@ -106,7 +108,7 @@ def test_transformer_closes_the_distance(toy):
     model = recipes.build(toy(theta=0.0))
     batch = minibatch()
     distances = [
-        float(model.update("transformer", batch)["t_perceptual_adversarial"])
+        float(model.update("transformer", Views(batch))["t_perceptual_adversarial"])
         for _ in range(8)
     ]
     assert distances[-1] < distances[0]
@@ -136,14 +138,77 @@ def test_illegal_schedules_are_refused(d_updates, t_updates):
         UpdateSchedule(d_updates, t_updates)
 
 
-def test_xla_computes_the_same_update(toy):
+def cycle_of(images, minibatches):
+    """A batch for `train_step` with the same images in each minibatch."""
+    return {k: tf.repeat(v[:, None], minibatches, axis=1) for k, v in images.items()}
+
+
+def calls(monkeypatch, model):
+    """Names of networks as they are called."""
+    called = []
+    for name in ("transformer", "discriminator"):
+        network = getattr(model, name)
+
+        def call(inputs, training, network=network, letter=name[0]):
+            called.append(letter)
+            return network(inputs, training=training)
+
+        monkeypatch.setattr(model, name, call)
+        # The spy has the weights of what it stands for.
+        for attribute in ("trainable_variables", "variables"):
+            setattr(call, attribute, getattr(network, attribute))
+    monkeypatch.setattr(model, "deployed", model.transformer)
+    return called
+
+
+@pytest.mark.parametrize(("reuse", "expected"), [(True, "tddddtdtd"), (False, "tdd" * 4)])
+def test_a_reused_minibatch_is_looked_at_once_while_nothing_changes(
+    toy, monkeypatch, reuse, expected
+):
+    """13 + 9 passes instead of 15 + 10: one T, two D; D's two views; then T and D."""
+    model = recipes.build(toy(reuse_minibatch=reuse))
+    called = calls(monkeypatch, model)
+    model.train_step(cycle_of(minibatch(), model.schedule.minibatches))
+    assert "".join(called) == expected
+
+
+def test_what_a_reused_minibatch_shares_changes_no_update(toy):
+    """Updates that share their passes are those that make each pass anew."""
+    results = []
+    for share in (True, False):
+        model = recipes.build(toy(reuse_minibatch=True))
+        model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+        images = minibatch()
+        if share:
+            logs = model.train_step(cycle_of(images, 1))
+        else:
+            every = [model.update(p, Views(images)) for p in model.schedule.players]
+            logs = every[0] | {
+                name: np.mean([float(update[name]) for update in every[1:]])
+                for name in every[1]
+            }
+        results.append(
+            (
+                {name: float(value) for name, value in logs.items()},
+                weights(model.transformer) + weights(model.discriminator),
+            )
+        )
+    (logs, shared), (other_logs, separate) = results
+    assert logs == pytest.approx(other_logs, rel=1e-6)
+    for one, other in zip(shared, separate, strict=True):
+        assert np.allclose(one, other, atol=1e-7)
+
+
+def test_xla_computes_the_same_cycle(toy):
+    """One update of T, from a D that stands still: a longer game is chaotic."""
     results = []
     for jit_compile in (False, True):
-        model = recipes.build(toy(jit_compile=jit_compile))
-        model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), jit_compile)
-        logs = tf.function(model.update)("transformer", minibatch())
+        model = recipes.build(toy(reuse_minibatch=True, t_updates=1))
+        model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.0), jit_compile)
+        model.make_train_function()
+        logs = model.train_function(iter([cycle_of(minibatch(), 1)]))
         results.append(
-            (float(logs["t_perceptual_adversarial"]), weights(model.transformer))
+            ({k: float(v) for k, v in logs.items()}, weights(model.transformer))
         )
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
     for one, other in zip(results[0][1], results[1][1], strict=True):

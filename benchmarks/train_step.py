@@ -1,0 +1,270 @@
+"""One cycle of `pan`, ours beside plain PyTorch: speed, memory, share of the hardware.
+
+    pip install -e '.[benchmark]'        (torch; the CPU build will do)
+    python benchmarks/train_step.py
+
+The paper's networks at full width, batch 4, 1 update of D and 3 of T, on random images
+that are in memory. Each side is a process of its own; they take turns, cycle by cycle, so
+that a noisy machine is noisy for both. Both start from the same weights and images, and
+the losses of the first cycle are compared: it is the same step. Printed are medians.
+
+images/s counts the images of a cycle's minibatches: four minibatches where each update
+has a fresh one, one where all share it. Memory is the process's peak, libraries included.
+"share" is the arithmetic of the cycle's convolutions over its time, as a share of the
+fastest of either side at one large convolution (3x3, 256 -> 256, 64 px, batch 4).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BATCH = 4
+# GMAC of one image's forward pass at 256 px; they go with the number of pixels.
+D_GMAC, T_GMAC = 11.6, 3.1
+CONV_GMAC = BATCH * 64 * 64 * 9 * 256 * 256 / 1e9
+
+
+def images(size, minibatches):
+    """Source and target, float32 `[B, N, H, W, 3]` in [-1, 1]."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    shape = (2, BATCH, minibatches, size, size, 3)
+    return rng.uniform(-1, 1, shape).astype("float32")
+
+
+def gmac(size, reuse):
+    """Of a cycle: see the roles of D and T in `TranslationModel.train_step`."""
+    d, t = (13, 9) if reuse else (15, 10)
+    return BATCH * (d * D_GMAC + t * T_GMAC) * (size / 256) ** 2
+
+
+class Ours:
+    """`recipes.build("pan")`, compiled as training compiles it."""
+
+    def __init__(self, options):
+        sys.path.insert(0, str(ROOT))
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        from pan_tf import recipes
+        from pan_tf.config import Config
+
+        tf.config.optimizer.set_experimental_options({"remapping": False})
+        config = Config(
+            recipe="pan",
+            image_size=options.size,
+            reuse_minibatch=options.reuse,
+            dtype_policy="mixed_bfloat16" if options.bfloat16 else "float32",
+        )
+        self.model = recipes.build(config)
+        self.model.make_train_function()
+        source, target = images(options.size, self.model.schedule.minibatches)
+        batch = {"source": tf.constant(source), "target": tf.constant(target)}
+        self.batches = iter(lambda: batch, None)
+        self._convolution = self._make_convolution(tf, options)
+
+    def save(self, path):
+        """Exports the weights under PyTorch's names and in its order of axes."""
+        import numpy as np
+
+        names = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean"}
+        names |= {"kernel": "weight", "moving_variance": "running_var"}
+        weights = {}
+        for prefix, network in (
+            ("t", self.model.transformer),
+            ("d", self.model.discriminator),
+        ):
+            for layer in network.layers:
+                for variable in layer.variables:
+                    value = np.array(variable)
+                    if value.ndim == 4:
+                        # Of both: (in, out) of a transposed one, hence one order.
+                        value = value.transpose(3, 2, 0, 1)
+                    elif value.ndim == 2:
+                        value = value.transpose()
+                    name = names.get(variable.name, variable.name)
+                    weights[f"{prefix}.{layer.name}.{name}"] = np.ascontiguousarray(value)
+        np.savez(path, **weights)
+
+    def load(self, path):
+        pass
+
+    def cycle(self):
+        return {k: float(v) for k, v in self.model.train_function(self.batches).items()}
+
+    def _make_convolution(self, tf, options):
+        dtype = tf.bfloat16 if options.bfloat16 else tf.float32
+        x = tf.cast(tf.random.normal((BATCH, 64, 64, 256)), dtype)
+        kernel = tf.cast(tf.random.normal((3, 3, 256, 256)), dtype)
+
+        @tf.function
+        def convolve(x):
+            return tf.nn.conv2d(x, kernel, 1, "SAME")
+
+        return lambda: convolve(x)
+
+    def convolution(self):
+        return self._convolution()
+
+
+class Theirs:
+    """`pytorch_pan.Pan`."""
+
+    def __init__(self, options):
+        import torch
+        from pytorch_pan import Pan
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        self.reuse = options.reuse
+        channels_last = options.side == "channels_last"
+        self.pan = Pan(options.size, options.bfloat16, channels_last)
+        both = images(options.size, 1 if options.reuse else 4)
+        self.batch = [torch.from_numpy(x).permute(0, 1, 4, 2, 3) for x in both]
+        dtype = torch.bfloat16 if options.bfloat16 else torch.float32
+        x = torch.randn(BATCH, 256, 64, 64).to(dtype, memory_format=self.pan.format)
+        kernel = torch.randn(256, 256, 3, 3).to(dtype, memory_format=self.pan.format)
+
+        def convolve():
+            with torch.no_grad():
+                return torch.nn.functional.conv2d(x, kernel, padding=1)
+
+        self.convolution = convolve
+
+    def load(self, path):
+        import numpy as np
+
+        self.pan.load(np.load(path))
+
+    def cycle(self):
+        return self.pan.cycle(self.batch, self.reuse)
+
+
+def work(options):
+    """A side's process: obeys lines on stdin, answers in JSON."""
+    side = (Ours if options.side == "pan_tf" else Theirs)(options)
+    for line in sys.stdin:
+        command, _, argument = line.strip().partition(" ")
+        started = time.perf_counter()
+        answer = getattr(side, command)(*filter(None, [argument]))
+        seconds = time.perf_counter() - started
+        print(
+            json.dumps(
+                {
+                    "seconds": seconds,
+                    "answer": answer if command == "cycle" else None,
+                    "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+                }
+            ),
+            flush=True,
+        )
+
+
+class Worker:
+    """The parent's end of a side's process."""
+
+    def __init__(self, side, size, reuse, bfloat16):
+        flags = [f"--side={side}", f"--size={size}"]
+        flags += ["--reuse"] * reuse + ["--bfloat16"] * bfloat16
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *flags],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, command):
+        print(command, file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def compare(size, bfloat16, reuse, rounds):
+    """Runs one setting and prints its lines."""
+    workers = {
+        side: Worker(side, size, reuse, bfloat16)
+        for side in ("pan_tf", "torch", "channels_last")
+    }
+    ours = workers["pan_tf"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(pathlib.Path(folder) / "weights.npz")
+        ours.ask(f"save {path}")
+        for worker in workers.values():
+            worker.ask(f"load {path}")
+    first = {side: worker.ask("cycle")["answer"] for side, worker in workers.items()}
+    gap = max(
+        abs(first["torch"][k] - first["pan_tf"][k]) / abs(first["torch"][k])
+        for k in first["torch"]
+    )
+    seconds = {side: [] for side in workers}
+    convolutions = []
+    for _ in range(rounds):
+        for side, worker in workers.items():
+            convolutions.append(min(worker.ask("convolution")["seconds"] for _ in "1234"))
+            seconds[side].append(worker.ask("cycle")["seconds"])
+    peak = CONV_GMAC / min(convolutions)
+    minibatches = 1 if reuse else 4
+    medians = {side: statistics.median(values) for side, values in seconds.items()}
+    ratios = {
+        side: statistics.median(
+            b / a for a, b in zip(seconds["pan_tf"], seconds[side], strict=True)
+        )
+        for side in workers
+    }
+    name = f"{size} px, {'bfloat16' if bfloat16 else 'float32'}"
+    name += ", reused" if reuse else ", fresh"
+    for side, worker in workers.items():
+        memory = worker.ask("convolution")["memory"]
+        print(
+            f"{name:28}{side:14}{BATCH * minibatches / medians[side]:8.2f}"
+            f"{medians[side]:9.2f}{memory:9.2f}{gmac(size, reuse) / medians[side]:9.0f}"
+            f"{gmac(size, reuse) / medians[side] / peak:8.0%}"
+            + ("" if side == "pan_tf" else f"{ratios[side]:9.2f}"),
+            flush=True,
+        )
+        worker.close()
+    print(f"{'':28}largest relative difference of the first cycle's losses: {gap:.1e}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--minibatches", nargs="+", default=["fresh", "reused"])
+    parser.add_argument("--rounds", type=int, default=5)
+    for flag in ("--side", "--size"):
+        parser.add_argument(flag, help=argparse.SUPPRESS)
+    for flag in ("--reuse", "--bfloat16"):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        options.size = int(options.size)
+        work(options)
+        return
+    print(
+        f"{'':28}{'':14}{'images/s':>8}{'s/cycle':>9}{'GiB':>9}{'GMAC/s':>9}{'share':>8}"
+        f"{'ours is':>9}"
+    )
+    for size in options.sizes:
+        for dtype in options.dtypes:
+            for minibatches in options.minibatches:
+                compare(
+                    size, dtype == "bfloat16", minibatches == "reused", options.rounds
+                )
+
+
+if __name__ == "__main__":
+    main()
