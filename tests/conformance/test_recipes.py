@@ -97,9 +97,9 @@ def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replic
     With SGD: Adam would hide a gradient of the wrong scale. From the same state each
     time, since the game itself is chaotic: weights that differ by 1e-7 differ by 1e-4
     four updates later, on one device too. A weight before a feature that stands within
-    rounding of a kink (of |d_j(y) - d_j(T(x))|, or of a leaky ReLU) moves by some 1e-5 one
-    way or the other, so that holds for most updates; a gradient of the wrong scale, or
-    statistics of a replica, would be off by 1e-2.
+    rounding of a kink (of |d_j(y) - d_j(T(x))|, or of a leaky ReLU) moves by some 1e-5
+    one way or the other, so that holds for most updates; a gradient of the wrong scale,
+    or statistics of a replica, would be off by 1e-2.
     """
     straight = build(recipe)
     with two_replicas.scope():
