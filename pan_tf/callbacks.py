@@ -5,7 +5,6 @@ order matters: the guard looks first, logging closes its window before a checkpo
 saved, and a validation that finds a new best is part of the next checkpoint.
 """
 
-import math
 import resource
 import sys
 import time
@@ -17,10 +16,6 @@ from tensorboard.plugins.hparams import api as hparams
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
-
-
-class NonFiniteError(Exception):
-    """A loss or a weight is NaN or infinite."""
 
 
 class EveryIterations(keras.callbacks.Callback):
@@ -40,43 +35,6 @@ class EveryIterations(keras.callbacks.Callback):
         iteration, cycle = self.model.iteration, self.model.schedule.minibatches
         if self.every and iteration // self.every > (iteration - cycle) // self.every:
             self.act(iteration, logs)
-
-
-class NonFiniteGuard(keras.callbacks.Callback):
-    """Stops a run whose losses or weights are NaN or infinite.
-
-    Losses are looked at after every cycle, weights before every save (`check_weights`),
-    so that a checkpoint never holds what cannot be gone on from.
-    """
-
-    def on_train_batch_end(self, batch, logs=None):
-        broken = [name for name, value in logs.items() if not math.isfinite(value)]
-        if broken:
-            raise NonFiniteError(
-                f"{', '.join(broken)}: not finite (NaN or Inf) since iteration "
-                f"{self.model.iteration}."
-            )
-
-    def check_weights(self):
-        """Raises NonFiniteError if a weight or a moving statistic is not finite."""
-        for network in (self.model.transformer, self.model.discriminator):
-            finite = _all_finite([v.value for v in network.variables])
-            if not finite:
-                broken = [
-                    v.path
-                    for v in network.variables
-                    if v.dtype != "string" and not _all_finite([v.value])
-                ]
-                raise NonFiniteError(
-                    f"Weights of the {network.name} ({', '.join(broken[:3])}"
-                    f"{', ...' if len(broken) > 3 else ''}): not finite (NaN or Inf) at "
-                    f"iteration {self.model.iteration}."
-                )
-
-
-def _all_finite(values):
-    flags = [tf.reduce_all(tf.math.is_finite(v)) for v in values if v.dtype.is_floating]
-    return bool(tf.reduce_all(flags))
 
 
 class MetricsLog(EveryIterations):

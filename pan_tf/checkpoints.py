@@ -24,18 +24,21 @@ class RunState(tf.train.experimental.PythonState):
         model: whose `iteration` is saved and restored.
         window: log name -> [sum, count] since the last line of metrics.jsonl.
         best: best value so far of the metric that chooses a checkpoint, or None.
+        guard: what `CollapseGuard` remembers.
     """
 
     def __init__(self, model):
         self.model = model
         self.window = {}
         self.best = None
+        self.guard = {}
 
     def serialize(self):
         state = {
             "iteration": self.model.iteration,
             "window": self.window,
             "best": self.best,
+            "guard": self.guard,
         }
         return json.dumps(state)
 
@@ -44,6 +47,7 @@ class RunState(tf.train.experimental.PythonState):
         self.model.iteration = state["iteration"]
         self.window = state["window"]
         self.best = state["best"]
+        self.guard = state.get("guard", {})  # Runs begun before there was one.
 
 
 class Checkpoints:
@@ -111,6 +115,11 @@ class Checkpoints:
     def save(self):
         """Saves everything, as of the model's iteration; returns the path."""
         return self._manager.save(checkpoint_number=self._model.iteration)
+
+    def last_iteration(self):
+        """Iteration of the newest checkpoint; None if there is none."""
+        newest = self._manager.latest_checkpoint
+        return int(newest.rpartition("-")[2]) if newest else None
 
     def save_best(self):
         """Saves the deployed T as the best so far, then drops the one before."""

@@ -192,6 +192,12 @@ class Config:
     validate_every: int = setting(
         1000, "Iterations between validations; 0: never.", minimum=0
     )
+    collapse_after: int = setting(
+        1000,
+        "Iterations that a sign of collapse must stay before a warning; 0: no warnings.",
+        minimum=0,
+        free=True,
+    )
     best_by: str = setting(
         "balanced",
         "Metric on the validation pairs that chooses the best checkpoint.",

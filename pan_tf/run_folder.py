@@ -151,6 +151,10 @@ class RunFolder:
                 continue
         return rows
 
+    def warnings(self):
+        """Sentences of the guards, in the order in which they came."""
+        return [row["warning"] for row in self.read_metrics() if "warning" in row]
+
     def save_picture(self, name, pixels):
         """Writes uint8 `[H, W, 3]` as `<name>.png`; returns the path."""
         path = self.path / f"{name}.png"

@@ -14,6 +14,7 @@ from pan_tf import callbacks
 from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
+from pan_tf import guards
 from pan_tf import recipes
 from pan_tf.checkpoints import Checkpoints
 from pan_tf.checkpoints import RunState
@@ -156,9 +157,10 @@ def _fit(config, run, folder, pairs, model, stop):
         validation.set_model(model)  # A finished run is measured without a fit.
     if cycles > 0 and not stop.requested:
         clock = callbacks.Clock(config.batch_size, first + cycles * cycle)
-        guard = callbacks.NonFiniteGuard()
+        guard = guards.NonFiniteGuard(config, checkpoints)
         followers = [
             guard,
+            guards.CollapseGuard(run, state, writer, config.collapse_after),
             clock,
             *([callbacks.ProgressLine(clock, config.log_every)] if run else []),
             callbacks.MetricsLog(run, state, writer, clock, config.log_every),
@@ -226,6 +228,8 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     for label, metrics in rows.items():
         print(f"{label:24}" + "".join(f"{metrics[name]:9.3f}" for name in names))
     print(f"Picture (source | output | target): {picture}")
+    for warning in run.warnings():
+        print(f"Warning: {warning}")
     print(
         f"Report: python scripts/evaluate.py --run_dir={config.run_dir}",
         flush=True,

@@ -35,8 +35,8 @@ def main(argv):
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import dry_run
     from pan_tf import training
-    from pan_tf.callbacks import NonFiniteError
     from pan_tf.data import DatasetNotFoundError
+    from pan_tf.guards import NonFiniteError
     from pan_tf.run_folder import RunFolderError
 
     # TensorFlow reports every checkpoint at INFO, on a logger of its own.
@@ -52,10 +52,7 @@ def main(argv):
         try:
             run.run()
         except NonFiniteError as error:
-            sys.exit(
-                f"\nTraining diverged. {error}\nThe checkpoints saved before are intact. "
-                "Try a lower --learning_rate, or --dtype_policy=float32."
-            )
+            sys.exit(f"\nTraining diverged. {error}")
 
 
 if __name__ == "__main__":

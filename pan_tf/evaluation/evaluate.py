@@ -236,7 +236,9 @@ def _notes(translators, names, opened, pairs):
             notes.append(f"{name}: {translator.checkpoint['note']}")
         if translator.config is None:
             continue
-        known = RunFolder(translator.path).known_data()
+        folder = RunFolder(translator.path)
+        notes += [f"{name}, in training: {warning}" for warning in folder.warnings()]
+        known = folder.known_data()
         if known and known["fingerprint"] != opened.fingerprint:
             notes.append(
                 f"{name} was trained on other data ({known['name']}, or other files) "

@@ -178,7 +178,7 @@ def _curves(translator, result, record):
     columns = {}
     for row in RunFolder(translator.path).read_metrics():
         for name, value in row.items():
-            if math.isfinite(value):
+            if name != "warning" and math.isfinite(value):
                 columns.setdefault(name, []).append((row["iteration"], value))
     charted = []
     chosen = result.checkpoint["iteration"]

@@ -277,6 +277,8 @@ class TranslationModel(keras.Model):
         if player == "discriminator":
             for term in self.terms:
                 losses.update(term.diagnostics(translation))
+        else:
+            losses.update(variation(translation))
         return views.gradients, losses
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -312,6 +314,27 @@ class TranslationModel(keras.Model):
             return logs
 
         self.train_function = train_function
+
+
+def variation(translation):
+    """How much outputs vary against targets; 1 is as much, 0 is collapse.
+
+    Returns:
+        `output_contrast`, of the standard deviations within an image, and
+        `output_diversity`, of those between the images of the replica's batch: each the
+        ratio of means, float32 scalar. A batch of one has no diversity; it gives 1.
+    """
+
+    def ratio(*axes):
+        deviations = [
+            tf.reduce_mean(tf.math.reduce_std(tf.cast(x, tf.float32), axes))
+            for x in (translation.output, translation.target)
+        ]
+        # A level of 8 bits on both sides: no target is too flat to divide by.
+        output, target = (deviation + 1.0 / 127.5 for deviation in deviations)
+        return output / target
+
+    return {"output_contrast": ratio(1, 2), "output_diversity": ratio(0)}
 
 
 def _reduced(gradients, optimizer):

@@ -15,6 +15,7 @@ LAYERS = [
     {"inference"},
     {"evaluation"},
     {"callbacks", "dry_run", "doctor"},
+    {"guards"},
     {"training"},
 ]
 

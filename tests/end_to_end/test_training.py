@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pan_tf import callbacks
 from pan_tf import distribution
+from pan_tf import guards
 from pan_tf import training
 from pan_tf.checkpoints import damage
 from pan_tf.config import METRIC_NAMES
@@ -55,7 +56,7 @@ def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
             bias.assign(bias * np.nan)
 
     monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", poison)
-    with pytest.raises(callbacks.NonFiniteError, match=r"layer_1/bias.*iteration 4"):
+    with pytest.raises(guards.NonFiniteError, match=r"layer_1/bias.*iteration 4"):
         train(config(iterations=8))
     newest = tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints"))
     assert newest.endswith("ckpt-2") and damage(newest) is None
@@ -66,7 +67,7 @@ def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
 
 
 def test_a_diverging_learning_rate_is_named_by_its_losses(config):
-    with pytest.raises(callbacks.NonFiniteError, match=r"not finite .* iteration"):
+    with pytest.raises(guards.NonFiniteError, match=r"not finite .* iteration"):
         train(config(iterations=40, learning_rate=1e30, save_every=100))
 
 
