@@ -86,9 +86,12 @@ class Pan:
         image_size: pixels a side.
         bfloat16: whether convolutions run in bfloat16, by autocast.
         channels_last: memory format of weights and images.
+        sharing: whether, on a reused minibatch, T's output and D's view of the target
+            are kept while they stay the same.
     """
 
-    def __init__(self, image_size, bfloat16=False, channels_last=False):
+    def __init__(self, image_size, bfloat16=False, channels_last=False, sharing=False):
+        self.sharing = sharing
         self.t, self.d = Transformer(), Discriminator(image_size)
         self.bfloat16 = bfloat16
         self.format = torch.channels_last if channels_last else torch.contiguous_format
@@ -112,8 +115,7 @@ class Pan:
 
         Args:
             batch: source and target, float32 `[B, N, 3, H, W]`, N minibatches.
-            reuse: whether all updates take the first minibatch; T's output and D's view
-                of the target are then computed once while they stay the same.
+            reuse: whether all updates take the first minibatch.
 
         Returns:
             name -> float, as `TranslationModel.train_step`.
@@ -130,11 +132,8 @@ class Pan:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             source, target = minibatch(0)
             self.d.requires_grad_(True)
-            if reuse:
+            with torch.set_grad_enabled(self.sharing and reuse):
                 output = self.t(source)
-            else:
-                with torch.no_grad():
-                    output = self.t(source)
             logit_y, real = self.d(target)
             logit_t, generated = self.d(output.detach())
             game = (
@@ -148,15 +147,15 @@ class Pan:
         log("d_perceptual_adversarial", hinge)
 
         self.d.requires_grad_(False)
-        real = None
+        kept = self.sharing and reuse
         for i in range(1, 4):
             with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
                 if not reuse:
                     source, target = minibatch(i)
-                if not reuse or real is None:
+                if i == 1 or not kept:
                     with torch.no_grad():
                         _, real = self.d(target)
-                if not reuse or i > 1:
+                if i > 1 or not kept:
                     output = self.t(source)
                 logit, generated = self.d(output)
                 game = -F.softplus(logit.float()).mean()

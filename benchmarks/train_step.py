@@ -1,17 +1,23 @@
-"""One cycle of `pan`, ours beside plain PyTorch: speed, memory, share of the hardware.
+"""One cycle of PAN, ours beside plain PyTorch: speed, memory, share of the hardware.
 
     pip install -e '.[benchmark]'        (torch; the CPU build will do)
     python benchmarks/train_step.py
 
-The paper's networks at full width, batch 4, 1 update of D and 3 of T, on random images
-that are in memory. Each side is a process of its own; they take turns, cycle by cycle, so
-that a noisy machine is noisy for both. Both start from the same weights and images, and
-the losses of the first cycle are compared: it is the same step. Printed are medians.
+`pan_literal`, the paper's networks and losses, at full width, batch 4, an update of D and
+three of T, on random images that are in memory. Each side is a process of its own; they
+take turns, cycle by cycle, so that a noisy machine is noisy for all. All start from the
+same weights and images, and the losses of the first cycle are compared: it is the same
+step. Printed are medians.
 
 images/s counts the images of a cycle's minibatches: four minibatches where each update
-has a fresh one, one where all share it. Memory is the process's peak, libraries included.
-"share" is the arithmetic of the cycle's convolutions over its time, as a share of the
-fastest of either side at one large convolution (3x3, 256 -> 256, 64 px, batch 4).
+has a fresh one, one where all share it. "GiB" is the process's peak of memory, "before"
+what it had taken before the first cycle: libraries, weights, images. "share" is the
+arithmetic of the cycle's convolutions over its time, as a share of what the fastest side
+reaches in one large convolution (3x3, 256 -> 256, 64 px, batch 4). "ours" is how many
+times as fast pan_tf is, the median over rounds.
+
+On a reused minibatch `torch` makes every pass that it makes on fresh ones;
+`torch_sharing` keeps T's output and D's features while they hold, as pan_tf does.
 """
 
 import argparse
@@ -41,14 +47,22 @@ def images(size, minibatches):
     return rng.uniform(-1, 1, shape).astype("float32")
 
 
-def gmac(size, reuse):
-    """Of a cycle: see the roles of D and T in `TranslationModel.train_step`."""
-    d, t = (13, 9) if reuse else (15, 10)
+SIDES = {
+    "fresh": ("pan_tf", "torch", "torch_channels_last"),
+    "reused": ("pan_tf", "torch", "torch_sharing"),
+}
+
+
+def gmac(size, shared):
+    """Of a cycle. A backward pass counts as one forward pass for the gradient of the
+    images and one for that of the weights, where an update needs them.
+    """
+    d, t = (13, 9) if shared else (15, 10)
     return BATCH * (d * D_GMAC + t * T_GMAC) * (size / 256) ** 2
 
 
 class Ours:
-    """`recipes.build("pan")`, compiled as training compiles it."""
+    """`recipes.build("pan_literal")`, compiled as training compiles it."""
 
     def __init__(self, options):
         sys.path.insert(0, str(ROOT))
@@ -60,7 +74,7 @@ class Ours:
 
         tf.config.optimizer.set_experimental_options({"remapping": False})
         config = Config(
-            recipe="pan",
+            recipe="pan_literal",
             image_size=options.size,
             reuse_minibatch=options.reuse,
             dtype_policy="mixed_bfloat16" if options.bfloat16 else "float32",
@@ -125,8 +139,12 @@ class Theirs:
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.reuse = options.reuse
-        channels_last = options.side == "channels_last"
-        self.pan = Pan(options.size, options.bfloat16, channels_last)
+        self.pan = Pan(
+            options.size,
+            bfloat16=options.bfloat16,
+            channels_last=options.side == "torch_channels_last",
+            sharing=options.side == "torch_sharing",
+        )
         both = images(options.size, 1 if options.reuse else 4)
         self.batch = [torch.from_numpy(x).permute(0, 1, 4, 2, 3) for x in both]
         dtype = torch.bfloat16 if options.bfloat16 else torch.float32
@@ -190,51 +208,49 @@ class Worker:
         self.process.wait()
 
 
-def compare(size, bfloat16, reuse, rounds):
+def compare(size, dtype, minibatches, rounds):
     """Runs one setting and prints its lines."""
+    reuse = minibatches == "reused"
     workers = {
-        side: Worker(side, size, reuse, bfloat16)
-        for side in ("pan_tf", "torch", "channels_last")
+        side: Worker(side, size, reuse, dtype == "bfloat16")
+        for side in SIDES[minibatches]
     }
-    ours = workers["pan_tf"]
     with tempfile.TemporaryDirectory() as folder:
         path = str(pathlib.Path(folder) / "weights.npz")
-        ours.ask(f"save {path}")
-        for worker in workers.values():
-            worker.ask(f"load {path}")
+        workers["pan_tf"].ask(f"save {path}")
+        before = {
+            s: worker.ask(f"load {path}")["memory"] for s, worker in workers.items()
+        }
     first = {side: worker.ask("cycle")["answer"] for side, worker in workers.items()}
-    gap = max(
-        abs(first["torch"][k] - first["pan_tf"][k]) / abs(first["torch"][k])
-        for k in first["torch"]
-    )
     seconds = {side: [] for side in workers}
     convolutions = []
     for _ in range(rounds):
         for side, worker in workers.items():
-            convolutions.append(min(worker.ask("convolution")["seconds"] for _ in "1234"))
+            convolutions += [worker.ask("convolution")["seconds"] for _ in range(4)]
             seconds[side].append(worker.ask("cycle")["seconds"])
     peak = CONV_GMAC / min(convolutions)
-    minibatches = 1 if reuse else 4
-    medians = {side: statistics.median(values) for side, values in seconds.items()}
-    ratios = {
-        side: statistics.median(
-            b / a for a, b in zip(seconds["pan_tf"], seconds[side], strict=True)
-        )
-        for side in workers
-    }
-    name = f"{size} px, {'bfloat16' if bfloat16 else 'float32'}"
-    name += ", reused" if reuse else ", fresh"
     for side, worker in workers.items():
-        memory = worker.ask("convolution")["memory"]
+        median = statistics.median(seconds[side])
+        rate = gmac(size, reuse and side != "torch") / median
+        times = statistics.median(
+            theirs / ours
+            for ours, theirs in zip(seconds["pan_tf"], seconds[side], strict=True)
+        )
         print(
-            f"{name:28}{side:14}{BATCH * minibatches / medians[side]:8.2f}"
-            f"{medians[side]:9.2f}{memory:9.2f}{gmac(size, reuse) / medians[side]:9.0f}"
-            f"{gmac(size, reuse) / medians[side] / peak:8.0%}"
-            + ("" if side == "pan_tf" else f"{ratios[side]:9.2f}"),
+            f"{size:>4} px {dtype:9}{minibatches:8}{side:21}"
+            f"{BATCH * (1 if reuse else 4) / median:8.2f}{median:9.2f}"
+            f"{worker.ask('convolution')['memory']:7.2f}{before[side]:8.2f}"
+            f"{rate:8.0f}{rate / peak:8.0%}"
+            + ("" if side == "pan_tf" else f"{times:8.2f}"),
             flush=True,
         )
         worker.close()
-    print(f"{'':28}largest relative difference of the first cycle's losses: {gap:.1e}")
+    gap = max(
+        abs(first["torch"][k] - first["pan_tf"][k]) / abs(first["torch"][k])
+        for k in first["torch"]
+        if first["torch"][k]
+    )
+    print(f"        losses of the first cycle differ by {gap:.1e} of themselves at most")
 
 
 def main():
@@ -242,8 +258,15 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--minibatches", nargs="+", default=["fresh", "reused"])
+    parser.add_argument(
+        "--dtypes",
+        nargs="+",
+        default=["float32", "bfloat16"],
+        choices=["float32", "bfloat16"],
+    )
+    parser.add_argument(
+        "--minibatches", nargs="+", default=list(SIDES), choices=list(SIDES)
+    )
     parser.add_argument("--rounds", type=int, default=5)
     for flag in ("--side", "--size"):
         parser.add_argument(flag, help=argparse.SUPPRESS)
@@ -255,15 +278,13 @@ def main():
         work(options)
         return
     print(
-        f"{'':28}{'':14}{'images/s':>8}{'s/cycle':>9}{'GiB':>9}{'GMAC/s':>9}{'share':>8}"
-        f"{'ours is':>9}"
+        f"{'':24}{'side':21}{'images/s':>8}{'s/cycle':>9}{'GiB':>7}{'before':>8}"
+        f"{'GMAC/s':>8}{'share':>8}{'ours':>8}"
     )
     for size in options.sizes:
         for dtype in options.dtypes:
             for minibatches in options.minibatches:
-                compare(
-                    size, dtype == "bfloat16", minibatches == "reused", options.rounds
-                )
+                compare(size, dtype, minibatches, options.rounds)
 
 
 if __name__ == "__main__":

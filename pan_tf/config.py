@@ -10,7 +10,7 @@ import pathlib
 
 from absl import flags
 
-RECIPE_NAMES = ("pan", "pan_official")
+RECIPE_NAMES = ("pan", "pan_literal", "pan_official")
 DATASET_NAMES = (
     "bluemarble",
     "cityscapes",
@@ -119,15 +119,17 @@ class Config:
         "One minibatch for all updates of a cycle, not one each; empty: the recipe's.",
     )
     learning_rate: float | None = setting(
-        None, "Adam's, of T and of D; empty: the recipe's.", minimum=0.0
+        None,
+        "Adam's, of T, and of D unless it has its own; empty: the recipe's.",
+        minimum=0.0,
     )
     d_learning_rate: float | None = setting(
-        None, "D's, if it is to differ; empty: the same.", minimum=0.0
+        None, "D's own; empty: the recipe's, or as T's.", minimum=0.0
     )
     ema: float | None = setting(
         None,
-        "Translate with a moving average of T that keeps this share in a cycle, for "
-        "instance 0.99; empty: with T itself.",
+        "Translate with a moving average of T that keeps this share in a cycle; 0: with "
+        "T itself; empty: the recipe's.",
         minimum=0.0,
         maximum=1.0,
     )

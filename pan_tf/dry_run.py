@@ -22,7 +22,11 @@ def report(config):
     for term in recipe.terms:
         print(f"    {term}")
     print(f"    {recipe.schedule}")
-    print(f"    Adam, learning_rate={recipe.learning_rate}, beta_1={recipe.beta_1}\n")
+    print(
+        f"    Adam, learning_rate={recipe.learning_rate}, of D "
+        f"{recipe.d_learning_rate or recipe.learning_rate}, beta_1={recipe.beta_1}\n"
+        f"    average of T: {recipe.ema or 'none'}\n"
+    )
     for network in (transformer, discriminator):
         print(table(network))
     print(cost(recipe, transformer, discriminator, config.batch_size))
@@ -34,14 +38,19 @@ def cost(recipe, transformer, discriminator, batch_size):
     Multiply-accumulates of convolutions and dense layers. A backward pass costs twice a
     forward one, half of it if only the input's or only the weights' gradient is needed.
     An update of D: T forward; D forward and backward on two images. One of T: T forward
-    and backward; D forward on two images, and back to the output's pixels.
+    and backward; D forward on two images, and back to the output's pixels. On a reused
+    minibatch T's output serves D's updates and T's first, D's view of the target all of
+    T's.
     """
     t, d = (multiply_accumulates(network) for network in (transformer, discriminator))
     schedule = recipe.schedule
     per_d = t + 2 * 3 * d
     per_t = 3 * t + 2 * d + d
     images = schedule.minibatches * batch_size
-    cycle = (schedule.d_updates * per_d + schedule.t_updates * per_t) * batch_size
+    cycle = schedule.d_updates * per_d + schedule.t_updates * per_t
+    if schedule.reuse_minibatch:
+        cycle -= schedule.d_updates * t + (schedule.t_updates - 1) * d
+    cycle *= batch_size
     trainable = [
         sum(math.prod(v.shape) for v in network.trainable_variables)
         for network in (transformer, discriminator)

@@ -71,10 +71,7 @@ class NonFiniteGuard(EveryIterations):
             kept = f"The checkpoint of iteration {last} is intact."
         if self.config.dtype_policy == "mixed_float16":
             return f"{kept} Try --dtype_policy=mixed_bfloat16, or float32."
-        lower = "a lower --learning_rate"
-        if self.config.d_learning_rate is not None:
-            lower += " and --d_learning_rate"
-        return f"{kept} Try {lower}."
+        return f"{kept} Try a lower --learning_rate or --d_learning_rate."
 
 
 def _all_finite(values):
