@@ -36,5 +36,8 @@ setup(
         "tensorflow-datasets>=4.9.10,<5",
         "threadpoolctl>=3.1",
     ],
-    extras_require={"test": ["pytest>=8.0", "ruff>=0.9"]},
+    extras_require={
+        "benchmark": ["matplotlib>=3.8", "scikit-image>=0.22", "torch>=2.4"],
+        "test": ["pytest>=8.0", "ruff>=0.9"],
+    },
 )

@@ -1,6 +1,6 @@
 """The metrics beside scikit-image (SSIM) and beside plain NumPy (UQI, VIF).
 
-    pip install scikit-image
+    pip install -e '.[benchmark]'        (scikit-image)
     python benchmarks/metrics.py
 
 Pairs of 256 px, rounds interleaved; printed are medians of images/s, their ratio, and the

@@ -8,10 +8,12 @@ import tensorflow as tf
 
 from pan_tf import callbacks
 from pan_tf import distribution
+from pan_tf import evaluation
 from pan_tf import guards
 from pan_tf import training
 from pan_tf.checkpoints import damage
 from pan_tf.config import METRIC_NAMES
+from pan_tf.run_folder import RunFolder
 from pan_tf.run_folder import RunFolderError
 
 
@@ -56,7 +58,10 @@ def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
             bias.assign(bias * np.nan)
 
     monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", poison)
-    with pytest.raises(guards.NonFiniteError, match=r"layer_1/bias.*iteration 4"):
+    with pytest.raises(
+        guards.NonFiniteError,
+        match=r"layer_1/bias.*at iteration 4.*checkpoint of iteration 2 is intact",
+    ):
         train(config(iterations=8))
     newest = tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints"))
     assert newest.endswith("ckpt-2") and damage(newest) is None
@@ -69,6 +74,21 @@ def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
 def test_a_diverging_learning_rate_is_named_by_its_losses(config):
     with pytest.raises(guards.NonFiniteError, match=r"not finite .* iteration"):
         train(config(iterations=40, learning_rate=1e30, save_every=100))
+
+
+def test_signs_of_collapse_are_told_at_once_at_the_end_and_in_the_report(
+    config, tmp_path, capsys
+):
+    settings = config(margin=100.0, collapse_after=4, iterations=10, save_every=100)
+    train(settings)
+    told = RunFolder(tmp_path / "run").warnings()  # An untrained T is blank, too.
+    (warning,) = (sentence for sentence in told if "the hinge" in sentence)
+    assert warning.startswith("Since iteration 2, the hinge has been active in 100%")
+    assert f"Warning: {warning}" in capsys.readouterr().out
+    record = evaluation.Evaluation(
+        [tmp_path / "run"], output_dir=tmp_path / "report"
+    ).run()
+    assert any(warning in note for note in record["notes"])
 
 
 def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, capsys):
