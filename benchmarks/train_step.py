@@ -2,6 +2,7 @@
 
     pip install -e '.[benchmark]'        (torch; the CPU build will do)
     python benchmarks/train_step.py
+    python benchmarks/train_step.py --profile        (where our time goes)
 
 `pan_literal`, the paper's networks and losses, at full width, batch 4, an update of D and
 three of T, on random images that are in memory. Each side is a process of its own; they
@@ -21,6 +22,7 @@ On a reused minibatch `torch` makes every pass that it makes on fresh ones;
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -166,6 +168,59 @@ class Theirs:
         return self.pan.cycle(self.batch, self.reuse)
 
 
+KINDS = {
+    "convolutions": ("Conv2D", "Conv2DWithBias"),
+    "their gradients for images, transposed convolutions": ("Conv2DBackpropInput",),
+    "their gradients for weights": (
+        "Conv2DBackpropFilter",
+        "Conv2DBackpropFilterWithBias",
+    ),
+    "batch normalization": ("FusedBatchNormV3", "FusedBatchNormGradV3"),
+    "activations": ("LeakyRelu", "LeakyReluGrad", "Relu", "ReluGrad", "Tanh", "TanhGrad"),
+    "padding and its gradient": ("Pad", "Slice"),
+    "Adam": ("ResourceApplyAdam",),
+}
+
+
+def profile(size, dtype, minibatches):
+    """Prints how the kernels of one cycle share its time, one at a time."""
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    side = Ours(
+        argparse.Namespace(
+            size=size, bfloat16=dtype == "bfloat16", reuse=minibatches == "reused"
+        )
+    )
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    for _ in range(2):
+        side.cycle()
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            side.cycle()
+        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    spent = collections.Counter()
+    for plane in space.planes:
+        for line in plane.lines if "host:CPU" in plane.name else ():
+            for event in line.events:
+                node, _, op = plane.event_metadata[event.metadata_id].name.rpartition(":")
+                # Other events are nested around those of kernels, "node:Op".
+                if (
+                    node
+                    and not node.endswith(":")
+                    and (op[:1] == "_" or op[:1].isupper())
+                ):
+                    spent[op.removeprefix("_MklNative")] += event.duration_ps / 1e9
+    total, named = sum(spent.values()), 0.0
+    print(f"{size} px, {dtype}, {minibatches}: {total:.0f} ms of kernels in a cycle")
+    for kind, ops in KINDS.items():
+        time_of_kind = sum(ms for op, ms in spent.items() if op in ops)
+        named += time_of_kind
+        print(f"{kind:54}{time_of_kind / total:6.1%}")
+    print(f"{'everything else':54}{1 - named / total:6.1%}")
+
+
 def work(options):
     """A side's process: obeys lines on stdin, answers in JSON."""
     side = (Ours if options.side == "pan_tf" else Theirs)(options)
@@ -272,7 +327,12 @@ def main():
         parser.add_argument(flag, help=argparse.SUPPRESS)
     for flag in ("--reuse", "--bfloat16"):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--profile", action="store_true", help="of pan_tf alone")
     options = parser.parse_args()
+    if options.profile:
+        for size in options.sizes:
+            profile(size, options.dtypes[0], options.minibatches[0])
+        return
     if options.side:
         options.size = int(options.size)
         work(options)
