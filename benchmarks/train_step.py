@@ -72,9 +72,10 @@ class Ours:
         import tensorflow as tf
 
         from pan_tf import recipes
+        from pan_tf import runtime
         from pan_tf.config import Config
 
-        tf.config.optimizer.set_experimental_options({"remapping": False})
+        runtime.prepare()
         config = Config(
             recipe="pan_literal",
             image_size=options.size,

@@ -16,6 +16,7 @@ from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import guards
 from pan_tf import recipes
+from pan_tf import runtime
 from pan_tf.checkpoints import Checkpoints
 from pan_tf.checkpoints import RunState
 from pan_tf.run_folder import RunFolder
@@ -73,11 +74,7 @@ class Training:
     """
 
     def __init__(self, config, stop):
-        if config.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        # It would fuse layer 9 of D with its activation, finds that a gradient still
-        # needs what lies between, gives up on the whole graph and reports an error.
-        tf.config.optimizer.set_experimental_options({"remapping": False})
+        runtime.prepare(config.deterministic)
         self.stop = stop
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync

@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 # A module may import from its own layer's package and from the layers before it.
 LAYERS = [
-    {"images", "schedules", "config", "files", "pages"},
+    {"images", "schedules", "config", "files", "pages", "runtime"},
     {"layers", "losses.functional", "metrics", "optimizers"},
     {"networks", "losses.terms", "losses", "data", "distribution", "run_folder"},
     {"models"},
