@@ -30,7 +30,7 @@ TRIALS = {
     "literal": PRINTED,
     "tanh_ns_m3": NON_SATURATING,
     "tanh_ns_m1": NON_SATURATING | {"margin": 1},
-    "m2_tanh_ns_ls_dlr5": NON_SATURATING
+    "tanh_ns_m2_ls_dlr5": NON_SATURATING
     | SLOW_D
     | {"d_learning_rate": 5e-5, "margin": 2},
     "tanh_ns_m3_ls_dlr2": NON_SATURATING | SLOW_D,
@@ -126,6 +126,8 @@ def draw(out, path):
                     color=color,
                     label={"raw": "T", "ema": "average of T"}[label],
                 )
+        for ax in axes:
+            ax.set_xlim(0, 1000 if TRIALS[name].get("reuse_minibatch") else 4000)
         axes[0].set_ylabel(name.replace("_ls", "\n_ls"), fontsize=8)
         for ax, limits in zip(
             axes, ((0, 1), (0, 1.02), (18, 29), (0, 0.06)), strict=True

@@ -209,11 +209,12 @@ class TranslationModel(keras.Model):
                 left there for the next one.
 
         Returns:
-            name -> float32 scalar: the player's losses; with D's, diagnostics.
+            name -> float32 scalar: the player's losses, and what is worth watching.
         """
-        gradients, logs = self._gradients(player, views)
+        logs = self.differentiate(player, views)
         optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
-        optimizer.apply(_reduced(gradients, optimizer), self._variables_of(player))
+        gradients = _reduced(views.gradients, optimizer)
+        optimizer.apply(gradients, self._variables_of(player))
         views.forget(player)
         return logs
 
@@ -248,23 +249,16 @@ class TranslationModel(keras.Model):
     def _variables_of(self, player):
         return getattr(self, player).trainable_variables
 
-    def _gradients(self, player, views):
+    def differentiate(self, player, views):
+        """Puts the gradients of one player's losses into `views`; returns the logs."""
         variables = [variable.value for variable in self._variables_of(player)]
         optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
+        translation = self._translation_of(views, player)
         # Nothing is recorded but what depends on this player's variables: in D's update
         # T's forward pass is not, nor in T's update D's look at the target.
-        tape = tf.GradientTape(watch_accessed_variables=False)
-        if views.translation is None:
-            # Where T's update follows on this minibatch, D's makes T's pass for both.
-            recorded = player == "transformer" or self.schedule.reuse_minibatch
-            with views.tape:
-                if recorded:
-                    views.tape.watch([v.value for v in self._variables_of("transformer")])
-                views.translation = self.translate(views.minibatch)
-            views.translation.seen.update(views.seen)
-        if player == "transformer":
-            tape = views.tape
-        translation = views.translation
+        tape = views.tape
+        if player == "discriminator":
+            tape = tf.GradientTape(watch_accessed_variables=False)
         with tape:
             tape.watch(variables)
             self.look(translation)
@@ -274,12 +268,22 @@ class TranslationModel(keras.Model):
             loss = tf.add_n(list(losses.values())) / replicas
             scaled = optimizer.scale_loss(loss)
         views.gradients = tape.gradient(scaled, variables)
-        if player == "discriminator":
-            for term in self.terms:
-                losses.update(term.diagnostics(translation))
-        else:
-            losses.update(variation(translation))
-        return views.gradients, losses
+        if player == "transformer":
+            return losses | variation(translation)
+        for term in self.terms:
+            losses.update(term.diagnostics(translation))
+        return losses
+
+    def _translation_of(self, views, player):
+        """The present T's translation; recorded if an update of T is to use it."""
+        if views.translation is None:
+            with views.tape:
+                # On a reused minibatch D's update makes the pass for T's as well.
+                if player == "transformer" or self.schedule.reuse_minibatch:
+                    views.tape.watch([v.value for v in self._variables_of("transformer")])
+                views.translation = self.translate(views.minibatch)
+            views.translation.seen.update(views.seen)
+        return views.translation
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: everything is built. Keras would draw a batch to see, and reduce it in

@@ -193,7 +193,7 @@ def test_the_gradients_are_those_of_the_losses(recipe, build):
             return float(tf.add_n(list(losses.values())))
 
         views = Views(minibatch)
-        model._gradients(player, views)
+        model.differentiate(player, views)
         gradient = np.array(views.gradients[names.index(kernel.path)])
         place = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
         start, step = kernel.numpy(), 2e-3
