@@ -325,8 +325,8 @@ def variation(translation):
 
     Returns:
         `output_contrast`, of the standard deviations within an image, and
-        `output_diversity`, of those between the images of the replica's batch: each the
-        ratio of means, float32 scalar. A batch of one has no diversity; it gives 1.
+        `output_diversity`, of those between images: each the ratio of means over the
+        *replica's* batch, float32 scalar. A batch of one has no diversity; it gives 1.
     """
 
     def ratio(*axes):

@@ -126,6 +126,8 @@ def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replic
         logs = update(player, minibatch)
         mirrored_logs = update_mirrored(player, halves(minibatch, two_replicas))
         for name, value in logs.items():
+            if name.startswith("output_"):
+                continue  # Of each replica's own images; see `variation`.
             assert float(mirrored_logs[name]) == pytest.approx(float(value), abs=2e-6)
         gap = 0.0
         for one, other in zip(straight.variables, mirrored.variables, strict=True):

@@ -128,10 +128,6 @@ def test_average_follows_the_transformer(toy):
         assert np.allclose(average, decay * before + (1 - decay) * now, atol=1e-6)
 
 
-def test_without_an_average_the_transformer_itself_is_deployed(model):
-    assert model.deployed is model.transformer
-
-
 @pytest.mark.parametrize(("d_updates", "t_updates"), [(-1, 1), (1, 0)])
 def test_illegal_schedules_are_refused(d_updates, t_updates):
     with pytest.raises(ValueError, match="A cycle must have"):
