@@ -209,3 +209,26 @@ def test_xla_computes_the_same_cycle(toy):
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
     for one, other in zip(results[0][1], results[1][1], strict=True):
         assert np.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_copies_on_replicas_stay_equal(toy, two_replicas, reuse):
+    """T, D and the average, over whole cycles."""
+    with two_replicas.scope():
+        model = recipes.build(toy(batch_size=4, ema=0.9, reuse_minibatch=reuse))
+    model.make_train_function()
+    batch = cycle_of(minibatch(batch=4), model.schedule.minibatches)
+
+    def share(context):
+        replica = context.replica_id_in_sync_group
+        return {name: tf.split(v, 2)[replica] for name, v in batch.items()}
+
+    shared = two_replicas.experimental_distribute_values_from_function(share)
+    start = weights(model.deployed)
+    for _ in range(2):
+        model.train_function(iter([shared]))
+    assert any(moved(start, weights(model.deployed)))
+    for network in (model.transformer, model.deployed, model.discriminator):
+        for variable in network.variables:
+            one, other = two_replicas.experimental_local_results(variable.value)
+            assert np.array_equal(one, other), variable.path
