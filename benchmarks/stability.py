@@ -2,7 +2,8 @@
 
     pip install -e '.[benchmark]'                                  (matplotlib)
     python benchmarks/stability.py --data_dir=my_pairs --out=trials
-    python benchmarks/stability.py --out=trials --draw=docs/stability.png
+    python benchmarks/stability.py --out=trials --draw=trials.png
+    python benchmarks/stability.py --run=runs/pan-maps-256 --draw=run.png
 
 Trains each row of `TRIALS` for some thousand iterations at 64 px and half width, then
 measures T itself and its average at every checkpoint, on the validation pairs. A trial
@@ -21,6 +22,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+METRICS = ("psnr", "uqi")
 COMMON = {"image_size": 64, "width": 0.5, "ema": 0.995, "log_every": 40}
 PRINTED = {"recipe": "pan_literal"}
 RELEASED_D = PRINTED | {"first_activation": "tanh"}
@@ -98,40 +100,68 @@ def measure(run_dir):
     return rows
 
 
+def read(path):
+    """The objects of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def draw(out, path):
-    """A row a trial: D's outputs, the hinge, then PSNR and UQI of T and its average."""
+    """A row of charts a trial, of those that are there."""
+    rows = []
+    for name in TRIALS:
+        if (out / f"{name}.jsonl").exists():
+            logs = read(out / "runs" / name / "metrics.jsonl")
+            reused = TRIALS[name].get("reuse_minibatch")
+            label = name.replace("_ls", "\n_ls")
+            rows.append(
+                (label, logs, read(out / f"{name}.jsonl"), 1000 if reused else 4000)
+            )
+    chart(rows, path)
+
+
+def draw_run(run_dir, path):
+    """The same of one run, whose validations measured the average of T only."""
+    logs = read(run_dir / "metrics.jsonl")
+    scores = [
+        {"iteration": row["iteration"], "ema": {m: row[f"val_{m}"] for m in METRICS}}
+        for row in logs
+        if "val_psnr" in row
+    ]
+    chart([("pan", logs, scores, logs[-1]["iteration"])], path)
+
+
+def chart(rows, path):
+    """D's outputs, the hinge, then metrics of T and its average.
+
+    Args:
+        rows: (label, lines of metrics.jsonl, measurements, last iteration).
+        path: of the PNG.
+    """
     from matplotlib import pyplot
 
-    names = [name for name in TRIALS if (out / f"{name}.jsonl").exists()]
     figure, grid = pyplot.subplots(
-        len(names), 4, figsize=(13, 1.9 * len(names)), squeeze=False, sharex="row"
+        len(rows), 4, figsize=(13, 1.9 * len(rows) + 0.4), squeeze=False
     )
-    for name, axes in zip(names, grid, strict=True):
-        lines = (out / "runs" / name / "metrics.jsonl").read_text().splitlines()
-        logs = [json.loads(line) for line in lines]
+    for (name, logs, scores, end), axes in zip(rows, grid, strict=True):
         logs = [row for row in logs if "d_hinge_active" in row]
         at = [row["iteration"] for row in logs]
         for key, label in (
             ("d_real_probability", "D(y)"),
             ("d_generated_probability", "D(T(x))"),
         ):
-            axes[0].plot(at, [row[key] for row in logs], label=label)
+            axes[0].plot(at, smooth([row[key] for row in logs], 3), label=label)
         axes[1].plot(at, smooth([row["d_hinge_active"] for row in logs]), color="C3")
-        rows = [json.loads(x) for x in (out / f"{name}.jsonl").read_text().splitlines()]
-        for ax, metric in ((axes[2], "psnr"), (axes[3], "uqi")):
-            for label, color in (("raw", "0.6"), ("ema", "C2")):
-                ax.plot(
-                    [row["iteration"] for row in rows],
-                    [row[label][metric] for row in rows],
-                    color=color,
-                    label={"raw": "T", "ema": "average of T"}[label],
-                )
-        for ax in axes:
-            ax.set_xlim(0, 1000 if TRIALS[name].get("reuse_minibatch") else 4000)
-        axes[0].set_ylabel(name.replace("_ls", "\n_ls"), fontsize=8)
-        for ax, limits in zip(
-            axes, ((0, 1), (0, 1.02), (18, 29), (0, 0.06)), strict=True
-        ):
+        for ax, metric in zip(axes[2:], METRICS, strict=True):
+            for key, color, label in (
+                ("raw", "0.6", "T"),
+                ("ema", "C2", "average of T"),
+            ):
+                points = [(r["iteration"], r[key][metric]) for r in scores if key in r]
+                if points:
+                    ax.plot(*zip(*points, strict=True), color=color, label=label)
+        axes[0].set_ylabel(name, fontsize=8)
+        for ax, limits in zip(axes, ((0, 1), (0, 1.02), (18, 29), (0, 0.1)), strict=True):
+            ax.set_xlim(0, end)
             ax.set_ylim(*limits)
             ax.tick_params(labelsize=7)
             ax.grid(alpha=0.3)
@@ -158,14 +188,18 @@ def main():
     )
     parser.add_argument("--dataset", default="folder")
     parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, default="trials")
     parser.add_argument("--trials", nargs="+", default=list(TRIALS), choices=list(TRIALS))
     parser.add_argument("--iterations", type=int, default=4000)
     parser.add_argument("--every", type=int, default=400, help="between measurements")
     parser.add_argument("--draw", metavar="PNG", help="plot what is there, and stop")
+    parser.add_argument("--run", type=pathlib.Path, help="with --draw: this run folder")
     options = parser.parse_args()
     if options.draw:
-        draw(options.out, options.draw)
+        if options.run:
+            draw_run(options.run, options.draw)
+        else:
+            draw(options.out, options.draw)
         return
     for name in options.trials:
         train(name, options)
