@@ -3,12 +3,13 @@
     pip install -e '.[benchmark]'                                  (matplotlib)
     python benchmarks/stability.py --data_dir=my_pairs --out=trials
     python benchmarks/stability.py --out=trials --draw=trials.png
+    python benchmarks/stability.py --out=trials --pictures=outputs.png
     python benchmarks/stability.py --run=runs/pan-maps-256 --draw=run.png
 
 Trains each row of `TRIALS` for some thousand iterations at 64 px and half width, then
 measures T itself and its average at every checkpoint, on the validation pairs. A trial
-that is there is not made again. `--draw` plots what is there. docs/stability.md has the
-outcome.
+that is there is not made again. `--draw` and `--pictures` show what is there.
+docs/stability.md has the outcome.
 """
 
 import argparse
@@ -23,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 METRICS = ("psnr", "uqi")
+GAP = 4  # Pixels between the pictures of a sample.
 COMMON = {"image_size": 64, "width": 0.5, "ema": 0.995, "log_every": 40}
 PRINTED = {"recipe": "pan_literal"}
 RELEASED_D = PRINTED | {"first_activation": "tanh"}
@@ -174,6 +176,30 @@ def chart(rows, path):
     figure.savefig(path, dpi=80)
 
 
+def pictures(out, path):
+    """Source, the last output of each trial that is there, target; twice as large."""
+    from PIL import Image
+
+    names = [name for name in TRIALS if (out / f"{name}.jsonl").exists()]
+    columns, outputs = [], []
+    for name in names:
+        last = max((out / "runs" / name / "samples").glob("*.png"))
+        picture = Image.open(last)
+        step = (picture.width + GAP) // 3
+        columns = [
+            picture.crop((i * step, 0, i * step + step - GAP, picture.height))
+            for i in range(3)
+        ]
+        outputs.append(columns[1])
+    columns[1:2] = outputs
+    width, height = columns[0].size
+    sheet = Image.new("RGB", (len(columns) * (width + GAP) - GAP, height), "white")
+    for i, column in enumerate(columns):
+        sheet.paste(column, (i * (width + GAP), 0))
+    sheet.resize((2 * sheet.width, 2 * height), Image.Resampling.NEAREST).save(path)
+    print("source |", " | ".join(names), "| target")
+
+
 def smooth(values, width=10):
     """Means of the last few values."""
     return [
@@ -194,7 +220,11 @@ def main():
     parser.add_argument("--every", type=int, default=400, help="between measurements")
     parser.add_argument("--draw", metavar="PNG", help="plot what is there, and stop")
     parser.add_argument("--run", type=pathlib.Path, help="with --draw: this run folder")
+    parser.add_argument("--pictures", metavar="PNG", help="lay outputs side by side")
     options = parser.parse_args()
+    if options.pictures:
+        pictures(options.out, options.pictures)
+        return
     if options.draw:
         if options.run:
             draw_run(options.run, options.draw)
