@@ -81,7 +81,7 @@ def main(argv):
         for name, translate in translations(opened.train, 256).items()
     }
     if flags.FLAGS.run_dir:
-        translator = inference.load_run(flags.FLAGS.run_dir)
+        translator = inference.Translator(flags.FLAGS.run_dir)
         made["trained T"] = translator.translate(batch["source"]).numpy()
     made |= spoilt(target)
     print(f"{'':28}" + "".join(f"{name:>9}" for name in METRIC_NAMES))

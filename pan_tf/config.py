@@ -133,6 +133,12 @@ class Config:
         minimum=0.0,
         maximum=1.0,
     )
+    statistics: str | None = setting(
+        None,
+        "What T's batch normalization uses outside of training: moving averages, or "
+        "each image's own statistics; empty: the recipe's.",
+        choices=("moving", "image"),
+    )
     decay_start: int | None = setting(
         None,
         "Iteration from which both learning rates fall linearly to 0 at --iterations; "

@@ -124,11 +124,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
         momentum: share of the old moving average that is kept; 0.9 is Lasagne's
             alpha 0.1 and Torch's momentum 0.1.
         epsilon: added to the variance; 1e-4 as in Lasagne. Torch has 1e-5.
+        statistics: what normalizes outside of training: "moving", the moving averages,
+            or "image", each image's own. The latter is what papers get that test in
+            training mode with a batch of one; here it holds in every batch, so that an
+            image's output does not depend on its neighbours.
         **kwargs: as `keras.layers.BatchNormalization`.
+
+    Raises:
+        ValueError: if `statistics` is neither.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-4, **kwargs):
+    def __init__(self, momentum=0.9, epsilon=1e-4, statistics="moving", **kwargs):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        if statistics not in ("moving", "image"):
+            raise ValueError(
+                "`statistics` must be one of: moving, image. "
+                f"Received: statistics={statistics!r}."
+            )
+        self.statistics = statistics
 
     def call(self, inputs, training=None, mask=None):
         moving = self.moving_mean.value, self.moving_variance.value
@@ -140,7 +153,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
             for variable, old, new in zip(variables, moving, batch, strict=True):
                 variable.assign(old * self.momentum + new * (1.0 - self.momentum))
             return outputs
+        if self.statistics == "image":
+            return _normalize_by_image(inputs, self.gamma, self.beta, self.epsilon)
         return _fused(inputs, self.gamma, self.beta, self.epsilon, *moving)[0]
+
+    def get_config(self):
+        return {**super().get_config(), "statistics": self.statistics}
 
     def compute_output_spec(self, inputs, training=None, mask=None):
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
@@ -164,6 +182,13 @@ def _normalize_by_batch(x, gamma, beta, epsilon):
     # also what several replicas compute: keep that.
     count = tf.cast(tf.size(x) // tf.shape(x)[-1], variance.dtype)
     return y, mean, variance * (count - 1.0) / count
+
+
+def _normalize_by_image(x, gamma, beta, epsilon):
+    x32 = tf.cast(x, tf.float32)
+    mean, variance = tf.nn.moments(x32, [1, 2], keepdims=True)
+    y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
+    return tf.cast(y, x.dtype)
 
 
 def _normalize_by_replicas(x, gamma, beta, epsilon):

@@ -31,6 +31,9 @@ class Recipe:
         d_learning_rate: D's own, or None.
         beta_1: Adam's first momentum.
         ema: share that the average of T keeps in a cycle; 0 for no average.
+        statistics: what T's batch normalization uses outside of training: "moving"
+            averages, or those of each "image" by itself, where a paper tests in training
+            mode, one image at a time.
     """
 
     transformer: Callable
@@ -41,6 +44,7 @@ class Recipe:
     d_learning_rate: float | None = None
     beta_1: float = 0.5
     ema: float = 0.0
+    statistics: str = "moving"
 
 
 # How the released code has D's first layer; see `networks.pan_discriminator`.
@@ -112,9 +116,10 @@ def resolve(config):
     if config.first_activation is not None:
         first_layer = _FIRST_LAYERS[config.first_activation]
         discriminator = functools.partial(discriminator, **first_layer)
+    statistics = config.statistics or recipe.statistics
     return dataclasses.replace(
         recipe,
-        transformer=_fitting(recipe.transformer, config),
+        transformer=_fitting(recipe.transformer, config, statistics),
         discriminator=functools.partial(discriminator, width=config.width),
         terms=tuple(_with(term, changes[type(term)]) for term in recipe.terms),
         schedule=_with(
@@ -127,7 +132,7 @@ def resolve(config):
         ),
         **{
             name: value
-            for name in ("learning_rate", "d_learning_rate", "ema")
+            for name in ("learning_rate", "d_learning_rate", "ema", "statistics")
             if (value := getattr(config, name)) is not None
         },
     )
@@ -169,7 +174,7 @@ def _with(row, changes):
     return dataclasses.replace(row, **changes)
 
 
-def _fitting(transformer, config):
+def _fitting(transformer, config, statistics):
     """T's builder at the configuration's width and size.
 
     Takes as many of the released network's eight layers as the image has room for.
@@ -177,7 +182,7 @@ def _fitting(transformer, config):
     At 64 and 128 px six and seven, as pix2pix does; from 256 px on all eight where the
     size is a multiple of 256.
     """
-    arguments = {"width": config.width}
+    arguments = {"width": config.width, "statistics": statistics}
     if transformer is networks.official_pan_transformer:
         arguments["depth"] = max(n for n in (6, 7, 8) if config.image_size % 2**n == 0)
     return functools.partial(transformer, **arguments)

@@ -102,6 +102,8 @@ class Training:
             run = self.folder
             devices = [str(d) for d in self.strategy.extended.worker_devices]
             run.start(config, pairs.describe(), devices)
+            statistics = recipes.resolve(config).statistics
+            run.note("inference", {"batch_normalization": statistics})
             _announce(config, pairs, model)
         _fit(config, run, self.folder, pairs, model, self.stop)
 

@@ -72,8 +72,16 @@ class Evaluation:
             raise ValueError(
                 "--dataset must be given with --saved_model: it does not know its data."
             )
-        self.translators = [inference.load_run(path, checkpoint) for path in run_dirs]
-        self.translators += [inference.load_saved_model(path) for path in saved_models]
+        for path in saved_models:
+            if not (pathlib.Path(path) / "saved_model.pb").is_file():
+                raise FileNotFoundError(f"No saved_model.pb in {path}: not a SavedModel.")
+        paths = [*run_dirs, *saved_models]
+        self.translators = [inference.Translator(path, checkpoint) for path in paths]
+        for translator in self.translators[: len(run_dirs)]:
+            if translator.config is None:
+                raise ValueError(
+                    f"--run_dir={translator.path} is a SavedModel: use --saved_model."
+                )
         self.names = _names(self.translators)
         first = self.translators[0].config
         # What the run cropped in training does not matter here.

@@ -49,11 +49,11 @@ def _leaky(x):
     return LeakyReLU(0.2)(x)
 
 
-def _norm(x, number):
-    return BatchNormalization(name=f"layer_{number}_norm")(x)
+def _norm(x, number, statistics):
+    return BatchNormalization(statistics=statistics, name=f"layer_{number}_norm")(x)
 
 
-def pan_transformer(image_size=None, width=1.0, name="transformer"):
+def pan_transformer(image_size=None, width=1.0, statistics="moving", name="transformer"):
     """T of the PAN paper, Table II: six layers down, six up.
 
     Skip connections leave the encoder after batch normalization and before the leaky
@@ -63,6 +63,7 @@ def pan_transformer(image_size=None, width=1.0, name="transformer"):
     Args:
         image_size: height and width in pixels, a multiple of 64; None for any.
         width: multiplies the number of channels; 1 as in Table II.
+        statistics: of `layers.BatchNormalization`, outside of training.
         name: name of the model.
 
     Returns:
@@ -73,19 +74,21 @@ def pan_transformer(image_size=None, width=1.0, name="transformer"):
     x = _encode(image, 1, first)
     encoded = []
     for number, filters in enumerate(rest, start=2):
-        x = _norm(_encode(_leaky(x), number, filters), number)
+        x = _norm(_encode(_leaky(x), number, filters), number, statistics)
         encoded.append(x)
     x = _leaky(x)
     decoder = zip(_scaled((512, 256, 128, 64), width), encoded[-2::-1], strict=True)
     for number, (filters, skip) in enumerate(decoder, start=7):
-        x = _norm(_decode(x, number, filters), number)
+        x = _norm(_decode(x, number, filters), number, statistics)
         x = layers.ReLU()(layers.Concatenate()([x, skip]))
-    x = layers.ReLU()(_norm(_decode(x, 11, first), 11))
+    x = layers.ReLU()(_norm(_decode(x, 11, first), 11, statistics))
     x = _decode(x, 12, 3, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)
 
 
-def official_pan_transformer(image_size=None, depth=8, width=1.0, name="transformer"):
+def official_pan_transformer(
+    image_size=None, depth=8, width=1.0, statistics="moving", name="transformer"
+):
     """T that the script released with PAN trains: up to eight layers down and up.
 
     Against Table II: batch normalization on layer 1, whose kernel starts at N(0, 0.05);
@@ -96,6 +99,7 @@ def official_pan_transformer(image_size=None, depth=8, width=1.0, name="transfor
         image_size: height and width in pixels, a multiple of 2 ** depth; None for any.
         depth: number of encoder layers, 3 to 8; the released network has 8.
         width: multiplies the number of channels; 1 as released.
+        statistics: of `layers.BatchNormalization`, outside of training.
         name: name of the model.
 
     Returns:
@@ -107,10 +111,10 @@ def official_pan_transformer(image_size=None, depth=8, width=1.0, name="transfor
     for number, filters in enumerate(outer, start=1):
         raw = _encode(x, number, filters, stddev=0.05 if number == 1 else 0.02)
         encoded.append(raw)
-        x = _leaky(_norm(raw, number))
+        x = _leaky(_norm(raw, number, statistics))
     x = layers.ReLU()(_encode(x, depth, innermost))
     for number, skip in enumerate(reversed(encoded), start=depth + 1):
-        x = _norm(_decode(x, number, skip.shape[-1]), number)
+        x = _norm(_decode(x, number, skip.shape[-1]), number, statistics)
         x = layers.ReLU()(layers.Concatenate()([x, skip]))
     x = _decode(x, 2 * depth, 3, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)

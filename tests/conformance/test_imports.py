@@ -13,7 +13,7 @@ LAYERS = [
     {"models"},
     {"recipes", "checkpoints"},
     {"inference"},
-    {"evaluation"},
+    {"evaluation", "export"},
     {"callbacks", "dry_run", "doctor"},
     {"guards"},
     {"training"},

@@ -74,7 +74,7 @@ def test_numbers_are_those_of_the_images_on_disk(evaluated, small_run, small_pai
         np.asarray(Image.fromarray(side).resize((64, 64), Image.Resampling.LANCZOS))
         for side in (pair[:, :72], pair[:, 72:])
     )
-    translate = inference.load_run(small_run).translate
+    translate = inference.Translator(small_run).translate
     output = translate(tf.constant(source[None] / 127.5 - 1, tf.float32))[0].numpy()
     row = rows(evaluated[1])[2]
     # Pillow's Lanczos and TensorFlow's round a few pixels differently.
@@ -91,7 +91,7 @@ def test_evaluating_twice_gives_the_same_files(evaluated, small_run):
 
 
 def test_a_saved_model_has_equal_numbers(evaluated, small_run, small_pairs, tmp_path):
-    config = inference.load_run(small_run).config
+    config = inference.Translator(small_run).config
     from pan_tf import recipes
 
     transformer = recipes.resolve(config).transformer(None)

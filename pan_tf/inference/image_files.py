@@ -1,0 +1,168 @@
+"""Pictures on disk: whatever Pillow reads, upright, as 8-bit RGB, and back.
+
+Transparency goes around T and comes back with the output. Grey, palette and CMYK become
+RGB; 16-bit grey is divided by 257. TIFF tags that say where on Earth an image lies, or at
+which scale, stay with a TIFF.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+from PIL import TiffImagePlugin
+
+# Resolution (3), ImageDescription; GeoTIFF: pixel scale, tie points, transformation, three
+# tables of keys; GDAL: metadata, value of missing pixels.
+_KEPT_TAGS = (
+    *(270, 282, 283, 296),
+    *(33550, 33922, 34264, 34735, 34736, 34737),
+    *(42112, 42113),
+)
+_SAVE = {
+    "PNG": {},
+    "JPEG": {"quality": 95},
+    "TIFF": {},
+    "BMP": {},
+    "WEBP": {"lossless": True},
+}
+_ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
+
+
+class ImageFileError(Exception):
+    """A file that cannot be read as a still picture; the message is a sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture and what goes around T.
+
+    Attributes:
+        pixels: uint8 `[H, W, 3]`, RGB, upright.
+        alpha: uint8 `[H, W]`, or None.
+        format: Pillow's name of the file format.
+        tags: `TiffImagePlugin.ImageFileDirectory_v2` of kept tags, or None.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    format: str | None = None
+    tags: object = None
+
+
+def read_picture(path):
+    """Reads a picture.
+
+    Raises:
+        ImageFileError: if it is not a still picture of a kind that can be read.
+    """
+    try:
+        with _unlimited(), Image.open(path) as image:
+            return _picture(image)
+    except ImageFileError:
+        raise
+    # Pillow's readers raise whatever their formats' accidents raise.
+    except Exception as error:
+        raise ImageFileError(_sentence(path, error)) from error
+
+
+def write_picture(path, picture, format):
+    """Writes a picture whole or not at all.
+
+    Args:
+        path: the file.
+        picture: `Picture`.
+        format: "PNG", "JPEG", "TIFF", "BMP" or "WEBP". JPEG and BMP have no transparency;
+            only TIFF has tags.
+    """
+    path = pathlib.Path(path)
+    image, options = Image.fromarray(picture.pixels), dict(_SAVE[format])
+    if picture.alpha is not None and format not in ("JPEG", "BMP"):
+        image.putalpha(Image.fromarray(picture.alpha))
+    if format == "TIFF" and picture.tags is not None:
+        options["tiffinfo"] = picture.tags
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        image.save(partial, format=format, **options)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def format_like(picture):
+    """The format to write in to keep that of a picture; PNG where it cannot be."""
+    return picture.format if picture.format in _SAVE else "PNG"
+
+
+def format_of(path):
+    """The format that a file name asks for; None if it asks for another one, or none."""
+    ending = pathlib.Path(path).suffix.lower()
+    ending = {".jpeg": ".jpg", ".tiff": ".tif"}.get(ending, ending)
+    return next((name for name, e in _ENDINGS.items() if e == ending), None)
+
+
+def ending_of(format):
+    """The file name's ending of a format."""
+    return _ENDINGS[format]
+
+
+def _picture(image):
+    format = "JPEG" if image.format == "MPO" else image.format
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ImageFileError(f"holds {frames} images; one is wanted")
+    tags = _kept_tags(image)
+    image.load()
+    turned = ImageOps.exif_transpose(image)
+    # Older versions of Pillow call 16-bit grey in a PNG "I".
+    if turned.mode.startswith("I;16") or (turned.mode == "I" and format == "PNG"):
+        grey = (np.asarray(turned).astype(np.int64) + 128) // 257
+        pixels = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
+        return Picture(pixels, None, format, tags)
+    if turned.mode in ("I", "F"):
+        raise ImageFileError(
+            f"holds pixels of kind {turned.mode}; 8 bits, or 16 bits of grey, are wanted"
+        )
+    alpha = None
+    if turned.has_transparency_data:
+        turned = turned.convert("RGBA")
+        alpha = np.asarray(turned.getchannel("A"))
+    return Picture(np.asarray(turned.convert("RGB")), alpha, format, tags)
+
+
+def _kept_tags(image):
+    known = getattr(image, "tag_v2", None)
+    if image.format != "TIFF" or known is None:
+        return None
+    kept = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag in _KEPT_TAGS:
+        if tag in known:
+            kept[tag] = known[tag]
+            kept.tagtype[tag] = known.tagtype[tag]
+    return kept
+
+
+def _sentence(path, error):
+    path = pathlib.Path(path)
+    if isinstance(error, FileNotFoundError):
+        return "is not there"
+    if path.is_file() and not path.stat().st_size:
+        return "is empty"
+    name = type(error).__name__
+    if name == "UnidentifiedImageError":
+        return "is not an image, or of a kind that Pillow cannot read"
+    return f"cannot be read: {str(error).splitlines()[0] if str(error) else name}"
+
+
+@contextlib.contextmanager
+def _unlimited():
+    """Pillow's guard against huge files is for strangers' ones, not for one's own."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit

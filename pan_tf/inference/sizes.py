@@ -1,0 +1,38 @@
+"""Images of any size through a network that takes only multiples of some number."""
+
+import tensorflow as tf
+
+
+def any_size(network, multiple):
+    """A network that takes images of any size, from 1 x 1 up.
+
+    A source is reflected at its bottom and right edges until height and width are
+    multiples, and the output cropped back: the size of an output is that of its source.
+    Where a size is a multiple already, nothing is changed.
+
+    Args:
+        network: float32 `[B, H, W, 3]` -> the same, H and W multiples of `multiple`.
+        multiple: number of pixels.
+
+    Returns:
+        A function of float32 `[B, H, W, 3]`, for graphs too.
+    """
+
+    def translate(source):
+        height, width = tf.shape(source)[1], tf.shape(source)[2]
+        padded = tf.gather(source, _reflected(height, multiple), axis=1)
+        padded = tf.gather(padded, _reflected(width, multiple), axis=2)
+        return network(padded)[:, :height, :width]
+
+    return translate
+
+
+def _reflected(size, multiple):
+    """Indices into `size` pixels, reflected without repeating the edge, up to a multiple.
+
+    `tf.pad` reflects once only; these go to and fro as often as needed, and over one
+    pixel stand still.
+    """
+    period = tf.maximum(2 * (size - 1), 1)
+    place = tf.range(-(-size // multiple) * multiple) % period
+    return tf.where(place < size, place, period - place)

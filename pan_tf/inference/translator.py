@@ -1,0 +1,260 @@
+"""A trained T at test time, from a run folder or from a SavedModel.
+
+T is run as `training=False` has it (the recipe says whose statistics normalize: moving
+averages or each image's own; no dropout), its output is rounded to 8 bits.
+"""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from pan_tf import images
+from pan_tf import networks
+from pan_tf import recipes
+from pan_tf.checkpoints import damage
+from pan_tf.checkpoints import newest_best
+from pan_tf.config import Config
+from pan_tf.inference.sizes import any_size
+from pan_tf.inference.tiles import Tiling
+from pan_tf.inference.tiles import translate_tiles
+
+# Where an exported SavedModel says what it is.
+LABEL = "assets.extra/pan_tf.json"
+
+# Images of more pixels are cut into tiles of this size unless told otherwise.
+_WHOLE_PIXELS = 2**21
+_TILE_SIZE = 1024
+
+
+class Translator:
+    """A trained T: images in, images of the same size out.
+
+        translator = pan_tf.Translator("runs/quickstart")
+        output = translator(pixels)          # uint8 [H, W, 3] or [B, H, W, 3]
+
+    Args:
+        path: run folder or SavedModel.
+        checkpoint: of a run, "best", as `--best_by` chose it on the validation pairs, or
+            "last". A run without a best has its last taken, with a warning, and
+            `checkpoint["note"]` says so.
+
+    Attributes:
+        path: as given.
+        checkpoint: what of the run it is: `kind` ("best", "last" or "saved_model"),
+            `iteration`, `chosen_by`, the last two None where they are not known; and
+            `note`, if another kind was asked for.
+        config: the run's `Config`; None for a SavedModel.
+        label: what a SavedModel of ours says of itself, else None.
+        field: `networks.ReceptiveField`; None where it is not known.
+        shape: `[B, H, W, 3]` that a SavedModel takes, None where it takes any; None for
+            a run, which takes every size.
+        network: the Keras T of a run; None for a SavedModel.
+
+    Raises:
+        FileNotFoundError: if there is no run, no checkpoint in it, and no SavedModel.
+        OSError: if the checkpoint is damaged.
+        ValueError: if no signature of the SavedModel fits.
+    """
+
+    def __init__(self, path, checkpoint="best"):
+        self.path = pathlib.Path(path)
+        self.config = self.label = self.field = self.shape = self.network = None
+        if (self.path / "saved_model.pb").is_file():
+            self._load_saved_model()
+        else:
+            self._load_run(checkpoint)
+
+    def __call__(self, pixels, tile_size=None, on_tile=None):
+        """Translates an image or a batch; one image at a time, so none sees another.
+
+        Args:
+            pixels: uint8 `[H, W, 3]` or `[B, H, W, 3]`, RGB, from 1 x 1 up.
+            tile_size: pixels a side of the tiles that a larger image is cut into; None:
+                1024 above two million pixels, if T does not look at the whole image;
+                0: never.
+            on_tile: called without arguments after each tile.
+
+        Returns:
+            uint8, the shape of `pixels`.
+
+        Raises:
+            ValueError: if the array is not such an image, or the tile size not legal.
+        """
+        pixels = np.asarray(pixels)
+        legal = pixels.dtype == np.uint8 and pixels.ndim in (3, 4)
+        if not legal or pixels.shape[-1] != 3 or 0 in pixels.shape[-3:]:
+            raise ValueError(
+                "`pixels` must be uint8 [H, W, 3] or [B, H, W, 3], RGB, not empty. "
+                f"Received: {pixels.dtype} {list(pixels.shape)}."
+            )
+        if pixels.ndim == 4:
+            results = [self(image, tile_size, on_tile) for image in pixels]
+            return np.stack(results) if results else pixels.copy()
+        tiling = self.tiling(*pixels.shape[:2], tile_size)
+        while True:
+            try:
+                if tiling is None:
+                    source = images.to_float(pixels[None])
+                    return self.translate(source)[0].numpy()
+                return translate_tiles(self._translate, pixels, tiling, on_tile)
+            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+                tiling = self._smaller(tiling, pixels.shape, error)
+
+    def translate(self, source):
+        """float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`, a tensor."""
+        return images.to_uint8(self._translate(source))
+
+    def tiling(self, height, width, tile_size=None):
+        """How an image is cut; None if it is translated whole. `tile_size` as in a call."""
+        if tile_size is None:
+            limit = (self.label or {}).get("max_pixels", _WHOLE_PIXELS)
+            if height * width <= min(limit, _WHOLE_PIXELS) or not self._local():
+                return None
+            tile_size = max(_TILE_SIZE, 4 * self.field.multiple)
+        if not tile_size:
+            return None
+        if self.field is None:
+            raise ValueError(
+                f"--tile_size cannot be used with {self.path}: it does not say how far "
+                "its T looks."
+            )
+        if not self._local():
+            raise ValueError(
+                f"--tile_size cannot be used with {self.path}: its T normalizes each "
+                "image by that image's own statistics, which a tile does not have. "
+                "Received: "
+                f"tile_size={tile_size}."
+            )
+        tiling = Tiling.of(tile_size, self.field)
+        return tiling if tiling.count(height, width) > 1 else None
+
+    def _local(self):
+        """Whether an output pixel depends on a part of the image only."""
+        return self.field is not None and np.isfinite(self.field.radius)
+
+    def _smaller(self, tiling, shape, error):
+        """The tiling to try after memory ran out."""
+        if self._local():
+            multiple = self.field.multiple
+            half = (tiling.tile_size if tiling else max(shape[:2])) // 2
+            size = half // multiple * multiple
+            if size >= 4 * multiple:
+                logging.warning(
+                    "*** %d x %d pixels: out of memory %s; trying tiles of %d px. ***",
+                    *shape[:2],
+                    f"with tiles of {tiling.tile_size} px" if tiling else "as a whole",
+                    size,
+                )
+                return Tiling.of(size, self.field)
+        raise MemoryError(
+            f"{shape[0]} x {shape[1]} pixels are too many for the memory here, and "
+            "cannot be cut into smaller tiles."
+        ) from error
+
+    def _load_run(self, kind):
+        path = self.path
+        if not (path / "run.cfg").is_file():
+            versions = sorted(p.parent.name for p in path.glob("[0-9]*/saved_model.pb"))
+            raise FileNotFoundError(
+                f"No run.cfg in {path} and no saved_model.pb: neither a run folder nor a "
+                "SavedModel."
+                + (f" Its versions are: {', '.join(versions)}." if versions else "")
+            )
+        self.config = config = Config.from_flagfile(path / "run.cfg")
+        prefix, self.checkpoint = _find_checkpoint(path, kind, config)
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.dtype_policy)
+        try:
+            self.network = recipes.resolve(config).transformer(None)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        # The best checkpoint holds the T to translate with. The others hold T and, as
+        # `deployed`, its moving average, or T again.
+        key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
+        status = tf.train.Checkpoint(**{key: self.network}).read(prefix)
+        status.assert_existing_objects_matched().expect_partial()
+        self.field = networks.receptive_field(self.network)
+
+        @tf.function(reduce_retracing=True)
+        def translate(source):
+            network = any_size(
+                lambda x: self.network(x, training=False), self.field.multiple
+            )
+            return network(source)
+
+        self._translate = translate
+
+    def _load_saved_model(self):
+        path = self.path
+        # `signature` alone does not keep the model's variables.
+        self._model = model = tf.saved_model.load(str(path))
+        signature, spec, key, result = _image_signature(path, model.signatures)
+
+        def translate(source):
+            if spec.dtype == tf.float32:
+                return signature(**{key: source})[result]
+            pixels = signature(**{key: images.to_uint8(source)})[result]
+            return images.to_float(pixels)
+
+        self._translate = translate
+        self.shape = tuple(spec.shape)
+        self.checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
+        if (path / LABEL).is_file():
+            self.label = json.loads((path / LABEL).read_text(encoding="utf-8"))
+            self.checkpoint["iteration"] = self.label["checkpoint"]["iteration"]
+            field = self.label["receptive_field"]
+            radius = np.inf if field["radius"] is None else field["radius"]
+            self.field = networks.ReceptiveField(field["multiple"], radius)
+
+
+def _find_checkpoint(run_dir, kind, config):
+    """(prefix of the files, `Translator.checkpoint`)."""
+    checkpoint, prefix = {"kind": kind, "chosen_by": None}, None
+    if kind == "best":
+        prefix = newest_best(run_dir / "checkpoints")
+        if prefix:
+            checkpoint["chosen_by"] = config.best_by
+        else:
+            checkpoint["kind"] = "last"
+            checkpoint["note"] = "There is no best checkpoint; this is the last."
+            logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
+    prefix = prefix or tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
+    if prefix is None:
+        raise FileNotFoundError(f"No checkpoint in {run_dir}. Has it been trained?")
+    problem = damage(prefix)
+    if problem:
+        raise OSError(f"{prefix} is damaged: {problem}")
+    checkpoint["iteration"] = int(prefix.rpartition("-")[2])
+    return prefix, checkpoint
+
+
+def _image_signature(path, signatures):
+    """The signature from image to image, float32 in [-1, 1] before uint8 in [0, 255].
+
+    Returns:
+        (signature, its input's `tf.TensorSpec`, names of input and output).
+    """
+    fitting = []
+    for signature in signatures.values():
+        inputs = signature.structured_input_signature[1]
+        outputs = signature.structured_outputs
+        if len(inputs) == len(outputs) == 1:
+            (key, spec), (result, out) = *inputs.items(), *outputs.items()
+            legal = spec.dtype == out.dtype and spec.dtype in (tf.float32, tf.uint8)
+            ranks = spec.shape.rank, out.shape.rank
+            if legal and ranks == (4, 4) and spec.shape[-1] == 3:
+                fitting.append((signature, spec, key, result))
+    if not fitting:
+        described = {
+            name: list(signature.structured_input_signature[1].values())
+            for name, signature in signatures.items()
+        }
+        raise ValueError(
+            f"{path} must have a signature of one float32 or uint8 image batch "
+            f"[B, H, W, 3]. Received: {described}."
+        )
+    return min(fitting, key=lambda found: found[1].dtype != tf.float32)

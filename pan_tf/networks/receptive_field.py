@@ -1,0 +1,110 @@
+"""Which source pixels an output pixel of a transformer depends on.
+
+Read off the layers of a functional model, by interval arithmetic; an upper bound. From it
+follow the multiple to which a source must be padded, and how far tiles must overlap for
+their outputs to equal those of the whole image.
+"""
+
+import dataclasses
+import math
+
+from keras import layers
+
+from pan_tf.layers import BatchNormalization
+from pan_tf.layers import SymmetricConv2D
+
+# Layers that look at one position at a time; of several inputs, at the same one.
+_POINTWISE = (
+    layers.Activation,
+    layers.Add,
+    layers.BatchNormalization,
+    layers.Concatenate,
+    layers.Dropout,
+    layers.Identity,
+    layers.InputLayer,
+    layers.LeakyReLU,
+    layers.ReLU,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReceptiveField:
+    """Of one output pixel of a transformer.
+
+    Attributes:
+        multiple: height and width of a source must be multiples of it.
+        radius: pixels, on every side, beyond which nothing matters; infinite if the
+            whole image does, as where its own statistics normalize it.
+    """
+
+    multiple: int
+    radius: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Span:
+    """Element i depends on source pixels `i * step + low` to `i * step + high`."""
+
+    step: float
+    low: float
+    high: float
+
+
+def receptive_field(transformer):
+    """The receptive field of a transformer, computed from its layers.
+
+    Args:
+        transformer: functional `keras.Model`, image -> image.
+
+    Returns:
+        `ReceptiveField`.
+
+    Raises:
+        TypeError: if it holds a layer that this module does not know.
+    """
+    spans, coarsest = {}, 1.0
+    for layer in transformer.layers:
+        if isinstance(layer, layers.InputLayer):
+            spans[id(layer.output)] = _Span(1.0, 0.0, 0.0)
+            continue
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        span = _through(layer, _union([spans[id(tensor)] for tensor in inputs]))
+        spans[id(layer.output)] = span
+        coarsest = max(coarsest, span.step)
+    span = spans[id(transformer.outputs[0])]
+    return ReceptiveField(int(coarsest), max(-span.low, span.high))
+
+
+def _union(spans):
+    steps = {span.step for span in spans}
+    if len(steps) != 1:
+        raise TypeError(f"Layers of strides {sorted(steps)} meet in one.")
+    low, high = min(span.low for span in spans), max(span.high for span in spans)
+    return _Span(steps.pop(), low, high)
+
+
+def _through(layer, span):
+    """The span of a layer's output, given its inputs'."""
+    if isinstance(layer, BatchNormalization) and layer.statistics == "image":
+        return _Span(span.step, -math.inf, math.inf)
+    if isinstance(layer, layers.Conv2DTranspose):
+        # Output o takes inputs i with o + before = i * stride + tap.
+        size, stride = layer.kernel_size[0], layer.strides[0]
+        before = (size - stride) // 2 if layer.padding == "same" else 0
+        step = span.step / stride
+        low, high = (before - size + 1) * step, before * step
+    elif isinstance(layer, layers.Conv2D):
+        size, stride = layer.kernel_size[0], layer.strides[0]
+        reach = (size - 1) * layer.dilation_rate[0] * span.step
+        step = span.step * stride
+        low, high = -reach, reach  # Wherever the padding is.
+        if isinstance(layer, SymmetricConv2D):
+            low, high = -reach / 2, reach / 2
+    elif isinstance(layer, _POINTWISE):
+        return span
+    else:
+        raise TypeError(
+            f"The receptive field of {type(layer).__name__} ({layer.name}) is not known: "
+            "add it to networks/receptive_field.py."
+        )
+    return _Span(step, span.low + low, span.high + high)

@@ -1,0 +1,83 @@
+"""Translates images of any size with a trained T; no targets are needed.
+
+    python scripts/translate.py --run_dir=runs/quickstart --input=photo.jpg --output=map.png
+    python scripts/translate.py --run_dir=runs/quickstart --input=photos --output=maps
+    python scripts/translate.py --saved_model=exported/1 --input=photos --output=maps
+
+Every image gives one of the same size, a PNG unless --format=input. Large ones are cut into
+tiles that overlap. Files that fail are listed at the end, and the exit status is 1.
+"""
+
+import logging
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app
+from absl import flags
+
+flags.DEFINE_string("run_dir", None, "Run folder.")
+flags.DEFINE_string("saved_model", None, "SavedModel, in place of a run.")
+flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
+flags.DEFINE_string("input", None, "An image, or a folder of them.")
+flags.DEFINE_string("output", None, "An image, or a folder.")
+flags.DEFINE_integer(
+    "tile_size",
+    None,
+    "Pixels a side of the tiles that larger images are cut into; empty: 1024 above two "
+    "million pixels; 0: never.",
+    lower_bound=0,
+)
+flags.DEFINE_enum(
+    "format", "png", ["png", "input"], "Write PNG, or each input's own format."
+)
+flags.DEFINE_enum(
+    "existing",
+    "fail",
+    ["fail", "skip", "overwrite"],
+    "What to do where an output is there already.",
+)
+
+
+def main(argv):
+    if len(argv) > 1:
+        sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
+    values = flags.FLAGS
+    if (values.run_dir is None) == (values.saved_model is None):
+        sys.exit("Either --run_dir or --saved_model must name what translates.")
+    for name in ("input", "output"):
+        if values[name].value is None:
+            sys.exit(f"--{name} must be given.")
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf.inference import TranslationJob
+    from pan_tf.inference import Translator
+
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+    try:
+        job = TranslationJob(
+            values.input, values.output, values.format == "input", values.existing
+        )
+        translator = Translator(values.run_dir or values.saved_model, values.checkpoint)
+        translator.tiling(1, 1, values.tile_size)  # Is it legal?
+        outcome = job.run(translator, values.tile_size)
+    except (OSError, ValueError) as error:
+        sys.exit(f"\n{error}")
+    for note in outcome.notes:
+        print(note)
+    if job.left_alone:
+        print(f"{len(job.left_alone)} files are not images by their names.")
+    print(
+        f"{len(job.pairs)} in, {len(outcome.written)} out"
+        + (f", {len(outcome.skipped)} there already" if outcome.skipped else "")
+        + f", {len(outcome.failures)} failed."
+    )
+    for path, sentence in outcome.failures:
+        print(f"FAILED {path}: {sentence}", file=sys.stderr)
+    sys.exit(1 if outcome.failures else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,131 @@
+"""Pictures as users have them: turned, grey, transparent, with tags, broken."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL import TiffImagePlugin
+
+from pan_tf.inference import ImageFileError
+from pan_tf.inference import read_picture
+from pan_tf.inference import write_picture
+from pan_tf.inference.image_files import format_like
+from tests.conftest import smooth_noise
+
+
+@pytest.fixture
+def pixels():
+    return smooth_noise(np.random.default_rng(0), 30, 50)
+
+
+def test_rgb_is_read_as_it_is(pixels, tmp_path):
+    for ending in ("png", "bmp", "tif"):
+        Image.fromarray(pixels).save(tmp_path / f"x.{ending}")
+        picture = read_picture(tmp_path / f"x.{ending}")
+        assert (picture.pixels == pixels).all() and picture.alpha is None
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photo_is_upright(pixels, tmp_path, orientation):
+    stored = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.transpose(1, 0, 2),
+        6: np.rot90(pixels, 1),
+        7: np.rot90(pixels, 2).transpose(1, 0, 2),
+        8: np.rot90(pixels, -1),
+    }[orientation]
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    exif = image.getexif()
+    exif[274] = orientation
+    image.save(tmp_path / "photo.png", exif=exif)
+    assert (read_picture(tmp_path / "photo.png").pixels == pixels).all()
+
+
+def test_grey_palette_and_cmyk_become_rgb(pixels, tmp_path):
+    image = Image.fromarray(pixels)
+    for mode, ending in (("L", "png"), ("1", "png"), ("P", "gif"), ("CMYK", "tif")):
+        path = tmp_path / f"{mode}.{ending}"
+        image.convert(mode).save(path)
+        picture = read_picture(path)
+        expected = np.asarray(image.convert(mode).convert("RGB"))
+        assert (picture.pixels == expected).all()
+
+
+def test_16_bit_grey_is_scaled_to_8_bits(tmp_path):
+    deep = np.array([[0, 128, 129, 257, 32896, 65535]], np.uint16)
+    for ending in ("png", "tif"):
+        Image.fromarray(deep).save(tmp_path / f"deep.{ending}")
+        picture = read_picture(tmp_path / f"deep.{ending}")
+        assert picture.pixels[0, :, 2].tolist() == [0, 0, 1, 1, 128, 255]
+
+
+def test_transparency_comes_back(pixels, tmp_path):
+    alpha = pixels[..., 0]
+    Image.fromarray(np.dstack([pixels, alpha])).save(tmp_path / "in.png")
+    picture = read_picture(tmp_path / "in.png")
+    assert (picture.pixels == pixels).all() and (picture.alpha == alpha).all()
+    write_picture(tmp_path / "out" / "out.png", picture, "PNG")
+    again = np.asarray(Image.open(tmp_path / "out" / "out.png"))
+    assert (again == np.dstack([pixels, alpha])).all()
+    write_picture(tmp_path / "out.jpg", picture, "JPEG")
+    assert Image.open(tmp_path / "out.jpg").mode == "RGB"
+
+
+def test_geotiff_tags_stay_with_a_tiff(pixels, tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    values = {
+        33550: (0.5, 0.5, 0.0),
+        33922: (0.0, 0.0, 0.0, 440720.0, 3751320.0, 0.0),
+        34735: (1, 1, 0, 1, 1024, 0, 1, 1),
+        34736: (6378137.0, 298.25),
+        34737: "WGS 84|",
+        42113: "-9999",
+        282: 300.0,
+    }
+    types = {33550: 12, 33922: 12, 34735: 3, 34736: 12, 34737: 2, 42113: 2, 282: 5}
+    for tag, value in values.items():
+        tags[tag] = value
+        tags.tagtype[tag] = types[tag]
+    Image.fromarray(pixels).save(tmp_path / "in.tif", tiffinfo=tags)
+    picture = read_picture(tmp_path / "in.tif")
+    write_picture(tmp_path / "out.tif", picture, format_like(picture))
+    with Image.open(tmp_path / "out.tif") as image:
+        for tag, value in values.items():
+            assert image.tag_v2[tag] == value, tag
+            assert image.tag_v2.tagtype[tag] == types[tag]
+    assert (read_picture(tmp_path / "out.tif").pixels == pixels).all()
+
+
+def test_what_cannot_be_read_is_told_in_a_sentence(pixels, tmp_path):
+    Image.fromarray(pixels).save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    for name, message in (
+        ("nowhere.png", "is not there"),
+        ("empty.png", "is empty"),
+        ("text.png", "is not an image"),
+        ("cut.jpg", "(?i)truncated"),
+        ("float.tif", "of kind F"),
+        ("moving.gif", "holds 2 images"),
+    ):
+        with pytest.raises(ImageFileError, match=message):
+            read_picture(tmp_path / name)
+
+
+def test_a_failed_write_leaves_nothing(pixels, tmp_path):
+    picture = read_picture_of(pixels, tmp_path)
+    with pytest.raises(KeyError):
+        write_picture(tmp_path / "out.xyz", picture, "XYZ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png"]
+
+
+def read_picture_of(pixels, tmp_path):
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    return read_picture(tmp_path / "in.png")

@@ -1,0 +1,109 @@
+"""N in, N out, in their folders, and each failure named."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf import networks
+from pan_tf.inference import TranslationJob
+from pan_tf.inference.tiles import Tiling
+from tests.conftest import smooth_noise
+
+
+class Negative:
+    """A translator that can be worked out by hand."""
+
+    def __call__(self, pixels, tile_size=None, on_tile=None):
+        return 255 - pixels
+
+    def tiling(self, height, width, tile_size=None):
+        if not tile_size:
+            return None
+        tiling = Tiling.of(tile_size, networks.ReceptiveField(64, 0))
+        return tiling if tiling.count(height, width) > 1 else None
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two good pictures, one of them in a folder below; a broken one; a text."""
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    Image.fromarray(smooth_noise(random, 20, 30)).save(folder / "a.png")
+    Image.fromarray(smooth_noise(random, 300, 40)).save(folder / "below" / "b.TIF")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+def names(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_folder_gives_a_folder_and_failures_are_listed(photos, tmp_path):
+    job = TranslationJob(photos, tmp_path / "out")
+    outcome = job.run(Negative())
+    assert names(tmp_path / "out") == ["a.png", "below/b.png"]
+    assert len(job.pairs) == len(outcome.written) + len(outcome.failures) == 3
+    ((path, sentence),) = outcome.failures
+    assert path == photos / "broken.jpg" and "is not an image" in sentence
+    assert job.left_alone == [photos / "notes.txt"]
+    before = np.asarray(Image.open(photos / "a.png"))
+    assert (np.asarray(Image.open(tmp_path / "out" / "a.png")) == 255 - before).all()
+
+
+def test_the_inputs_format_can_be_kept(photos, tmp_path):
+    TranslationJob(photos, tmp_path / "out", keep_format=True).run(Negative())
+    assert names(tmp_path / "out") == ["a.png", "below/b.TIF"]
+    assert Image.open(tmp_path / "out" / "below" / "b.TIF").format == "TIFF"
+
+
+def test_one_file_gives_the_file_that_is_named(photos, tmp_path):
+    TranslationJob(photos / "a.png", tmp_path / "out.jpg").run(Negative())
+    assert Image.open(tmp_path / "out.jpg").format == "JPEG"
+    TranslationJob(photos / "a.png", tmp_path / "folder").run(Negative())
+    assert names(tmp_path / "folder") == ["a.png"]
+    with pytest.raises(ValueError, match=r"ends in \.png"):
+        TranslationJob(photos / "a.png", tmp_path / "out.xyz")
+
+
+def test_files_that_differ_in_their_ending_do_not_replace_each_other(photos, tmp_path):
+    Image.open(photos / "a.png").save(photos / "a.bmp")
+    TranslationJob(photos, tmp_path / "out").run(Negative())
+    assert names(tmp_path / "out") == ["a.bmp.png", "a.png.png", "below/b.png"]
+
+
+def test_outputs_that_are_there_are_kept_unless_told(photos, tmp_path):
+    out = tmp_path / "out"
+    TranslationJob(photos, out).run(Negative())
+    (out / "a.png").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="2 of 3 outputs are there already"):
+        TranslationJob(photos, out)
+    outcome = TranslationJob(photos, out, existing="skip").run(Negative())
+    assert len(outcome.skipped) == 2 and (out / "a.png").read_bytes() == b"mine"
+    TranslationJob(photos, out, existing="overwrite").run(Negative())
+    assert Image.open(out / "a.png").size == (30, 20)
+
+
+def test_an_input_is_never_replaced(photos):
+    with pytest.raises(ValueError, match="must not replace an input"):
+        TranslationJob(photos, photos, existing="overwrite")
+
+
+def test_the_output_may_lie_in_the_inputs_folder(photos):
+    TranslationJob(photos, photos / "out").run(Negative())
+    assert len(TranslationJob(photos, photos / "out", existing="skip").pairs) == 3
+
+
+def test_nothing_to_translate_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is not there"):
+        TranslationJob(tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="holds no image"):
+        TranslationJob(tmp_path / "empty", tmp_path / "out")
+
+
+def test_tiles_and_lost_tags_are_noted(photos, tmp_path):
+    outcome = TranslationJob(photos, tmp_path / "out").run(Negative(), tile_size=256)
+    (note,) = outcome.notes
+    assert "2 tiles of 256 px; seam score" in note

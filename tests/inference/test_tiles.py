@@ -1,0 +1,97 @@
+"""Cutting, blending and scoring, with a T that can be worked out by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import networks
+from pan_tf.inference import Tiling
+from pan_tf.inference import seam_score
+from pan_tf.inference.tiles import translate_tiles
+
+FIELD = networks.ReceptiveField(multiple=64, radius=189)
+
+
+def test_the_halo_is_the_receptive_field_where_half_of_the_tile_is_left():
+    assert Tiling.of(1024, FIELD) == Tiling(1024, 192, 64)
+    assert Tiling.of(512, FIELD) == Tiling(512, 128, 64)
+    assert Tiling.of(1024, networks.ReceptiveField(64, 0)).halo == 0
+
+
+@pytest.mark.parametrize("tile_size", [192, 300])
+def test_a_tile_without_room_for_a_halo_is_refused(tile_size):
+    with pytest.raises(ValueError, match="a multiple of 64, at least 256"):
+        Tiling.of(tile_size, FIELD)
+
+
+def test_starts_are_multiples_and_the_last_tile_ends_with_the_image():
+    tiling = Tiling(512, 128, 64)
+    assert tiling.starts(512) == [0]
+    assert tiling.starts(513) == [0, 64]
+    assert tiling.starts(1000) == [0, 256, 512]
+    assert tiling.borders(1000) == [384, 640]
+    assert tiling.count(1000, 513) == 6
+
+
+@pytest.mark.parametrize("size", [1, 500, 513, 1000, 4096])
+def test_windows_add_up_to_one_and_vanish_before_a_tile_ends(size):
+    tiling = Tiling(512, 128, 64)
+    total = np.zeros(size)
+    for start, weights in tiling.windows(size):
+        total[start : start + len(weights)] += weights
+        assert start == 0 or weights[0] == 0
+        assert start + len(weights) == size or weights[-1] == 0
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+def test_tiles_of_a_local_function_give_the_whole():
+    random = np.random.default_rng(0)
+    source = random.integers(0, 256, (700, 900, 3), np.uint8)
+    seen = []
+
+    def negative(tile):
+        seen.append(tile.shape)
+        return -tile
+
+    tiling = Tiling(256, 64, 64)
+    output = translate_tiles(negative, source, tiling)
+    assert (output == 255 - source).all()
+    assert len(seen) == tiling.count(700, 900)
+
+
+def test_a_tile_counts_most_in_its_middle():
+    source = np.zeros((64, 600, 3), np.uint8)
+    levels = iter([-1.0, 1.0, -1.0, 1.0])
+    tiling = Tiling(256, 64, 64)
+    output = translate_tiles(lambda t: tf.zeros_like(t) + next(levels), source, tiling)
+    row = output[0, :, 0].astype(int)
+    for start, level in zip(tiling.starts(600), (0, 255, 0, 255), strict=True):
+        assert row[min(start + 128, 599)] == level
+    assert np.abs(np.diff(row)).max() < 20  # From 0 to 255 over 32 pixels.
+
+
+def test_seam_score_is_the_gradient_at_borders_against_elsewhere():
+    tiling = Tiling(512, 128, 64)
+    rows = np.arange(1000)
+    ramp = np.repeat((rows % 256).astype(np.uint8)[:, None, None], 3, -1)
+    ramp[rows >= 384] = 255 - ramp[rows >= 384]  # No jump: 127 -> 126 ... by hand below.
+    change = np.abs(np.diff(ramp[:, 0, 0].astype(int)))
+    at = np.isin(rows[1:], [384, 640])
+    expected = change[at].mean() / change[~at].mean()
+    assert seam_score(ramp, tiling) == pytest.approx(expected)
+
+
+def test_seam_score_of_one_tile_or_of_a_flat_image_is_none():
+    tiling = Tiling(512, 128, 64)
+    assert seam_score(np.zeros((500, 500, 3), np.uint8), tiling) is None
+    assert seam_score(np.zeros((1000, 1000, 3), np.uint8), tiling) is None
+
+
+def test_a_cut_without_halo_shows_in_the_score():
+    random = np.random.default_rng(0)
+    pixels = random.integers(100, 110, (1000, 1000, 3), np.uint8)
+    tiling = Tiling(512, 128, 64)
+    assert seam_score(pixels, tiling) == pytest.approx(1, abs=0.1)
+    pixels[384:640] += 50
+    pixels[:, 384:640] += 50
+    assert seam_score(pixels, tiling) > 5

@@ -1,0 +1,243 @@
+"""One T, one image: from the best and the last checkpoint, from a SavedModel."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import pan_tf
+from pan_tf import inference
+from pan_tf import recipes
+from pan_tf.checkpoints import Checkpoints
+from pan_tf.checkpoints import RunState
+from pan_tf.config import Config
+from pan_tf.run_folder import RunFolder
+from tests.conftest import smooth_noise
+
+
+@pytest.fixture(scope="module")
+def source():
+    random = np.random.default_rng(0)
+    return tf.constant(random.uniform(-1, 1, (2, 64, 64, 3)), tf.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, source):
+    """(run folder, image of its best, image of its last, T); T keeps an average."""
+    run_dir = tmp_path_factory.mktemp("run") / "run"
+    config = Config(image_size=64, width=1 / 64, ema=0.9, best_by="uqi")
+    model = recipes.build(config)
+    RunFolder(run_dir).start(config, {"name": "x", "fingerprint": "f"}, [])
+    checkpoints = Checkpoints(run_dir / "checkpoints", model, RunState(model), 3)
+    images = []
+    for iteration in (8, 12):
+        for variable in model.deployed.variables:
+            if variable.path.endswith("kernel"):
+                noise = tf.random.stateless_normal(variable.shape, (1, iteration))
+                variable.assign_add(noise / 9)
+        model.iteration = iteration
+        images.append(model.translate_pixels(source).numpy())
+        checkpoints.save()
+        if iteration == 8:
+            checkpoints.save_best()
+    assert (images[0] != images[1]).any()
+    return run_dir, *images, model.deployed
+
+
+def test_best_and_last_are_what_training_would_have_shown(trained, source):
+    run_dir, best, last, _ = trained
+    found = inference.Translator(run_dir)
+    assert (found.translate(source).numpy() == best).all()
+    assert found.checkpoint == {"kind": "best", "chosen_by": "uqi", "iteration": 8}
+    found = inference.Translator(run_dir, "last")
+    assert (found.translate(source).numpy() == last).all()
+    assert found.checkpoint == {"kind": "last", "chosen_by": None, "iteration": 12}
+
+
+def test_a_run_without_a_best_says_so(trained, source, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained[0], run_dir)
+    shutil.rmtree(run_dir / "checkpoints" / "best")
+    found = inference.Translator(run_dir)
+    assert found.checkpoint["kind"] == "last" and "no best" in found.checkpoint["note"]
+    assert (found.translate(source).numpy() == trained[2]).all()
+
+
+def test_a_saved_model_gives_the_same_image(trained, source, tmp_path):
+    trained[3].export(str(tmp_path / "exported"), verbose=False)
+    found = inference.Translator(tmp_path / "exported")
+    assert (found.translate(source).numpy() == trained[2]).all()
+
+
+def test_a_saved_model_of_pixels_is_fed_pixels(source, tmp_path):
+    class Negative(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+        def __call__(self, pixels):
+            return {"output": 255 - pixels}
+
+    tf.saved_model.save(Negative(), str(tmp_path / "negative"))
+    found = inference.Translator(tmp_path / "negative")
+    plain = tf.cast(tf.round((source + 1) * 127.5), tf.uint8)
+    assert (found.translate(source) == 255 - plain).numpy().all()
+
+
+def test_other_signatures_are_refused(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.export(str(tmp_path / "dense"), verbose=False)
+    with pytest.raises(ValueError, match="one float32 or uint8 image batch"):
+        inference.Translator(tmp_path / "dense")
+
+
+def test_what_is_not_there_is_named(trained, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No run\.cfg in .*nowhere and no saved"):
+        inference.Translator(tmp_path / "nowhere")
+    (tmp_path / "exported" / "7").mkdir(parents=True)
+    (tmp_path / "exported" / "7" / "saved_model.pb").touch()
+    with pytest.raises(FileNotFoundError, match="Its versions are: 7"):
+        inference.Translator(tmp_path / "exported")
+    untrained = tmp_path / "untrained"
+    untrained.mkdir()
+    shutil.copy(trained[0] / "run.cfg", untrained)
+    with pytest.raises(FileNotFoundError, match=r"No checkpoint in .*untrained"):
+        inference.Translator(untrained, "last")
+
+
+def test_a_damaged_checkpoint_is_refused(trained, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained[0], run_dir)
+    (shard,) = (run_dir / "checkpoints" / "best").glob("*.data-*")
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    with pytest.raises(OSError, match="transformer-8 is damaged"):
+        inference.Translator(run_dir)
+
+
+def pixels_of(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def translator(trained):
+    return pan_tf.Translator(trained[0])
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 200), (2, 3), (63, 65), (64, 64), (100, 130), (257, 31)]
+)
+def test_output_size_is_input_size(translator, size):
+    output = translator(pixels_of(*size))
+    assert output.shape == (*size, 3) and output.dtype == np.uint8
+
+
+def test_a_whole_multiple_is_translated_as_it_is(translator, trained, source):
+    pixels = tf.cast(tf.round((source + 1) * 127.5), tf.uint8).numpy()
+    direct = translator.network(pixels / np.float32(127.5) - 1, training=False)
+    expected = np.clip(np.round((direct.numpy() + 1) * 127.5), 0, 255)
+    assert (translator(pixels) == expected).all()
+
+
+def test_other_sizes_are_reflected_at_the_bottom_and_the_right(translator):
+    pixels = pixels_of(40, 90)
+    padded = np.pad(pixels, ((0, 24), (0, 38), (0, 0)), mode="reflect")
+    assert (translator(pixels) == translator(padded)[:40, :90]).all()
+
+
+def test_an_image_does_not_depend_on_its_neighbours(translator):
+    batch = pixels_of(3, 64, 64)
+    assert (translator(batch)[1] == translator(batch[1])).all()
+    assert translator(batch[:0]).shape == (0, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
+)
+def test_other_arrays_are_refused(translator, wrong):
+    with pytest.raises(ValueError, match=r"must be uint8 \[H, W, 3\]"):
+        translator(wrong)
+
+
+def test_tiles_give_the_image_that_the_whole_gives(translator):
+    pixels = smooth_noise(np.random.default_rng(1), 700, 1000)
+    whole = translator(pixels, tile_size=0).astype(int)
+    tiled = translator(pixels, tile_size=768).astype(int)
+    # Halo of 192: as far as T looks.
+    assert np.abs(tiled - whole).max() <= 1
+    smaller = translator(pixels, tile_size=256).astype(int)
+    assert np.abs(smaller - whole).mean() < 0.5
+
+
+def test_large_images_are_tiled_by_themselves(translator):
+    assert translator.tiling(1400, 1400) is None
+    assert translator.tiling(1500, 1500).tile_size == 1024
+    assert translator.tiling(1500, 1500, tile_size=0) is None
+    with pytest.raises(ValueError, match="--tile_size must be a multiple of 64"):
+        translator.tiling(10, 10, tile_size=300)
+
+
+def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, caplog):
+    translator = pan_tf.Translator(trained[0])
+    translate, sizes = translator._translate, []
+
+    def limited(source):
+        sizes.append(source.shape[1])
+        if source.shape[1] > 256:
+            raise tf.errors.ResourceExhaustedError(None, None, "too much")
+        return translate(source)
+
+    pixels = smooth_noise(np.random.default_rng(2), 1100, 300)
+    expected = translator(pixels, tile_size=256)
+    monkeypatch.setattr(translator, "_translate", limited)
+    assert (translator(pixels) == expected).all()
+    assert sizes[:3] == [1100, 512, 256]
+    assert "out of memory as a whole; trying tiles of 512 px" in caplog.text
+
+    def hopeless(source):
+        raise MemoryError
+
+    monkeypatch.setattr(translator, "_translate", hopeless)
+    with pytest.raises(MemoryError, match="300 x 300 pixels are too many"):
+        translator(pixels_of(300, 300))
+
+
+def statistics_run(trained, tmp_path, statistics):
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained[0], run_dir)
+    with open(run_dir / "run.cfg", "a") as file:
+        file.write(f"--statistics={statistics}\n")
+    return pan_tf.Translator(run_dir)
+
+
+def test_statistics_of_the_image_are_those_of_a_batch_of_one(trained, tmp_path, source):
+    """What papers get that test in training mode, one image at a time."""
+    translator = statistics_run(trained, tmp_path, "image")
+    network = translator.network
+    together = network(source, training=False)
+    for i in range(2):
+        alone = network(source[i : i + 1], training=False)[0]
+        np.testing.assert_allclose(alone, together[i], atol=1e-5)
+    moving = {v.path: v.numpy() for v in network.non_trainable_variables}
+    trains = network(source[:1], training=True)
+    np.testing.assert_allclose(network(source[:1], training=False), trains, atol=2e-5)
+    assert any(
+        (moving[v.path] != v.numpy()).any() for v in network.non_trainable_variables
+    )
+
+
+def test_the_default_of_pan_is_moving_averages(trained, tmp_path, source):
+    assert recipes.resolve(Config()).statistics == "moving"
+    moving = statistics_run(trained, tmp_path, "moving")
+    assert (moving.translate(source).numpy() == trained[1]).all()
+
+
+def test_a_tile_does_not_stand_for_the_statistics_of_its_image(trained, tmp_path):
+    translator = statistics_run(trained, tmp_path, "image")
+    assert translator.tiling(5000, 5000) is None
+    with pytest.raises(ValueError, match="that image's own statistics"):
+        translator.tiling(5000, 5000, tile_size=1024)

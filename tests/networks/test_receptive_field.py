@@ -1,0 +1,58 @@
+"""The receptive field read off the layers is the one that gradients show."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from pan_tf import networks
+
+
+def reach(transformer, size, position):
+    """(furthest before, furthest after) source row with a gradient from one output row."""
+    source = tf.random.stateless_uniform((1, size, 64, 3), (0, 1), -1, 1)
+    with tf.GradientTape() as tape:
+        tape.watch(source)
+        row = tf.reduce_sum(transformer(source, training=False)[:, position])
+    rows = np.abs(tape.gradient(row, source)).max(axis=(0, 2, 3)).nonzero()[0]
+    return position - rows[0], rows[-1] - position
+
+
+def test_of_table_2_is_189_pixels_and_its_multiple_64():
+    # Down: 1 + 2 + ... + 32 = 63 a side. Up: 4 x 4 kernels reach 64 + 32 + ... + 2 = 126
+    # further back.
+    field = networks.receptive_field(networks.pan_transformer(width=1 / 16))
+    assert field == networks.ReceptiveField(multiple=64, radius=189)
+
+
+def test_gradients_reach_just_as_far():
+    transformer = networks.pan_transformer(width=1 / 8)
+    for norm in transformer.layers:
+        if isinstance(norm, layers.BatchNormalization):
+            norm.beta.assign(norm.beta + 1.0)  # Keeps the ReLUs open.
+    found = [reach(transformer, 768, 384 + phase) for phase in range(64)]
+    before, after = (max(side) for side in zip(*found, strict=True))
+    assert (before, after) == (189, 126)
+
+
+def test_of_the_released_network_grows_with_its_depth():
+    for depth, radius in ((6, 189), (7, 381)):
+        transformer = networks.official_pan_transformer(depth=depth, width=1 / 64)
+        field = networks.receptive_field(transformer)
+        assert field == networks.ReceptiveField(2**depth, radius)
+
+
+def test_of_an_image_that_normalizes_itself_is_the_whole_image():
+    transformer = networks.pan_transformer(width=1 / 64, statistics="image")
+    field = networks.receptive_field(transformer)
+    assert field == networks.ReceptiveField(64, math.inf)
+
+
+def test_an_unknown_layer_is_named():
+    image = keras.Input((64, 64, 3))
+    model = keras.Model(image, layers.Resizing(64, 64)(image))
+    with pytest.raises(TypeError, match="Resizing"):
+        networks.receptive_field(model)
