@@ -100,9 +100,7 @@ def main(argv):
         if not flags.FLAGS.run_dir:
             untrained(flags.FLAGS.width, run_dir)
         translator = Translator(run_dir)
-        print(
-            "  px  tile   seconds  s/Mpx  peak GiB  seams  of the whole  largest, mean gap"
-        )
+        print("  px  tile seconds  s/Mpx    GiB   seams of the whole  largest, mean gap")
         for size in map(int, flags.FLAGS.sizes):
             whole = None
             for tile_size in (0, *map(int, flags.FLAGS.tile_sizes)):
@@ -115,14 +113,14 @@ def main(argv):
                 if not tile_size:
                     whole = np.load(output)
                 elif whole is not None:
-                    tiling = translator.tiling(size, size, tile_size)
+                    score = seam_score(whole, translator.tiling(size, size, tile_size))
                     gap = np.abs(np.load(output).astype(int) - whole)
-                    rest = f"{seam_score(whole, tiling):10.4f}     {gap.max()}, {gap.mean():.5f}"
+                    rest = f"{score:12.4f}  {gap.max()}, {gap.mean():.5f}"
                 seams = "" if row["seams"] is None else f"{row['seams']:.4f}"
+                pace = row["seconds"] / size**2 * 1e6
                 print(
-                    f"{size:5} {tile_size or 'whole':>5} {row['seconds']:8.1f} "
-                    f"{row['seconds'] / size**2 * 1e6:7.2f} {row['peak']:8.2f} {seams:>8} "
-                    f"{rest}",
+                    f"{size:5} {tile_size or 'whole':>5} {row['seconds']:7.1f} "
+                    f"{pace:6.2f} {row['peak']:6.2f} {seams:>7} {rest}",
                     flush=True,
                 )
 

@@ -1,11 +1,11 @@
 """Translates images of any size with a trained T; no targets are needed.
 
-    python scripts/translate.py --run_dir=runs/quickstart --input=photo.jpg --output=map.png
-    python scripts/translate.py --run_dir=runs/quickstart --input=photos --output=maps
+    python scripts/translate.py --run_dir=runs/a --input=photo.jpg --output=map.png
+    python scripts/translate.py --run_dir=runs/a --input=photos --output=maps
     python scripts/translate.py --saved_model=exported/1 --input=photos --output=maps
 
-Every image gives one of the same size, a PNG unless --format=input. Large ones are cut into
-tiles that overlap. Files that fail are listed at the end, and the exit status is 1.
+Every image gives one of the same size, a PNG unless --format=input. Large ones are cut
+into tiles that overlap. Files that fail are listed at the end; the exit status is 1 then.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Pictures on disk: whatever Pillow reads, upright, as 8-bit RGB, and back.
 
 Transparency goes around T and comes back with the output. Grey, palette and CMYK become
-RGB; 16-bit grey is divided by 257. TIFF tags that say where on Earth an image lies, or at
+RGB; of 16 bits the upper eight count, as in TensorFlow's decoder. TIFF tags that say where on Earth an image lies, or at
 which scale, stay with a TIFF.
 """
 
@@ -15,8 +15,8 @@ from PIL import Image
 from PIL import ImageOps
 from PIL import TiffImagePlugin
 
-# Resolution (3), ImageDescription; GeoTIFF: pixel scale, tie points, transformation, three
-# tables of keys; GDAL: metadata, value of missing pixels.
+# ImageDescription, resolution (3); GeoTIFF: pixel scale, tie points, transformation,
+# three tables of keys; GDAL: metadata, value of missing pixels.
 _KEPT_TAGS = (
     *(270, 282, 283, 296),
     *(33550, 33922, 34264, 34735, 34736, 34737),
@@ -120,7 +120,7 @@ def _picture(image):
     turned = ImageOps.exif_transpose(image)
     # Older versions of Pillow call 16-bit grey in a PNG "I".
     if turned.mode.startswith("I;16") or (turned.mode == "I" and format == "PNG"):
-        grey = (np.asarray(turned).astype(np.int64) + 128) // 257
+        grey = np.asarray(turned).astype(np.int64) >> 8
         pixels = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
         return Picture(pixels, None, format, tags)
     if turned.mode in ("I", "F"):

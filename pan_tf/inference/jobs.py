@@ -108,12 +108,12 @@ class TranslationJob:
         pixels = translator(picture.pixels, tile_size, on_tile)
         if tiling is not None:
             score = seam_score(pixels, tiling)
+            seams = "no gradient to score seams by"
+            if score is not None:
+                seams = f"seam score {score:.3f} (gradient at borders to elsewhere)"
             outcome.notes.append(
-                f"{source}: {tiling.count(height, width)} tiles of {tiling.tile_size} px; "
-                f"seam score {score:.3f} (gradient across their borders against "
-                "elsewhere; 1: none to be seen)"
-                if score is not None
-                else f"{source}: tiles; no gradient to score seams by"
+                f"{source}: {tiling.count(height, width)} tiles of "
+                f"{tiling.tile_size} px; {seams}"
             )
         format = self._format(picture, target)
         if picture.tags is not None and len(picture.tags) and format != "TIFF":

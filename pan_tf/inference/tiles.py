@@ -1,9 +1,9 @@
 """Large images, tile by tile, without seams.
 
-Tiles lie on multiples of the network's stride, so that a strided layer samples a tile as
-it samples the whole image, and overlap by a halo on every side. With a halo as wide as the
-receptive field a tile's middle equals the whole image's output; whatever the halo, tiles
-are blended by a smooth window around the middle of their overlap.
+Tiles lie on multiples of the network's stride, so that a strided layer samples a tile
+as it samples the whole image, and overlap by a halo on every side. With a halo as wide as
+the receptive field a tile's middle equals the whole image's output; whatever the halo,
+tiles are blended by a smooth window around the middle of their overlap.
 """
 
 import dataclasses
@@ -139,10 +139,10 @@ def _pixels(rows):
 def seam_score(pixels, tiling):
     """How much more an image changes across tile borders than elsewhere.
 
-    The mean absolute difference of neighbouring pixels across the middles of the overlaps,
-    divided by that of all other neighbours of the same rows and columns. A seam raises it;
-    content does so too, so it is to be compared with the untiled image's at the same
-    borders, where that can be had.
+    The mean absolute difference of neighbouring pixels across the middles of the
+    overlaps, divided by that of all other neighbours. A seam raises it; content does so
+    too, so it is to be compared with the untiled image's at the same borders, where that
+    can be had.
 
     Args:
         pixels: uint8 `[H, W, 3]`.

@@ -109,7 +109,7 @@ class Translator:
         return images.to_uint8(self._translate(source))
 
     def tiling(self, height, width, tile_size=None):
-        """How an image is cut; None if it is translated whole. `tile_size` as in a call."""
+        """How an image is cut, `tile_size` as in a call; None if it is not."""
         if tile_size is None:
             limit = (self.label or {}).get("max_pixels", _WHOLE_PIXELS)
             if height * width <= min(limit, _WHOLE_PIXELS) or not self._local():

@@ -53,12 +53,12 @@ def test_grey_palette_and_cmyk_become_rgb(pixels, tmp_path):
         assert (picture.pixels == expected).all()
 
 
-def test_16_bit_grey_is_scaled_to_8_bits(tmp_path):
+def test_the_upper_8_of_16_bits_count(tmp_path):
     deep = np.array([[0, 128, 129, 257, 32896, 65535]], np.uint16)
     for ending in ("png", "tif"):
         Image.fromarray(deep).save(tmp_path / f"deep.{ending}")
         picture = read_picture(tmp_path / f"deep.{ending}")
-        assert picture.pixels[0, :, 2].tolist() == [0, 0, 1, 1, 128, 255]
+        assert picture.pixels[0, :, 2].tolist() == [0, 0, 0, 1, 128, 255]
 
 
 def test_transparency_comes_back(pixels, tmp_path):

@@ -12,7 +12,7 @@ from pan_tf import networks
 
 
 def reach(transformer, size, position):
-    """(furthest before, furthest after) source row with a gradient from one output row."""
+    """How far before and after an output row source rows have a gradient."""
     source = tf.random.stateless_uniform((1, size, 64, 3), (0, 1), -1, 1)
     with tf.GradientTape() as tape:
         tape.watch(source)
