@@ -11,7 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf import distribution
+from pan_tf import training
 from pan_tf.config import Config
+from pan_tf.export import Export
 
 
 def pytest_configure(config):
@@ -64,6 +66,52 @@ def pair_folder(tmp_path):
         return tmp_path / folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_pairs(tmp_path_factory):
+    """A folder of side-by-side pairs: 6 to train on, 5 to validate, 4 to test."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("small_pairs")
+    for split, count in (("train", 6), ("val", 5), ("test", 4)):
+        (root / split).mkdir()
+        for i in range(count):
+            pixels = smooth_noise(random, 72, 144)
+            Image.fromarray(pixels).save(root / split / f"{split}-{i}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_run(small_pairs, tmp_path_factory):
+    """A run folder: four iterations of a narrow PAN, best and last checkpoint."""
+    run_dir = tmp_path_factory.mktemp("runs") / "small"
+    config = Config(
+        dataset="folder",
+        data_dir=str(small_pairs),
+        recipe="pan_official",
+        image_size=64,
+        width=1 / 64,
+        batch_size=2,
+        iterations=6,
+        learning_rate=0.01,
+        log_every=2,
+        validate_every=2,
+        best_by="ssim",
+        run_dir=str(run_dir),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+        patch.setattr(distribution, "make_strategy", lambda: strategy)
+        training.Training(config, training.StopRequest()).run()
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def exported(small_run, tmp_path_factory):
+    """(folder of the model, version 1, parity report): `small_run`, exported."""
+    export_dir = tmp_path_factory.mktemp("exported") / "small"
+    path, report = Export(small_run, export_dir, max_pixels=2**16).run()
+    return export_dir, path, report
 
 
 def smooth_noise(random, height, width):

@@ -1,8 +1,8 @@
 """Pictures on disk: whatever Pillow reads, upright, as 8-bit RGB, and back.
 
 Transparency goes around T and comes back with the output. Grey, palette and CMYK become
-RGB; of 16 bits the upper eight count, as in TensorFlow's decoder. TIFF tags that say where
-on Earth an image lies, or at which scale, stay with a TIFF.
+RGB; of 16 bits the upper eight count, as in TensorFlow's decoder. TIFF tags that say
+where on Earth an image lies, or at which scale, stay with a TIFF.
 """
 
 import contextlib

@@ -1,10 +1,12 @@
 """A trained T at test time, from a run folder or from a SavedModel.
 
-T is run as `training=False` has it (the recipe says whose statistics normalize: moving
-averages or each image's own; no dropout), its output is rounded to 8 bits.
+T is run in float32 and as `training=False` has it (the recipe says whose statistics
+normalize: moving averages or each image's own; no dropout); its output is rounded to 8
+bits.
 """
 
 import json
+import math
 import pathlib
 
 import keras
@@ -104,19 +106,36 @@ class Translator:
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 tiling = self._smaller(tiling, pixels.shape, error)
 
+    def translate_float(self, source):
+        """float32 `[B, H, W, 3]` in [-1, 1] -> the same, a tensor."""
+        return self._translate(source)
+
     def translate(self, source):
         """float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`, a tensor."""
         return images.to_uint8(self._translate(source))
 
     def tiling(self, height, width, tile_size=None):
         """How an image is cut, `tile_size` as in a call; None if it is not."""
-        if tile_size is None:
-            limit = (self.label or {}).get("max_pixels", _WHOLE_PIXELS)
-            if height * width <= min(limit, _WHOLE_PIXELS) or not self._local():
-                return None
-            tile_size = max(_TILE_SIZE, 4 * self.field.multiple)
-        if not tile_size:
+        if tile_size == 0:
             return None
+        limit = self.label["max_pixels"] if self.label else math.inf
+        if tile_size is None:
+            if not self._local():
+                return None
+            multiple = self.field.multiple
+            pixels = math.prod(
+                -(-size // multiple) * multiple for size in (height, width)
+            )
+            if pixels <= min(limit, _WHOLE_PIXELS):
+                return None
+            tile_size = max(_TILE_SIZE, 4 * multiple)
+            if tile_size**2 > limit:
+                tile_size = math.isqrt(limit) // multiple * multiple
+        if tile_size**2 > limit:
+            raise ValueError(
+                f"--tile_size must be at most {math.isqrt(limit)}: {self.path} takes no "
+                f"more than {limit} pixels. Received: tile_size={tile_size}."
+            )
         if self.field is None:
             raise ValueError(
                 f"--tile_size cannot be used with {self.path}: it does not say how far "
@@ -166,8 +185,9 @@ class Translator:
             )
         self.config = config = Config.from_flagfile(path / "run.cfg")
         prefix, self.checkpoint = _find_checkpoint(path, kind, config)
+        # Whatever the run was trained in: its weights are float32, and so is an export.
         policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(config.dtype_policy)
+        keras.config.set_dtype_policy("float32")
         try:
             self.network = recipes.resolve(config).transformer(None)
         finally:
@@ -191,7 +211,13 @@ class Translator:
     def _load_saved_model(self):
         path = self.path
         # `signature` alone does not keep the model's variables.
-        self._model = model = tf.saved_model.load(str(path))
+        verbosity = logging.get_verbosity()
+        # It warns of gradients that are not there, and not wanted.
+        logging.set_verbosity(logging.ERROR)
+        try:
+            self._model = model = tf.saved_model.load(str(path))
+        finally:
+            logging.set_verbosity(verbosity)
         signature, spec, key, result = _image_signature(path, model.signatures)
 
         def translate(source):

@@ -1,0 +1,214 @@
+"""An export: a trained T becomes the next version of a served model.
+
+    <export_dir>/<version>/
+      saved_model.pb variables/     what TF Serving loads
+      assets.extra/
+        tf_serving_warmup_requests  a request for every signature, run while loading
+        pan_tf.json                 label: recipe, data set, checkpoint, limits
+        parity.json                 largest difference to the checkpoint
+
+A version is written under a hidden name, proved, and then renamed: the server, which
+watches the folder, sees it whole or not at all. No version that is there is touched.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+import pan_tf
+from pan_tf import data
+from pan_tf import files
+from pan_tf import images
+from pan_tf import recipes
+from pan_tf.config import Config
+from pan_tf.data import DatasetNotFoundError
+from pan_tf.export import parity
+from pan_tf.export.optimization import optimized
+from pan_tf.export.servable import Servable
+from pan_tf.export.warmup import write_warmup
+from pan_tf.inference import LABEL
+from pan_tf.inference import Translator
+from pan_tf.run_folder import RunFolder
+
+_NUM_IMAGES = 8  # Real images that parity is looked at with.
+
+
+class ParityError(Exception):
+    """The SavedModel does not compute what the checkpoint does."""
+
+
+class Export:
+    """One export. Making it checks everything that a user can have got wrong.
+
+    Args:
+        run_dir: run folder.
+        export_dir: folder of the served model, which holds its versions.
+        checkpoint: "best" or "last".
+        max_pixels: of all images of a request, sides rounded up to T's multiple.
+
+    Raises:
+        FileNotFoundError, OSError: if there is no run or no checkpoint, or it is damaged.
+        ValueError: if a setting is not legal.
+    """
+
+    def __init__(self, run_dir, export_dir, checkpoint="best", max_pixels=2**22):
+        self.export_dir = pathlib.Path(export_dir)
+        if self.export_dir.exists() and not self.export_dir.is_dir():
+            raise ValueError(f"--export_dir={export_dir} must be a folder.")
+        self.translator = Translator(run_dir, checkpoint)
+        if self.translator.config is None:
+            raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
+        self.max_pixels = max_pixels
+        least = self.translator.config.image_size**2
+        if max_pixels < least:
+            raise ValueError(
+                f"--max_pixels must be at least {least}, the run's image size squared. "
+                f"Received: max_pixels={max_pixels}."
+            )
+        self.notes = []
+        if "note" in self.translator.checkpoint:
+            self.notes.append(self.translator.checkpoint["note"])
+
+    def run(self):
+        """Writes the next version.
+
+        Returns:
+            (its path, the parity report).
+
+        Raises:
+            ParityError: if it differs from the checkpoint; nothing is left then.
+        """
+        sources, origin = self._real_images()
+        self.export_dir.mkdir(parents=True, exist_ok=True)
+        partial = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=self.export_dir))
+        try:
+            report = self._write(partial, sources, origin, is_optimized=True)
+            if not parity.holds(report):
+                self._note(
+                    f"Optimized it differs too much ({_gaps(report)}); as trained."
+                )
+                shutil.rmtree(partial)
+                partial.mkdir()
+                report = self._write(partial, sources, origin, is_optimized=False)
+            if not parity.holds(report):
+                raise ParityError(f"Not exported: it differs from {_gaps(report)}.")
+            partial.chmod(0o755)  # Temporary folders are their owner's only.
+            return self._publish(partial), report
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _write(self, path, sources, origin, is_optimized):
+        """Everything that belongs to a version; returns its parity report."""
+        network = self.translator.network
+        if is_optimized:
+            network = optimized(network)
+        multiple = self.translator.field.multiple
+        Servable(network, multiple, self.max_pixels).save(path)
+        extra = path / "assets.extra"
+        extra.mkdir()
+        write_warmup(extra, sources[:1])
+        label = self._label(network, is_optimized)
+        files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
+        sent = parity.requests(sources)
+        report = parity.compare(self.translator, sent, parity.run(path, sent))
+        record = {"images": origin, "signatures": report}
+        files.write(extra / "parity.json", json.dumps(record, indent=2) + "\n")
+        return report
+
+    def _publish(self, partial):
+        """Gives the folder the next number; a rename is all that a server can see."""
+        while True:
+            numbers = [
+                int(path.name)
+                for path in self.export_dir.iterdir()
+                if path.name.isdigit()
+            ]
+            target = self.export_dir / str(max(numbers, default=0) + 1)
+            try:
+                os.rename(partial, target)
+            except OSError:
+                if not target.exists():
+                    raise
+                continue  # Another export was quicker.
+            return target
+
+    def _real_images(self):
+        """(uint8 `[N, H, W, 3]` sources, what they are): the run's, held out."""
+        config = self.translator.config.replace(
+            load_size=None, download=False, fallback_dataset=None
+        )
+        known = RunFolder(self.translator.path).known_data()
+        try:
+            opened = data.open_data(data.locate(config), verified=known)
+        except (DatasetNotFoundError, OSError, ValueError) as error:
+            first = str(error).splitlines()[0]
+            self._note(
+                f"Parity is looked at with Blue Marble, not the run's data: {first}"
+            )
+            config = config.replace(dataset="bluemarble", direction=None)
+            opened = data.open_data(data.locate(config))
+        pairs = opened.held_out or opened.train
+        batch = next(
+            iter(
+                data.evaluation_dataset(
+                    pairs, image_size=config.image_size, batch_size=_NUM_IMAGES
+                )
+            )
+        )
+        sources = images.to_uint8(batch["source"]).numpy()
+        return sources, f"{len(sources)} {pairs.split} images of {opened.name}"
+
+    def _label(self, network, is_optimized):
+        config, field = self.translator.config, self.translator.field
+        known = RunFolder(self.translator.path).known_data() or {}
+        digest = hashlib.sha256()
+        for value in self.translator.network.get_weights():
+            digest.update(np.ascontiguousarray(value).tobytes())
+        return {
+            "pan_tf": pan_tf.__version__,
+            "tensorflow": tf.__version__,
+            "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "recipe": config.recipe,
+            "dataset": {key: known.get(key) for key in ("name", "fingerprint")},
+            "direction": data.direction(config),
+            "image_size": config.image_size,
+            "run": self.translator.path.resolve().name,
+            "checkpoint": self.translator.checkpoint,
+            "weights_sha256": digest.hexdigest(),
+            "batch_normalization": recipes.resolve(config).statistics,
+            "optimized": is_optimized,
+            "max_pixels": self.max_pixels,
+            "receptive_field": {
+                "multiple": field.multiple,
+                "radius": field.radius if np.isfinite(field.radius) else None,
+            },
+            "notes": self.notes,
+            # Not those that name places on this machine.
+            "settings": {
+                setting.name: getattr(config, setting.name)
+                for setting in dataclasses.fields(Config)
+                if not setting.metadata["free"]
+            },
+        }
+
+    def _note(self, note):
+        self.notes.append(note)
+        logging.warning("*** %s ***", note)
+
+
+def _gaps(report):
+    """The signatures that are beyond their limits, in words."""
+    return "; ".join(
+        f"{name} by {row['largest_difference']:.3g} {row['unit']}, limit {row['limit']}"
+        for name, row in report.items()
+        if row["largest_difference"] > row["limit"]
+    )

@@ -1,0 +1,126 @@
+"""Is what will be served what was trained? On real images, in a fresh process."""
+
+import io
+import pathlib
+import pickle
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+from pan_tf import images
+from pan_tf.inference import read_picture
+
+_FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
+
+# Largest legal absolute difference of outputs: of [-1, 1], and of one level in 255.
+LIMITS = {"float_image": 1e-5, "image": 1.0, "serving_default": 1.0}
+
+
+def requests(sources):
+    """What is sent to every signature: batches, single images, odd sizes, files.
+
+    Args:
+        sources: uint8 `[N, H, W, 3]`, real images.
+
+    Returns:
+        List of (signature, array).
+    """
+    height, width = sources.shape[1:3]
+    batches = [
+        sources,
+        sources[:1],
+        sources[:1, : height - 1, : width // 2 + 3],
+        sources[:1, :1, :1],
+    ]
+    sent = []
+    for batch in batches:
+        sent.append(("float_image", images.to_float(batch).numpy()))
+        sent.append(("image", batch))
+    files = [_encoded(source, "PNG") for source in sources]
+    files += [_encoded(batch[0], "PNG") for batch in batches[2:]]
+    files += [_encoded(sources[0], "JPEG", turned=6)]
+    sent.append(("serving_default", np.array(files, object)))
+    return sent
+
+
+def run(saved_model, sent):
+    """The responses of a SavedModel in a fresh process, in order.
+
+    Raises:
+        RuntimeError: if it cannot be loaded or run there; the message is its last line.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(pathlib.Path(folder) / name) for name in ("requests", "responses")]
+        with open(paths[0], "wb") as file:
+            pickle.dump(sent, file)
+        command = [sys.executable, "-I", str(_FRESH), str(saved_model), *paths]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            lines = result.stderr.strip().splitlines() or ["no message"]
+            raise RuntimeError(
+                f"{saved_model} cannot be run outside of pan_tf: {lines[-1]}"
+            )
+        with open(paths[1], "rb") as file:
+            return pickle.load(file)
+
+
+def compare(translator, sent, responses):
+    """Largest absolute differences of a SavedModel's outputs to a run's.
+
+    Args:
+        translator: `Translator` of the run.
+        sent: what `requests` gives.
+        responses: what `run` gives.
+
+    Returns:
+        signature -> `{"images", "largest_difference", "limit", "unit"}`.
+    """
+    report = {}
+    for (signature, value), response in zip(sent, responses, strict=True):
+        gap = max(
+            float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
+            if ours.shape == theirs.shape
+            else np.inf
+            for ours, theirs in _outputs(translator, signature, value, response)
+        )
+        row = report.setdefault(
+            signature,
+            {
+                "images": 0,
+                "largest_difference": 0.0,
+                "limit": LIMITS[signature],
+                "unit": "of [-1, 1]" if signature == "float_image" else "levels of 255",
+            },
+        )
+        row["images"] += len(value)
+        row["largest_difference"] = max(row["largest_difference"], gap)
+    return report
+
+
+def holds(report):
+    """Whether every signature is within its limit."""
+    return all(row["largest_difference"] <= row["limit"] for row in report.values())
+
+
+def _outputs(translator, signature, value, response):
+    """Pairs of arrays to compare: of the run, of the SavedModel."""
+    if signature == "float_image":
+        yield translator.translate_float(value).numpy(), response
+    elif signature == "image":
+        yield translator(value), response
+    else:
+        for source, output in zip(value, response, strict=True):
+            ours = translator(read_picture(io.BytesIO(source)).pixels)
+            yield ours, np.asarray(Image.open(io.BytesIO(output)).convert("RGB"))
+
+
+def _encoded(pixels, format, turned=None):
+    image, file = Image.fromarray(pixels), io.BytesIO()
+    exif = image.getexif()
+    if turned:
+        exif[274] = turned
+    image.save(file, format=format, exif=exif)
+    return file.getvalue()

@@ -1,0 +1,100 @@
+"""T as TF Serving sees it: three signatures, one function.
+
+    serving_default   image_bytes, string [B]: PNG or JPEG files  ->  PNG files
+    image             image, uint8 [B, H, W, 3] in [0, 255]       ->  the same
+    float_image       image, float32 [B, H, W, 3] in [-1, 1]      ->  the same
+
+Any size; outputs have the size of their inputs. Over REST, bytes travel as base64, in
+both directions since the names end in `_bytes`. A request of more pixels than the
+export's limit is refused before it is decoded.
+"""
+
+import tensorflow as tf
+
+from pan_tf import images
+from pan_tf.export import decoding
+from pan_tf.inference import any_size
+
+
+class Servable(tf.Module):
+    """T with its signatures.
+
+    The Keras model is in a closure only, and the tensors under its variables are what
+    is tracked: a Keras model as an attribute is saved in a way that
+    `tf.saved_model.load` can restore, but TF Serving's loader cannot, and
+    `model.export` stores every weight twice.
+
+    Args:
+        transformer: functional `keras.Model`.
+        multiple: what height and width must be multiples of.
+        max_pixels: of all images of a request, each side rounded up to `multiple`.
+    """
+
+    def __init__(self, transformer, multiple, max_pixels):
+        super().__init__()
+        self._weights = [variable.value for variable in transformer.variables]
+        translate = any_size(lambda x: transformer(x, training=False), multiple)
+
+        def pixels_of(sizes):
+            # Clipped, so that what a header claims cannot overflow.
+            sizes = tf.minimum(sizes, max_pixels + 1)
+            return tf.reduce_sum(tf.reduce_prod(-(-sizes // multiple) * multiple, -1))
+
+        def check(count):
+            # A constant: Assert prints what it is given.
+            sentence = f"A request must not hold more than {max_pixels} pixels."
+            return tf.debugging.Assert(count <= max_pixels, [sentence])
+
+        def checked(image):
+            shape = tf.shape(image, out_type=tf.int64)
+            count = shape[0] * pixels_of(shape[1:3])
+            present = tf.debugging.Assert(
+                tf.reduce_all(shape > 0), ["`image` must not be empty."]
+            )
+            with tf.control_dependencies([present, check(count)]):
+                return tf.identity(image)
+
+        def translate_pixels(image):
+            return images.to_uint8(translate(images.to_float(image)))
+
+        def translate_file(contents):
+            output = translate_pixels(decoding.decode(contents)[None])[0]
+            return tf.io.encode_png(output)
+
+        @tf.function(input_signature=[_spec(tf.float32)])
+        def float_image(image):
+            return {"image": translate(checked(image))}
+
+        @tf.function(input_signature=[_spec(tf.uint8)])
+        def image(image):
+            return {"image": translate_pixels(checked(image))}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+        def serving_default(image_bytes):
+            sizes = _each(decoding.image_size, image_bytes, tf.TensorSpec([2], tf.int64))
+            with tf.control_dependencies([check(pixels_of(sizes))]):
+                contents = tf.identity(image_bytes)
+            outputs = _each(translate_file, contents, tf.TensorSpec([], tf.string))
+            return {"image_bytes": outputs}
+
+        # Functions must be attributes while they are saved.
+        self._functions = {
+            "serving_default": serving_default,
+            "image": image,
+            "float_image": float_image,
+        }
+
+    def save(self, path):
+        """Writes the SavedModel into a folder."""
+        # Gradients written by hand are of no use to a server.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(self, str(path), self._functions, options)
+
+
+def _spec(dtype):
+    return tf.TensorSpec([None, None, None, 3], dtype, "image")
+
+
+def _each(function, elements, spec):
+    """One after the other, so that memory is that of one."""
+    return tf.map_fn(function, elements, fn_output_signature=spec, parallel_iterations=1)

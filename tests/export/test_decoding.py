@@ -1,0 +1,155 @@
+"""Bytes in a graph: as Pillow decodes them, or refused in a sentence."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pan_tf.export import decoding
+from pan_tf.inference import read_picture
+from tests import hostile
+from tests.conftest import smooth_noise
+from tests.hostile import encoded
+
+PIXELS = smooth_noise(np.random.default_rng(0), 37, 53)
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def decode(contents):
+    size = decoding.image_size(contents)
+    with tf.control_dependencies([size]):
+        return size, decoding.decode(contents)
+
+
+def check(contents):
+    size, pixels = decode(contents)
+    expected = read_picture(io.BytesIO(contents)).pixels
+    assert (pixels.numpy() == expected).all()
+    assert sorted(size.numpy()) == sorted(expected.shape[:2])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "LA", "RGBA", "I;16"])
+def test_a_png_is_what_pillow_sees(mode):
+    image = Image.fromarray(PIXELS)
+    if mode == "I;16":
+        random = np.random.default_rng(0)
+        image = Image.fromarray(random.integers(0, 65536, (9, 7), np.uint16))
+    check(encoded(image if mode == "I;16" else image.convert(mode)))
+
+
+def test_16_bits_of_colour_keep_their_upper_8():
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 7, 3)).astype(np.uint16)
+    contents = tf.io.encode_png(deep).numpy()
+    assert (decode(contents)[1].numpy() == deep >> 8).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True, "quality": 50}])
+def test_a_jpeg_is_what_pillow_sees(mode, options):
+    check(encoded(Image.fromarray(PIXELS).convert(mode), "JPEG", **options))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("byte_order", ["II", "MM"])
+def test_a_turned_jpeg_is_stood_upright(orientation, byte_order):
+    image = Image.fromarray(PIXELS)
+    exif = Image.Exif()
+    exif.endian = {"II": "<", "MM": ">"}[byte_order]
+    exif[0x010F] = "Maker"
+    exif[0x0112] = orientation
+    contents = encoded(image, "JPEG", exif=exif)
+    assert b"Exif\0\0" + byte_order.encode() in contents
+    check(contents)
+
+
+REFUSED = hostile.refused(PIXELS)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_hostile_bytes_are_refused_in_a_sentence(name, exported_session):
+    contents, sentence = REFUSED[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        exported_session("serving_default", np.array([contents], object))
+
+
+@pytest.fixture(scope="module")
+def exported_session(exported):
+    """Calls a signature of the exported SavedModel through the C++ session loader."""
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
+        load = tf.compat.v1.saved_model.loader.load
+        signatures = load(session, ["serve"], str(exported[1])).signature_def
+
+    def run(signature, value):
+        (source,) = signatures[signature].inputs.values()
+        (result,) = signatures[signature].outputs.values()
+        return session.run(result.name, {source.name: value})
+
+    yield run
+    session.close()
+
+
+def test_a_bad_image_among_good_ones_refuses_the_request(exported_session):
+    good = encoded(PIXELS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be PNG or JPEG"):
+        exported_session("serving_default", np.array([good, b"bad"], object))
+
+
+def test_the_limit_is_that_of_the_whole_request(exported_session):
+    # 2**16 pixels; each side counts as rounded up to 64.
+    small = encoded(PIXELS)
+    sixteen = exported_session("serving_default", np.array([small] * 16, object))
+    assert len(sixteen) == 16
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 65536 pixels"):
+        exported_session("serving_default", np.array([small] * 17, object))
+    for signature, dtype in (("image", np.uint8), ("float_image", np.float32)):
+        assert exported_session(signature, np.zeros((16, 9, 9, 3), dtype)).any()
+        with pytest.raises(tf.errors.InvalidArgumentError, match="more than 65536"):
+            exported_session(signature, np.zeros((17, 9, 9, 3), dtype))
+
+
+def test_empty_tensors_are_refused_and_an_empty_list_is_empty(exported_session):
+    for shape in ((0, 9, 9, 3), (1, 0, 9, 3), (1, 9, 0, 3)):
+        for signature, dtype in (("image", np.uint8), ("float_image", np.float32)):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="not be empty"):
+                exported_session(signature, np.zeros(shape, dtype))
+    assert exported_session("serving_default", np.array([], object)).shape == (0,)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (64, 64), (37, 53)])
+def test_any_size_comes_back_in_its_size(exported_session, size):
+    pixels = PIXELS[: size[0], : size[1]]
+    if size == (1, 90):
+        pixels = smooth_noise(np.random.default_rng(1), *size)
+    if size == (64, 64):
+        pixels = smooth_noise(np.random.default_rng(2), *size)
+    (output,) = exported_session("serving_default", np.array([encoded(pixels)], object))
+    assert Image.open(io.BytesIO(output)).size == size[::-1]
+    assert exported_session("image", pixels[None]).shape == (1, *size, 3)
+
+
+def test_files_of_different_sizes_go_in_one_request(exported_session):
+    files = [encoded(PIXELS), encoded(PIXELS[:5, :9]), encoded(PIXELS, "JPEG")]
+    together = exported_session("serving_default", np.array(files, object))
+    for file, output in zip(files, together, strict=True):
+        (alone,) = exported_session("serving_default", np.array([file], object))
+        assert alone == output
+
+
+def test_fuzzed_bytes_are_refused_or_decoded_but_nothing_worse(exported_session):
+    random = np.random.default_rng(0)
+    good = [encoded(PIXELS), encoded(PIXELS, "JPEG"), encoded(PIXELS[..., 0], "PNG")]
+    before = exported_session("serving_default", np.array(good, object))
+    refused = 0
+    for _ in range(300):
+        payload = np.array([hostile.fuzzed(random, good)], object)
+        try:
+            exported_session("serving_default", payload)
+        except tf.errors.InvalidArgumentError:
+            refused += 1
+    assert 200 < refused < 300
+    after = exported_session("serving_default", np.array(good, object))
+    assert (before == after).all()

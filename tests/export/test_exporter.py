@@ -1,0 +1,200 @@
+"""A version: whole, numbered, labelled, proved; or none at all."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+
+from pan_tf.export import Export
+from pan_tf.export import ParityError
+from pan_tf.export import exporter
+from pan_tf.export import parity
+from pan_tf.inference import LABEL
+from pan_tf.inference import Translator
+from tests.conftest import smooth_noise
+
+
+def tree(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+
+
+def test_a_version_is_complete(exported):
+    export_dir, path, report = exported
+    assert path == export_dir / "1"
+    assert [p.name for p in export_dir.iterdir()] == ["1"]
+    extra = {p.name for p in (path / "assets.extra").iterdir()}
+    assert extra == {"tf_serving_warmup_requests", "pan_tf.json", "parity.json"}
+    assert set(report) == {"serving_default", "image", "float_image"}
+    assert report["float_image"]["largest_difference"] <= 1e-5
+    assert report["image"]["largest_difference"] <= 1
+    assert report["serving_default"]["largest_difference"] <= 1
+    written = json.loads((path / "assets.extra" / "parity.json").read_text())
+    assert written == {"images": "4 test images of folder", "signatures": report}
+
+
+def test_every_weight_is_stored_once(exported, small_run):
+    network = Translator(small_run).network
+    weights = sum(4 * v.shape.num_elements() for v in network.variables)
+    (data,) = (exported[1] / "variables").glob("variables.data*")
+    assert data.stat().st_size < 1.3 * weights  # With the narrow T's shapes and names.
+
+
+def test_the_label_says_what_it_is_and_names_no_place(exported, small_run):
+    text = (exported[1] / LABEL).read_text()
+    label = json.loads(text)
+    assert label["recipe"] == "pan_official" and label["dataset"]["name"] == "folder"
+    assert label["checkpoint"] == Translator(small_run).checkpoint
+    assert label["receptive_field"] == {"multiple": 64, "radius": 189}
+    assert label["max_pixels"] == 2**16 and label["optimized"]
+    assert label["batch_normalization"] == "moving" and label["run"] == "small"
+    assert str(small_run.parent) not in text and "data_dir" not in label["settings"]
+
+
+def test_warm_up_has_a_request_for_every_signature(exported):
+    path = exported[1] / "assets.extra" / "tf_serving_warmup_requests"
+    sent = []
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record).predict_log
+        (value,) = log.request.inputs.values()
+        sent.append((log.request.model_spec.signature_name, tf.make_ndarray(value)))
+    assert {name for name, _ in sent} == {"serving_default", "image", "float_image"}
+    for response in parity.run(exported[1], sent):
+        assert len(response) == 1
+
+
+def test_translator_of_the_export_is_that_of_the_run(exported, small_run):
+    ours, theirs = Translator(small_run), Translator(exported[1])
+    pixels = smooth_noise(np.random.default_rng(3), 70, 130)
+    difference = ours(pixels).astype(int) - theirs(pixels)
+    assert np.abs(difference).max() <= 1
+    assert theirs.field == ours.field and theirs.label["recipe"] == "pan_official"
+    # What is larger than the export's limit goes through in tiles.
+    large = smooth_noise(np.random.default_rng(4), 300, 300)
+    assert theirs.tiling(300, 300).count(300, 300) > 1
+    assert np.abs(ours(large, 256).astype(int) - theirs(large)).max() <= 1
+
+
+def test_the_next_version_leaves_the_others_alone(exported, small_run):
+    export_dir, path, _ = exported
+    (export_dir / "7").mkdir()
+    (export_dir / "notes.txt").write_text("mine")
+    before = tree(path)
+    try:
+        found, _ = Export(small_run, export_dir, "last").run()
+        assert found == export_dir / "8" and tree(path) == before
+        label = json.loads((found / LABEL).read_text())
+        assert label["checkpoint"]["kind"] == "last"
+        assert found.stat().st_mode & 0o777 == 0o755
+    finally:
+        (export_dir / "7").rmdir()
+
+
+def test_the_loader_of_tf_serving_runs_it(exported, small_run, tmp_path):
+    path = exported[1]
+    contents = (path / "saved_model.pb").read_bytes()
+    proto = saved_model_pb2.SavedModel.FromString(contents)
+    signature = proto.meta_graphs[0].signature_def["float_image"]
+    random = np.random.default_rng(0)
+    source = random.uniform(-1, 1, (2, 40, 70, 3)).astype(np.float32)
+    np.save(tmp_path / "source.npy", source)
+    program = pathlib.Path(__file__).with_name("cpp_loader.py")
+    result = subprocess.run(
+        [
+            *(sys.executable, "-I", program, path),
+            *(signature.inputs["image"].name, signature.outputs["image"].name),
+            *(tmp_path / "source.npy", tmp_path / "result.npy"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    expected = Translator(small_run).translate_float(source)
+    np.testing.assert_allclose(np.load(tmp_path / "result.npy"), expected, atol=1e-5)
+
+
+def test_the_loader_of_tf_serving_refuses_what_keras_tracks(small_run, tmp_path):
+    """The trap that a test with `tf.saved_model.load` alone would not see."""
+    module = tf.Module()
+    module.network = Translator(small_run).network
+    module.f = tf.function(
+        lambda image: module.network(image, training=False),
+        input_signature=[tf.TensorSpec([None, 64, 64, 3], tf.float32, "image")],
+    )
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.f}, options)
+    source = np.zeros((1, 64, 64, 3), np.float32)
+    assert tf.saved_model.load(str(tmp_path)).signatures["serving_default"](image=source)
+    with pytest.raises(RuntimeError, match="cannot be run outside of pan_tf"):
+        parity.run(tmp_path, [("serving_default", source)])
+
+
+def spoilt(network):
+    """The network with its last bias off by a tenth."""
+    bias = network.layers[-1].bias
+    bias.assign(bias + 0.1)
+    return network
+
+
+def test_an_optimization_that_differs_is_not_used(small_run, tmp_path, monkeypatch):
+    optimized = exporter.optimized
+    monkeypatch.setattr(exporter, "optimized", lambda T: spoilt(optimized(T)))
+    export = Export(small_run, tmp_path / "model")
+    path, report = export.run()
+    assert parity.holds(report)
+    label = json.loads((path / LABEL).read_text())
+    assert not label["optimized"]
+    assert "Optimized it differs too much (float_image by 0.0" in label["notes"][0]
+
+
+def test_a_difference_is_an_error_and_leaves_nothing(small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(parity, "LIMITS", dict.fromkeys(parity.LIMITS, -1.0))
+    with pytest.raises(ParityError, match=r"differs from float_image by .* limit -1"):
+        Export(small_run, tmp_path / "model").run()
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_an_interrupted_export_leaves_no_version(small_run, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parity, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Export(small_run, tmp_path / "model").run()
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_without_its_data_parity_is_looked_at_with_blue_marble(
+    small_run, tmp_path, monkeypatch
+):
+    def gone(*_, **__):
+        raise FileNotFoundError("No train/ in nowhere.")
+
+    opened = exporter.data.open_data
+    monkeypatch.setattr(
+        exporter.data,
+        "open_data",
+        lambda config, **k: gone() if config.dataset == "folder" else opened(config, **k),
+    )
+    path, _ = Export(small_run, tmp_path / "model").run()
+    record = json.loads((path / "assets.extra" / "parity.json").read_text())
+    assert record["images"] == "8 test images of bluemarble"
+    (note,) = json.loads((path / LABEL).read_text())["notes"]
+    assert "not the run's data: No train/ in nowhere." in note
+
+
+def test_what_cannot_be_exported_is_named(exported, small_run, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No run\.cfg in nowhere"):
+        Export("nowhere", tmp_path)
+    with pytest.raises(ValueError, match="is a SavedModel already"):
+        Export(exported[1], tmp_path)
+    with pytest.raises(ValueError, match="--max_pixels must be at least 4096"):
+        Export(small_run, tmp_path, max_pixels=100)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="must be a folder"):
+        Export(small_run, tmp_path / "file")
