@@ -23,15 +23,16 @@ def png(width, height, data=b"", depth=8, kind=2, extra=b""):
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", header),
+            chunk(b"IHDR", header),
             extra,
-            _chunk(b"IDAT", zlib.compress(data)),
-            _chunk(b"IEND", b""),
+            chunk(b"IDAT", zlib.compress(data)),
+            chunk(b"IEND", b""),
         )
     )
 
 
-def _chunk(name, data):
+def chunk(name, data):
+    """A chunk of a PNG."""
     checksum = struct.pack(">I", zlib.crc32(name + data))
     return struct.pack(">I", len(data)) + name + data + checksum
 

@@ -1,0 +1,312 @@
+"""The exported model behind a server, seen by our client and by three others."""
+
+import base64
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from concurrent import futures
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from PIL import Image
+from tensorflow_serving.apis import get_model_metadata_pb2
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+from tensorflow_serving.config import model_server_config_pb2
+
+from pan_tf.inference import Translator
+from serving import client as client_module
+from serving.client import Client
+from serving.client import ServingError
+from tests import hostile
+from tests.conftest import smooth_noise
+from tests.hostile import encoded
+from tests.serving import servers
+
+ROOT = pathlib.Path(__file__).parents[2]
+SIGNATURES = {"serving_default", "image", "float_image"}
+PIXELS = smooth_noise(np.random.default_rng(0), 37, 53)
+
+
+@pytest.fixture(scope="module")
+def server(exported, tmp_path_factory):
+    """The stand-in, with `serving/models.config`, its folder put in, and a label."""
+    models = tmp_path_factory.mktemp("models")
+    for number in ("1", "2", "3"):
+        shutil.copytree(exported[1], models / "aerial2map" / number)
+    text = (ROOT / "serving" / "models.config").read_text()
+    assert '"/models/aerial2map"' in text
+    config = models / "models.config"
+    label = '    version_labels { key: "stable" value: 2 }\n  }\n}\n'
+    text = text.replace("/models/", f"{models}/").rstrip()
+    config.write_text(text.removesuffix("}\n}").rstrip() + "\n" + label)
+    with servers.running(config) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def expected(exported, small_run):
+    """uint8 `[37, 53, 3]`: what the run makes of `PIXELS`."""
+    return Translator(small_run)(PIXELS)
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def client(request, server):
+    return Client(getattr(server, request.param), protocol=request.param, timeout=30)
+
+
+def pixels_of(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def assert_is(png, expected):
+    assert np.abs(pixels_of(png).astype(int) - expected).max() <= 1
+
+
+def test_warm_up_ran_for_the_newest_two_versions(server):
+    assert server.warmed == {"aerial2map": {"2": 3, "3": 3}}
+
+
+def test_a_photo_comes_back_as_the_run_translates_it(client, expected):
+    client.wait(10)
+    (png,) = client.translate([encoded(PIXELS)])
+    assert_is(png, expected)
+
+
+def test_files_of_several_sizes_go_in_one_request(client, expected):
+    files = [encoded(PIXELS), encoded(PIXELS[:9, :7]), encoded(PIXELS, "JPEG")]
+    outputs = client.translate(files)
+    shapes = [pixels_of(png).shape for png in outputs]
+    assert shapes == [(37, 53, 3), (9, 7, 3), (37, 53, 3)]
+    assert_is(outputs[0], expected)
+
+
+@pytest.mark.parametrize("name", ["nothing", "cut JPEG", "a gigabyte when decoded"])
+def test_a_bad_image_is_an_error_at_once_and_in_a_sentence(client, name):
+    contents, sentence = hostile.refused(PIXELS)[name]
+    with pytest.raises(ServingError, match=sentence) as caught:
+        client.translate([contents])
+    assert caught.value.code in ("INVALID_ARGUMENT", "HTTP 400")
+
+
+def test_another_model_or_version_is_not_found(server):
+    for protocol in ("rest", "grpc"):
+        address = getattr(server, protocol)
+        for wrong in ({"model": "other"}, {"version": 1}):
+            stranger = Client(address, protocol=protocol, **wrong)
+            with pytest.raises(ServingError, match="Servable not found") as caught:
+                stranger.translate([encoded(PIXELS)])
+            assert caught.value.code in ("NOT_FOUND", "HTTP 404")
+        older = Client(address, protocol=protocol, version=2)
+        assert len(older.translate([encoded(PIXELS)])) == 1
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_a_server_that_is_not_there_is_tried_again(protocol, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(client_module.time, "sleep", pauses.append)
+    absent = Client("127.0.0.1:9", protocol=protocol, timeout=5, retries=2)
+    with pytest.raises(ServingError, match="UNAVAILABLE"):
+        absent.translate([b""])
+    assert len(pauses) == 2 and 0.1 <= pauses[0] <= 0.3 and 0.2 <= pauses[1] <= 0.6
+
+
+def test_no_answer_in_time_is_an_error_and_is_not_tried_again(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(client_module.time, "sleep", pauses.append)
+    with client_module.socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        for protocol in ("rest", "grpc"):
+            waiting = Client(address, protocol=protocol, timeout=0.3)
+            with pytest.raises(ServingError, match="DEADLINE_EXCEEDED"):
+                waiting.translate([b""])
+    assert not pauses
+
+
+def test_a_request_of_10_mb_arrives(client):
+    chunk = hostile.chunk(b"paDd", bytes(10**7))
+    file = hostile.png(64, 64, bytes(64 * 193), extra=chunk)
+    assert len(client.translate([file])) == 1
+
+
+def test_an_answer_beyond_4_mib_arrives():
+    """The default limit of gRPC's clients."""
+    large = bytes(5 * 2**20)
+
+    class Large(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):
+            response = predict_pb2.PredictResponse()
+            response.outputs["image_bytes"].CopyFrom(tf.make_tensor_proto([large]))
+            return response
+
+    limits = [("grpc.max_send_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(1), options=limits)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Large(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        ours = Client(f"127.0.0.1:{port}", protocol="grpc", timeout=30)
+        assert ours.translate([b""]) == [large]
+    finally:
+        server.stop(None)
+
+
+def test_our_messages_are_tensorflow_servings():
+    ours = client_module._messages()["PredictRequest"]()
+    ours.model_spec.name = "m"
+    ours.model_spec.version.value = 7
+    tensor = ours.inputs["image_bytes"]
+    tensor.dtype = 7
+    tensor.tensor_shape.dim.add(size=2)
+    tensor.string_val.extend([b"a", b"bc"])
+    theirs = predict_pb2.PredictRequest.FromString(ours.SerializeToString())
+    assert theirs.model_spec.name == "m" and theirs.model_spec.version.value == 7
+    values = tf.make_ndarray(theirs.inputs["image_bytes"])
+    assert values.tolist() == [b"a", b"bc"]
+
+
+def test_tensorflow_servings_own_stubs(server, expected):
+    channel = grpc.insecure_channel(server.grpc)
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def predict(signature, name, value, label=None):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "aerial2map"
+        request.model_spec.signature_name = signature
+        if label:
+            request.model_spec.version_label = label
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        response = stub.Predict(request, timeout=30)
+        return tf.make_ndarray(response.outputs[name]), response.model_spec.version.value
+
+    output, version = predict("image", "image", PIXELS[None])
+    assert version == 3 and np.abs(output[0].astype(int) - expected).max() <= 1
+    source = (PIXELS[None] / np.float32(127.5) - 1).astype(np.float32)
+    output, version = predict("float_image", "image", source, label="stable")
+    assert version == 2
+    assert np.abs((output[0] + 1) * 127.5 - expected).max() <= 1
+    output, _ = predict("serving_default", "image_bytes", [encoded(PIXELS)])
+    assert_is(output[0], expected)
+    with pytest.raises(grpc.RpcError, match="INVALID_ARGUMENT"):
+        predict("image", "pixels", PIXELS[None])
+
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    request.model_spec.name = "aerial2map"
+    request.metadata_field.append("signature_def")
+    found = get_model_metadata_pb2.SignatureDefMap()
+    stub.GetModelMetadata(request).metadata["signature_def"].Unpack(found)
+    assert set(found.signature_def) - {"__saved_model_init_op"} == SIGNATURES
+
+
+def test_plain_http(server, expected):
+    def call(path, body=None):
+        body = None if body is None else json.dumps(body).encode()
+        url = f"http://{server.rest}/v1/models/aerial2map{path}"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body)) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    file = {"b64": base64.b64encode(encoded(PIXELS)).decode()}
+    for body, key in (
+        ({"instances": [file]}, "predictions"),
+        ({"instances": [{"image_bytes": file}]}, "predictions"),
+        ({"inputs": {"image_bytes": [file]}}, "outputs"),
+        ({"inputs": [file]}, "outputs"),
+    ):
+        status, answer = call(":predict", body)
+        assert status == 200
+        assert_is(base64.b64decode(answer[key][0]["b64"]), expected)
+    body = {"signature_name": "image", "instances": PIXELS[None].tolist()}
+    status, answer = call("/labels/stable:predict", body)
+    assert status == 200
+    assert np.abs(np.array(answer["predictions"][0]) - expected).max() <= 1
+    assert call("")[1]["model_version_status"][0]["state"] == "AVAILABLE"
+    signatures = call("/metadata")[1]["metadata"]["signature_def"]["signature_def"]
+    assert set(signatures) - {"__saved_model_init_op"} == SIGNATURES
+    for wrong in ({"instances": [{"b64": "!"}]}, {}, [], {"inputs": {"x": [file]}}):
+        assert call(":predict", wrong)[0] == 400
+
+
+def test_a_client_that_others_wrote(server, expected, tmp_path):
+    (tmp_path / "photo.png").write_bytes(encoded(PIXELS))
+    program = pathlib.Path(__file__).with_name("ovms_client.py")
+    result = subprocess.run(
+        [
+            *(sys.executable, "-I", program, server.grpc, server.rest, "aerial2map", "3"),
+            tmp_path / "photo.png",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    for state, png in json.loads(result.stdout):
+        assert state == "AVAILABLE"
+        assert_is(base64.b64decode(png), expected)
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_the_client_from_the_command_line(server, protocol, expected, tmp_path):
+    """Without pan_tf and TensorFlow: neither can be imported."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(encoded(PIXELS))
+    (tmp_path / "photos" / "b.jpg").write_bytes(b"broken")
+    blocked = "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'pan_tf']));"
+    program = "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+
+    def run(*arguments):
+        path = str(ROOT / "serving" / "client.py")
+        code = f"{blocked} sys.argv[:] = {[path, *map(str, arguments)]!r}; {program}"
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True
+        )
+
+    flags = (f"--protocol={protocol}", f"--address={getattr(server, protocol)}")
+    result = run(tmp_path / "photos" / "a.png", tmp_path / "map.png", *flags)
+    assert result.returncode == 0, result.stderr
+    assert_is((tmp_path / "map.png").read_bytes(), expected)
+    again = run(tmp_path / "photos" / "a.png", tmp_path / "map.png", *flags)
+    assert again.returncode == 1 and "is there already" in again.stderr
+    result = run(tmp_path / "photos", tmp_path / "maps", *flags)
+    assert result.returncode == 1 and "2 in, 1 out, 1 failed." in result.stdout
+    assert "b.jpg: " in result.stderr and "must be PNG or JPEG" in result.stderr
+    assert os.listdir(tmp_path / "maps") == ["a.png"]
+
+
+def test_models_config_is_what_its_proto_says():
+    config = model_server_config_pb2.ModelServerConfig()
+    text_format.Parse((ROOT / "serving" / "models.config").read_text(), config)
+    (model,) = config.model_config_list.config
+    assert model.name == "aerial2map" and model.base_path == "/models/aerial2map"
+    assert model.model_version_policy.latest.num_versions == 2
+
+
+def test_a_server_does_not_load_what_a_warm_up_request_breaks(exported, tmp_path):
+    shutil.copytree(exported[1], tmp_path / "m" / "1")
+    request = predict_pb2.PredictRequest()
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([b"not an image"]))
+    extra = tmp_path / "m" / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    log = prediction_log_pb2.PredictLog(request=request)
+    with tf.io.TFRecordWriter(str(extra)) as writer:
+        record = prediction_log_pb2.PredictionLog(predict_log=log)
+        writer.write(record.SerializeToString())
+    config = tmp_path / "models.config"
+    config.write_text(
+        f'model_config_list {{ config {{ name: "m" base_path: "{tmp_path}/m" '
+        'model_platform: "tensorflow" } }'
+    )
+    with pytest.raises(RuntimeError, match="must be PNG or JPEG"):
+        with servers.running(config):
+            pass
