@@ -18,7 +18,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app
@@ -30,20 +30,6 @@ flags.DEFINE_list("sizes", ["1536", "2048", "3072", "4096"], "Pixels a side.")
 flags.DEFINE_list("tile_sizes", ["1024", "512"], "Pixels a side of the tiles.")
 flags.DEFINE_integer("whole_up_to", 2048, "Largest size to translate whole as well.")
 flags.DEFINE_string("job", None, "Internal: what one process does.")
-
-
-def untrained(width, path):
-    """A run folder whose T was never trained: as large and as fast, but next to grey."""
-    from pan_tf import recipes
-    from pan_tf.checkpoints import Checkpoints
-    from pan_tf.checkpoints import RunState
-    from pan_tf.config import Config
-    from pan_tf.run_folder import RunFolder
-
-    config = Config(width=width, ema=0.0)
-    model = recipes.build(config)
-    RunFolder(path).start(config, {"name": "none", "fingerprint": "none"}, [])
-    Checkpoints(pathlib.Path(path) / "checkpoints", model, RunState(model), 1).save()
 
 
 def picture(size):
@@ -91,6 +77,7 @@ def main(argv):
     if flags.FLAGS.job:
         return work(json.loads(flags.FLAGS.job))
     import numpy as np
+    from runs import untrained
 
     from pan_tf.inference import Translator
     from pan_tf.inference import seam_score
@@ -98,7 +85,7 @@ def main(argv):
     with tempfile.TemporaryDirectory() as folder:
         run_dir = flags.FLAGS.run_dir or os.path.join(folder, "run")
         if not flags.FLAGS.run_dir:
-            untrained(flags.FLAGS.width, run_dir)
+            untrained(run_dir, flags.FLAGS.width)
         translator = Translator(run_dir)
         print("  px  tile seconds  s/Mpx    GiB   seams of the whole  largest, mean gap")
         for size in map(int, flags.FLAGS.sizes):

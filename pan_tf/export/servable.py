@@ -10,6 +10,9 @@ export's limit is refused before it is decoded.
 """
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+)
 
 from pan_tf import images
 from pan_tf.export import decoding
@@ -19,10 +22,11 @@ from pan_tf.inference import any_size
 class Servable(tf.Module):
     """T with its signatures.
 
-    The Keras model is in a closure only, and the tensors under its variables are what
-    is tracked: a Keras model as an attribute is saved in a way that
-    `tf.saved_model.load` can restore, but TF Serving's loader cannot, and
-    `model.export` stores every weight twice.
+    Weights are constants of one function that all signatures call, so each is stored
+    once, and a CPU keeps them in the order in which it reads them, which it does not
+    dare with a variable. (A Keras model as an attribute is saved in a way that
+    `tf.saved_model.load` can restore, but TF Serving's loader cannot; `model.export`
+    stores every weight twice.)
 
     Args:
         transformer: functional `keras.Model`.
@@ -32,8 +36,7 @@ class Servable(tf.Module):
 
     def __init__(self, transformer, multiple, max_pixels):
         super().__init__()
-        self._weights = [variable.value for variable in transformer.variables]
-        translate = any_size(lambda x: transformer(x, training=False), multiple)
+        translate = any_size(frozen(transformer), multiple)
 
         def pixels_of(sizes):
             # Clipped, so that what a header claims cannot overflow.
@@ -86,9 +89,34 @@ class Servable(tf.Module):
 
     def save(self, path):
         """Writes the SavedModel into a folder."""
+        tf.saved_model.save(self, str(path), self._functions)
+
+
+def frozen(transformer):
+    """A transformer at `training=False` as a function whose weights are constants.
+
+    Args:
+        transformer: functional `keras.Model`.
+
+    Returns:
+        `tf.function` of float32 `[B, H, W, 3]`.
+    """
+    spec = _spec(tf.float32)
+    function = tf.function(lambda image: transformer(image, training=False))
+    graph = convert_variables_to_constants_v2(function.get_concrete_function(spec)).graph
+    (result,) = graph.outputs
+    definition = graph.as_graph_def()
+    for node in definition.node:
         # Gradients written by hand are of no use to a server.
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(self, str(path), self._functions, options)
+        node.attr.pop("_gradient_op_type", None)
+
+    @tf.function(input_signature=[spec])
+    def transform(image):
+        source = {graph.inputs[0].op.name: image}
+        (output,) = tf.graph_util.import_graph_def(definition, source, [result.name], "T")
+        return tf.ensure_shape(output, spec.shape)
+
+    return transform
 
 
 def _spec(dtype):

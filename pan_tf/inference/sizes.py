@@ -20,8 +20,13 @@ def any_size(network, multiple):
 
     def translate(source):
         height, width = tf.shape(source)[1], tf.shape(source)[2]
-        padded = tf.gather(source, _reflected(height, multiple), axis=1)
-        padded = tf.gather(padded, _reflected(width, multiple), axis=2)
+
+        def pad():
+            padded = tf.gather(source, _reflected(height, multiple), axis=1)
+            return tf.gather(padded, _reflected(width, multiple), axis=2)
+
+        fits = (height % multiple == 0) & (width % multiple == 0)
+        padded = tf.cond(fits, lambda: tf.identity(source), pad)
         return network(padded)[:, :height, :width]
 
     return translate

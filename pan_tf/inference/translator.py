@@ -211,13 +211,7 @@ class Translator:
     def _load_saved_model(self):
         path = self.path
         # `signature` alone does not keep the model's variables.
-        verbosity = logging.get_verbosity()
-        # It warns of gradients that are not there, and not wanted.
-        logging.set_verbosity(logging.ERROR)
-        try:
-            self._model = model = tf.saved_model.load(str(path))
-        finally:
-            logging.set_verbosity(verbosity)
+        self._model = model = tf.saved_model.load(str(path))
         signature, spec, key, result = _image_signature(path, model.signatures)
 
         def translate(source):

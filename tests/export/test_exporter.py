@@ -41,8 +41,9 @@ def test_a_version_is_complete(exported):
 def test_every_weight_is_stored_once(exported, small_run):
     network = Translator(small_run).network
     weights = sum(4 * v.shape.num_elements() for v in network.variables)
-    (data,) = (exported[1] / "variables").glob("variables.data*")
-    assert data.stat().st_size < 1.3 * weights  # With the narrow T's shapes and names.
+    # The graphs of the three signatures take 250 kB, whatever T.
+    stored = sum(p.stat().st_size for p in exported[1].rglob("*") if p.is_file())
+    assert weights < stored < 1.5 * weights
 
 
 def test_the_label_says_what_it_is_and_names_no_place(exported, small_run):
