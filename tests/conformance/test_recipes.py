@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.checkpoints import Checkpoints
 from pan_tf.checkpoints import RunState
+from pan_tf.export import Servable
+from pan_tf.export import optimized
+from pan_tf.export import parity
+from pan_tf.inference import any_size
 from pan_tf.models import Views
 
 BATCH, SIZE = 4, 64
@@ -164,6 +169,27 @@ def test_output_is_an_image_of_any_multiple_of_64(recipe, build):
     output = model(tf.zeros((1, 64, 128, 3)))
     assert output.shape == (1, 64, 128, 3) and output.dtype == tf.float32
     assert np.abs(output).max() <= 1.0
+
+
+@every_recipe
+def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
+    """In a fresh process, without pan_tf and Keras, on images of several sizes."""
+    transformer = build(recipe).deployed
+    random = np.random.default_rng(0)
+    for variable in transformer.variables:
+        is_kernel = variable.path.endswith("kernel")
+        noise = random.normal(0, 0.1, variable.shape) if is_kernel else 0.1
+        variable.assign(variable + noise)
+    multiple = networks.receptive_field(transformer).multiple
+    Servable(optimized(transformer), multiple, 2**20).save(tmp_path)
+    sizes = (64, 64), (1, 1), (50, 130)
+    sources = [random.uniform(-1, 1, (2, *s, 3)).astype(np.float32) for s in sizes]
+    translate = any_size(lambda x: transformer(x, training=False), multiple)
+    answers = parity.run(tmp_path, [("float_image", source) for source in sources])
+    for source, answer in zip(sources, answers, strict=True):
+        expected = translate(source).numpy()
+        assert answer.shape == source.shape and expected.std() > 0.01
+        np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
 @every_recipe

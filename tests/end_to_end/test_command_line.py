@@ -127,6 +127,7 @@ def test_run_folder_is_complete(straight):
     ):
         assert (run_dir / name).stat().st_size > 0
     manifest = json.loads((run_dir / "manifest.json").read_text())
+    assert manifest["inference"] == {"batch_normalization": "moving"}
     assert manifest["data"]["name"] == "bluemarble"
     assert manifest["data"]["train"] == {"split": "train", "pairs": 2246}
     samples = sorted(p.name for p in (run_dir / "samples").iterdir())
@@ -158,6 +159,66 @@ def test_evaluation_finds_what_training_found(straight, tmp_path):
         for name, floor in theirs["baselines"].items():
             again = ours["baselines"][name][metric]["mean"]
             assert again == pytest.approx(floor[metric], rel=1e-6)
+
+
+def test_a_run_is_translated_with_exported_and_translated_with_again(straight, tmp_path):
+    from pan_tf.data import bluemarble
+
+    run_dir, _ = straight
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    tiles = bluemarble.cut("test", 128).source
+    Image.fromarray(tiles[0]).save(photos / "a.png")
+    Image.fromarray(tiles[1][:100, :75]).save(photos / "b.jpg")
+    (photos / "broken.png").write_bytes(b"x")
+    export_dir = tmp_path / "exported"
+    for number in (1, 2):
+        flags = (f"--run_dir={run_dir}", f"--export_dir={export_dir}")
+        result = finish(*flags, script="export.py")
+        assert result.returncode == 0, result.stderr
+        assert f"Exported: {export_dir / str(number)}" in result.stdout
+    assert "float_image" in result.stdout and "limit 1e-05" in result.stdout
+    outputs = {}
+    for name, source in {
+        "run": f"--run_dir={run_dir}",
+        "served": f"--saved_model={export_dir / '2'}",
+    }.items():
+        flags = (source, f"--input={photos}", f"--output={tmp_path / name}")
+        result = finish(*flags, script="translate.py")
+        assert result.returncode == 1
+        assert "3 in, 2 out, 1 failed." in result.stdout
+        assert "broken.png: is not an image" in result.stderr
+        assert "Traceback" not in result.stderr
+        paths = sorted((tmp_path / name).iterdir())
+        assert [path.name for path in paths] == ["a.png", "b.png"]
+        outputs[name] = [np.asarray(Image.open(path)).astype(int) for path in paths]
+    assert [output.shape for output in outputs["run"]] == [(128, 128, 3), (100, 75, 3)]
+    for ours, theirs in zip(*outputs.values(), strict=True):
+        assert np.abs(ours - theirs).max() <= 1
+    again = finish(*flags, script="translate.py")
+    assert again.returncode != 0 and "outputs are there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["translate.py"], "Either --run_dir or --saved_model"),
+        (["translate.py", "--run_dir=x"], "--input must be given"),
+        (["translate.py", "--run_dir=x", "--input=y"], "--output must be given"),
+        (["translate.py", "--run_dir=x", "--input=y", "--output=z"], "--input=y is not"),
+        (["translate.py", "stray"], "Unexpected arguments: stray"),
+        (["export.py"], "--run_dir must be given"),
+        (["export.py", "--run_dir=x"], "--export_dir must be given"),
+        (["export.py", "--run_dir=x", "--export_dir=y"], "No run.cfg in x"),
+        (["export.py", "--max_pixls=9"], "Unknown command line flag 'max_pixls'"),
+    ],
+)
+def test_misuse_of_translation_and_export_is_named(flags, message):
+    script, *flags = flags
+    result = finish(*flags, script=script)
+    assert result.returncode != 0 and message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (ROOT / "y").exists() and not (ROOT / "z").exists()
 
 
 @pytest.mark.parametrize(
@@ -257,7 +318,7 @@ def test_misuse_is_named_and_leaves_nothing(flags, message, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "script", ["train.py", "prepare_data.py", "evaluate.py", "doctor.py"]
+    "script", sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
 )
 def test_help_does_not_wait_for_tensorflow(script):
     result = subprocess.run(
@@ -265,7 +326,7 @@ def test_help_does_not_wait_for_tensorflow(script):
         capture_output=True,
         text=True,
     )
-    assert "--dataset" in result.stdout
+    assert "flags:" in result.stdout
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert not imported & {"tensorflow", "keras", "tensorflow_datasets"}
 
