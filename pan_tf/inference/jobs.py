@@ -105,7 +105,10 @@ class TranslationJob:
             def on_tile():
                 bar.add(1)
 
-        pixels = translator(picture.pixels, tile_size, on_tile)
+        pixels, used = translator.translate_image(picture.pixels, tile_size, on_tile)
+        if used != tiling:
+            outcome.notes.append(f"{source}: memory ran out; smaller tiles were used")
+            tiling = used
         if tiling is not None:
             score = seam_score(pixels, tiling)
             seams = "no gradient to score seams by"

@@ -20,6 +20,7 @@ from pan_tf import recipes
 from pan_tf.checkpoints import damage
 from pan_tf.checkpoints import newest_best
 from pan_tf.config import Config
+from pan_tf.inference.memory import available_bytes
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import translate_tiles
@@ -93,16 +94,31 @@ class Translator:
                 "`pixels` must be uint8 [H, W, 3] or [B, H, W, 3], RGB, not empty. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
-        if pixels.ndim == 4:
-            results = [self(image, tile_size, on_tile) for image in pixels]
-            return np.stack(results) if results else pixels.copy()
+        if pixels.ndim == 3:
+            return self.translate_image(pixels, tile_size, on_tile)[0]
+        results = [self.translate_image(p, tile_size, on_tile)[0] for p in pixels]
+        return np.stack(results) if results else pixels.copy()
+
+    def translate_image(self, pixels, tile_size=None, on_tile=None):
+        """Translates one image; arguments as in a call.
+
+        Returns:
+            (uint8 `[H, W, 3]`, the `Tiling` that was used or None): a finer one than
+            `tiling` gives where memory ran out.
+        """
         tiling = self.tiling(*pixels.shape[:2], tile_size)
+        while self._is_too_large(tiling, pixels.shape):
+            try:
+                tiling = self._smaller(tiling, pixels.shape, None)
+            except MemoryError:
+                break  # It was an estimate.
         while True:
             try:
                 if tiling is None:
                     source = images.to_float(pixels[None])
-                    return self.translate(source)[0].numpy()
-                return translate_tiles(self._translate, pixels, tiling, on_tile)
+                    return self.translate(source)[0].numpy(), None
+                output = translate_tiles(self._translate, pixels, tiling, on_tile)
+                return output, tiling
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 tiling = self._smaller(tiling, pixels.shape, error)
 
@@ -155,15 +171,23 @@ class Translator:
         """Whether an output pixel depends on a part of the image only."""
         return self.field is not None and np.isfinite(self.field.radius)
 
+    def _is_too_large(self, tiling, shape):
+        """Whether an image or a tile is likely to need more memory than there is."""
+        free = available_bytes()
+        if self.network is None or free is None:
+            return False
+        pixels = tiling.tile_size**2 if tiling else shape[0] * shape[1]
+        return pixels * networks.activation_bytes(self.network) > free
+
     def _smaller(self, tiling, shape, error):
-        """The tiling to try after memory ran out."""
+        """The tiling to try where memory runs out."""
         if self._local():
             multiple = self.field.multiple
             half = (tiling.tile_size if tiling else max(shape[:2])) // 2
             size = half // multiple * multiple
             if size >= 4 * multiple:
                 logging.warning(
-                    "*** %d x %d pixels: out of memory %s; trying tiles of %d px. ***",
+                    "*** %d x %d pixels: too little memory %s; tiles of %d px instead. ***",
                     *shape[:2],
                     f"with tiles of {tiling.tile_size} px" if tiling else "as a whole",
                     size,

@@ -6,12 +6,14 @@ Transformers map an image to an image. Discriminators map `{"source", "image"}` 
 
 from pan_tf.networks.discriminators import pan_discriminator
 from pan_tf.networks.receptive_field import ReceptiveField
+from pan_tf.networks.receptive_field import activation_bytes
 from pan_tf.networks.receptive_field import receptive_field
 from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 
 __all__ = [
     "ReceptiveField",
+    "activation_bytes",
     "official_pan_transformer",
     "pan_discriminator",
     "pan_transformer",

@@ -62,17 +62,36 @@ def receptive_field(transformer):
     Raises:
         TypeError: if it holds a layer that this module does not know.
     """
-    spans, coarsest = {}, 1.0
+    spans = _spans(transformer)
+    coarsest = max(span.step for span in spans.values())
+    span = spans[id(transformer.outputs[0])]
+    return ReceptiveField(int(coarsest), max(-span.low, span.high))
+
+
+def activation_bytes(transformer):
+    """Bytes of all layers' outputs for a source pixel, in float32.
+
+    An upper bound of what a pixel needs: outputs that nobody reads any more are dropped.
+
+    Args:
+        transformer: functional `keras.Model`, image -> image.
+    """
+    spans = _spans(transformer)
+    outputs = [layer.output for layer in transformer.layers]
+    return sum(4 * tensor.shape[-1] / spans[id(tensor)].step ** 2 for tensor in outputs)
+
+
+def _spans(transformer):
+    """id of every layer's output -> its span."""
+    spans = {}
     for layer in transformer.layers:
         if isinstance(layer, layers.InputLayer):
             spans[id(layer.output)] = _Span(1.0, 0.0, 0.0)
             continue
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        span = _through(layer, _union([spans[id(tensor)] for tensor in inputs]))
-        spans[id(layer.output)] = span
-        coarsest = max(coarsest, span.step)
-    span = spans[id(transformer.outputs[0])]
-    return ReceptiveField(int(coarsest), max(-span.low, span.high))
+        before = _union([spans[id(tensor)] for tensor in inputs])
+        spans[id(layer.output)] = _through(layer, before)
+    return spans
 
 
 def _union(spans):

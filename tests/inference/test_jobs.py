@@ -13,8 +13,8 @@ from tests.conftest import smooth_noise
 class Negative:
     """A translator that can be worked out by hand."""
 
-    def __call__(self, pixels, tile_size=None, on_tile=None):
-        return 255 - pixels
+    def translate_image(self, pixels, tile_size=None, on_tile=None):
+        return 255 - pixels, self.tiling(*pixels.shape[:2], tile_size)
 
     def tiling(self, height, width, tile_size=None):
         if not tile_size:
@@ -107,3 +107,16 @@ def test_tiles_and_lost_tags_are_noted(photos, tmp_path):
     outcome = TranslationJob(photos, tmp_path / "out").run(Negative(), tile_size=256)
     (note,) = outcome.notes
     assert "2 tiles of 256 px; seam score" in note
+
+
+def test_a_finer_tiling_for_want_of_memory_is_noted(photos, tmp_path):
+    class Short(Negative):
+        def translate_image(self, pixels, tile_size=None, on_tile=None):
+            tiling = Tiling.of(256, networks.ReceptiveField(64, 0))
+            many = tiling.count(*pixels.shape[:2]) > 1
+            return 255 - pixels, tiling if many else None
+
+    outcome = TranslationJob(photos, tmp_path / "out").run(Short())
+    assert len(outcome.notes) == 2
+    assert "below/b.TIF: memory ran out; smaller tiles" in outcome.notes[0]
+    assert "2 tiles of 256 px" in outcome.notes[1]

@@ -9,10 +9,13 @@ import tensorflow as tf
 
 import pan_tf
 from pan_tf import inference
+from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.checkpoints import Checkpoints
 from pan_tf.checkpoints import RunState
 from pan_tf.config import Config
+from pan_tf.inference import memory
+from pan_tf.inference import translator as module
 from pan_tf.run_folder import RunFolder
 from tests.conftest import smooth_noise
 
@@ -196,7 +199,7 @@ def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, c
     monkeypatch.setattr(translator, "_translate", limited)
     assert (translator(pixels) == expected).all()
     assert sizes[:3] == [1100, 512, 256]
-    assert "out of memory as a whole; trying tiles of 512 px" in caplog.text
+    assert "too little memory as a whole; tiles of 512 px" in caplog.text
 
     def hopeless(source):
         raise MemoryError
@@ -204,6 +207,33 @@ def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, c
     monkeypatch.setattr(translator, "_translate", hopeless)
     with pytest.raises(MemoryError, match="300 x 300 pixels are too many"):
         translator(pixels_of(300, 300))
+
+
+def test_what_memory_cannot_hold_is_not_tried(translator, monkeypatch, caplog):
+    pixels = smooth_noise(np.random.default_rng(2), 600, 600)
+    expected = translator(pixels, tile_size=256)
+    need = networks.activation_bytes(translator.network)
+    monkeypatch.setattr(module, "available_bytes", lambda: 300**2 * need)
+    output, tiling = translator.translate_image(pixels, tile_size=0)
+    assert tiling.tile_size == 256 and (output == expected).all()
+    assert "too little memory as a whole; tiles of 256 px" in caplog.text
+    # Nothing smaller is legal: the estimate is not believed.
+    monkeypatch.setattr(module, "available_bytes", lambda: 0)
+    output, tiling = translator.translate_image(pixels[:300, :300], tile_size=0)
+    assert tiling is None and output.shape == (300, 300, 3)
+
+
+def test_available_memory_is_the_smaller_of_machine_and_container(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    assert memory.available_bytes() is None
+    (tmp_path / "meminfo").write_text("MemFree: 1 kB\nMemAvailable:  7 kB\n")
+    assert memory.available_bytes() == 7 * 1024
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert memory.available_bytes() == 7 * 1024
+    (tmp_path / "memory.max").write_text("3000\n")
+    assert memory.available_bytes() == 2000
 
 
 def statistics_run(trained, tmp_path, statistics):

@@ -56,3 +56,10 @@ def test_an_unknown_layer_is_named():
     model = keras.Model(image, layers.Resizing(64, 64)(image))
     with pytest.raises(TypeError, match="Resizing"):
         networks.receptive_field(model)
+
+
+def test_activation_bytes_add_up_all_layers():
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same")(image)
+    model = keras.Model(image, layers.Conv2DTranspose(3, 4, 2, padding="same")(x))
+    assert networks.activation_bytes(model) == 4 * (3 + 8 / 4 + 3)

@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 _PROGRAM = pathlib.Path(__file__).with_name("stand_in.py")
 
@@ -27,20 +28,23 @@ def running(config):
     Raises:
         RuntimeError: if it does not start; the message is what it said last.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-I", str(_PROGRAM), str(config)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline()
-        if not line.startswith("READY"):
-            raise RuntimeError(process.communicate()[1].strip()[-2000:])
-        _, grpc, rest, warmed = line.split(maxsplit=3)
-        yield Server(
-            process, f"127.0.0.1:{grpc}", f"127.0.0.1:{rest}", json.loads(warmed)
+    # A file: libjpeg prints a line for each broken JPEG, and a pipe that nobody reads
+    # would stop the server once it is full.
+    with tempfile.TemporaryFile("w+") as said:
+        command = [sys.executable, "-I", str(_PROGRAM), str(config)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, text=True
         )
-    finally:
-        process.kill()
-        process.communicate()
+        try:
+            line = process.stdout.readline()
+            if not line.startswith("READY"):
+                process.wait()
+                said.seek(0)
+                raise RuntimeError(said.read().strip()[-2000:])
+            _, grpc, rest, warmed = line.split(maxsplit=3)
+            yield Server(
+                process, f"127.0.0.1:{grpc}", f"127.0.0.1:{rest}", json.loads(warmed)
+            )
+        finally:
+            process.kill()
+            process.communicate()

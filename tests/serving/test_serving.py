@@ -1,6 +1,7 @@
 """The exported model behind a server, seen by our client and by three others."""
 
 import base64
+import http.server
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from concurrent import futures
@@ -310,3 +312,32 @@ def test_a_server_does_not_load_what_a_warm_up_request_breaks(exported, tmp_path
     with pytest.raises(RuntimeError, match="must be PNG or JPEG"):
         with servers.running(config):
             pass
+
+
+def test_a_busy_server_is_asked_again_and_a_wrong_request_is_not(monkeypatch):
+    answers = [(503, {"error": "busy"}), (200, {"outputs": [{"b64": "cG5n"}]})]
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            status, answer = answers.pop(0)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_):
+            pass
+
+    pauses = []
+    monkeypatch.setattr(client_module.time, "sleep", pauses.append)
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as busy:
+        threading.Thread(target=busy.serve_forever, daemon=True).start()
+        ours = Client(f"127.0.0.1:{busy.server_address[1]}", model="m", version=4)
+        assert ours.translate([b"x"]) == [b"png"]
+        assert asked == ["/v1/models/m/versions/4:predict"] * 2 and len(pauses) == 1
+        answers[:] = [(400, {"error": "no"})]
+        with pytest.raises(ServingError, match="HTTP 400: no"):
+            ours.translate([b"x"])
+        assert len(asked) == 3
+        busy.shutdown()

@@ -1,0 +1,38 @@
+"""How much memory is left, where the system says so.
+
+On a CPU TensorFlow does not survive an allocation that fails, so what is too large has to
+be seen beforehand.
+"""
+
+import pathlib
+
+_MEMINFO = pathlib.Path("/proc/meminfo")
+_CGROUP = pathlib.Path("/sys/fs/cgroup")
+
+
+def available_bytes():
+    """Bytes that can still be had, on this machine and in this container.
+
+    Returns:
+        Number of bytes; None where the system does not say.
+    """
+    found = [free for free in (_of_machine(), _of_container()) if free is not None]
+    return min(found, default=None)
+
+
+def _of_machine():
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * int(kilobytes[0]) if kilobytes else None
+
+
+def _of_container():
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(0, int(limit) - used)
