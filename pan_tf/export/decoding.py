@@ -101,7 +101,7 @@ def _jpeg(contents):
         tf.strings.regex_full_match(start, _ORIENTATION % (number, number))
         for number in range(2, 9)
     ]
-    orientation = tf.argmax([False, *found])[...] + 1
+    orientation = tf.argmax([False, *found]) + 1  # 1, upright, if none is found.
 
     def turned(numbers, turn, image):
         wanted = tf.reduce_any(tf.equal(orientation, numbers))

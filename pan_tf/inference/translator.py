@@ -187,7 +187,7 @@ class Translator:
             size = half // multiple * multiple
             if size >= 4 * multiple:
                 logging.warning(
-                    "*** %d x %d pixels: too little memory %s; tiles of %d px instead. ***",
+                    "*** %d x %d pixels: too little memory %s; tiles of %d px then. ***",
                     *shape[:2],
                     f"with tiles of {tiling.tile_size} px" if tiling else "as a whole",
                     size,
