@@ -91,7 +91,7 @@ def main(argv):
         for size in map(int, flags.FLAGS.sizes):
             whole = None
             for tile_size in (0, *map(int, flags.FLAGS.tile_sizes)):
-                if not tile_size and size > flags.FLAGS.whole_up_to:
+                if size > flags.FLAGS.whole_up_to if not tile_size else tile_size >= size:
                     continue
                 output = os.path.join(folder, f"{size}-{tile_size}.npy")
                 job = {"run_dir": run_dir, "size": size, "tile_size": tile_size}

@@ -14,6 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from pan_tf.export import Export
 from pan_tf.export import ParityError
 from pan_tf.export import exporter
+from pan_tf.export import optimized
 from pan_tf.export import parity
 from pan_tf.inference import LABEL
 from pan_tf.inference import Translator
@@ -38,12 +39,24 @@ def test_a_version_is_complete(exported):
     assert written == {"images": "4 test images of folder", "signatures": report}
 
 
+def meta_graph(path):
+    contents = (path / "saved_model.pb").read_bytes()
+    return saved_model_pb2.SavedModel.FromString(contents).meta_graphs[0]
+
+
 def test_every_weight_is_stored_once(exported, small_run):
-    network = Translator(small_run).network
-    weights = sum(4 * v.shape.num_elements() for v in network.variables)
-    # The graphs of the three signatures take 250 kB, whatever T.
-    stored = sum(p.stat().st_size for p in exported[1].rglob("*") if p.is_file())
-    assert weights < stored < 1.5 * weights
+    network = optimized(Translator(small_run).network)
+    weights = sum(v.shape.num_elements() for v in network.variables)
+    library = meta_graph(exported[1]).graph_def.library.function
+    constants = [
+        tf.TensorShape(node.attr["value"].tensor.tensor_shape).num_elements()
+        for function in library
+        for node in function.node_def
+        if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
+    ]
+    # And a few numbers of the graphs themselves, such as 127.5.
+    assert weights <= sum(constants) < weights + 50
+    assert not any(node.op == "VarHandleOp" for f in library for node in f.node_def)
 
 
 def test_the_label_says_what_it_is_and_names_no_place(exported, small_run):
@@ -98,9 +111,7 @@ def test_the_next_version_leaves_the_others_alone(exported, small_run):
 
 def test_the_loader_of_tf_serving_runs_it(exported, small_run, tmp_path):
     path = exported[1]
-    contents = (path / "saved_model.pb").read_bytes()
-    proto = saved_model_pb2.SavedModel.FromString(contents)
-    signature = proto.meta_graphs[0].signature_def["float_image"]
+    signature = meta_graph(path).signature_def["float_image"]
     random = np.random.default_rng(0)
     source = random.uniform(-1, 1, (2, 40, 70, 3)).astype(np.float32)
     np.save(tmp_path / "source.npy", source)
