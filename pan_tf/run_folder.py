@@ -75,6 +75,10 @@ class RunFolder:
         """The manifest's record of the data; None in a new folder."""
         return self._read_manifest().get("data")
 
+    def inference(self):
+        """The manifest's record of how T translates; None in runs that have none."""
+        return self._read_manifest().get("inference")
+
     def check_data(self, fingerprint):
         """Refuses data other than those that the run was started with.
 

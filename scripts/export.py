@@ -27,7 +27,7 @@ flags.DEFINE_integer(
     "max_pixels",
     2**22,
     "Pixels of all images of a request, each side rounded up to T's multiple. More are "
-    "refused: it bounds the server's memory.",
+    "refused: it bounds the memory that a request takes.",
     lower_bound=1,
 )
 

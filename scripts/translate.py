@@ -28,7 +28,7 @@ flags.DEFINE_integer(
     "tile_size",
     None,
     "Pixels a side of the tiles that larger images are cut into; empty: 1024 above two "
-    "million pixels; 0: never.",
+    "million pixels; 0: none, unless memory is short.",
     lower_bound=0,
 )
 flags.DEFINE_enum(
@@ -70,7 +70,7 @@ def main(argv):
     if job.left_alone:
         print(f"{len(job.left_alone)} files are not images by their names.")
     print(
-        f"{len(job.pairs)} in, {len(outcome.written)} out"
+        f"{len(job.targets)} in, {len(outcome.written)} out"
         + (f", {len(outcome.skipped)} there already" if outcome.skipped else "")
         + f", {len(outcome.failures)} failed."
     )

@@ -21,6 +21,8 @@ and answers with INVALID_ARGUMENT beyond it.
 
 import argparse
 import base64
+import collections
+import http.client
 import json
 import os
 import pathlib
@@ -58,7 +60,8 @@ class Client:
         model: its name in models.config.
         protocol: "rest" or "grpc".
         version: number of a version; None for the newest.
-        timeout: seconds for one attempt.
+        timeout: seconds without an answer; over gRPC for one attempt in all, over REST
+            between one piece of it and the next.
         retries: attempts after the first.
     """
 
@@ -75,6 +78,7 @@ class Client:
             raise ValueError(
                 f"`protocol` must be one of: rest, grpc. Received: protocol={protocol!r}."
             )
+        self._name = f"{model} at {address} ({protocol})"
         transport = _Rest if protocol == "rest" else _Grpc
         self._transport = transport(address, model, version, timeout)
         self._retries = retries
@@ -91,14 +95,21 @@ class Client:
         Raises:
             ServingError: if the server refuses them, or is not to be reached.
         """
+        files = list(files)
         for attempt in range(self._retries + 1):
             try:
-                return self._transport.translate(list(files))
+                outputs = self._transport.translate(files)
             except _Again as again:
                 if attempt == self._retries:
                     raise again.error from None
-            # Doubling, and not in step with other clients.
-            time.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.5))
+                # Doubling, and not in step with other clients.
+                time.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.5))
+                continue
+            if len(outputs) != len(files):
+                raise ServingError(
+                    "INTERNAL", f"{len(outputs)} answers to {len(files)} files"
+                )
+            return outputs
 
     def wait(self, seconds):
         """Waits until the model is loaded.
@@ -107,9 +118,21 @@ class Client:
             ServingError: if it is not by then.
         """
         end = time.monotonic() + seconds
-        while not self._transport.is_ready():
+        while True:
+            left = max(0.1, end - time.monotonic())
+            try:
+                if self._transport.is_ready(left):
+                    return
+                reason = "it is loading"
+            except _Again as again:
+                reason = again.error
+            except ServingError as error:
+                reason = error
             if time.monotonic() > end:
-                raise ServingError("UNAVAILABLE", f"not ready after {seconds:g} seconds")
+                raise ServingError(
+                    "UNAVAILABLE",
+                    f"{self._name} is not ready after {seconds:g} seconds: {reason}",
+                )
             time.sleep(0.2)
 
 
@@ -130,22 +153,26 @@ class _Rest:
     def translate(self, files):
         encoded = [{"b64": base64.b64encode(file).decode()} for file in files]
         body = json.dumps({"inputs": {"image_bytes": encoded}}).encode()
-        answer = self._call(":predict", body)["outputs"]
-        return [base64.b64decode(output["b64"]) for output in answer]
-
-    def is_ready(self):
+        answer = self._call(":predict", body, self._timeout)
         try:
-            versions = self._call("")["model_version_status"]
-        except (_Again, ServingError):
-            return False
-        return any(version["state"] == "AVAILABLE" for version in versions)
+            return [base64.b64decode(output["b64"]) for output in answer["outputs"]]
+        except (KeyError, TypeError, ValueError):
+            raise self._strange() from None
 
-    def _call(self, verb, body=None):
+    def is_ready(self, timeout):
+        answer = self._call("", None, timeout)
+        try:
+            versions = answer["model_version_status"]
+            return any(version["state"] == "AVAILABLE" for version in versions)
+        except (KeyError, TypeError):
+            raise self._strange() from None
+
+    def _call(self, verb, body, timeout):
         kind = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._url + verb, body, kind)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
-                return json.loads(response.read())
+            with urllib.request.urlopen(request, timeout=timeout) as response:
+                text = response.read()
         except urllib.error.HTTPError as error:
             with error:
                 text = error.read().decode("utf-8", "replace")
@@ -156,24 +183,34 @@ class _Rest:
             failure = _Again if error.code in _BUSY else ServingError
             raise failure(f"HTTP {error.code}", text) from None
         except TimeoutError:
-            raise self._late() from None
+            raise self._late(timeout) from None
         except urllib.error.URLError as error:
             if isinstance(error.reason, TimeoutError | socket.timeout):
-                raise self._late() from None
+                raise self._late(timeout) from None
             raise _Again("UNAVAILABLE", f"{self._url}: {error.reason}") from None
-        except OSError as error:  # The connection broke.
-            raise _Again("UNAVAILABLE", f"{self._url}: {error}") from None
+        # The connection broke, or it is not HTTP that is spoken there.
+        except (OSError, http.client.HTTPException) as error:
+            raise _Again("UNAVAILABLE", f"{self._url}: {error!r}") from None
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise self._strange() from None
 
-    def _late(self):
-        return ServingError(
-            "DEADLINE_EXCEEDED", f"no answer in {self._timeout:g} seconds"
-        )
+    def _late(self, timeout):
+        return ServingError("DEADLINE_EXCEEDED", f"no answer in {timeout:g} seconds")
+
+    def _strange(self):
+        return ServingError("INTERNAL", f"{self._url} does not answer as a model server")
 
 
 class _Grpc:
     def __init__(self, address, model, version, timeout):
-        import grpc
-
+        try:
+            import grpc
+        except ImportError as error:
+            raise ServingError(
+                "UNAVAILABLE", f"gRPC needs the packages grpcio and protobuf ({error})"
+            ) from error
         self._grpc, self._model, self._version = grpc, model, version
         self._timeout, self._messages = timeout, _messages()
         options = [
@@ -207,13 +244,13 @@ class _Grpc:
             raise failure(name, error.details()) from None
         return list(answer.outputs["image_bytes"].string_val)
 
-    def is_ready(self):
+    def is_ready(self, timeout):
         request = self._messages["GetModelStatusRequest"]()
         self._name(request.model_spec)
         try:
-            answer = self._status(request, timeout=self._timeout)
-        except self._grpc.RpcError:
-            return False
+            answer = self._status(request, timeout=timeout)
+        except self._grpc.RpcError as error:
+            raise ServingError(error.code().name, error.details()) from None
         return any(v.state == _AVAILABLE for v in answer.model_version_status)
 
     def _name(self, spec):
@@ -291,11 +328,15 @@ def _pairs(source, target):
     files = sorted(p for p in source.iterdir() if p.suffix.lower() in _ENDINGS)
     if not files:
         sys.exit(f"{source} holds no {', '.join(_ENDINGS)} file.")
-    stems = [path.stem for path in files]
-    return [
-        (path, target / f"{path.stem if stems.count(path.stem) == 1 else path.name}.png")
+    stems = collections.Counter(path.stem for path in files)
+    pairs = [
+        (path, target / f"{path.stem if stems[path.stem] == 1 else path.name}.png")
         for path in files
     ]
+    twice = collections.Counter(output for _, output in pairs).most_common(1)[0]
+    if twice[1] > 1:
+        sys.exit(f"Two files would both become {twice[0]}. Rename one.")
+    return pairs
 
 
 def main(argv=None):
@@ -313,20 +354,25 @@ def main(argv=None):
     options = parser.parse_args(argv)
     if not options.input.exists():
         sys.exit(f"{options.input} is not there.")
+    is_folder = options.input.is_dir() or options.output.is_dir()
+    if not is_folder and options.output.suffix.lower() != ".png":
+        sys.exit(f"{options.output} must end in .png: that is what comes back.")
+    if options.input.is_dir() and options.output.is_file():
+        sys.exit(f"{options.output} must be a folder; it is a file.")
     pairs = _pairs(options.input, options.output)
     there = [target for _, target in pairs if target.exists()]
     if there and not options.overwrite:
         sys.exit(f"{there[0]} is there already; --overwrite replaces it.")
     port = {"rest": 8501, "grpc": 8500}[options.protocol]
-    client = Client(
-        options.address or f"127.0.0.1:{port}",
-        options.model,
-        options.protocol,
-        options.version,
-        options.timeout,
-        options.retries,
-    )
     try:
+        client = Client(
+            options.address or f"127.0.0.1:{port}",
+            options.model,
+            options.protocol,
+            options.version,
+            options.timeout,
+            options.retries,
+        )
         client.wait(options.wait)
     except ServingError as error:
         sys.exit(str(error))
@@ -334,13 +380,12 @@ def main(argv=None):
     for source, target in pairs:
         try:
             (output,) = client.translate([source.read_bytes()])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(target.name + ".partial")
+            partial.write_bytes(output)
+            os.replace(partial, target)
         except (ServingError, OSError) as error:
             failures.append((source, error))
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + ".partial")
-        partial.write_bytes(output)
-        os.replace(partial, target)
     print(f"{len(pairs)} in, {len(pairs) - len(failures)} out, {len(failures)} failed.")
     for source, error in failures:
         print(f"FAILED {source}: {error}", file=sys.stderr)

@@ -13,12 +13,16 @@ _JPEG = b"\xff\xd8\xff"
 _HEADER = 24  # Bytes of a PNG up to width and height.
 _SEARCHED = 2**14  # Bytes of a file in which its metadata are looked for.
 
-# The orientation in a JPEG's EXIF directory: tag 0x0112, one 16-bit number, in either
-# byte order. \C is a byte, whatever it is in UTF-8.
+# The orientation, tag 0x0112, one number of 16 or 32 bits, in either byte order, in the
+# first directory of the EXIF data of a JPEG or a PNG: before it come entries of 12 bytes
+# with lower tags. The directory of a thumbnail, further on, does not count. \C is a byte,
+# whatever it is in UTF-8.
 _ORIENTATION = (
-    rb"\C*Exif\x00\x00("
-    rb"II\*\x00\C*\x12\x01\x03\x00\x01\x00\x00\x00\x0%d\x00|"
-    rb"MM\x00\*\C*\x01\x12\x00\x03\x00\x00\x00\x01\x00\x0%d)\C*"
+    rb"\C*(?:Exif\x00\x00|eXIf)(?:"
+    rb"II\*\x00\x08\x00\x00\x00\C\C(?:(?:\C\x00|[\x00-\x11]\x01)\C{10}){0,40}"
+    rb"\x12\x01[\x03\x04]\x00\x01\x00\x00\x00\x0%d\x00|"
+    rb"MM\x00\*\x00\x00\x00\x08\C\C(?:(?:\x00\C|\x01[\x00-\x11])\C{10}){0,40}"
+    rb"\x01\x12\x00(?:\x03\x00\x00\x00\x01|\x04\x00\x00\x00\x01\x00\x00)\x00\x0%d)\C*"
 )
 # The chunk that announces an animation.
 _ANIMATION = rb"\C*\x00\x00\x00\x08acTL\C*"
@@ -40,8 +44,8 @@ def image_size(contents):
         size = tf.cond(
             is_png, lambda: _png_size(head), lambda: _jpeg_size(tf.identity(contents))
         )
-    start = tf.strings.substr(contents, 0, _SEARCHED)
-    still = is_jpeg | ~tf.strings.regex_full_match(start, _ANIMATION)
+    searched = tf.cond(is_png, lambda: tf.identity(contents), lambda: tf.constant(b""))
+    still = ~tf.strings.regex_full_match(searched, _ANIMATION)
     checks = [
         _require(tf.reduce_all(size > 0), "`image_bytes` must not be empty images."),
         _require(still, "`image_bytes` must be still images, not animations."),
@@ -57,11 +61,12 @@ def decode(contents):
         contents: string `[]`.
 
     Returns:
-        uint8 `[H, W, 3]`, RGB, upright. Grey and palettes become RGB, transparency is
-        dropped, of 16 bits the upper eight are kept.
+        uint8 `[H, W, 3]`, RGB, upright by its EXIF (not by XMP). Grey and palettes become
+        RGB, transparency is dropped, of 16 bits the upper eight are kept.
     """
     is_jpeg = _is_jpeg(contents)
-    return tf.cond(is_jpeg, lambda: _jpeg(contents), lambda: _png(contents))
+    pixels = tf.cond(is_jpeg, lambda: _jpeg(contents), lambda: _png(contents))
+    return _upright(tf.ensure_shape(pixels, (None, None, 3)), contents)
 
 
 def _is_png(head):
@@ -88,14 +93,15 @@ def _jpeg_size(contents):
 
 
 def _png(contents):
-    pixels = tf.io.decode_png(contents, channels=3)
-    return tf.ensure_shape(pixels, (None, None, 3))
+    return tf.io.decode_png(contents, channels=3)
 
 
 def _jpeg(contents):
     # The accurate transform is Pillow's; TensorFlow's default is a faster one.
-    pixels = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-    pixels = tf.ensure_shape(pixels, (None, None, 3))
+    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _upright(pixels, contents):
     start = tf.strings.substr(contents, 0, _SEARCHED)
     found = [
         tf.strings.regex_full_match(start, _ORIENTATION % (number, number))

@@ -68,7 +68,8 @@ class Export:
         if self.translator.config is None:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
         self.max_pixels = max_pixels
-        least = self.translator.config.image_size**2
+        multiple = self.translator.field.multiple
+        least = (-(-self.translator.config.image_size // multiple) * multiple) ** 2
         if max_pixels < least:
             raise ValueError(
                 f"--max_pixels must be at least {least}, the run's image size squared. "
@@ -118,7 +119,8 @@ class Export:
         write_warmup(extra, sources[:1])
         label = self._label(network, is_optimized)
         files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
-        sent = parity.requests(sources)
+        padded = -(-sources.shape[1] // multiple) * multiple
+        sent = parity.requests(sources, at_once=self.max_pixels // padded**2)
         report = parity.compare(self.translator, sent, parity.run(path, sent))
         record = {"images": origin, "signatures": report}
         files.write(extra / "parity.json", json.dumps(record, indent=2) + "\n")
@@ -150,10 +152,9 @@ class Export:
         try:
             opened = data.open_data(data.locate(config), verified=known)
         except (DatasetNotFoundError, OSError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            self._note(
-                f"Parity is looked at with Blue Marble, not the run's data: {first}"
-            )
+            # The label goes with the model: it names no folder of this machine.
+            self._note("Parity was looked at with Blue Marble: the run's data are away.")
+            logging.warning("%s", error)
             config = config.replace(dataset="bluemarble", direction=None)
             opened = data.open_data(data.locate(config))
         pairs = opened.held_out or opened.train

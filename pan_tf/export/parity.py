@@ -19,18 +19,19 @@ _FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 LIMITS = {"float_image": 1e-5, "image": 1.0, "serving_default": 1.0}
 
 
-def requests(sources):
+def requests(sources, at_once):
     """What is sent to every signature: batches, single images, odd sizes, files.
 
     Args:
         sources: uint8 `[N, H, W, 3]`, real images.
+        at_once: how many of them a request may hold.
 
     Returns:
         List of (signature, array).
     """
     height, width = sources.shape[1:3]
     batches = [
-        sources,
+        *(sources[i : i + at_once] for i in range(0, len(sources), at_once)),
         sources[:1],
         sources[:1, : height - 1, : width // 2 + 3],
         sources[:1, :1, :1],
@@ -40,9 +41,10 @@ def requests(sources):
         sent.append(("float_image", images.to_float(batch).numpy()))
         sent.append(("image", batch))
     files = [_encoded(source, "PNG") for source in sources]
-    files += [_encoded(batch[0], "PNG") for batch in batches[2:]]
+    files += [_encoded(batch[0], "PNG") for batch in batches[-2:]]
     files += [_encoded(sources[0], "JPEG", turned=6)]
-    sent.append(("serving_default", np.array(files, object)))
+    for i in range(0, len(files), at_once):
+        sent.append(("serving_default", np.array(files[i : i + at_once], object)))
     return sent
 
 
@@ -50,7 +52,7 @@ def run(saved_model, sent):
     """The responses of a SavedModel in a fresh process, in order.
 
     Raises:
-        RuntimeError: if it cannot be loaded or run there; the message is its last line.
+        RuntimeError: if it cannot be loaded or run there; the message is what it said.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(pathlib.Path(folder) / name) for name in ("requests", "responses")]
@@ -59,10 +61,8 @@ def run(saved_model, sent):
         command = [sys.executable, "-I", str(_FRESH), str(saved_model), *paths]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
-            lines = result.stderr.strip().splitlines() or ["no message"]
-            raise RuntimeError(
-                f"{saved_model} cannot be run outside of pan_tf: {lines[-1]}"
-            )
+            said = result.stderr.strip()[-2000:] or "no message"
+            raise RuntimeError(f"{saved_model} cannot be run outside of pan_tf: {said}")
         with open(paths[1], "rb") as file:
             return pickle.load(file)
 
@@ -81,10 +81,7 @@ def compare(translator, sent, responses):
     report = {}
     for (signature, value), response in zip(sent, responses, strict=True):
         gap = max(
-            float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
-            if ours.shape == theirs.shape
-            else np.inf
-            for ours, theirs in _outputs(translator, signature, value, response)
+            _gap(*both) for both in _outputs(translator, signature, value, response)
         )
         row = report.setdefault(
             signature,
@@ -103,6 +100,13 @@ def compare(translator, sent, responses):
 def holds(report):
     """Whether every signature is within its limit."""
     return all(row["largest_difference"] <= row["limit"] for row in report.values())
+
+
+def _gap(ours, theirs):
+    """Largest difference; infinite where a number is none, or a shape another."""
+    if ours.shape != theirs.shape or not np.isfinite([ours, theirs]).all():
+        return np.inf
+    return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
 
 
 def _outputs(translator, signature, value, response):

@@ -22,6 +22,7 @@ _KEPT_TAGS = (
     *(33550, 33922, 34264, 34735, 34736, 34737),
     *(42112, 42113),
 )
+_NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
 _SAVE = {
     "PNG": {},
     "JPEG": {"quality": 95},
@@ -29,7 +30,17 @@ _SAVE = {
     "BMP": {},
     "WEBP": {"lossless": True},
 }
+OPAQUE = ("JPEG", "BMP")  # Formats without transparency.
 _ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
+
+
+_OTHER_ENDINGS = {
+    ".jpeg": ".jpg",
+    ".jpe": ".jpg",
+    ".jfif": ".jpg",
+    ".mpo": ".jpg",
+    ".tiff": ".tif",
+}
 
 
 class ImageFileError(Exception):
@@ -77,31 +88,43 @@ def write_picture(path, picture, format):
         picture: `Picture`.
         format: "PNG", "JPEG", "TIFF", "BMP" or "WEBP". JPEG and BMP have no transparency;
             only TIFF has tags.
+
+    Raises:
+        ImageFileError: if the format cannot hold it, or the disk.
     """
     path = pathlib.Path(path)
     image, options = Image.fromarray(picture.pixels), dict(_SAVE[format])
-    if picture.alpha is not None and format not in ("JPEG", "BMP"):
+    if picture.alpha is not None and format not in OPAQUE:
         image.putalpha(Image.fromarray(picture.alpha))
     if format == "TIFF" and picture.tags is not None:
         options["tiffinfo"] = picture.tags
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
-        image.save(partial, format=format, **options)
+        try:
+            image.save(partial, format=format, **options)
+        # Pillow's writers raise whatever their formats' limits raise.
+        except Exception as error:
+            raise ImageFileError(f"cannot be written as {format}: {error}") from error
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def format_like(picture):
-    """The format to write in to keep that of a picture; PNG where it cannot be."""
-    return picture.format if picture.format in _SAVE else "PNG"
+def format_kept(path):
+    """The format to write in to keep that of a file; PNG where it cannot be."""
+    try:
+        with _unlimited(), Image.open(path) as image:
+            format = _format(image)
+    except Exception:
+        return "PNG"  # Reading it will tell what is wrong with it.
+    return format if format in _SAVE else "PNG"
 
 
 def format_of(path):
     """The format that a file name asks for; None if it asks for another one, or none."""
     ending = pathlib.Path(path).suffix.lower()
-    ending = {".jpeg": ".jpg", ".tiff": ".tif"}.get(ending, ending)
+    ending = _OTHER_ENDINGS.get(ending, ending)
     return next((name for name, e in _ENDINGS.items() if e == ending), None)
 
 
@@ -111,8 +134,8 @@ def ending_of(format):
 
 
 def _picture(image):
-    format = "JPEG" if image.format == "MPO" else image.format
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    format = _format(image)
+    frames = _num_frames(image)
     if frames > 1:
         raise ImageFileError(f"holds {frames} images; one is wanted")
     tags = _kept_tags(image)
@@ -132,6 +155,25 @@ def _picture(image):
         turned = turned.convert("RGBA")
         alpha = np.asarray(turned.getchannel("A"))
     return Picture(np.asarray(turned.convert("RGB")), alpha, format, tags)
+
+
+def _format(image):
+    # MPO: what some telephones call JPEG.
+    return "JPEG" if image.format == "MPO" else image.format
+
+
+def _num_frames(image):
+    """Pictures in a file, without smaller copies, and masks, of the first."""
+    if image.format == "MPO":
+        return 1
+    frames = getattr(image, "n_frames", 1)
+    if image.format != "TIFF":
+        return frames
+    kinds = []
+    for frame in reversed(range(frames)):  # The first comes last, and stays.
+        image.seek(frame)
+        kinds.append(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0))
+    return sum(not kind & (_REDUCED | _MASK) for kind in kinds)
 
 
 def _kept_tags(image):

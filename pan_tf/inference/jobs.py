@@ -50,18 +50,18 @@ class TranslationJob:
         self.input, self.output = pathlib.Path(input), pathlib.Path(output)
         self.keep_format, self.existing = keep_format, existing
         self.left_alone = []
-        self.pairs = self._pairs()
-        inputs = {source.resolve() for source, _ in self.pairs}
-        for _, target in self.pairs:
+        self.targets = self._targets()
+        inputs = {source.resolve() for source, _, _ in self.targets}
+        for _, target, _ in self.targets:
             if target.resolve() in inputs:
                 raise ValueError(
                     f"--output must not replace an input. Received: {target} is both."
                 )
-        there = [target for _, target in self.pairs if target.exists()]
+        there = [target for _, target, _ in self.targets if target.exists()]
         if there and existing == "fail":
             raise FileExistsError(
-                f"{len(there)} of {len(self.pairs)} outputs are there already, the first "
-                f"is {there[0]}. Choose another --output, or --existing=skip or "
+                f"{len(there)} of {len(self.targets)} outputs are there already, the "
+                f"first is {there[0]}. Choose another --output, or --existing=skip or "
                 "--existing=overwrite."
             )
 
@@ -76,20 +76,23 @@ class TranslationJob:
             `Outcome`.
         """
         outcome = Outcome()
-        progress = keras.utils.Progbar(len(self.pairs), unit_name="image")
-        for done, (source, target) in enumerate(self.pairs):
+        progress = keras.utils.Progbar(len(self.targets), unit_name="image")
+        for done, (source, target, format) in enumerate(self.targets):
             if self.existing == "skip" and target.exists():
                 outcome.skipped.append(target)
             else:
                 try:
-                    self._translate(translator, source, target, tile_size, outcome)
+                    picture = self._translate(translator, source, tile_size, outcome)
+                    _note_losses(source, picture, format, outcome)
+                    image_files.write_picture(target, picture, format)
                     outcome.written.append(target)
-                except (ImageFileError, MemoryError, OSError) as error:
+                except (ImageFileError, MemoryError, OSError, ValueError) as error:
                     outcome.failures.append((source, str(error)))
             progress.update(done + 1)
         return outcome
 
-    def _translate(self, translator, source, target, tile_size, outcome):
+    def _translate(self, translator, source, tile_size, outcome):
+        """The translated `Picture`."""
         picture = image_files.read_picture(source)
         height, width = picture.pixels.shape[:2]
         tiling = translator.tiling(height, width, tile_size)
@@ -107,7 +110,7 @@ class TranslationJob:
 
         pixels, used = translator.translate_image(picture.pixels, tile_size, on_tile)
         if used != tiling:
-            outcome.notes.append(f"{source}: memory ran out; smaller tiles were used")
+            outcome.notes.append(f"{source}: too little memory; smaller tiles were used")
             tiling = used
         if tiling is not None:
             score = seam_score(pixels, tiling)
@@ -118,58 +121,83 @@ class TranslationJob:
                 f"{source}: {tiling.count(height, width)} tiles of "
                 f"{tiling.tile_size} px; {seams}"
             )
-        format = self._format(picture, target)
-        if picture.tags is not None and len(picture.tags) and format != "TIFF":
-            outcome.notes.append(
-                f"{source}: its TIFF tags are not in {target.name}; --format=input keeps "
-                "them"
-            )
-        result = dataclasses.replace(picture, pixels=pixels)
-        image_files.write_picture(target, result, format)
+        return dataclasses.replace(picture, pixels=pixels)
 
-    def _format(self, picture, target):
-        if self.keep_format:
-            return image_files.format_like(picture)
-        return image_files.format_of(target) or "PNG"
-
-    def _pairs(self):
-        """(input, output) of every file, sorted."""
+    def _targets(self):
+        """(input, output, format) of every file, sorted."""
         if self.input.is_file():
             format = image_files.format_of(self.output)
-            if format is not None and not self.output.is_dir():
-                return [(self.input, self.output)]
-            if self.output.suffix and not self.output.is_dir():
+            is_folder = self.output.is_dir() or not self.output.suffix
+            if not is_folder and format is None:
                 raise ValueError(
                     "--output must be a folder, or a file name that ends in .png, .jpg, "
                     f".tif, .bmp or .webp. Received: output={str(self.output)!r}."
                 )
-            return [(self.input, self.output / self._name(self.input, set()))]
+            if not is_folder:
+                kept = self._format(self.input)
+                if self.keep_format and format != kept:
+                    raise ValueError(
+                        f"--format=input: {self.output} must end as {kept} files do, "
+                        f"{image_files.ending_of(kept)}."
+                    )
+                return [(self.input, self.output, format)]
+            files = [self.input]
+        else:
+            files = self._files()
+        if self.output.is_file():
+            raise ValueError(f"--output={self.output} must be a folder; it is a file.")
+        formats = {path: self._format(path) for path in files}
+        root = self.input if self.input.is_dir() else self.input.parent
+        folders = {path: self.output / path.relative_to(root).parent for path in files}
+        targets = {
+            path: folders[path] / _name(path, format) for path, format in formats.items()
+        }
+        # Those whose names differ in nothing but the ending keep that ending as well.
+        taken = collections.Counter(targets.values())
+        for path, target in targets.items():
+            if taken[target] > 1:
+                ending = image_files.ending_of(formats[path])
+                targets[path] = folders[path] / (path.name + ending)
+        first = {}
+        for path, target in targets.items():
+            if first.setdefault(target, path) != path:
+                raise ValueError(
+                    f"{first[target]} and {path} would both become {target}. Rename one."
+                )
+        return [(path, targets[path], formats[path]) for path in files]
+
+    def _files(self):
         if not self.input.is_dir():
             raise FileNotFoundError(f"--input={self.input} is not there.")
         files = sorted(path for path in self.input.rglob("*") if path.is_file())
+        # The output may lie in the input's folder, from an earlier job.
+        output, root = self.output.resolve(), self.input.resolve()
+        if output != root and output.is_relative_to(root):
+            files = [p for p in files if not p.resolve().is_relative_to(output)]
         endings = {e for e, f in Image.registered_extensions().items() if f in Image.OPEN}
         chosen = [path for path in files if path.suffix.lower() in endings]
         self.left_alone = [path for path in files if path.suffix.lower() not in endings]
-        # The output may lie in the input's folder, from an earlier job.
-        inside = self.output.resolve()
-        if inside != self.input.resolve():
-            chosen = [p for p in chosen if not p.resolve().is_relative_to(inside)]
         if not chosen:
             raise FileNotFoundError(f"--input={self.input} holds no image.")
-        names = collections.Counter(path.with_suffix("") for path in chosen)
-        twins = {path for path in chosen if names[path.with_suffix("")] > 1}
-        folder = [path.relative_to(self.input).parent for path in chosen]
-        return [
-            (path, self.output / place / self._name(path, twins))
-            for path, place in zip(chosen, folder, strict=True)
-        ]
+        return chosen
 
-    def _name(self, path, twins):
-        """The output's file name: the input's, with another ending.
+    def _format(self, path):
+        """The format that an input is to be written in."""
+        return image_files.format_kept(path) if self.keep_format else "PNG"
 
-        Files whose names differ in nothing but the ending keep that ending as well.
-        """
-        if self.keep_format:
-            format = image_files.format_of(path)
-            return path.name if format else path.name + ".png"
-        return path.name + ".png" if path in twins else path.stem + ".png"
+
+def _note_losses(source, picture, format, outcome):
+    """What of a picture its output's format cannot hold."""
+    if picture.tags is not None and len(picture.tags) and format != "TIFF":
+        outcome.notes.append(
+            f"{source}: its TIFF tags are lost; --format=input keeps them"
+        )
+    if picture.alpha is not None and format in image_files.OPAQUE:
+        outcome.notes.append(f"{source}: its transparency is lost in a {format} file")
+
+
+def _name(path, format):
+    """The output's file name: the input's, with the ending of the format."""
+    if image_files.format_of(path) == format:
+        return path.name
+    return path.stem + image_files.ending_of(format)

@@ -8,6 +8,7 @@ import pathlib
 
 _MEMINFO = pathlib.Path("/proc/meminfo")
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
+_RECLAIMABLE = ("active_file", "inactive_file")
 
 
 def available_bytes():
@@ -33,6 +34,13 @@ def _of_container():
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()
         used = int((_CGROUP / "memory.current").read_text())
+        lines = (_CGROUP / "memory.stat").read_text().splitlines()
     except (OSError, ValueError):
         return None
-    return None if limit == "max" else max(0, int(limit) - used)
+    if limit == "max":
+        return None
+    # Files that the kernel keeps in memory for as long as nobody needs it.
+    cached = sum(
+        int(line.split()[1]) for line in lines if line.split()[0] in _RECLAIMABLE
+    )
+    return max(0, int(limit) - used + cached)

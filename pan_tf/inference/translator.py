@@ -24,6 +24,7 @@ from pan_tf.inference.memory import available_bytes
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import translate_tiles
+from pan_tf.run_folder import RunFolder
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"
@@ -78,14 +79,15 @@ class Translator:
             pixels: uint8 `[H, W, 3]` or `[B, H, W, 3]`, RGB, from 1 x 1 up.
             tile_size: pixels a side of the tiles that a larger image is cut into; None:
                 1024 above two million pixels, if T does not look at the whole image;
-                0: never.
+                0: none, unless memory is short.
             on_tile: called without arguments after each tile.
 
         Returns:
             uint8, the shape of `pixels`.
 
         Raises:
-            ValueError: if the array is not such an image, or the tile size not legal.
+            ValueError: if the array is not such an image, the tile size not legal, or
+                the image more than a SavedModel takes.
         """
         pixels = np.asarray(pixels)
         legal = pixels.dtype == np.uint8 and pixels.ndim in (3, 4)
@@ -119,6 +121,12 @@ class Translator:
                     return self.translate(source)[0].numpy(), None
                 output = translate_tiles(self._translate, pixels, tiling, on_tile)
                 return output, tiling
+            except tf.errors.InvalidArgumentError as error:
+                lines = [line for line in str(error).splitlines() if line.strip()]
+                raise ValueError(
+                    f"{self.path} refused {pixels.shape[0]} x {pixels.shape[1]} pixels: "
+                    + next((line for line in lines if "assertion" in line), lines[-1])
+                ) from error
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 tiling = self._smaller(tiling, pixels.shape, error)
 
@@ -147,6 +155,11 @@ class Translator:
             tile_size = max(_TILE_SIZE, 4 * multiple)
             if tile_size**2 > limit:
                 tile_size = math.isqrt(limit) // multiple * multiple
+            if tile_size < 4 * multiple:
+                raise ValueError(
+                    f"{self.path} takes no more than {limit} pixels, too few for tiles: "
+                    f"export it with --max_pixels={(4 * multiple) ** 2} or more."
+                )
         if tile_size**2 > limit:
             raise ValueError(
                 f"--tile_size must be at most {math.isqrt(limit)}: {self.path} takes no "
@@ -207,7 +220,11 @@ class Translator:
                 "SavedModel."
                 + (f" Its versions are: {', '.join(versions)}." if versions else "")
             )
-        self.config = config = Config.from_flagfile(path / "run.cfg")
+        config = Config.from_flagfile(path / "run.cfg")
+        # As the run was made, whatever the recipe says by now.
+        stored = RunFolder(path).inference() or {}
+        statistics = stored.get("batch_normalization", config.statistics)
+        self.config = config = config.replace(statistics=statistics)
         prefix, self.checkpoint = _find_checkpoint(path, kind, config)
         # Whatever the run was trained in: its weights are float32, and so is an export.
         policy = keras.config.dtype_policy()

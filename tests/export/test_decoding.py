@@ -1,6 +1,7 @@
 """Bytes in a graph: as Pillow decodes them, or refused in a sentence."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -64,6 +65,35 @@ def test_a_turned_jpeg_is_stood_upright(orientation, byte_order):
     check(contents)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_turned_png_is_stood_upright(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    contents = encoded(PIXELS, exif=exif)
+    assert b"eXIf" in contents
+    check(contents)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("kind", "code"), [(3, "H"), (4, "I")])
+def test_the_first_directory_turns_and_a_thumbnails_does_not(order, kind, code):
+    def directory(orientation, following):
+        value = struct.pack(order + code, orientation).ljust(4, b"\0")
+        return (
+            struct.pack(order + "HHHI", 2, 0x0110, 2, 3)
+            + b"me\0\0"
+            + struct.pack(order + "HHI", 0x0112, kind, 1)
+            + value
+            + struct.pack(order + "I", following)
+        )
+
+    mark = {"<": b"II", ">": b"MM"}[order]
+    header = mark + struct.pack(order + "HI", 42, 8)
+    for first, second in ((1, 6), (6, 1), (8, 3)):
+        data = header + directory(first, 38) + directory(second, 0)
+        check(encoded(PIXELS, "JPEG", exif=b"Exif\0\0" + data))
+
+
 REFUSED = hostile.refused(PIXELS)
 
 
@@ -90,6 +120,13 @@ def exported_session(exported):
 
     yield run
     session.close()
+
+
+def test_an_animation_is_found_behind_other_chunks(exported_session):
+    contents = REFUSED["animated PNG"][0]
+    late = contents[:33] + hostile.chunk(b"tEXt", bytes(20_000)) + contents[33:]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not animations"):
+        exported_session("serving_default", np.array([late], object))
 
 
 def test_a_bad_image_among_good_ones_refuses_the_request(exported_session):

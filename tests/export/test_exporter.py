@@ -182,7 +182,7 @@ def test_an_interrupted_export_leaves_no_version(small_run, tmp_path, monkeypatc
 
 
 def test_without_its_data_parity_is_looked_at_with_blue_marble(
-    small_run, tmp_path, monkeypatch
+    small_run, tmp_path, monkeypatch, caplog
 ):
     def gone(*_, **__):
         raise FileNotFoundError("No train/ in nowhere.")
@@ -197,7 +197,8 @@ def test_without_its_data_parity_is_looked_at_with_blue_marble(
     record = json.loads((path / "assets.extra" / "parity.json").read_text())
     assert record["images"] == "8 test images of bluemarble"
     (note,) = json.loads((path / LABEL).read_text())["notes"]
-    assert "not the run's data: No train/ in nowhere." in note
+    assert "with Blue Marble: the run's data are away." in note
+    assert "No train/ in nowhere." in caplog.text
 
 
 def test_what_cannot_be_exported_is_named(exported, small_run, tmp_path):
@@ -210,3 +211,12 @@ def test_what_cannot_be_exported_is_named(exported, small_run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="must be a folder"):
         Export(small_run, tmp_path / "file")
+
+
+def test_what_the_export_does_not_take_is_a_sentence(exported, monkeypatch):
+    translator = Translator(exported[1])
+    with pytest.raises(ValueError, match=r"refused 300 x 300 pixels: .*more than 65536"):
+        translator(np.zeros((300, 300, 3), np.uint8), tile_size=0)
+    monkeypatch.setitem(translator.label, "max_pixels", 2**14)
+    with pytest.raises(ValueError, match=r"too few for tiles.*--max_pixels=65536"):
+        translator(np.zeros((300, 300, 3), np.uint8))

@@ -1,5 +1,7 @@
 """Pictures as users have them: turned, grey, transparent, with tags, broken."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,7 +10,7 @@ from PIL import TiffImagePlugin
 from pan_tf.inference import ImageFileError
 from pan_tf.inference import read_picture
 from pan_tf.inference import write_picture
-from pan_tf.inference.image_files import format_like
+from pan_tf.inference.image_files import format_kept
 from tests.conftest import smooth_noise
 
 
@@ -90,7 +92,7 @@ def test_geotiff_tags_stay_with_a_tiff(pixels, tmp_path):
         tags.tagtype[tag] = types[tag]
     Image.fromarray(pixels).save(tmp_path / "in.tif", tiffinfo=tags)
     picture = read_picture(tmp_path / "in.tif")
-    write_picture(tmp_path / "out.tif", picture, format_like(picture))
+    write_picture(tmp_path / "out.tif", picture, format_kept(tmp_path / "in.tif"))
     with Image.open(tmp_path / "out.tif") as image:
         for tag, value in values.items():
             assert image.tag_v2[tag] == value, tag
@@ -121,11 +123,29 @@ def test_what_cannot_be_read_is_told_in_a_sentence(pixels, tmp_path):
 
 def test_a_failed_write_leaves_nothing(pixels, tmp_path):
     picture = read_picture_of(pixels, tmp_path)
-    with pytest.raises(KeyError):
-        write_picture(tmp_path / "out.xyz", picture, "XYZ")
+    wide = dataclasses.replace(picture, pixels=np.zeros((1, 20_000, 3), np.uint8))
+    with pytest.raises(ImageFileError, match="cannot be written as WEBP"):
+        write_picture(tmp_path / "out.webp", wide, "WEBP")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png"]
 
 
 def read_picture_of(pixels, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "in.png")
     return read_picture(tmp_path / "in.png")
+
+
+def test_overviews_and_masks_of_a_geotiff_are_not_pictures(pixels, tmp_path):
+    def save(name, *kinds):
+        frames = [Image.fromarray(pixels // (i + 1)) for i in range(len(kinds))]
+        with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / name), True) as file:
+            for frame, kind in zip(frames, kinds, strict=True):
+                tags = TiffImagePlugin.ImageFileDirectory_v2()
+                tags[254] = kind
+                frame.save(file, format="TIFF", tiffinfo=tags)
+                file.newFrame()
+
+    save("overviews.tif", 0, 1, 1, 4, 5)
+    assert (read_picture(tmp_path / "overviews.tif").pixels == pixels).all()
+    save("pages.tif", 0, 1, 0)
+    with pytest.raises(ImageFileError, match="holds 2 images"):
+        read_picture(tmp_path / "pages.tif")

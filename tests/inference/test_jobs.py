@@ -44,7 +44,7 @@ def test_a_folder_gives_a_folder_and_failures_are_listed(photos, tmp_path):
     job = TranslationJob(photos, tmp_path / "out")
     outcome = job.run(Negative())
     assert names(tmp_path / "out") == ["a.png", "below/b.png"]
-    assert len(job.pairs) == len(outcome.written) + len(outcome.failures) == 3
+    assert len(job.targets) == len(outcome.written) + len(outcome.failures) == 3
     ((path, sentence),) = outcome.failures
     assert path == photos / "broken.jpg" and "is not an image" in sentence
     assert job.left_alone == [photos / "notes.txt"]
@@ -73,6 +73,57 @@ def test_files_that_differ_in_their_ending_do_not_replace_each_other(photos, tmp
     assert names(tmp_path / "out") == ["a.bmp.png", "a.png.png", "below/b.png"]
 
 
+def test_two_inputs_never_become_one_output(photos, tmp_path):
+    for name in ("a.bmp", "a.bmp.tif"):
+        Image.open(photos / "a.png").save(photos / name)
+    with pytest.raises(ValueError, match=r"a\.bmp and .*a\.bmp\.tif would both become"):
+        TranslationJob(photos, tmp_path / "out")
+
+
+def test_a_kept_format_is_the_contents_not_the_names(photos, tmp_path):
+    Image.open(photos / "a.png").save(photos / "c.png", format="JPEG")
+    Image.open(photos / "a.png").save(photos / "d.jfif", format="JPEG")
+    Image.open(photos / "a.png").save(photos / "e.gif")
+    out = tmp_path / "out"
+    TranslationJob(photos, out, keep_format=True).run(Negative())
+    assert names(out) == ["a.png", "below/b.TIF", "c.jpg", "d.jfif", "e.png"]
+    assert Image.open(out / "c.jpg").format == Image.open(out / "d.jfif").format == "JPEG"
+    with pytest.raises(ValueError, match=r"x\.png must end as JPEG files do, \.jpg"):
+        TranslationJob(photos / "c.png", tmp_path / "x.png", keep_format=True)
+
+
+def test_the_output_of_a_folder_must_be_one(photos, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="must be a folder; it is a file"):
+        TranslationJob(photos, tmp_path / "file")
+
+
+def test_the_output_may_lie_above_the_input(photos):
+    TranslationJob(photos, photos.parent).run(Negative())
+    assert (photos.parent / "below" / "b.png").is_file()
+
+
+def test_what_a_model_refuses_is_one_files_failure(photos, tmp_path):
+    class Narrow(Negative):
+        def translate_image(self, pixels, tile_size=None, on_tile=None):
+            if pixels.shape[0] > 100:
+                raise ValueError("m refused 300 x 40 pixels: too many.")
+            return super().translate_image(pixels, tile_size, on_tile)
+
+    outcome = TranslationJob(photos, tmp_path / "out").run(Narrow())
+    assert len(outcome.written) == 1 and len(outcome.failures) == 2
+    assert outcome.failures[0][1] == "m refused 300 x 40 pixels: too many."
+
+
+def test_lost_transparency_is_noted(photos, tmp_path):
+    Image.open(photos / "a.png").convert("RGBA").save(photos / "a.png")
+    outcome = TranslationJob(photos / "a.png", tmp_path / "out.jpg").run(Negative())
+    assert "its transparency is lost in a JPEG file" in outcome.notes[0]
+    assert (
+        not TranslationJob(photos / "a.png", tmp_path / "out.png").run(Negative()).notes
+    )
+
+
 def test_outputs_that_are_there_are_kept_unless_told(photos, tmp_path):
     out = tmp_path / "out"
     TranslationJob(photos, out).run(Negative())
@@ -92,7 +143,7 @@ def test_an_input_is_never_replaced(photos):
 
 def test_the_output_may_lie_in_the_inputs_folder(photos):
     TranslationJob(photos, photos / "out").run(Negative())
-    assert len(TranslationJob(photos, photos / "out", existing="skip").pairs) == 3
+    assert len(TranslationJob(photos, photos / "out", existing="skip").targets) == 3
 
 
 def test_nothing_to_translate_is_an_error(tmp_path):
@@ -118,5 +169,5 @@ def test_a_finer_tiling_for_want_of_memory_is_noted(photos, tmp_path):
 
     outcome = TranslationJob(photos, tmp_path / "out").run(Short())
     assert len(outcome.notes) == 2
-    assert "below/b.TIF: memory ran out; smaller tiles" in outcome.notes[0]
+    assert "below/b.TIF: too little memory; smaller tiles" in outcome.notes[0]
     assert "2 tiles of 256 px" in outcome.notes[1]

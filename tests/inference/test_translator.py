@@ -231,9 +231,11 @@ def test_available_memory_is_the_smaller_of_machine_and_container(tmp_path, monk
     assert memory.available_bytes() == 7 * 1024
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.stat").write_text("")
     assert memory.available_bytes() == 7 * 1024
+    (tmp_path / "memory.stat").write_text("anon 9\nactive_file 20\ninactive_file 300\n")
     (tmp_path / "memory.max").write_text("3000\n")
-    assert memory.available_bytes() == 2000
+    assert memory.available_bytes() == 2320
 
 
 def statistics_run(trained, tmp_path, statistics):
@@ -264,6 +266,13 @@ def test_the_default_of_pan_is_moving_averages(trained, tmp_path, source):
     assert recipes.resolve(Config()).statistics == "moving"
     moving = statistics_run(trained, tmp_path, "moving")
     assert (moving.translate(source).numpy() == trained[1]).all()
+
+
+def test_the_stored_inference_mode_counts_not_todays_recipe(trained, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained[0], run_dir)
+    RunFolder(run_dir).note("inference", {"batch_normalization": "image"})
+    assert pan_tf.Translator(run_dir).config.statistics == "image"
 
 
 def test_a_tile_does_not_stand_for_the_statistics_of_its_image(trained, tmp_path):

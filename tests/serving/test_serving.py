@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import socketserver
 import subprocess
 import sys
 import threading
@@ -281,10 +282,50 @@ def test_the_client_from_the_command_line(server, protocol, expected, tmp_path):
     assert_is((tmp_path / "map.png").read_bytes(), expected)
     again = run(tmp_path / "photos" / "a.png", tmp_path / "map.png", *flags)
     assert again.returncode == 1 and "is there already" in again.stderr
+    wrong = run(tmp_path / "photos" / "a.png", tmp_path / "map.jpg", *flags)
+    assert wrong.returncode == 1 and "must end in .png" in wrong.stderr
     result = run(tmp_path / "photos", tmp_path / "maps", *flags)
     assert result.returncode == 1 and "2 in, 1 out, 1 failed." in result.stdout
     assert "b.jpg: " in result.stderr and "must be PNG or JPEG" in result.stderr
     assert os.listdir(tmp_path / "maps") == ["a.png"]
+
+
+def answering(contents):
+    """A handler that says the same to everyone, over a bare connection."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(contents)
+
+    return Handler
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"\x00\x00\x12\x04\x00", "UNAVAILABLE: .*BadStatusLine"),  # As gRPC's port.
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "does not answer as a model server"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", "does not answer as a model server"),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"outputs": []}', "0 answers to 1 files"),
+    ],
+)
+def test_what_is_no_model_server_is_an_error(contents, message):
+    with socketserver.TCPServer(("127.0.0.1", 0), answering(contents)) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        ours = Client(f"127.0.0.1:{other.server_address[1]}", retries=0, timeout=5)
+        with pytest.raises(ServingError, match=message):
+            ours.translate([b"x"])
+        other.shutdown()
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_waiting_in_vain_says_for_what_and_why(server, protocol):
+    other = Client(getattr(server, protocol), "other", protocol)
+    message = rf"other at .* \({protocol}\) is not ready after 0.1 .*Servable not found"
+    with pytest.raises(ServingError, match=message):
+        other.wait(0.1)
 
 
 def test_models_config_is_what_its_proto_says():

@@ -1,0 +1,43 @@
+"""What parity sees, and what it must not overlook."""
+
+import types
+
+import numpy as np
+import pytest
+
+from pan_tf.export import parity
+
+
+def outputs_of(value):
+    """A translator whose float output is always the same array."""
+    array = types.SimpleNamespace(numpy=lambda: np.float32(value))
+    return types.SimpleNamespace(translate_float=lambda _: array)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "gap"),
+    [
+        ([0.0, 0.5], [0.0, 0.25], 0.25),
+        ([0.0, 0.5], [0.0, np.nan], np.inf),
+        ([np.nan, np.nan], [np.nan, np.nan], np.inf),
+        ([0.0, np.inf], [0.0, np.inf], np.inf),
+        ([0.0], [0.0, 0.0], np.inf),
+    ],
+)
+def test_the_largest_difference(ours, theirs, gap):
+    same = ("float_image", np.float32([[1.0]]))
+    report = parity.compare(
+        outputs_of(ours), [same, same], [np.float32(theirs), np.float32(ours)]
+    )
+    row = report["float_image"]
+    assert row["largest_difference"] == gap and row["images"] == 2
+    assert not parity.holds(report)
+
+
+def test_no_request_holds_more_than_it_may():
+    sources = np.zeros((8, 64, 64, 3), np.uint8)
+    for at_once in (1, 3, 8, 100):
+        sent = parity.requests(sources, at_once)
+        assert max(len(value) for _, value in sent) <= at_once
+        files = sum(len(value) for name, value in sent if name == "serving_default")
+        assert files == 11
