@@ -32,8 +32,6 @@ _SAVE = {
 }
 OPAQUE = ("JPEG", "BMP")  # Formats without transparency.
 _ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
-
-
 _OTHER_ENDINGS = {
     ".jpeg": ".jpg",
     ".jpe": ".jpg",
@@ -54,13 +52,11 @@ class Picture:
     Attributes:
         pixels: uint8 `[H, W, 3]`, RGB, upright.
         alpha: uint8 `[H, W]`, or None.
-        format: Pillow's name of the file format.
         tags: `TiffImagePlugin.ImageFileDirectory_v2` of kept tags, or None.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
-    format: str | None = None
     tags: object = None
 
 
@@ -134,7 +130,7 @@ def ending_of(format):
 
 
 def _picture(image):
-    format = _format(image)
+    is_png = image.format == "PNG"  # What is turned has no format.
     frames = _num_frames(image)
     if frames > 1:
         raise ImageFileError(f"holds {frames} images; one is wanted")
@@ -142,10 +138,10 @@ def _picture(image):
     image.load()
     turned = ImageOps.exif_transpose(image)
     # Older versions of Pillow call 16-bit grey in a PNG "I".
-    if turned.mode.startswith("I;16") or (turned.mode == "I" and format == "PNG"):
+    if turned.mode.startswith("I;16") or (turned.mode == "I" and is_png):
         grey = np.asarray(turned).astype(np.int64) >> 8
         pixels = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
-        return Picture(pixels, None, format, tags)
+        return Picture(pixels, None, tags)
     if turned.mode in ("I", "F"):
         raise ImageFileError(
             f"holds pixels of kind {turned.mode}; 8 bits, or 16 bits of grey, are wanted"
@@ -154,7 +150,7 @@ def _picture(image):
     if turned.has_transparency_data:
         turned = turned.convert("RGBA")
         alpha = np.asarray(turned.getchannel("A"))
-    return Picture(np.asarray(turned.convert("RGB")), alpha, format, tags)
+    return Picture(np.asarray(turned.convert("RGB")), alpha, tags)
 
 
 def _format(image):
