@@ -11,7 +11,7 @@ import tensorflow as tf
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _HEADER = 24  # Bytes of a PNG up to width and height.
-_SEARCHED = 2**14  # Bytes of a file in which its metadata are looked for.
+_SEARCHED = 2**14  # Bytes of a file in which its orientation is looked for.
 
 # The orientation, tag 0x0112, one number of 16 or 32 bits, in either byte order, in the
 # first directory of the EXIF data of a JPEG or a PNG: before it come entries of 12 bytes

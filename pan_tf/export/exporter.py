@@ -117,7 +117,7 @@ class Export:
         extra = path / "assets.extra"
         extra.mkdir()
         write_warmup(extra, sources[:1])
-        label = self._label(network, is_optimized)
+        label = self._label(is_optimized)
         files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
         padded = -(-sources.shape[1] // multiple) * multiple
         sent = parity.requests(sources, at_once=self.max_pixels // padded**2)
@@ -168,7 +168,7 @@ class Export:
         sources = images.to_uint8(batch["source"]).numpy()
         return sources, f"{len(sources)} {pairs.split} images of {opened.name}"
 
-    def _label(self, network, is_optimized):
+    def _label(self, is_optimized):
         config, field = self.translator.config, self.translator.field
         known = RunFolder(self.translator.path).known_data() or {}
         digest = hashlib.sha256()

@@ -1,6 +1,6 @@
 """Runs a SavedModel as a server would: a process of its own, no pan_tf, no Keras.
 
-    python -I fresh_process.py SAVED_MODEL REQUESTS RESPONSES
+    python -P fresh_process.py SAVED_MODEL REQUESTS RESPONSES
 
 REQUESTS is a pickled list of (signature, array); RESPONSES becomes the list of arrays.
 The SavedModel goes through the C++ session loader, which restores variables by the

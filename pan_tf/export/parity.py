@@ -58,7 +58,9 @@ def run(saved_model, sent):
         paths = [str(pathlib.Path(folder) / name) for name in ("requests", "responses")]
         with open(paths[0], "wb") as file:
             pickle.dump(sent, file)
-        command = [sys.executable, "-I", str(_FRESH), str(saved_model), *paths]
+        # -P: nothing of this folder is imported by accident. Not -I, which would not see
+        # packages that a user installed for themselves.
+        command = [sys.executable, "-P", str(_FRESH), str(saved_model), *paths]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             said = result.stderr.strip()[-2000:] or "no message"
