@@ -71,14 +71,10 @@ class Checkpoints:
             self._scratch = tempfile.TemporaryDirectory()
         self._model, self._state = model, state
         seeds = [v for v in model.variables if "seed" in v.path]
+        networks = {name: network for name, (network, _) in model.players.items()}
+        optimizers = {f"{k[0]}_optimizer": o for k, (_, o) in model.players.items()}
         self._checkpoint = tf.train.Checkpoint(
-            transformer=model.transformer,
-            deployed=model.deployed,
-            discriminator=model.discriminator,
-            t_optimizer=model.t_optimizer,
-            d_optimizer=model.d_optimizer,
-            seeds=seeds,
-            state=state,
+            deployed=model.deployed, seeds=seeds, state=state, **networks, **optimizers
         )
         self._best = tf.train.Checkpoint(transformer=model.deployed)
         self._manager = tf.train.CheckpointManager(

@@ -10,7 +10,20 @@ import pathlib
 
 from absl import flags
 
-RECIPE_NAMES = ("pan", "pan_literal", "pan_official")
+RECIPE_NAMES = (
+    "cgan",
+    "context_encoder",
+    "id_cgan",
+    "id_cgan_fixed",
+    "l1",
+    "l2",
+    "l2_cgan",
+    "pan",
+    "pan_cgan",
+    "pan_literal",
+    "pan_official",
+    "pix2pix",
+)
 DATASET_NAMES = (
     "bluemarble",
     "cityscapes",
@@ -19,7 +32,14 @@ DATASET_NAMES = (
     "facades",
     "folder",
     "maps",
+    "photos",
+    "rain100h",
+    "rain100l",
+    "rain800",
 )
+# Those of them that come as one archive.
+ARCHIVE_NAMES = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps")
+SYNTHESIS_NAMES = ("hole", "rain", "snow")
 # `balanced` is the mean of two others; see `evaluation.measure`.
 METRIC_NAMES = (
     "balanced",
@@ -63,7 +83,8 @@ class Config:
     recipe: str = setting("pan", "System to train.", choices=RECIPE_NAMES)
     dataset: str = setting(
         "folder",
-        "Data set; `folder` is your own pairs in --data_dir.",
+        "Data set; `folder` is your own pairs in --data_dir, `photos` single images of "
+        "which --synthesize makes sources.",
         choices=DATASET_NAMES,
     )
     data_dir: str = setting("data", "Where data sets are kept.", free=True)
@@ -72,6 +93,12 @@ class Config:
         "Which side is the source; empty: as the data set's task has it.",
         choices=("AtoB", "BtoA"),
     )
+    synthesize: str | None = setting(
+        None,
+        "Make each source of its target: put rain or snow on it, or take its centre "
+        "away; empty: sources come with the data set.",
+        choices=SYNTHESIS_NAMES,
+    )
     fallback_dataset: str | None = setting(
         None,
         "Data set to use, loudly, if --dataset is not there and cannot be fetched.",
@@ -79,6 +106,21 @@ class Config:
     )
     download: bool = setting(
         True, "Whether a data set that is not there may be downloaded.", free=True
+    )
+
+    # Networks.
+    transformer: str | None = setting(
+        None,
+        "Kind of T; which one of that kind, the recipe says: unet for images of another "
+        "kind, deraining for small corrections, inpainting for a missing centre; empty: "
+        "the recipe's.",
+        choices=("unet", "deraining", "inpainting"),
+    )
+    vgg_weights: str | None = setting(
+        None,
+        "File of VGG-16's weights for recipes with a perceptual loss; empty: those of "
+        "keras.applications, downloaded once.",
+        free=True,
     )
 
     # Images.
@@ -98,8 +140,10 @@ class Config:
     )
 
     # Training.
-    batch_size: int = setting(
-        4, "Images in a minibatch, over all replicas, for each update.", minimum=1
+    batch_size: int | None = setting(
+        None,
+        "Images in a minibatch, over all replicas, for each update; empty: the recipe's.",
+        minimum=1,
     )
     iterations: int = setting(
         100_000,
@@ -171,6 +215,13 @@ class Config:
         None,
         "Of D's first layer (tanh: with its wide initial kernel); empty: the recipe's.",
         choices=("leaky_relu", "tanh"),
+    )
+
+    pixel_weight: float | None = setting(
+        None,
+        "Weight of the pixel loss, which is added (L1) to recipes that have none; empty: "
+        "the recipe's.",
+        minimum=0.0,
     )
 
     # How it is computed.

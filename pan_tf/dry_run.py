@@ -4,65 +4,99 @@ import math
 
 import keras
 
+from pan_tf import networks
 from pan_tf import recipes
+from pan_tf.losses import PerceptualLoss
 
 
 def report(config):
-    """Prints the resolved configuration, both networks' tables and the cost of a cycle.
+    """Prints the resolved configuration, the networks' tables and the cost of a cycle.
 
     Args:
         config: `Config`.
+
+    Raises:
+        ValueError: if settings do not go with the recipe.
     """
     recipe = recipes.resolve(config)
     keras.config.set_dtype_policy(config.dtype_policy)
-    transformer = recipe.transformer(config.image_size)
-    discriminator = recipe.discriminator(config.image_size)
-    print(config.to_flagfile())
+    size = config.image_size
+    transformer = recipe.transformer(size)
+    discriminator = recipe.discriminator and recipe.discriminator(size)
+    print(config.replace(batch_size=recipe.batch_size).to_flagfile())
     print(f"Recipe {config.recipe}:")
     for term in recipe.terms:
         print(f"    {term}")
     print(f"    {recipe.schedule}")
+    d_rate = recipe.d_learning_rate
+    if d_rate is None:
+        d_rate = recipe.learning_rate
     print(
-        f"    Adam, learning_rate={recipe.learning_rate}, of D "
-        f"{recipe.d_learning_rate or recipe.learning_rate}, beta_1={recipe.beta_1}\n"
+        f"    Adam, learning_rate={recipe.learning_rate}"
+        + (f", of D {d_rate}" if discriminator else "")
+        + f", beta_1={recipe.beta_1}\n"
         f"    average of T: {recipe.ema or 'none'}\n"
+        f"    batch normalization outside of training: {recipe.statistics}\n"
     )
-    for network in (transformer, discriminator):
+    for network in filter(None, (transformer, discriminator)):
         print(table(network))
-    print(cost(recipe, transformer, discriminator, config.batch_size))
+    print(cost(recipe, transformer, discriminator, size))
 
 
-def cost(recipe, transformer, discriminator, batch_size):
+def cost(recipe, transformer, discriminator, image_size):
     """The arithmetic of one cycle, as text.
 
     Multiply-accumulates of convolutions and dense layers. A backward pass costs twice a
     forward one, half of it if only the input's or only the weights' gradient is needed.
     An update of D: T forward; D forward and backward on two images. One of T: T forward
-    and backward; D forward on two images, and back to the output's pixels. On a reused
-    minibatch T's output serves D's updates and T's first, D's view of the target all of
-    T's.
+    and backward; D forward on two images, and back to the output's pixels; likewise VGG.
+    On a reused minibatch T's output serves D's updates and T's first, D's view of the
+    target all of T's.
     """
-    t, d = (multiply_accumulates(network) for network in (transformer, discriminator))
-    schedule = recipe.schedule
+    lines = []
+    networks_of = {"T": transformer, "D": discriminator} | _judges(recipe, image_size)
+    macs = {}
+    for name, network in networks_of.items():
+        macs[name] = multiply_accumulates(network) if network else 0
+        if network:
+            lines.append(
+                f"{name}: {_parameters(network):,} trainable parameters, "
+                f"{macs[name] / 1e9:.2f} GMAC an image forward"
+            )
+    t, d, vgg = macs["T"], macs["D"], macs.get("VGG", 0)
+    schedule, batch_size = recipe.schedule, recipe.batch_size
     per_d = t + 2 * 3 * d
-    per_t = 3 * t + 2 * d + d
+    per_t = 3 * t + (2 + 1) * (d + vgg)
     images = schedule.minibatches * batch_size
     cycle = schedule.d_updates * per_d + schedule.t_updates * per_t
     if schedule.reuse_minibatch:
         cycle -= schedule.d_updates * t + (schedule.t_updates - 1) * d
     cycle *= batch_size
-    trainable = [
-        sum(math.prod(v.shape) for v in network.trainable_variables)
-        for network in (transformer, discriminator)
-    ]
-    return (
-        f"T: {trainable[0]:,} trainable parameters, {t / 1e9:.2f} GMAC an image forward\n"
-        f"D: {trainable[1]:,} trainable parameters, {d / 1e9:.2f} GMAC an image forward\n"
-        f"A cycle: {schedule.d_updates} update(s) of D, {schedule.t_updates} of T, on "
-        f"{schedule.minibatches} minibatch(es) of {batch_size}: about "
-        f"{cycle / 1e9:,.0f} GMAC, {cycle / images / 1e9:.1f} an image consumed\n"
-        f"Weights and Adam's moments: {12 * sum(trainable) / 2**20:,.0f} MiB"
+    trainable = sum(_parameters(network) for network in (transformer, discriminator))
+    return "\n".join(
+        [
+            *lines,
+            f"A cycle: {schedule.d_updates} update(s) of D, {schedule.t_updates} of T, "
+            f"on {schedule.minibatches} minibatch(es) of {batch_size}: about "
+            f"{cycle / 1e9:,.0f} GMAC, {cycle / images / 1e9:.1f} an image consumed",
+            f"Weights and Adam's moments: {12 * trainable / 2**20:,.0f} MiB",
+        ]
     )
+
+
+def _judges(recipe, image_size):
+    """The frozen network of a perceptual loss, without its trained weights."""
+    for term in recipe.terms:
+        if isinstance(term, PerceptualLoss):
+            layer, preprocessing = term.layer, term.preprocessing
+            return {"VGG": networks.vgg_features(layer, preprocessing, size=image_size)}
+    return {}
+
+
+def _parameters(network):
+    if network is None:
+        return 0
+    return sum(math.prod(v.shape) for v in network.trainable_variables)
 
 
 def table(network):

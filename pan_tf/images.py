@@ -27,6 +27,54 @@ def to_uint8(image):
     return tf.cast(tf.clip_by_value(tf.round(to_pixels(image)), 0.0, 255.0), tf.uint8)
 
 
+# What Context-Encoders fill a hole with, RGB.
+HOLE_COLOR = (117, 104, 123)
+
+
+def to_caffe(image):
+    """float RGB `[..., 3]` in [-1, 1] -> what VGG's weights in Keras were trained on.
+
+    BGR in [0, 255], less ImageNet's mean colour; never the other convention's division
+    by a standard deviation.
+    """
+    return to_pixels(image)[..., ::-1] - tf.constant((103.939, 116.779, 123.68))
+
+
+def hole_color():
+    """Colour of a hole as float32 `[3]` in [-1, 1]."""
+    return to_float(tf.constant(HOLE_COLOR, tf.uint8))
+
+
+def hole_begin(size, overlap=False):
+    """First row and column of an image's missing centre; see `central_mask`."""
+    return size // 4 + (0 if overlap else size // 32)
+
+
+def central_mask(size, overlap=False):
+    """Where an image to inpaint is missing: the square in its centre.
+
+    T generates half of the image's side; of that, an edge of a 32nd of the side was known
+    to it (Context-Encoders: 64 of 128 px, of which 4 px on every side).
+
+    Args:
+        size: height and width in pixels, a multiple of 32.
+        overlap: whether to count the known edge in.
+
+    Returns:
+        bool `[size, size, 1]`, NumPy: True in the hole.
+    """
+    begin = hole_begin(size, overlap)
+    mask = np.zeros((size, size, 1), bool)
+    mask[begin : size - begin, begin : size - begin] = True
+    return mask
+
+
+def cut_hole(image):
+    """float `[..., S, S, 3]` in [-1, 1] -> the same with its centre filled."""
+    mask = central_mask(image.shape[-2])
+    return tf.where(mask, tf.cast(hole_color(), image.dtype), image)
+
+
 def grid(*columns, gap=4):
     """Sets batches of images side by side, one example a row.
 

@@ -4,8 +4,12 @@ Images are NHWC. Every layer here computes the same function on one replica and 
 many: a batch split over replicas gives the result of the whole batch.
 """
 
+import random
+
 import keras
 import tensorflow as tf
+
+from pan_tf import images
 
 
 @keras.saving.register_keras_serializable("pan_tf")
@@ -204,3 +208,86 @@ def _normalize_by_replicas(x, gamma, beta, epsilon):
     variance = over_replicas(tf.math.squared_difference(x32, mean))
     y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
     return tf.cast(y, x.dtype), mean, variance
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class Dropout(keras.layers.Layer):
+    """Dropout that is the same on one replica and on many, and resumes to the bit.
+
+    Keras' layer draws on every replica for itself. Here the mask of the whole global
+    batch is a function of a seed and a count of calls, both of which are weights, hence
+    in every checkpoint; a replica takes its share of it.
+
+    Args:
+        rate: share of the values that training sets to 0; the others grow to make up.
+        **kwargs: as `keras.layers.Layer`.
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.built = True
+        # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
+        seed = random.getrandbits(31)
+        self.state = self.add_weight(
+            name="seed_and_calls",
+            shape=(2,),
+            dtype="int64",
+            initializer=lambda shape, dtype: tf.constant([seed, 0], dtype),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def call(self, inputs, training=None):
+        if not training or self.rate == 0.0:
+            return inputs
+        shape = tf.shape(inputs)
+        replicas, replica = 1, 0
+        context = tf.distribute.get_replica_context()
+        if context is not None:
+            replicas = context.num_replicas_in_sync
+            replica = context.replica_id_in_sync_group
+        everywhere = tf.concat([[shape[0] * replicas], shape[1:]], 0)
+        state = tf.convert_to_tensor(self.state)
+        drawn = tf.random.stateless_uniform(everywhere, state)
+        drawn = drawn[replica * shape[0] : (replica + 1) * shape[0]]
+        self.state.assign_add([0, 1])
+        kept = tf.cast(drawn >= self.rate, inputs.dtype)
+        return inputs * kept / (1.0 - self.rate)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
+
+    def compute_output_spec(self, inputs, training=None):
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class CutHole(keras.layers.Layer):
+    """Fills the centre of an image, so that what was there cannot be seen."""
+
+    def call(self, inputs):
+        return images.cut_hole(inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class PasteCentre(keras.layers.Layer):
+    """Pastes a generated centre into the image that it was generated for.
+
+    In training all of it, since D and the losses judge its known edge too; otherwise
+    only what was missing.
+    """
+
+    def call(self, inputs, training=None):
+        image, centre = inputs
+        size = image.shape[1]
+        pad = (size - centre.shape[1]) // 2
+        centre = tf.pad(centre, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+        mask = images.central_mask(size, overlap=bool(training))
+        return tf.where(mask, centre, tf.cast(image, centre.dtype))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]

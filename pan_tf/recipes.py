@@ -11,7 +11,10 @@ import keras
 
 from pan_tf import networks
 from pan_tf.losses import AdversarialLoss
+from pan_tf.losses import CentreLoss
 from pan_tf.losses import PerceptualAdversarialLoss
+from pan_tf.losses import PerceptualLoss
+from pan_tf.losses import PixelLoss
 from pan_tf.models import TranslationModel
 from pan_tf.models import UpdateSchedule
 from pan_tf.optimizers import Adam
@@ -23,10 +26,13 @@ class Recipe:
     """One row of one table of a paper.
 
     Attributes:
-        transformer: (image size or None) -> T.
-        discriminator: image size -> D.
+        transformers: kind of T -> (image size or None) -> T. A task asks for a kind, the
+            row says which T of that kind is its own.
+        discriminator: image size -> D; None if no term looks at one.
         terms: what they are trained on.
         schedule: who is updated how often.
+        kind: of T, unless the configuration says.
+        batch_size: images in a minibatch, over all replicas.
         learning_rate: Adam's, of T, and of D unless it has its own.
         d_learning_rate: D's own, or None.
         beta_1: Adam's first momentum.
@@ -36,15 +42,22 @@ class Recipe:
             mode, one image at a time.
     """
 
-    transformer: Callable
-    discriminator: Callable
+    transformers: dict
+    discriminator: Callable | None
     terms: tuple
     schedule: UpdateSchedule
+    kind: str = "unet"
+    batch_size: int = 4
     learning_rate: float = 2e-4
     d_learning_rate: float | None = None
     beta_1: float = 0.5
     ema: float = 0.0
     statistics: str = "moving"
+
+    @property
+    def transformer(self):
+        """(image size or None) -> T."""
+        return self.transformers[self.kind]
 
 
 # How the released code has D's first layer; see `networks.pan_discriminator`.
@@ -53,45 +66,161 @@ _FIRST_LAYERS = {
     "tanh": {"first_activation": "tanh", "first_stddev": 0.5},
 }
 
-RECIPES = {
-    # PAN, Tables I and II, Eq. 2 to 6, in the reading that trained stably: what the
-    # paper leaves open is settled by trials, docs/stability.md. Against `pan_literal`:
-    # D's first layer and smoothed label as released, T's side of Eq. 2 without its flat
-    # region, a margin and a D slow enough for D not to win, and an average of T to
-    # translate with.
-    "pan": Recipe(
-        transformer=networks.pan_transformer,
-        discriminator=functools.partial(
-            networks.pan_discriminator, **_FIRST_LAYERS["tanh"]
-        ),
-        terms=(
-            AdversarialLoss("non_saturating", real_label=0.9),
-            PerceptualAdversarialLoss(margin=2.0),
-        ),
-        schedule=UpdateSchedule(d_updates=1, t_updates=3),
-        d_learning_rate=2e-5,
-        ema=0.995,
+# T of Table II, of PAN's de-raining, and, as the paper has it, of Context-Encoders.
+_PAN_TRANSFORMERS = {
+    "unet": networks.pan_transformer,
+    "deraining": networks.deraining_transformer,
+    "inpainting": networks.context_encoder_transformer,
+}
+# Those of the systems that Table III compares: one T for all of them, ID-CGAN's.
+_ID_CGAN_TRANSFORMERS = {
+    **_PAN_TRANSFORMERS,
+    "deraining": networks.id_cgan_transformer,
+}
+_TANH_DISCRIMINATOR = functools.partial(
+    networks.pan_discriminator, **_FIRST_LAYERS["tanh"]
+)
+# One minibatch for an update of D and one of T, as all systems but PAN have it.
+_SHARED_MINIBATCH = UpdateSchedule(d_updates=1, t_updates=1, reuse_minibatch=True)
+
+# PAN, Tables I and II, Eq. 2 to 6, in the reading that trained stably: what the paper
+# leaves open is settled by trials, docs/stability.md. Against `pan_literal`: D's first
+# layer and smoothed label as released, T's side of Eq. 2 without its flat region, a
+# margin and a D slow enough for D not to win, and an average of T to translate with.
+_PAN = Recipe(
+    transformers=_PAN_TRANSFORMERS,
+    discriminator=_TANH_DISCRIMINATOR,
+    terms=(
+        AdversarialLoss("non_saturating", real_label=0.9),
+        PerceptualAdversarialLoss(margin=2.0),
     ),
-    # PAN as printed. The paper gives no value for the margin; 3.0 is that of the released
+    schedule=UpdateSchedule(d_updates=1, t_updates=3),
+    d_learning_rate=2e-5,
+    ema=0.995,
+)
+
+# ID-CGAN as its released code trains it; its switches give the rows of Table III.
+_ID_CGAN = Recipe(
+    transformers=_ID_CGAN_TRANSFORMERS,
+    discriminator=functools.partial(networks.patch_discriminator, filters=48),
+    terms=(
+        AdversarialLoss("non_saturating"),
+        PixelLoss("l2", weight=150.0),
+        # As coded: what the name calls L2 is a mean absolute difference, and VGG is
+        # given BGR in [-1, 1], which it was never trained on.
+        PerceptualLoss("block2_conv2", "l1", preprocessing="none", weight=150.0),
+    ),
+    schedule=_SHARED_MINIBATCH,
+    kind="deraining",
+    batch_size=7,
+    statistics="image",
+)
+_ADVERSARIAL, _PIXEL, _PERCEPTUAL = _ID_CGAN.terms
+
+RECIPES = {
+    # PAN, and two other readings of it.
+    "pan": _PAN,
+    # As printed. The paper gives no value for the margin; 3.0 is that of the released
     # script.
     "pan_literal": Recipe(
-        transformer=networks.pan_transformer,
+        transformers=_PAN_TRANSFORMERS,
         discriminator=networks.pan_discriminator,
         terms=(AdversarialLoss(), PerceptualAdversarialLoss()),
         schedule=UpdateSchedule(d_updates=1, t_updates=3),
     ),
-    # PAN as its authors' released script trains it (facades).
+    # As its authors' released script trains it (facades).
     "pan_official": Recipe(
-        transformer=networks.official_pan_transformer,
-        discriminator=functools.partial(
-            networks.pan_discriminator,
-            **_FIRST_LAYERS["tanh"],
-            last_activation="linear",
-        ),
+        transformers={
+            **_PAN_TRANSFORMERS,
+            "unet": networks.official_pan_transformer,
+            "inpainting": networks.pan_inpainting_transformer,
+        },
+        discriminator=functools.partial(_TANH_DISCRIMINATOR, last_activation="linear"),
         terms=(AdversarialLoss(real_label=0.9), PerceptualAdversarialLoss()),
         schedule=UpdateSchedule(d_updates=1, t_updates=1),
     ),
+    # Table III, "PA Loss + cGAN": `pan`, but D judges an image with its source.
+    "pan_cgan": dataclasses.replace(
+        _PAN,
+        discriminator=functools.partial(_TANH_DISCRIMINATOR, conditional=True),
+    ),
+    # Table III: ID-CGAN and what is left of it without its perceptual loss, its
+    # adversarial loss, or both.
+    "id_cgan": _ID_CGAN,
+    "l2_cgan": dataclasses.replace(_ID_CGAN, terms=(_ADVERSARIAL, _PIXEL)),
+    "cgan": dataclasses.replace(_ID_CGAN, terms=(_ADVERSARIAL,)),
+    "l2": dataclasses.replace(
+        _ID_CGAN,
+        discriminator=None,
+        terms=(_PIXEL,),
+        schedule=UpdateSchedule(d_updates=0, t_updates=1),
+    ),
+    # ID-CGAN with the squared difference that it names, of features that VGG's weights
+    # were trained for. Those grow with VGG's input: divided by 127.5 they are of an image
+    # in T's units, and the weight of 150 means what it means for pixels.
+    "id_cgan_fixed": dataclasses.replace(
+        _ID_CGAN,
+        terms=(
+            _ADVERSARIAL,
+            _PIXEL,
+            PerceptualLoss("block2_conv2", "l2", "caffe", scale=127.5, weight=150.0),
+        ),
+    ),
+    # The plainest baseline: PAN's T on the mean absolute difference alone.
+    "l1": Recipe(
+        transformers=_PAN_TRANSFORMERS,
+        discriminator=None,
+        terms=(PixelLoss("l1", weight=100.0),),
+        schedule=UpdateSchedule(d_updates=0, t_updates=1),
+    ),
+    # Table V: pix2pix, the authors' PyTorch code with its defaults (constant rate).
+    "pix2pix": Recipe(
+        transformers={**_PAN_TRANSFORMERS, "unet": networks.pix2pix_transformer},
+        discriminator=networks.patch_discriminator,
+        terms=(AdversarialLoss("non_saturating"), PixelLoss("l1", weight=100.0)),
+        schedule=_SHARED_MINIBATCH,
+        batch_size=1,
+        statistics="image",
+    ),
+    # Table IV: Context-Encoders; T learns ten times as fast as D.
+    "context_encoder": Recipe(
+        transformers={"inpainting": networks.context_encoder_transformer},
+        discriminator=networks.context_encoder_discriminator,
+        terms=(
+            AdversarialLoss("non_saturating", weight=0.001),
+            CentreLoss(weight=0.999),
+        ),
+        schedule=_SHARED_MINIBATCH,
+        kind="inpainting",
+        batch_size=64,
+        learning_rate=2e-3,
+        d_learning_rate=2e-4,
+    ),
 }
+
+
+def complete(config):
+    """The configuration with what the recipe decides and a run must record.
+
+    Args:
+        config: `Config`.
+
+    Returns:
+        `Config` with a `batch_size`.
+
+    Raises:
+        ValueError: if settings do not go with the recipe.
+        WeightsNotFoundError: if the recipe needs VGG's weights and there are none.
+    """
+    recipe = resolve(config)
+    if needs_vgg(recipe):
+        networks.locate_vgg_weights(config.vgg_weights)
+    return config.replace(batch_size=recipe.batch_size)
+
+
+def needs_vgg(recipe):
+    """Whether a term of the recipe looks through VGG."""
+    return any(isinstance(term, PerceptualLoss) for term in recipe.terms)
 
 
 def resolve(config):
@@ -102,26 +231,30 @@ def resolve(config):
 
     Returns:
         `Recipe`.
+
+    Raises:
+        ValueError: if a setting has no meaning for the recipe.
     """
     recipe = RECIPES[config.recipe]
-    changes = {
-        AdversarialLoss: {
-            "weight": config.theta,
-            "kind": config.adversarial,
-            "real_label": config.real_label,
-        },
-        PerceptualAdversarialLoss: {"lambdas": config.lambdas, "margin": config.margin},
-    }
-    discriminator = recipe.discriminator
-    if config.first_activation is not None:
-        first_layer = _FIRST_LAYERS[config.first_activation]
-        discriminator = functools.partial(discriminator, **first_layer)
+    kind = config.transformer or recipe.kind
+    if kind not in recipe.transformers:
+        raise ValueError(
+            f"--transformer must be one of: {', '.join(recipe.transformers)}, for "
+            f"--recipe={config.recipe}. Received: transformer={kind!r}."
+        )
+    _check_settings(config, recipe)
     statistics = config.statistics or recipe.statistics
+    own = {
+        name: value
+        for name in ("batch_size", "learning_rate", "d_learning_rate", "ema")
+        if (value := getattr(config, name)) is not None
+    }
     return dataclasses.replace(
         recipe,
-        transformer=_fitting(recipe.transformer, config, statistics),
-        discriminator=functools.partial(discriminator, width=config.width),
-        terms=tuple(_with(term, changes[type(term)]) for term in recipe.terms),
+        kind=kind,
+        transformers={kind: _transformer(recipe.transformers[kind], config, statistics)},
+        discriminator=_discriminator(recipe.discriminator, config, kind),
+        terms=_terms(recipe.terms, config),
         schedule=_with(
             recipe.schedule,
             {
@@ -130,12 +263,79 @@ def resolve(config):
                 "reuse_minibatch": config.reuse_minibatch,
             },
         ),
-        **{
-            name: value
-            for name in ("learning_rate", "d_learning_rate", "ema", "statistics")
-            if (value := getattr(config, name)) is not None
-        },
+        statistics=statistics,
+        **own,
     )
+
+
+# Settings that mean something to a part of the recipes only.
+_CONCERNS = {
+    "theta": AdversarialLoss,
+    "adversarial": AdversarialLoss,
+    "real_label": AdversarialLoss,
+    "lambdas": PerceptualAdversarialLoss,
+    "margin": PerceptualAdversarialLoss,
+}
+
+
+def _check_settings(config, recipe):
+    terms = {type(term) for term in recipe.terms}
+    idle = [name for name, term in _CONCERNS.items() if term not in terms]
+    if recipe.discriminator is None:
+        idle += ["d_updates", "d_learning_rate"]
+    if PerceptualAdversarialLoss not in terms:
+        idle += ["first_activation"]
+    given = [name for name in idle if getattr(config, name) is not None]
+    if given:
+        raise ValueError(
+            f"--recipe={config.recipe} has no use for "
+            f"{', '.join(f'--{name}' for name in given)}: leave it out."
+        )
+
+
+def _terms(terms, config):
+    changes = {
+        AdversarialLoss: {
+            "weight": config.theta,
+            "kind": config.adversarial,
+            "real_label": config.real_label,
+        },
+        PerceptualAdversarialLoss: {"lambdas": config.lambdas, "margin": config.margin},
+        PixelLoss: {"weight": config.pixel_weight},
+        CentreLoss: {"weight": config.pixel_weight},
+    }
+    terms = tuple(_with(term, changes.get(type(term), {})) for term in terms)
+    if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
+        terms += (PixelLoss("l1", weight=config.pixel_weight),)
+    return terms
+
+
+def _transformer(transformer, config, statistics):
+    """T's builder at the configuration's width and size.
+
+    A U-Net of up to eight layers gets as many as the image has room for: at 64 and 128 px
+    six and seven, from 256 px on all eight where the size is a multiple of 256.
+    """
+    arguments = {"width": config.width, "statistics": statistics}
+    if transformer in (networks.official_pan_transformer, networks.pix2pix_transformer):
+        arguments["depth"] = max(n for n in (6, 7, 8) if config.image_size % 2**n == 0)
+    if "inpainting" in transformer.__module__:
+        # For one size only, whatever is asked for.
+        return lambda image_size=None: transformer(config.image_size, **arguments)
+    return functools.partial(transformer, **arguments)
+
+
+def _discriminator(discriminator, config, kind):
+    """D's builder at the configuration's width; for inpainting, of the centre."""
+    if discriminator is None:
+        return None
+    arguments = {"width": config.width}
+    if config.first_activation is not None:
+        arguments |= _FIRST_LAYERS[config.first_activation]
+    is_centre = discriminator is networks.context_encoder_discriminator
+    if kind == "inpainting" and not is_centre:
+        arguments["region"] = "centre"
+    return functools.partial(discriminator, **arguments)
 
 
 def build(config):
@@ -152,10 +352,11 @@ def build(config):
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
     recipe = resolve(config)
+    discriminator = recipe.discriminator
     model = TranslationModel(
         recipe.transformer(None),
-        recipe.discriminator(config.image_size),
-        recipe.terms,
+        discriminator and discriminator(config.image_size),
+        [_with_vgg(term, config.vgg_weights) for term in recipe.terms],
         recipe.schedule,
         average=recipe.transformer(None) if recipe.ema else None,
         average_decay=recipe.ema,
@@ -163,29 +364,24 @@ def build(config):
     )
     model.compile(
         t_optimizer=_optimizer(config, recipe, "t"),
-        d_optimizer=_optimizer(config, recipe, "d"),
+        d_optimizer=discriminator and _optimizer(config, recipe, "d"),
         jit_compile=config.jit_compile,
     )
     return model
 
 
+def _with_vgg(term, weights):
+    """A perceptual loss with its network, any other term as it is."""
+    if not isinstance(term, PerceptualLoss):
+        return term
+    path, _ = networks.locate_vgg_weights(weights)
+    network = networks.vgg_features(term.layer, term.preprocessing, path)
+    return dataclasses.replace(term, network=network)
+
+
 def _with(row, changes):
     changes = {name: value for name, value in changes.items() if value is not None}
     return dataclasses.replace(row, **changes)
-
-
-def _fitting(transformer, config, statistics):
-    """T's builder at the configuration's width and size.
-
-    Takes as many of the released network's eight layers as the image has room for.
-
-    At 64 and 128 px six and seven, as pix2pix does; from 256 px on all eight where the
-    size is a multiple of 256.
-    """
-    arguments = {"width": config.width, "statistics": statistics}
-    if transformer is networks.official_pan_transformer:
-        arguments["depth"] = max(n for n in (6, 7, 8) if config.image_size % 2**n == 0)
-    return functools.partial(transformer, **arguments)
 
 
 def _optimizer(config, recipe, player):

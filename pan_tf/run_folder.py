@@ -93,6 +93,20 @@ class RunFolder:
                 "another --run_dir."
             )
 
+    def check_vgg(self, sha256):
+        """Refuses weights of VGG other than those that the run was started with.
+
+        Raises:
+            RunFolderError: if the digests differ.
+        """
+        known = self._read_manifest().get("vgg")
+        if known and known["sha256"] != sha256:
+            raise RunFolderError(
+                f"--run_dir={self.path} was trained with other VGG weights (sha256 "
+                f"{known['sha256']}). Name their file by --vgg_weights, or choose "
+                "another --run_dir."
+            )
+
     def start(self, config, data, devices):
         """Makes the folder, or adds a start to its manifest.
 

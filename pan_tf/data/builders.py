@@ -7,13 +7,22 @@ files, so that any example can be read at random: exact resume needs that.
 
 import dataclasses
 import hashlib
+import io
 import pathlib
 import socket
 import urllib.parse
+import zipfile
 from typing import ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
+from PIL import Image
+
+# Cityscapes' own archives, for those who have an account there: photos and labels. The
+# authors do not allow others to pass the images on, as the pix2pix archive does.
+CITYSCAPES_ARCHIVES = ("leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip")
+_CITYSCAPES_SIZE = 256  # Pixels a side, as in the pix2pix archive.
 
 BASE_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
 
@@ -71,6 +80,8 @@ class Pix2pixPairs(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         name = self.builder_config.name
         root = pathlib.Path(self.data_dir).parents[2]  # Of <name>/<config>/<version>.
+        if name == "cityscapes" and (official := official_cityscapes(root)):
+            return {split: _cityscapes(*official, split) for split in ("train", "val")}
         archive = manual_path(name, root)
         if not archive.is_file():
             archive = pathlib.Path(dl_manager.download(f"{BASE_URL}{name}.tar.gz"))
@@ -91,6 +102,45 @@ class Pix2pixPairs(tfds.core.GeneratorBasedBuilder):
             raise FileNotFoundError(f"No *.jpg in {folder}: not the published archive.")
         for file in files:
             yield file.name, {"pair": file, "name": file.stem}
+
+
+def _cityscapes(photos, labels, split):
+    """Examples of one split, from Cityscapes' own archives: photo | colours of labels.
+
+    Squashed to a square as in the pix2pix archive. Labels take the nearest pixel, so that
+    no colour appears that is no class's.
+    """
+    size = (_CITYSCAPES_SIZE, _CITYSCAPES_SIZE)
+    with zipfile.ZipFile(photos) as left, zipfile.ZipFile(labels) as right:
+        names = sorted(
+            name
+            for name in left.namelist()
+            if name.startswith(f"leftImg8bit/{split}/") and name.endswith(".png")
+        )
+        if not names:
+            raise FileNotFoundError(f"No leftImg8bit/{split}/*.png in {photos}.")
+        for name in names:
+            stem = pathlib.PurePosixPath(name).name.removesuffix("_leftImg8bit.png")
+            label = f"gtFine/{split}/{stem.split('_')[0]}/{stem}_gtFine_color.png"
+            try:
+                with left.open(name) as file:
+                    photo = Image.open(file).convert("RGB").resize(size, Image.LANCZOS)
+                with right.open(label) as file:
+                    label = Image.open(file).convert("RGB").resize(size, Image.NEAREST)
+            except KeyError:
+                raise FileNotFoundError(f"No {label} in {labels}.") from None
+            encoded = io.BytesIO()
+            pair = np.concatenate([np.asarray(photo), np.asarray(label)], axis=1)
+            Image.fromarray(pair).save(encoded, "jpeg", quality=100, subsampling=0)
+            encoded.seek(0)
+            yield stem, {"pair": encoded, "name": stem}
+
+
+def official_cityscapes(data_dir):
+    """Paths of Cityscapes' own archives, if both are there; else None."""
+    folder = manual_path("cityscapes", data_dir).parent
+    paths = [folder / name for name in CITYSCAPES_ARCHIVES]
+    return paths if all(path.is_file() for path in paths) else None
 
 
 def verify_archive(path, name):
@@ -144,7 +194,10 @@ def prepare(name, data_dir):
         ValueError: if the archive is not the published one.
     """
     archive = manual_path(name, data_dir)
-    if not archive.is_file() and not _host_answers():
+    is_there = archive.is_file() or (
+        name == "cityscapes" and official_cityscapes(data_dir) is not None
+    )
+    if not is_there and not _host_answers():
         raise FileNotFoundError(
             f"{BASE_URL}{name}.tar.gz cannot be reached. Put the archive at {archive} "
             "and run the command again."

@@ -1,6 +1,7 @@
 """Data sets: what there is, which side is the source, and where the pairs come from."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,8 @@ from pan_tf.data import bluemarble
 from pan_tf.data import builders
 from pan_tf.data import folder
 from pan_tf.data import preprocessing
+from pan_tf.data import published
+from pan_tf.data.synthesis import SYNTHESES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +24,16 @@ class PairSet:
         split: the split's own name in the data set.
         names: one a pair.
         load: graph function, int64 scalar -> (source, target), uint8 `[H, W, 3]`.
+        synthesize: graph function (target, seed) that makes the source, see `synthesis`;
+            None where `load` gives it.
+        number: graph function, int64 scalar -> a pair's number in the whole split.
     """
 
     split: str
     names: tuple
     load: Callable
+    synthesize: Callable | None = None
+    number: Callable = lambda index: index
 
     def __len__(self):
         return len(self.names)
@@ -33,10 +41,15 @@ class PairSet:
     def subset(self, places):
         """A `PairSet` of some of the pairs, by their numbers."""
         chosen = np.asarray(places, np.int64)
-        return PairSet(
-            self.split,
-            tuple(self.names[i] for i in chosen),
-            lambda index: self.load(tf.constant(chosen)[index]),
+
+        def place(index):
+            return tf.constant(chosen)[index]
+
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[i] for i in chosen),
+            load=lambda index: self.load(place(index)),
+            number=lambda index: self.number(place(index)),
         )
 
 
@@ -51,6 +64,7 @@ class PairedData:
         flip: whether training pairs are mirrored, unless the configuration says.
         splits: the split's own name -> `PairSet`; "train" is always there.
         fingerprint: of the contents; equal data have equal fingerprints.
+        synthesized: what the sources are made of targets by; None if they are given.
     """
 
     name: str
@@ -59,6 +73,7 @@ class PairedData:
     flip: bool
     splits: dict
     fingerprint: str
+    synthesized: str | None = None
 
     @property
     def train(self):
@@ -83,6 +98,7 @@ class PairedData:
             "fallback": self.name != self.requested,
             "direction": self.direction,
             "flip": self.flip,
+            "synthesized": self.synthesized,
             "train": {"split": self.train.split, "pairs": len(self.train)},
             "validation": self.validation
             and {"split": self.validation.split, "pairs": len(self.validation)},
@@ -103,6 +119,10 @@ _DIRECTIONS = {
     "facades": "BtoA",  # Labels -> photo.
     "folder": "AtoB",
     "maps": "AtoB",  # Aerial photo -> map.
+    "photos": "AtoB",
+    "rain100h": "AtoB",  # Rainy -> clean.
+    "rain100l": "AtoB",
+    "rain800": "BtoA",  # Clean | rainy.
 }
 
 
@@ -145,11 +165,9 @@ def _require(config):
     name, data_dir = config.dataset, config.data_dir
     if name == "bluemarble":
         return
-    if name == "folder":
-        if folder.find(data_dir, "train") is None:
-            raise DatasetNotFoundError(
-                f"No train/, nor trainA/ and trainB/, in --data_dir={data_dir}."
-            )
+    if name in _LISTINGS:
+        if _LISTINGS[name](config)("train") is None:
+            raise DatasetNotFoundError(_missing(name, data_dir))
         return
     if builders.is_prepared(name, data_dir):
         return
@@ -166,6 +184,14 @@ def _require(config):
         f"{builders.manual_path(name, data_dir)}, by:\n"
         f"    python scripts/prepare_data.py --dataset={name} --data_dir={data_dir}"
     )
+
+
+def _missing(name, data_dir):
+    if name == "folder":
+        return f"No train/, nor trainA/ and trainB/, in --data_dir={data_dir}."
+    if name == "photos":
+        return f"No train/ in --data_dir={data_dir}."
+    return published.missing(name, data_dir)
 
 
 def open_data(config, requested=None, verified=None):
@@ -185,10 +211,19 @@ def open_data(config, requested=None, verified=None):
         ValueError: if files are unusable; the message names them.
     """
     name = config.dataset
-    make = {"bluemarble": _open_bluemarble, "folder": _open_folder}
+    if name == "photos" and config.synthesize is None:
+        raise ValueError(
+            "--dataset=photos has targets only: say what the sources are to be made of "
+            f"them by, --synthesize={'|'.join(SYNTHESES)}."
+        )
+    make = {"bluemarble": _open_bluemarble}
+    make |= dict.fromkeys(_LISTINGS, _open_files)
     splits, fingerprint = make.get(name, _open_builder)(config, verified)
     if direction(config) == "BtoA":
         splits = [_swapped(pairs) for pairs in splits]
+    if config.synthesize is not None:
+        synthesize = SYNTHESES[config.synthesize]
+        splits = [dataclasses.replace(pairs, synthesize=synthesize) for pairs in splits]
     return PairedData(
         name=name,
         requested=requested or name,
@@ -197,6 +232,7 @@ def open_data(config, requested=None, verified=None):
         flip=name != "bluemarble" if config.flip is None else config.flip,
         splits={pairs.split: pairs for pairs in splits},
         fingerprint=fingerprint,
+        synthesized=config.synthesize,
     )
 
 
@@ -217,8 +253,22 @@ def _open_bluemarble(config, verified):
     return [pair_set("train"), pair_set("test")], bluemarble.fingerprint()
 
 
-def _open_folder(config, verified):
-    listings = {s: folder.find(config.data_dir, s) for s in ("train", "val", "test")}
+# Data sets that are files: config -> (split -> `Listing` or None).
+_LISTINGS = {
+    "folder": lambda config: functools.partial(folder.find, config.data_dir),
+    "photos": lambda config: functools.partial(folder.find_photos, config.data_dir),
+    **{
+        name: lambda config: functools.partial(
+            published.find, config.dataset, config.data_dir
+        )
+        for name in published.LAYOUTS
+    },
+}
+
+
+def _open_files(config, verified):
+    find = _LISTINGS[config.dataset](config)
+    listings = {split: find(split) for split in ("train", "val", "test")}
     listings = {split: found for split, found in listings.items() if found}
     listing = folder.listing_fingerprint(listings.values())
     if verified and verified["fingerprint"].startswith(listing):
@@ -237,6 +287,8 @@ def _load_files(listing):
 
     def load(index):
         sides = [preprocessing.decode(tf.io.read_file(c[index])) for c in columns]
+        if listing.is_photos:
+            return sides[0], sides[0]
         return preprocessing.halve(sides[0]) if listing.side_by_side else tuple(sides)
 
     return load

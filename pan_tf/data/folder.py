@@ -24,14 +24,16 @@ class Listing:
     Attributes:
         names: one a pair.
         files: tuples of one path (side by side) or two (A, B), one tuple a pair.
+        is_photos: whether the files are single images, of which sources are to be made.
     """
 
     names: tuple
     files: tuple
+    is_photos: bool = False
 
     @property
     def side_by_side(self):
-        return len(self.files[0]) == 1
+        return len(self.files[0]) == 1 and not self.is_photos
 
 
 def find(data_dir, split):
@@ -55,9 +57,18 @@ def find(data_dir, split):
         a, b = (pathlib.Path(data_dir) / f"{split}{side}" for side in "AB")
         raise ValueError(
             f"{a} and {b} must hold files of the same names. Without a partner: "
-            f"{_some(lonely)}"
+            f"{some(lonely)}"
         )
     return listing
+
+
+def find_photos(data_dir, split):
+    """Lists single images; arguments, `Listing` and errors as of `find`."""
+    root = pathlib.Path(data_dir) / split
+    if not root.is_dir():
+        return None
+    files = _images(root)
+    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files), True)
 
 
 def exists(data_dir, split):
@@ -79,9 +90,28 @@ def list_files(data_dir, split):
     root = pathlib.Path(data_dir)
     folders = root / f"{split}A", root / f"{split}B"
     if not any(folder.is_dir() for folder in folders):
-        files = _images(root / split)
-        return Listing(tuple(f.stem for f in files), tuple((f,) for f in files)), []
-    a, b = ({file.stem: file for file in _images(f)} for f in folders)
+        return side_by_side(root / split), []
+    return two_folders(*folders)
+
+
+def side_by_side(folder):
+    """`Listing` of a folder of pairs side by side."""
+    files = _images(folder)
+    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files))
+
+
+def two_folders(a, b, key=lambda stem: stem):
+    """Lists two folders.
+
+    Args:
+        a: folder of sides A.
+        b: folder of sides B.
+        key: a file's name without its ending -> what it shares with its partner.
+
+    Returns:
+        (`Listing`, files that have no partner).
+    """
+    a, b = ({key(file.stem): file for file in _images(f)} for f in (a, b))
     names = tuple(sorted(a.keys() & b.keys()))
     lonely = [a[name] for name in sorted(a.keys() - b.keys())]
     lonely += [b[name] for name in sorted(b.keys() - a.keys())]
@@ -103,7 +133,7 @@ def _images(folder):
         else []
     )
     if twice:
-        raise ValueError(f"Files must differ in more than their ending: {_some(twice)}")
+        raise ValueError(f"Files must differ in more than their ending: {some(twice)}")
     return files
 
 
@@ -131,17 +161,20 @@ def verify(listings):
             side by side, or whose A and B differ in size.
     """
     pairs = [files for listing in listings for files in listing.files]
+    side_by_side = {
+        files for listing in listings if listing.side_by_side for files in listing.files
+    }
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        results = list(pool.map(_check, pairs))
+        results = list(pool.map(lambda f: _check(f, f in side_by_side), pairs))
     problems = [problem for _, problem in results if problem]
     if problems:
         raise ValueError(
-            f"{len(problems)} of {len(pairs)} pairs cannot be used: {_some(problems)}"
+            f"{len(problems)} of {len(pairs)} pairs cannot be used: {some(problems)}"
         )
     return hashlib.sha256("".join(d for d, _ in results).encode()).hexdigest()
 
 
-def _check(files):
+def _check(files, is_side_by_side):
     """(sha256 of the pair's files, what is wrong with them or None)."""
     digest, sizes = hashlib.sha256(), []
     for file in files:
@@ -150,7 +183,7 @@ def _check(files):
             sizes.append(read(file).size)
         except ValueError as error:
             return digest.hexdigest(), str(error)
-    if len(files) == 1 and sizes[0][0] % 2:
+    if is_side_by_side and sizes[0][0] % 2:
         width = sizes[0][0]
         return digest.hexdigest(), f"{file} is {width} px wide, not two halves"
     if len(set(sizes)) > 1:
@@ -181,7 +214,7 @@ def read(file):
     return image
 
 
-def _some(items):
+def some(items):
     more = len(items) - _MOST_NAMED
     shown = "; ".join(map(str, items[:_MOST_NAMED]))
     return shown + (f"; and {more} more." if more > 0 else ".")

@@ -2,10 +2,11 @@
 
 The stream of training examples is a pure function of (seed, example number). Example
 number n is the (n mod N)-th of a permutation of the N pairs that depends on the seed and
-on the epoch n // N; its crop and flip depend on the seed and on n. Iteration i, one
-minibatch of the global batch size B, is the examples i * B to i * B + B - 1. So a run
-that is resumed at iteration i sees what the straight run would have seen, whatever the
-number of replicas and of minibatches in a cycle, and nothing is decoded to get there.
+on the epoch n // N; its crop and flip, and a source that is synthesized, depend on the
+seed and on n. Iteration i, one minibatch of the global batch size B, is the examples
+i * B to i * B + B - 1. So a run that is resumed at iteration i sees what the straight run
+would have seen, whatever the number of replicas and of minibatches in a cycle, and
+nothing is decoded to get there.
 """
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tensorflow as tf
 from pan_tf.data import preprocessing
 
 _FOREVER = 2**62
+_HELD_OUT = -1  # In place of a seed, where none is to matter.
 
 
 def training_dataset(
@@ -73,6 +75,8 @@ def training_dataset(
             load_size=load_size,
             flip=flip,
         )
+        if pairs.synthesize:
+            source = pairs.synthesize(target, tf.stack([tf.constant(seed, tf.int64), n]))
         return {"source": source, "target": target}
 
     return (
@@ -94,6 +98,10 @@ def evaluation_dataset(pairs, *, image_size, batch_size):
 
     def example(index):
         source, target = preprocessing.plain(*pairs.load(index), image_size)
+        if pairs.synthesize:
+            # Not a number of training; of its place among all pairs of the split.
+            seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), pairs.number(index)])
+            source = pairs.synthesize(target, seed)
         return {"source": source, "target": target}
 
     return (

@@ -20,7 +20,7 @@ METRICS = {
 }
 
 
-def measure(translate, pairs, image_size, batch_size=None):
+def measure(translate, pairs, image_size, batch_size=None, crop=0):
     """Translates every pair of a split and compares the output with the target.
 
     Outputs are rounded to 8 bits first: scored is what would be saved.
@@ -30,17 +30,20 @@ def measure(translate, pairs, image_size, batch_size=None):
         pairs: `PairSet`.
         image_size: pixels a side.
         batch_size: images at a time; None: as many as have a million pixels, at most 16.
+        crop: pixels on every side that are not compared.
 
     Returns:
         metric -> float64 `[len(pairs)]`, in the order of the pairs: `METRICS`, and
         `balanced`. PSNR of equal images is infinite.
     """
     batch_size = batch_size or max(1, min(16, 2**20 // image_size**2))
-    compare = _comparison(image_size)
+    compare = _comparison(image_size - 2 * crop)
+    inner = slice(crop, image_size - crop)
     scores = {name: [] for name in METRICS}
     for batch in evaluation_dataset(pairs, image_size=image_size, batch_size=batch_size):
-        output = translate(batch["source"])
-        for name, values in compare(images.to_uint8(batch["target"]), output).items():
+        compared = images.to_uint8(batch["target"]), translate(batch["source"])
+        compared = [image[:, inner, inner] for image in compared]
+        for name, values in compare(*compared).items():
             scores[name].append(values)
     scores = {
         name: np.concatenate(values).astype(np.float64) for name, values in scores.items()

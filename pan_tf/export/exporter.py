@@ -112,15 +112,16 @@ class Export:
         network = self.translator.network
         if is_optimized:
             network = optimized(network)
-        multiple = self.translator.field.multiple
-        Servable(network, multiple, self.max_pixels).save(path)
+        field = self.translator.field
+        Servable(network, field.multiple, self.max_pixels, field.size).save(path)
         extra = path / "assets.extra"
         extra.mkdir()
         write_warmup(extra, sources[:1])
         label = self._label(is_optimized)
         files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
-        padded = -(-sources.shape[1] // multiple) * multiple
-        sent = parity.requests(sources, at_once=self.max_pixels // padded**2)
+        padded = -(-sources.shape[1] // field.multiple) * field.multiple
+        at_once = self.max_pixels // padded**2
+        sent = parity.requests(sources, at_once, is_any_size=field.size is None)
         report = parity.compare(self.translator, sent, parity.run(path, sent))
         record = {"images": origin, "signatures": report}
         files.write(extra / "parity.json", json.dumps(record, indent=2) + "\n")
@@ -191,6 +192,7 @@ class Export:
             "receptive_field": {
                 "multiple": field.multiple,
                 "radius": field.radius if np.isfinite(field.radius) else None,
+                "size": field.size,
             },
             "notes": self.notes,
             # Not those that name places on this machine.

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Dropout
 
 
 class PhaseConv2D(layers.Layer):
@@ -69,7 +70,7 @@ def optimized(transformer):
     norms = {norm.name for norm in folded.values()}
 
     def clone(layer):
-        if layer.name in norms:
+        if layer.name in norms or isinstance(layer, Dropout):
             return layers.Identity(name=layer.name)
         if not isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
             return layer.__class__.from_config(layer.get_config())

@@ -19,12 +19,13 @@ _FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 LIMITS = {"float_image": 1e-5, "image": 1.0, "serving_default": 1.0}
 
 
-def requests(sources, at_once):
+def requests(sources, at_once, is_any_size=True):
     """What is sent to every signature: batches, single images, odd sizes, files.
 
     Args:
         sources: uint8 `[N, H, W, 3]`, real images.
         at_once: how many of them a request may hold.
+        is_any_size: whether the model takes other sizes than theirs.
 
     Returns:
         List of (signature, array).
@@ -33,15 +34,17 @@ def requests(sources, at_once):
     batches = [
         *(sources[i : i + at_once] for i in range(0, len(sources), at_once)),
         sources[:1],
-        sources[:1, : height - 1, : width // 2 + 3],
-        sources[:1, :1, :1],
     ]
+    odd = [sources[:1, : height - 1, : width // 2 + 3], sources[:1, :1, :1]]
+    if is_any_size:
+        batches += odd
     sent = []
     for batch in batches:
         sent.append(("float_image", images.to_float(batch).numpy()))
         sent.append(("image", batch))
     files = [_encoded(source, "PNG") for source in sources]
-    files += [_encoded(batch[0], "PNG") for batch in batches[-2:]]
+    if is_any_size:
+        files += [_encoded(batch[0], "PNG") for batch in odd]
     files += [_encoded(sources[0], "JPEG", turned=6)]
     for i in range(0, len(files), at_once):
         sent.append(("serving_default", np.array(files[i : i + at_once], object)))

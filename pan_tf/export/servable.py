@@ -32,21 +32,27 @@ class Servable(tf.Module):
         transformer: functional `keras.Model`.
         multiple: what height and width must be multiples of.
         max_pixels: of all images of a request, each side rounded up to `multiple`.
+        size: the only height and width that the transformer knows, or None.
     """
 
-    def __init__(self, transformer, multiple, max_pixels):
+    def __init__(self, transformer, multiple, max_pixels, size=None):
         super().__init__()
-        translate = any_size(frozen(transformer), multiple)
+        translate = any_size(frozen(transformer), multiple, size)
 
         def pixels_of(sizes):
             # Clipped, so that what a header claims cannot overflow.
             sizes = tf.minimum(sizes, max_pixels + 1)
             return tf.reduce_sum(tf.reduce_prod(-(-sizes // multiple) * multiple, -1))
 
-        def check(count):
+        def check(count, sizes):
             # A constant: Assert prints what it is given.
             sentence = f"A request must not hold more than {max_pixels} pixels."
-            return tf.debugging.Assert(count <= max_pixels, [sentence])
+            checks = [tf.debugging.Assert(count <= max_pixels, [sentence])]
+            if size is not None:
+                sentence = f"Images must be of {size} x {size} pixels."
+                fits = tf.reduce_all(sizes == size)
+                checks.append(tf.debugging.Assert(fits, [sentence]))
+            return checks
 
         def checked(image):
             shape = tf.shape(image, out_type=tf.int64)
@@ -54,7 +60,7 @@ class Servable(tf.Module):
             present = tf.debugging.Assert(
                 tf.reduce_all(shape > 0), ["`image` must not be empty."]
             )
-            with tf.control_dependencies([present, check(count)]):
+            with tf.control_dependencies([present, *check(count, shape[1:3])]):
                 return tf.identity(image)
 
         def translate_pixels(image):
@@ -75,7 +81,7 @@ class Servable(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
         def serving_default(image_bytes):
             sizes = _each(decoding.image_size, image_bytes, tf.TensorSpec([2], tf.int64))
-            with tf.control_dependencies([check(pixels_of(sizes))]):
+            with tf.control_dependencies(check(pixels_of(sizes), sizes)):
                 contents = tf.identity(image_bytes)
             outputs = _each(translate_file, contents, tf.TensorSpec([], tf.string))
             return {"image_bytes": outputs}
@@ -101,7 +107,8 @@ def frozen(transformer):
     Returns:
         `tf.function` of float32 `[B, H, W, 3]`.
     """
-    spec = _spec(tf.float32)
+    size = transformer.input_shape[1]
+    spec = tf.TensorSpec([None, size, size, 3], tf.float32, "image")
     function = tf.function(lambda image: transformer(image, training=False))
     graph = convert_variables_to_constants_v2(function.get_concrete_function(spec)).graph
     (result,) = graph.outputs
@@ -110,7 +117,7 @@ def frozen(transformer):
         # Gradients written by hand are of no use to a server.
         node.attr.pop("_gradient_op_type", None)
 
-    @tf.function(input_signature=[spec])
+    @tf.function(input_signature=[_spec(tf.float32)])
     def transform(image):
         source = {graph.inputs[0].op.name: image}
         (output,) = tf.graph_util.import_graph_def(definition, source, [result.name], "T")

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def any_size(network, multiple):
+def any_size(network, multiple, size=None):
     """A network that takes images of any size, from 1 x 1 up.
 
     A source is reflected at its bottom and right edges until height and width are
@@ -13,10 +13,15 @@ def any_size(network, multiple):
     Args:
         network: float32 `[B, H, W, 3]` -> the same, H and W multiples of `multiple`.
         multiple: number of pixels.
+        size: the only height and width that the network knows, if it knows one only;
+            then the function knows no other either.
 
     Returns:
         A function of float32 `[B, H, W, 3]`, for graphs too.
     """
+
+    if size is not None:
+        return lambda source: network(tf.ensure_shape(source, (None, size, size, 3)))
 
     def translate(source):
         height, width = tf.shape(source)[1], tf.shape(source)[2]

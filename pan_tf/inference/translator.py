@@ -108,6 +108,12 @@ class Translator:
             (uint8 `[H, W, 3]`, the `Tiling` that was used or None): a finer one than
             `tiling` gives where memory ran out.
         """
+        only = self.field.size if self.field else None
+        if only is not None and pixels.shape[:2] != (only, only):
+            raise ValueError(
+                f"{self.path} takes images of {only} x {only} pixels only. Received: "
+                f"{pixels.shape[1]} x {pixels.shape[0]}."
+            )
         tiling = self.tiling(*pixels.shape[:2], tile_size)
         while self._is_too_large(tiling, pixels.shape):
             try:
@@ -173,7 +179,7 @@ class Translator:
         if not self._local():
             raise ValueError(
                 f"--tile_size cannot be used with {self.path}: its T normalizes each "
-                "image by that image's own statistics, which a tile does not have. "
+                "image by that image's own statistics, or knows one size of images only. "
                 "Received: "
                 f"tile_size={tile_size}."
             )
@@ -243,7 +249,9 @@ class Translator:
         @tf.function(reduce_retracing=True)
         def translate(source):
             network = any_size(
-                lambda x: self.network(x, training=False), self.field.multiple
+                lambda x: self.network(x, training=False),
+                self.field.multiple,
+                self.field.size,
             )
             return network(source)
 
@@ -269,7 +277,8 @@ class Translator:
             self.checkpoint["iteration"] = self.label["checkpoint"]["iteration"]
             field = self.label["receptive_field"]
             radius = np.inf if field["radius"] is None else field["radius"]
-            self.field = networks.ReceptiveField(field["multiple"], radius)
+            size = field.get("size")  # Exports made before there was one.
+            self.field = networks.ReceptiveField(field["multiple"], radius, size)
 
 
 def _find_checkpoint(run_dir, kind, config):

@@ -67,6 +67,11 @@ def perceptual_distance(real_features, generated_features, lambdas):
     )
 
 
+def mean_squared_difference(a, b):
+    """mean (a - b)^2, float32, of two tensors of one shape."""
+    return tf.reduce_mean(tf.math.squared_difference(_float32(a), _float32(b)))
+
+
 @tf.custom_gradient
 def mean_absolute_difference(a, b):
     """mean |a - b|, float32, of two tensors of one shape and dtype.

@@ -8,13 +8,20 @@ import dataclasses
 from typing import Any
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from pan_tf import images
 from pan_tf.losses import functional
 
 _T_SIDES = {
     "saturating": functional.saturating_transformer_loss,
     "non_saturating": functional.non_saturating_transformer_loss,
+}
+
+_DIFFERENCES = {
+    "l1": functional.mean_absolute_difference,
+    "l2": functional.mean_squared_difference,
 }
 
 
@@ -176,3 +183,91 @@ class PerceptualAdversarialLoss(LossTerm):
         distance = functional.global_mean(self.transformer_loss(translation))
         active = tf.cast(distance < self.margin, tf.float32)
         return {"d_hinge_active": active}
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelLoss(LossTerm):
+    """The difference between output and target, pixel by pixel; D takes no part.
+
+    Attributes:
+        kind: "l1", mean |y - T(x)|, or "l2", mean (y - T(x))^2, of values in [-1, 1].
+
+    Raises:
+        ValueError: for another kind.
+    """
+
+    kind: str = "l1"
+    name = "pixel"
+
+    def __post_init__(self):
+        _check_difference(self.kind)
+
+    def transformer_loss(self, translation):
+        return _DIFFERENCES[self.kind](translation.target, translation.output)
+
+
+@dataclasses.dataclass(frozen=True)
+class CentreLoss(LossTerm):
+    """Mean squared difference in the generated centre; Context-Encoders.
+
+    Attributes:
+        edge_weight: of the edge that T was shown, against what was missing; 10 as
+            published. The mean is over the pixels, whatever their weights.
+    """
+
+    edge_weight: float = 10.0
+    name = "pixel"
+
+    def transformer_loss(self, translation):
+        size = translation.target.shape[1]
+        missing = images.central_mask(size).astype(np.float32)
+        centre = images.central_mask(size, overlap=True).astype(np.float32)
+        weights = missing + self.edge_weight * (centre - missing)
+        difference = tf.math.squared_difference(
+            tf.cast(translation.target, tf.float32),
+            tf.cast(translation.output, tf.float32),
+        )
+        # Of the whole image, of which the centre is a share.
+        return tf.reduce_mean(difference * weights) / centre.mean()
+
+
+@dataclasses.dataclass(frozen=True)
+class PerceptualLoss(LossTerm):
+    """The difference between output and target as a frozen, trained network sees them.
+
+    Attributes:
+        layer: of VGG-16, by its Keras name.
+        kind: "l1" or "l2", as of `PixelLoss`.
+        preprocessing: what the network is given, see `networks.vgg_features`.
+        scale: features are divided by it.
+        network: image -> features; put here when a system is built, float `[B, H, W, 3]`
+            in [-1, 1] -> `[B, h, w, c]`.
+
+    Raises:
+        ValueError: for another kind.
+    """
+
+    layer: str = "block2_conv2"
+    kind: str = "l2"
+    preprocessing: str = "caffe"
+    scale: float = 1.0
+    network: Any = dataclasses.field(default=None, repr=False, compare=False)
+    name = "perceptual"
+
+    def __post_init__(self):
+        _check_difference(self.kind)
+
+    def transformer_loss(self, translation):
+        images_seen = translation.target, translation.output
+        real, generated = (
+            self.network(tf.cast(image, tf.float32), training=False) / self.scale
+            for image in images_seen
+        )
+        return _DIFFERENCES[self.kind](real, generated)
+
+
+def _check_difference(kind):
+    if kind not in _DIFFERENCES:
+        raise ValueError(
+            f"`kind` must be one of: {', '.join(_DIFFERENCES)}. Received: kind={kind!r}."
+        )

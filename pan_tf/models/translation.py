@@ -94,7 +94,7 @@ class TranslationModel(keras.Model):
     Args:
         transformer: functional model, image -> image.
         discriminator: functional model, `{"source", "image"}` ->
-            `{"logits", "features"}`.
+            `{"logits", "features"}`; None if no term looks at D.
         terms: list of `LossTerm`.
         schedule: `UpdateSchedule`.
         average: a copy of T that follows it as an exponential moving average, or None.
@@ -149,7 +149,7 @@ class TranslationModel(keras.Model):
 
         Args:
             t_optimizer: updates T.
-            d_optimizer: updates D.
+            d_optimizer: updates D; None without one.
             jit_compile: whether XLA compiles the cycle; on one replica only, since it
                 cannot compile an all-reduce of statistics.
         """
@@ -159,7 +159,16 @@ class TranslationModel(keras.Model):
         # Now: under a strategy slots must exist before tracing, and a checkpoint
         # restores only what exists.
         t_optimizer.build(self.transformer.trainable_variables)
-        d_optimizer.build(self.discriminator.trainable_variables)
+        if self.discriminator is not None:
+            d_optimizer.build(self.discriminator.trainable_variables)
+
+    @property
+    def players(self):
+        """Networks and their optimizers: player -> (network, optimizer)."""
+        players = {"transformer": (self.transformer, self.t_optimizer)}
+        if self.discriminator is not None:
+            players["discriminator"] = (self.discriminator, self.d_optimizer)
+        return players
 
     def train_step(self, batch):
         """One cycle on this replica.
@@ -198,7 +207,8 @@ class TranslationModel(keras.Model):
         decay = tf.minimum(self.average_decay, (1.0 + cycles) / (10.0 + cycles))
         pairs = zip(self.deployed.variables, self.transformer.variables, strict=True)
         for average, variable in pairs:
-            average.assign(variable + decay * (average - variable))
+            if "float" in variable.dtype:  # Not the seeds of dropout.
+                average.assign(variable + decay * (average - variable))
 
     def update(self, player, views):
         """One update of one player.
@@ -212,7 +222,7 @@ class TranslationModel(keras.Model):
             name -> float32 scalar: the player's losses, and what is worth watching.
         """
         logs = self.differentiate(player, views)
-        optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
+        _, optimizer = self.players[player]
         gradients = _reduced(views.gradients, optimizer)
         optimizer.apply(gradients, self._variables_of(player))
         views.forget(player)
@@ -252,7 +262,7 @@ class TranslationModel(keras.Model):
     def differentiate(self, player, views):
         """Puts the gradients of one player's losses into `views`; returns the logs."""
         variables = [variable.value for variable in self._variables_of(player)]
-        optimizer = self.t_optimizer if player == "transformer" else self.d_optimizer
+        _, optimizer = self.players[player]
         translation = self._translation_of(views, player)
         # Nothing is recorded but what depends on this player's variables: in D's update
         # T's forward pass is not, nor in T's update D's look at the target.

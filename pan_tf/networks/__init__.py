@@ -4,18 +4,38 @@ Transformers map an image to an image. Discriminators map `{"source", "image"}` 
 `{"logits", "features"}`.
 """
 
+from pan_tf.networks.deraining import deraining_transformer
+from pan_tf.networks.deraining import id_cgan_transformer
+from pan_tf.networks.discriminators import context_encoder_discriminator
 from pan_tf.networks.discriminators import pan_discriminator
+from pan_tf.networks.discriminators import patch_discriminator
+from pan_tf.networks.inpainting import context_encoder_transformer
+from pan_tf.networks.inpainting import pan_inpainting_transformer
 from pan_tf.networks.receptive_field import ReceptiveField
 from pan_tf.networks.receptive_field import activation_bytes
 from pan_tf.networks.receptive_field import receptive_field
 from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
+from pan_tf.networks.unet import pix2pix_transformer
+from pan_tf.networks.vgg import WeightsNotFoundError
+from pan_tf.networks.vgg import locate_vgg_weights
+from pan_tf.networks.vgg import vgg_features
 
 __all__ = [
     "ReceptiveField",
+    "WeightsNotFoundError",
     "activation_bytes",
+    "context_encoder_discriminator",
+    "context_encoder_transformer",
+    "deraining_transformer",
+    "id_cgan_transformer",
+    "locate_vgg_weights",
     "official_pan_transformer",
     "pan_discriminator",
+    "pan_inpainting_transformer",
     "pan_transformer",
+    "patch_discriminator",
+    "pix2pix_transformer",
     "receptive_field",
+    "vgg_features",
 ]

@@ -9,31 +9,17 @@ layers that a perceptual adversarial loss compares, shallow to deep.
 import keras
 from keras import layers
 
-from pan_tf.layers import BatchNormalization
-from pan_tf.layers import LeakyReLU
-from pan_tf.layers import SymmetricConv2D
+from pan_tf.networks.blocks import conv4
+from pan_tf.networks.blocks import leaky
+from pan_tf.networks.blocks import norm
+from pan_tf.networks.blocks import normal
+from pan_tf.networks.blocks import scaled
+from pan_tf.networks.blocks import symmetric_conv
+from pan_tf.networks.blocks import torch_norm
 
 # Layers 2 to 8 of Table I: filters, stride.
 _TABLE_I = ((128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 2))
 _FEATURE_LAYERS = (4, 6, 8)  # And layer 1.
-
-
-def _scaled(filters, width):
-    return max(1, round(filters * width))
-
-
-def _conv(x, number, filters, stride, stddev=0.02):
-    return SymmetricConv2D(
-        filters,
-        3,
-        strides=stride,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
-        name=f"layer_{number}",
-    )(x)
-
-
-def _leaky(x):
-    return LeakyReLU(0.2)(x)
 
 
 def pan_discriminator(
@@ -41,21 +27,27 @@ def pan_discriminator(
     first_activation="leaky_relu",
     first_stddev=0.02,
     last_activation="leaky_relu",
+    conditional=False,
+    region="image",
     width=1.0,
     name="discriminator",
 ):
-    """D of the PAN paper, Table I, unconditional, with features d_1 to d_4.
+    """D of the PAN paper, Table I, with features d_1 to d_4.
 
     The features are layers 1, 4, 6 and 8 after their activation. The dense layer at the
     end fixes the image size. 7 050 249 parameters at 256 px.
 
     Args:
-        image_size: height and width in pixels, a multiple of 32.
+        image_size: height and width in pixels, a multiple of 32; of 64 for the centre.
         first_activation: "leaky_relu" (Table I) or "tanh" (the released code).
         first_stddev: of layer 1's initial kernel; 0.5 in the released code. Layer 1 has
             no normalization, and layer 2's cancels its scale: under a leaky ReLU, D can
             reach any margin by scaling layer 1 alone; tanh bounds it.
         last_activation: of layer 9; "leaky_relu" (Table I) or "linear" (released code).
+        conditional: whether D judges the image together with its source ("PA Loss +
+            cGAN" of Table III): six channels in.
+        region: "image", or "centre" for inpainting: D sees the generated half of the
+            side, layer 1 pads nothing and layer 9 has stride 1, as in the released code.
         width: multiplies the number of channels of layers 1 to 8; 1 as in Table I.
         name: name of the model.
 
@@ -63,27 +55,111 @@ def pan_discriminator(
         A functional `keras.Model` with one logit `[B, 1]` and four features.
     """
     activations = {
-        "leaky_relu": _leaky,
+        "leaky_relu": leaky,
         "tanh": layers.Activation("tanh"),
         "linear": lambda x: x,
     }
-    source = keras.Input((image_size, image_size, 3), name="source")
-    image = keras.Input((image_size, image_size, 3), name="image")
-    x = activations[first_activation](
-        _conv(image, 1, _scaled(64, width), 1, first_stddev)
-    )
+    inputs, x = _inputs(image_size, conditional, region)
+    (first, *rest) = scaled((64, *(filters for filters, _ in _TABLE_I)), width)
+    if region == "centre":
+        x = layers.Conv2D(
+            first, 3, kernel_initializer=normal(first_stddev), name="layer_1"
+        )(x)
+    else:
+        x = symmetric_conv(x, 1, first, 1, first_stddev)
+    x = activations[first_activation](x)
     features = [x]
-    for number, (filters, stride) in enumerate(_TABLE_I, start=2):
-        x = _conv(x, number, _scaled(filters, width), stride)
-        x = _leaky(BatchNormalization(name=f"layer_{number}_norm")(x))
+    strides = [stride for _, stride in _TABLE_I]
+    for number, (filters, stride) in enumerate(zip(rest, strides, strict=True), start=2):
+        x = leaky(norm(symmetric_conv(x, number, filters, stride), number))
         if number in _FEATURE_LAYERS:
             features.append(x)
-    x = activations[last_activation](_conv(x, 9, 8, 2))
-    init = keras.initializers.RandomNormal(stddev=0.02)
-    dense = layers.Dense(1, kernel_initializer=init, name="layer_10")
+    x = symmetric_conv(x, 9, 8, 1 if region == "centre" else 2)
+    x = activations[last_activation](x)
+    dense = layers.Dense(1, kernel_initializer=normal(), name="layer_10")
     logit = dense(layers.Flatten()(x))
-    return keras.Model(
-        {"source": source, "image": image},
-        {"logits": [logit], "features": features},
-        name=name,
-    )
+    return keras.Model(inputs, {"logits": [logit], "features": features}, name=name)
+
+
+def patch_discriminator(
+    image_size,
+    filters=64,
+    num_strided=3,
+    conditional=True,
+    region="image",
+    width=1.0,
+    name="discriminator",
+):
+    """PatchGAN: a logit for every patch, of 70 x 70 px with three strided layers.
+
+    4x4 layers: `num_strided` of stride 2, two of stride 1; batch normalization on all but
+    the first and the last. 30 x 30 logits at 256 px; 2 768 705 parameters.
+
+    Args:
+        image_size: height and width in pixels.
+        filters: channels of the first layer; 64 in pix2pix, 48 in ID-CGAN.
+        num_strided: layers of stride 2.
+        conditional: whether D judges the image together with its source.
+        region: "image", or "centre": only the generated half of the side, for
+            inpainting.
+        width: multiplies the number of channels; 1 as published.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model` with one map of logits, and as features its hidden
+        layers after their activation.
+    """
+    inputs, x = _inputs(image_size, conditional, region)
+    features = []
+    counts = [filters * min(2**i, 8) for i in range(num_strided + 1)]
+    for number, count in enumerate(scaled(counts, width), start=1):
+        stride = 2 if number <= num_strided else 1
+        x = conv4(x, number, count, stride, use_bias=number == 1)
+        if number > 1:
+            x = torch_norm(x, number)
+        x = leaky(x)
+        features.append(x)
+    logits = conv4(x, num_strided + 2, 1, stride=1)
+    return keras.Model(inputs, {"logits": [logits], "features": features}, name=name)
+
+
+def context_encoder_discriminator(image_size, width=1.0, name="discriminator"):
+    """D of Context-Encoders: the generated centre, halved down to 4 x 4, one logit.
+
+    4x4 layers of stride 2, batch normalization on all but the first, no biases (the Torch
+    code zeroes them in every step).
+
+    Args:
+        image_size: height and width in pixels, a power of 2 from 64 up; 128 as
+            published.
+        width: multiplies the number of channels; 1 as published.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model` with one logit `[B, 1, 1, 1]`, and as features its
+        hidden layers after their activation.
+    """
+    inputs, x = _inputs(image_size, conditional=False, region="centre")
+    features = []
+    halvings = image_size.bit_length() - 4
+    counts = [64 * min(2**i, 8) for i in range(halvings)]
+    for number, count in enumerate(scaled(counts, width), start=1):
+        x = conv4(x, number, count, use_bias=False)
+        if number > 1:
+            x = torch_norm(x, number)
+        x = leaky(x)
+        features.append(x)
+    logit = conv4(x, halvings + 1, 1, stride=1, padding=0, use_bias=False)
+    return keras.Model(inputs, {"logits": [logit], "features": features}, name=name)
+
+
+def _inputs(image_size, conditional, region):
+    """(D's inputs by name, what its first layer sees)."""
+    shape = (image_size, image_size, 3)
+    inputs = {name: keras.Input(shape, name=name) for name in ("source", "image")}
+    x = inputs["image"]
+    if conditional:
+        x = layers.Concatenate()([inputs["source"], x])
+    if region == "centre":
+        x = layers.Cropping2D(image_size // 4)(x)
+    return inputs, x

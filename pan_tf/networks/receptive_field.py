@@ -11,10 +11,12 @@ import math
 from keras import layers
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Dropout
 from pan_tf.layers import SymmetricConv2D
 
 # Layers that look at one position at a time; of several inputs, at the same one.
 _POINTWISE = (
+    Dropout,
     layers.Activation,
     layers.Add,
     layers.BatchNormalization,
@@ -35,10 +37,12 @@ class ReceptiveField:
         multiple: height and width of a source must be multiples of it.
         radius: pixels, on every side, beyond which nothing matters; infinite if the
             whole image does, as where its own statistics normalize it.
+        size: the only height and width of a source, where T knows no other; or None.
     """
 
     multiple: int
     radius: float
+    size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,9 @@ def receptive_field(transformer):
     Raises:
         TypeError: if it holds a layer that this module does not know.
     """
+    size = transformer.input_shape[1]
+    if size is not None:
+        return ReceptiveField(size, math.inf, size)
     spans = _spans(transformer)
     coarsest = max(span.step for span in spans.values())
     span = spans[id(transformer.outputs[0])]
@@ -76,8 +83,11 @@ def activation_bytes(transformer):
     Args:
         transformer: functional `keras.Model`, image -> image.
     """
-    spans = _spans(transformer)
     outputs = [layer.output for layer in transformer.layers]
+    size = transformer.input_shape[1]
+    if size is not None:
+        return sum(4 * math.prod(tensor.shape[1:]) for tensor in outputs) / size**2
+    spans = _spans(transformer)
     return sum(4 * tensor.shape[-1] / spans[id(tensor)].step ** 2 for tensor in outputs)
 
 

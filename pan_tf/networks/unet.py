@@ -7,50 +7,17 @@ dtype policy. Height and width must be multiples of 2 ** number of encoder layer
 import keras
 from keras import layers
 
-from pan_tf.layers import BatchNormalization
-from pan_tf.layers import LeakyReLU
-from pan_tf.layers import SymmetricConv2D
+from pan_tf.layers import Dropout
+from pan_tf.networks.blocks import conv4
+from pan_tf.networks.blocks import deconv4
+from pan_tf.networks.blocks import leaky
+from pan_tf.networks.blocks import norm
+from pan_tf.networks.blocks import scaled
+from pan_tf.networks.blocks import symmetric_conv
+from pan_tf.networks.blocks import torch_norm
 
-# Encoder of Table II, then what the released 8-layer variant appends.
+# Encoder of Table II, then what the deeper networks append.
 _FILTERS = (64, 128, 256, 512, 512, 512, 512, 512)
-
-
-def _scaled(filters, width):
-    return [max(1, round(number * width)) for number in filters]
-
-
-def _init(stddev=0.02):
-    return keras.initializers.RandomNormal(stddev=stddev)
-
-
-def _encode(x, number, filters, stddev=0.02):
-    return SymmetricConv2D(
-        filters,
-        3,
-        strides=2,
-        kernel_initializer=_init(stddev),
-        name=f"layer_{number}",
-    )(x)
-
-
-def _decode(x, number, filters, **kwargs):
-    return layers.Conv2DTranspose(
-        filters,
-        4,
-        strides=2,
-        padding="same",
-        kernel_initializer=_init(),
-        name=f"layer_{number}",
-        **kwargs,
-    )(x)
-
-
-def _leaky(x):
-    return LeakyReLU(0.2)(x)
-
-
-def _norm(x, number, statistics):
-    return BatchNormalization(statistics=statistics, name=f"layer_{number}_norm")(x)
 
 
 def pan_transformer(image_size=None, width=1.0, statistics="moving", name="transformer"):
@@ -70,19 +37,19 @@ def pan_transformer(image_size=None, width=1.0, statistics="moving", name="trans
         A functional `keras.Model`.
     """
     image = keras.Input((image_size, image_size, 3), name="source")
-    first, *rest = _scaled(_FILTERS[:6], width)
-    x = _encode(image, 1, first)
+    first, *rest = scaled(_FILTERS[:6], width)
+    x = symmetric_conv(image, 1, first, 2)
     encoded = []
     for number, filters in enumerate(rest, start=2):
-        x = _norm(_encode(_leaky(x), number, filters), number, statistics)
+        x = norm(symmetric_conv(leaky(x), number, filters, 2), number, statistics)
         encoded.append(x)
-    x = _leaky(x)
-    decoder = zip(_scaled((512, 256, 128, 64), width), encoded[-2::-1], strict=True)
+    x = leaky(x)
+    decoder = zip(scaled((512, 256, 128, 64), width), encoded[-2::-1], strict=True)
     for number, (filters, skip) in enumerate(decoder, start=7):
-        x = _norm(_decode(x, number, filters), number, statistics)
+        x = norm(deconv4(x, number, filters), number, statistics)
         x = layers.ReLU()(layers.Concatenate()([x, skip]))
-    x = layers.ReLU()(_norm(_decode(x, 11, first), 11, statistics))
-    x = _decode(x, 12, 3, activation="tanh", dtype="float32")
+    x = layers.ReLU()(norm(deconv4(x, 11, first), 11, statistics))
+    x = deconv4(x, 12, 3, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)
 
 
@@ -106,15 +73,57 @@ def official_pan_transformer(
         A functional `keras.Model`.
     """
     image = keras.Input((image_size, image_size, 3), name="source")
-    *outer, innermost = _scaled(_FILTERS[:depth], width)
+    *outer, innermost = scaled(_FILTERS[:depth], width)
     x, encoded = image, []
     for number, filters in enumerate(outer, start=1):
-        raw = _encode(x, number, filters, stddev=0.05 if number == 1 else 0.02)
+        raw = symmetric_conv(x, number, filters, 2, 0.05 if number == 1 else 0.02)
         encoded.append(raw)
-        x = _leaky(_norm(raw, number, statistics))
-    x = layers.ReLU()(_encode(x, depth, innermost))
+        x = leaky(norm(raw, number, statistics))
+    x = layers.ReLU()(symmetric_conv(x, depth, innermost, 2))
     for number, skip in enumerate(reversed(encoded), start=depth + 1):
-        x = _norm(_decode(x, number, skip.shape[-1]), number, statistics)
+        x = norm(deconv4(x, number, skip.shape[-1]), number, statistics)
         x = layers.ReLU()(layers.Concatenate()([x, skip]))
-    x = _decode(x, 2 * depth, 3, activation="tanh", dtype="float32")
+    x = deconv4(x, 2 * depth, 3, activation="tanh", dtype="float32")
+    return keras.Model(image, x, name=name)
+
+
+def pix2pix_transformer(
+    image_size=None, depth=8, width=1.0, statistics="image", name="transformer"
+):
+    """T of pix2pix: a U-Net of up to eight 4x4 layers down and up, with dropout.
+
+    Skips leave the encoder after normalization. Neither the first and the innermost
+    encoder layer nor the last decoder layer is normalized. Half of the values of the
+    first `depth - 5` decoder layers are dropped in training; pix2pix drops them at test
+    time too, as its only noise, which would make translation a matter of chance.
+    Without biases but the last layer's, as in the authors' PyTorch code: 54 413 955
+    parameters at depth 8.
+
+    Args:
+        image_size: height and width in pixels, a multiple of 2 ** depth; None for any.
+        depth: number of encoder layers, 3 to 8; the published network has 8.
+        width: multiplies the number of channels; 1 as published.
+        statistics: of `layers.BatchNormalization`, outside of training; pix2pix tests
+            with those of the one image.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model`.
+    """
+    image = keras.Input((image_size, image_size, 3), name="source")
+    *outer, innermost = scaled(_FILTERS[:depth], width)
+    x, encoded = image, []
+    for number, filters in enumerate(outer, start=1):
+        x = conv4(leaky(x) if encoded else x, number, filters, use_bias=False)
+        if encoded:
+            x = torch_norm(x, number, statistics)
+        encoded.append(x)
+    x = conv4(leaky(x), depth, innermost, use_bias=False)
+    for number, skip in enumerate(reversed(encoded), start=depth + 1):
+        x = deconv4(layers.ReLU()(x), number, skip.shape[-1], use_bias=False)
+        x = torch_norm(x, number, statistics)
+        if number <= 2 * depth - 5:
+            x = Dropout(0.5, name=f"layer_{number}_dropout")(x)
+        x = layers.Concatenate()([x, skip])
+    x = deconv4(layers.ReLU()(x), 2 * depth, 3, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)

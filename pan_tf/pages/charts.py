@@ -77,6 +77,59 @@ def curve(points, chosen=None, level=None):
     return _svg(parts, _ticks(first, last, x, 3), [(high, y), (low, y)])
 
 
+# For lines of one chart, told apart by the colour-blind too (Okabe and Ito).
+_COLORS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#000000",
+    "#8a8f98",
+)
+
+
+def curves(series, level=None):
+    """A quantity of several runs over what they have seen.
+
+    Args:
+        series: list of (label, list of (place, value), finite, in order); lines of one
+            label have one colour.
+        level: value of a dashed horizontal line, or None.
+
+    Returns:
+        SVG with a legend.
+    """
+    labels = list(dict.fromkeys(label for label, _ in series))
+    places = [place for _, points in series for place, _ in points]
+    values = [value for _, points in series for _, value in points]
+    values += [] if level is None else [level]
+    low, high = min(values), max(values)
+    low, high = (low - 0.5, high + 0.5) if high == low else (low, high)
+    first, last = min(places), max(*places, min(places) + 1)
+    x, y = _across(first, last), _up(low, high)
+    parts = []
+    for label, points in series:
+        color = _COLORS[labels.index(label) % len(_COLORS)]
+        path = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in points)
+        parts.append(
+            f'<polyline class="series" stroke="{color}" points="{path}">'
+            f"<title>{html.escape(label)}</title></polyline>"
+        )
+    if level is not None:
+        parts.append(_horizontal("level", y(level), f"best floor: {level:.3f}"))
+    legend = "".join(
+        f'<span style="color: {_COLORS[i % len(_COLORS)]}">&#9644; '
+        f"{html.escape(label)}</span> "
+        for i, label in enumerate(labels)
+    )
+    if level is not None:
+        legend += "<span>- - best floor</span>"
+    chart = _svg(parts, _ticks(first, last, x, 3), [(high, y), (low, y)])
+    return f'{chart}<p class="key">{legend}</p>'
+
+
 def _vertical(style, x, title):
     return _line(style, x, x, _TOP, _HEIGHT - _BOTTOM, title)
 

@@ -1,0 +1,87 @@
+"""The few layers that transformers and discriminators are put together from.
+
+Conventions of two families: PAN's released code is Lasagne (a bias everywhere, batch
+normalization with epsilon 1e-4), the other systems are Torch (no bias before batch
+normalization, epsilon 1e-5, scales that start at N(1, 0.02)).
+"""
+
+import keras
+from keras import layers
+
+from pan_tf.layers import BatchNormalization
+from pan_tf.layers import LeakyReLU
+from pan_tf.layers import SymmetricConv2D
+
+
+def scaled(filters, width):
+    """Numbers of channels times `width`, at least 1 each."""
+    return [max(1, round(number * width)) for number in filters]
+
+
+def normal(stddev=0.02, mean=0.0):
+    """Initializer of kernels, N(0, 0.02) unless a paper says otherwise."""
+    return keras.initializers.RandomNormal(mean, stddev)
+
+
+def leaky(x):
+    """Leaky ReLU of slope 0.2."""
+    return LeakyReLU(0.2)(x)
+
+
+def symmetric_conv(x, number, filters, stride, stddev=0.02, **kwargs):
+    """3x3 convolution with a pixel of zeros on every side, `layer_<number>`."""
+    return SymmetricConv2D(
+        filters,
+        3,
+        strides=stride,
+        kernel_initializer=normal(stddev),
+        name=f"layer_{number}",
+        **kwargs,
+    )(x)
+
+
+def conv4(x, number, filters, stride=2, padding=1, **kwargs):
+    """4x4 convolution with `padding` zeros on every side, as Torch counts them.
+
+    With stride 2, one pixel is what "same" puts around an image of even size; with
+    stride 1 "same" would pad unevenly, and the map would not shrink.
+    """
+    if padding and stride == 1:
+        x = layers.ZeroPadding2D(padding)(x)
+    return layers.Conv2D(
+        filters,
+        4,
+        strides=stride,
+        padding="same" if padding and stride == 2 else "valid",
+        kernel_initializer=normal(),
+        name=f"layer_{number}",
+        **kwargs,
+    )(x)
+
+
+def deconv4(x, number, filters, stride=2, padding="same", **kwargs):
+    """4x4 transposed convolution; of stride 2 it doubles height and width."""
+    return layers.Conv2DTranspose(
+        filters,
+        4,
+        strides=stride,
+        padding=padding,
+        kernel_initializer=normal(),
+        name=f"layer_{number}",
+        **kwargs,
+    )(x)
+
+
+def norm(x, number, statistics="moving"):
+    """Batch normalization as Lasagne has it, `layer_<number>_norm`."""
+    return BatchNormalization(statistics=statistics, name=f"layer_{number}_norm")(x)
+
+
+def torch_norm(x, number, statistics="moving"):
+    """Batch normalization as Torch has it, `layer_<number>_norm`."""
+    return BatchNormalization(
+        epsilon=1e-5,
+        statistics=statistics,
+        gamma_initializer=normal(mean=1.0),
+        name=f"layer_{number}_norm",
+    )(x)
