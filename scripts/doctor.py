@@ -20,7 +20,10 @@ from pan_tf import files
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import Config
 
-flags.DEFINE_enum("dataset", "folder", DATASET_NAMES, "Data set to examine.")
+# Not `photos`, which are not pairs.
+_PAIRED = [name for name in DATASET_NAMES if name != "photos"]
+
+flags.DEFINE_enum("dataset", "folder", _PAIRED, "Data set to examine.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of `folder`, its own.")
 flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("output_dir", None, "Where to write; empty: runs/doctor-<name>.")

@@ -21,6 +21,7 @@ from absl import flags
 
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import METRIC_NAMES
+from pan_tf.config import SYNTHESIS_NAMES
 
 flags.DEFINE_multi_string("run_dir", [], "Run folder; several to compare them.")
 flags.DEFINE_multi_string("saved_model", [], "SavedModel; several to compare them.")
@@ -31,6 +32,9 @@ flags.DEFINE_boolean("download", True, "Whether what is not there may be downloa
 flags.DEFINE_string("split", None, "Split; empty: test, or val where there is no test.")
 flags.DEFINE_integer("image_size", None, "Pixels a side; empty: the run's.")
 flags.DEFINE_enum("direction", None, ["AtoB", "BtoA"], "Empty: the run's.")
+flags.DEFINE_enum(
+    "synthesize", None, SYNTHESIS_NAMES, "Make sources of targets; empty: as the run."
+)
 flags.DEFINE_string("output_dir", None, "Where to write; empty: in the run folder.")
 flags.DEFINE_enum(
     "rank_by", None, METRIC_NAMES, "Orders the images shown; empty: the run's --best_by."
@@ -47,6 +51,7 @@ _NAMES = (
     "split",
     "image_size",
     "direction",
+    "synthesize",
     "output_dir",
     "rank_by",
     "batch_size",

@@ -49,6 +49,14 @@ def toy():
     return make
 
 
+@pytest.fixture(scope="session")
+def vgg_weights(tmp_path_factory):
+    """A file for --vgg_weights: the right shapes, numbers at random."""
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.weights.h5"
+    keras.applications.VGG16(include_top=False, weights=None).save_weights(path)
+    return path
+
+
 @pytest.fixture
 def pair_folder(tmp_path):
     """Makes D/train and D/val with side-by-side pairs; returns D."""

@@ -55,7 +55,7 @@ def _bound(define, values):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recipe": "pna"}, "--recipe must be one of: pan, pan_literal"),
+        ({"recipe": "pna"}, "--recipe must be one of: cgan, context_encoder"),
         ({"dataset": "map"}, "--dataset must be one of"),
         ({"image_size": 100}, "--image_size must be a multiple of 64"),
         ({"image_size": 256, "load_size": 128}, "--load_size must be at least"),

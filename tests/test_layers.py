@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Dropout
 from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
 
@@ -152,3 +153,52 @@ def test_two_replicas_normalize_by_the_whole_batch(two_replicas):
     for moving in (layer.moving_mean, layer.moving_variance):
         first, second = strategy.experimental_local_results(moving.value)
         assert np.array_equal(first, second)
+
+
+def test_dropout_drops_a_share_and_keeps_the_mean():
+    layer = Dropout(0.25)
+    output = np.array(layer(tf.ones((4, 16, 16, 8)), training=True))
+    assert (output == 0.0).mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_allclose(output[output > 0.0], 1.0 / 0.75, rtol=1e-6)
+
+
+def test_dropout_draws_anew_in_every_call_and_nothing_outside_of_training():
+    layer, x = Dropout(0.5), tf.ones((2, 8, 8, 4))
+    one, other = (np.array(layer(x, training=True)) for _ in range(2))
+    assert (one != other).any()
+    np.testing.assert_array_equal(layer(x), x)
+    assert layer.state.numpy()[1] == 2
+
+
+def test_dropout_goes_on_where_its_state_was():
+    first, second = Dropout(0.5), Dropout(0.5)
+    x = tf.ones((2, 8, 8, 4))
+    first(x, training=True)
+    second.set_weights(first.get_weights())
+    np.testing.assert_array_equal(first(x, training=True), second(x, training=True))
+
+
+def test_dropout_follows_the_seed():
+    masks = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        masks.append(np.array(Dropout(0.5)(tf.ones((1, 8, 8, 4)), training=True)))
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert (masks[0] != masks[2]).any()
+
+
+def test_dropout_on_two_replicas_is_that_of_the_whole_batch(two_replicas):
+    alone = Dropout(0.5)
+    with two_replicas.scope():
+        shared = Dropout(0.5)
+    shared.set_weights(alone.get_weights())
+    x = tf.ones((4, 8, 8, 2))
+
+    @tf.function
+    def run():
+        return two_replicas.run(lambda: shared(x[:2], training=True))
+
+    for _ in range(2):
+        halves = two_replicas.experimental_local_results(run())
+        np.testing.assert_array_equal(tf.concat(halves, 0), alone(x, training=True))
+    assert shared.state.numpy()[1] == 2

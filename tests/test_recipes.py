@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.losses import AdversarialLoss
+from pan_tf.losses import CentreLoss
 from pan_tf.losses import PerceptualAdversarialLoss
+from pan_tf.losses import PerceptualLoss
+from pan_tf.losses import PixelLoss
 from pan_tf.schedules import LinearDecay
 
 
@@ -101,3 +105,136 @@ def test_the_discriminator_may_have_its_own_learning_rate(toy):
     model = recipes.build(toy(d_learning_rate=5e-5))
     assert float(model.t_optimizer.learning_rate) == pytest.approx(2e-4)
     assert float(model.d_optimizer.learning_rate) == pytest.approx(5e-5)
+
+
+def test_table_iii_is_id_cgan_with_its_switches(toy):
+    """One T, D of 48 channels, weights of 150, Adam at 2e-4, batch 7, a shared batch."""
+    adversarial = AdversarialLoss("non_saturating")
+    pixel = PixelLoss("l2", weight=150.0)
+    as_coded = PerceptualLoss("block2_conv2", "l1", "none", weight=150.0)
+    terms = {
+        "l2": (pixel,),
+        "cgan": (adversarial,),
+        "l2_cgan": (adversarial, pixel),
+        "id_cgan": (adversarial, pixel, as_coded),
+    }
+    for name, expected in terms.items():
+        recipe = recipes.resolve(toy(recipe=name, batch_size=None, width=1.0))
+        assert recipe.terms == expected
+        assert (recipe.kind, recipe.statistics) == ("deraining", "image")
+        assert (recipe.batch_size, recipe.learning_rate) == (7, 2e-4)
+        assert recipe.d_learning_rate is None and recipe.ema == 0.0
+        assert recipe.schedule.minibatches == 1
+        if name == "l2":
+            assert recipe.discriminator is None
+            assert recipe.schedule.players == ("transformer",)
+        else:
+            assert recipe.schedule.players == ("discriminator", "transformer")
+            first = recipe.discriminator(64).get_layer("layer_1").kernel
+            assert first.shape == (4, 4, 6, 48)
+
+
+def test_id_cgan_fixed_feeds_vgg_what_it_was_trained_on(toy):
+    *same, perceptual = recipes.resolve(toy(recipe="id_cgan_fixed")).terms
+    assert same == list(recipes.resolve(toy(recipe="l2_cgan")).terms)
+    assert (perceptual.preprocessing, perceptual.kind) == ("caffe", "l2")
+    assert (perceptual.scale, perceptual.weight) == (127.5, 150.0)
+
+
+def test_pix2pix_is_the_published_one(toy):
+    recipe = recipes.resolve(toy(recipe="pix2pix", batch_size=None, width=1.0))
+    assert recipe.terms == (
+        AdversarialLoss("non_saturating"),
+        PixelLoss("l1", weight=100.0),
+    )
+    assert (recipe.batch_size, recipe.statistics) == (1, "image")
+    assert recipe.schedule.players == ("discriminator", "transformer")
+    assert recipe.schedule.minibatches == 1
+    assert recipe.discriminator(64).get_layer("layer_1").kernel.shape == (4, 4, 6, 64)
+
+
+def test_context_encoder_is_the_published_one(toy):
+    recipe = recipes.resolve(toy(recipe="context_encoder", batch_size=None))
+    assert recipe.terms == (
+        AdversarialLoss("non_saturating", weight=0.001),
+        CentreLoss(edge_weight=10.0, weight=0.999),
+    )
+    assert (recipe.learning_rate, recipe.d_learning_rate) == (2e-3, 2e-4)
+    assert (recipe.batch_size, recipe.statistics) == (64, "moving")
+
+
+def test_pan_fast_is_pan_with_a_pixel_loss(toy):
+    pan, fast = (recipes.resolve(toy(recipe=name)) for name in ("pan", "pan_fast"))
+    assert fast.terms == (*pan.terms, PixelLoss("l1", weight=25.0))
+    assert (fast.schedule, fast.ema) == (pan.schedule, pan.ema)
+
+
+def test_pan_cgan_is_pan_with_a_discriminator_that_sees_the_source(toy):
+    pan, both = (recipes.resolve(toy(recipe=name)) for name in ("pan", "pan_cgan"))
+    assert (both.terms, both.schedule) == (pan.terms, pan.schedule)
+    kernels = [r.discriminator(64).get_layer("layer_1").kernel.shape for r in (pan, both)]
+    assert [shape[2] for shape in kernels] == [3, 6]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("unet", {"pan": "pan", "pan_official": "official_pan", "pix2pix": "pix2pix"}),
+        ("deraining", {"pan": "deraining", "l2": "id_cgan", "pix2pix": "deraining"}),
+        ("inpainting", {"pan": "context_encoder", "pan_official": "pan_inpainting"}),
+    ],
+)
+def test_a_task_asks_for_a_kind_and_the_recipe_says_which(toy, kind, expected):
+    for recipe, name in expected.items():
+        depth = {"depth": 6} if name in ("official_pan", "pix2pix") else {}
+        built = getattr(networks, f"{name}_transformer")(64, width=1 / 16, **depth)
+        resolved = recipes.resolve(toy(recipe=recipe, transformer=kind)).transformer(64)
+        assert [v.shape for v in resolved.variables] == [v.shape for v in built.variables]
+
+
+def test_discriminators_of_inpainting_see_the_centre(toy):
+    for recipe in ("pan", "pix2pix", "context_encoder"):
+        config = toy(recipe=recipe, transformer="inpainting")
+        discriminator = recipes.resolve(config).discriminator(64)
+        assert any("cropping" in layer.name for layer in discriminator.layers)
+
+
+def test_context_encoder_does_nothing_but_inpainting(toy):
+    with pytest.raises(ValueError, match="--transformer must be one of: inpainting"):
+        recipes.resolve(toy(recipe="context_encoder", transformer="unet"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes"),
+    [
+        ("l1", {"theta": 1.0}),
+        ("l2", {"d_learning_rate": 1e-4}),
+        ("l1", {"d_updates": 1}),
+        ("pix2pix", {"lambdas": (1.0, 1.0, 1.0, 1.0)}),
+        ("cgan", {"first_activation": "tanh"}),
+    ],
+)
+def test_a_setting_without_a_meaning_is_refused(toy, recipe, changes):
+    (name,) = changes
+    with pytest.raises(ValueError, match=f"--recipe={recipe} has no use for --{name}"):
+        recipes.resolve(toy(recipe=recipe, **changes))
+
+
+def test_a_pixel_loss_is_weighed_anew_or_added(toy):
+    terms = recipes.resolve(toy(recipe="pix2pix", pixel_weight=5.0)).terms
+    assert terms[-1] == PixelLoss("l1", weight=5.0)
+    pan = recipes.resolve(toy()).terms
+    added = recipes.resolve(toy(pixel_weight=25.0)).terms
+    assert added == (*pan, PixelLoss("l1", weight=25.0))
+
+
+def test_what_the_recipe_decides_is_recorded(toy, vgg_weights):
+    assert recipes.complete(toy(recipe="pix2pix", batch_size=None)).batch_size == 1
+    assert recipes.complete(toy(recipe="pan", batch_size=None)).batch_size == 4
+    config = toy(recipe="id_cgan", vgg_weights=str(vgg_weights))
+    assert recipes.complete(config) == config
+
+
+def test_weights_of_vgg_are_looked_for_before_anything_else(toy):
+    with pytest.raises(networks.WeightsNotFoundError, match="nowhere"):
+        recipes.complete(toy(recipe="id_cgan", vgg_weights="nowhere"))

@@ -194,13 +194,13 @@ def prepare(name, data_dir):
         ValueError: if the archive is not the published one.
     """
     archive = manual_path(name, data_dir)
-    is_there = archive.is_file() or (
-        name == "cityscapes" and official_cityscapes(data_dir) is not None
-    )
+    is_cityscapes = name == "cityscapes"
+    is_there = archive.is_file() or (is_cityscapes and official_cityscapes(data_dir))
     if not is_there and not _host_answers():
         raise FileNotFoundError(
-            f"{BASE_URL}{name}.tar.gz cannot be reached. Put the archive at {archive} "
-            "and run the command again."
+            f"{BASE_URL}{name}.tar.gz cannot be reached. Put the archive at {archive}"
+            + (f", or {' and '.join(CITYSCAPES_ARCHIVES)} beside it," * is_cityscapes)
+            + " and run the command again."
         )
     builder(name, data_dir).download_and_prepare(
         download_dir=pathlib.Path(data_dir) / "downloads"

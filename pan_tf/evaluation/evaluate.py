@@ -46,7 +46,7 @@ class Evaluation:
             best checkpoint was chosen by.
         batch_size: images at a time; None: as in `measure`.
         **changes: settings of the data (`dataset`, `data_dir`, `download`,
-            `image_size`, `direction`), in place of the first run's.
+            `image_size`, `direction`, `synthesize`), in place of the first run's.
 
     Raises:
         FileNotFoundError, OSError: if a run, a checkpoint or a file is not there, or is
@@ -132,6 +132,7 @@ class Evaluation:
                 "name": self.data.name,
                 "split": self.pairs.split,
                 "direction": self.data.direction,
+                "synthesized": self.data.synthesized,
                 "image_size": self.config.image_size,
                 "fingerprint": self.data.fingerprint,
             },
@@ -156,6 +157,7 @@ class Evaluation:
                 self.data.name,
                 self.pairs.split,
                 self.data.direction,
+                *([self.data.synthesized] if self.data.synthesized else []),
                 str(self.config.image_size),
                 _short(self.data.fingerprint),
             ]
@@ -208,6 +210,7 @@ def _check_together(translators, names, changes):
             ("dataset", lambda c: c.dataset),
             ("image_size", lambda c: c.image_size),
             ("direction", data.direction),
+            ("synthesize", lambda c: c.synthesize),
         ):
             if field not in changes and of(config) != of(other):
                 raise ValueError(
@@ -221,6 +224,12 @@ def _check_together(translators, names, changes):
 def _check_shapes(translators, image_size, batch_size):
     """A SavedModel may have been exported for one size, or one batch."""
     for translator in translators:
+        only = translator.field.size if translator.field else None
+        if only not in (None, image_size):
+            raise ValueError(
+                f"--image_size must be that of {translator.path}, {only}. "
+                f"Received: image_size={image_size}."
+            )
         if translator.shape is None:
             continue
         batch, height, width = translator.shape[:3]

@@ -8,6 +8,7 @@ knows what they mean; ID-CGAN's released code does just that.
 import functools
 import hashlib
 import pathlib
+import warnings
 
 import keras
 from keras import layers
@@ -84,8 +85,11 @@ def _read(path):
     """All weights of VGG-16's convolutions from a file."""
     vgg = keras.applications.VGG16(include_top=False, weights=None)
     try:
-        vgg.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that a file has no weights for.
+            warnings.simplefilter("error", UserWarning)
+            vgg.load_weights(path)
+    except (OSError, ValueError, KeyError, UserWarning) as error:
         raise ValueError(
             "--vgg_weights must hold the weights of `keras.applications.VGG16("
             "include_top=False)`, as `save_weights` writes them. Received: "

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from pan_tf import dry_run
+from pan_tf.config import Config
+
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
 
@@ -27,7 +30,13 @@ def test_lines_are_flags_or_comments(path):
 
 
 @every_config
-def test_dry_run(path):
+def test_dry_run(path, capsys):
+    dry_run.report(Config.from_flagfile(path))
+    assert "trainable parameters" in capsys.readouterr().out
+
+
+def test_dry_run_from_the_command_line():
+    path = ROOT / "configs" / "aerial2map.cfg"
     result = subprocess.run(
         [sys.executable, "scripts/train.py", f"--flagfile={path}", "--dry_run"],
         cwd=ROOT,

@@ -17,6 +17,7 @@ LAYERS = [
     {"callbacks", "dry_run", "doctor"},
     {"guards"},
     {"training"},
+    {"reproduction"},
 ]
 
 

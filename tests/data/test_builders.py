@@ -6,6 +6,7 @@ import http.server
 import pathlib
 import tarfile
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -156,3 +157,52 @@ def test_cache_of_tfds_is_below_data_dir(server, tmp_path):
         "downloads",
         "pix2pix_pairs",
     }
+
+
+@pytest.fixture
+def official_cityscapes(tmp_path):
+    """Cityscapes' own two archives, small, by hand in their place."""
+    place = builders.manual_path("cityscapes", tmp_path / "data").parent
+    place.mkdir(parents=True)
+    left, right = (place / name for name in builders.CITYSCAPES_ARCHIVES)
+    with zipfile.ZipFile(left, "w") as photos, zipfile.ZipFile(right, "w") as labels:
+        for split, city, numbers in (("train", "ulm", (0, 1)), ("val", "bonn", (0,))):
+            for i in numbers:
+                stem = f"{city}_{i:06d}_000019"
+                photo = np.full((64, 128, 3), 50 + i, np.uint8)
+                label = np.zeros((64, 128, 3), np.uint8)
+                label[:, 64:] = 128, 64, 128  # Road, on the right half.
+                for archive, kind, suffix, pixels in (
+                    (photos, "leftImg8bit", "leftImg8bit", photo),
+                    (labels, "gtFine", "gtFine_color", label),
+                ):
+                    path = tmp_path / "one.png"
+                    Image.fromarray(pixels).save(path)
+                    archive.write(path, f"{kind}/{split}/{city}/{stem}_{suffix}.png")
+    return tmp_path / "data"
+
+
+def test_cityscapes_is_built_from_its_own_archives(official_cityscapes, no_network):
+    settings = Config(dataset="cityscapes", data_dir=str(official_cityscapes))
+    opened = open_data(locate(settings))
+    assert (len(opened.train), len(opened.held_out)) == (2, 1)
+    label, photo = (np.array(side) for side in opened.held_out.load(0))
+    assert label.shape == photo.shape == (256, 256, 3)
+    # Up to JPEG's noise, no colour between those of two classes.
+    assert np.abs(photo.astype(int) - 50).max() <= 1
+    assert np.abs(label[:, 140:].astype(int) - (128, 64, 128)).max() <= 6
+    assert label[:, :116].max() <= 6
+
+
+def test_cityscapes_without_labels_is_named(official_cityscapes, no_network):
+    place = builders.manual_path("cityscapes", official_cityscapes).parent
+    with zipfile.ZipFile(place / builders.CITYSCAPES_ARCHIVES[1], "w"):
+        pass
+    with pytest.raises(FileNotFoundError, match=r"gtFine/train/ulm/.*_color\.png"):
+        builders.prepare("cityscapes", official_cityscapes)
+    assert not builders.is_prepared("cityscapes", official_cityscapes)
+
+
+def test_both_ways_to_cityscapes_are_told(no_network, tmp_path):
+    with pytest.raises(DatasetNotFoundError, match=r"leftImg8bit_trainvaltest\.zip"):
+        locate(Config(dataset="cityscapes", data_dir=str(tmp_path)))

@@ -3,8 +3,11 @@ import pytest
 import tensorflow as tf
 
 from pan_tf.losses import AdversarialLoss
+from pan_tf.losses import CentreLoss
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import PerceptualAdversarialLoss
+from pan_tf.losses import PerceptualLoss
+from pan_tf.losses import PixelLoss
 from pan_tf.losses import Translation
 
 
@@ -70,3 +73,47 @@ def test_probabilities_are_those_of_the_logits():
 def test_illegal_values_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def images(target, output, size=64):
+    """Flat images of two levels."""
+    shape = (2, size, size, 3)
+    return Translation(None, tf.fill(shape, target), tf.fill(shape, output))
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("l1", 0.5), ("l2", 0.25)])
+def test_pixel_loss(kind, expected):
+    loss = PixelLoss(kind, weight=100.0).loss("transformer", images(-0.25, 0.25))
+    assert float(loss) == pytest.approx(100.0 * expected)
+    assert not PixelLoss(kind).concerns("discriminator")
+
+
+def test_centre_loss_weighs_the_known_edge_tenfold():
+    """128 px: 64 x 64 generated, of which 56 x 56 were missing."""
+    term = CentreLoss()
+    loss = float(term.transformer_loss(images(0.0, 0.5, size=128)))
+    missing, edge = 56 * 56, 64 * 64 - 56 * 56
+    assert loss == pytest.approx(0.25 * (missing + 10 * edge) / (64 * 64))
+
+
+def test_centre_loss_sees_nothing_else():
+    view = images(0.0, 0.0)
+    output = np.ones((2, 64, 64, 3), np.float32)
+    output[:, 16:48, 16:48] = 0.0
+    view.output = tf.constant(output)
+    assert float(CentreLoss().transformer_loss(view)) == 0.0
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("l1", 2.0), ("l2", 4.0)])
+def test_perceptual_loss_is_of_features_in_units_of_its_scale(kind, expected):
+    """A network that gives eight times the image, in units of four."""
+    term = PerceptualLoss(
+        kind=kind, scale=4.0, network=lambda image, training: 8.0 * image
+    )
+    assert float(term.transformer_loss(images(-0.5, 0.5))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("make", [PixelLoss, lambda kind: PerceptualLoss(kind=kind)])
+def test_an_unknown_difference_is_refused(make):
+    with pytest.raises(ValueError, match="`kind` must be one of: l1, l2"):
+        make("l3")

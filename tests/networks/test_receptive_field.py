@@ -51,8 +51,28 @@ def test_of_an_image_that_normalizes_itself_is_the_whole_image():
     assert field == networks.ReceptiveField(64, math.inf)
 
 
+def test_of_pix2pix_is_the_whole_image_whatever_its_dropout():
+    transformer = networks.pix2pix_transformer(width=1 / 64)
+    field = networks.receptive_field(transformer)
+    assert field == networks.ReceptiveField(256, math.inf)
+    moving = networks.pix2pix_transformer(width=1 / 64, statistics="moving")
+    assert math.isfinite(networks.receptive_field(moving).radius)
+
+
+def test_of_layers_without_strides_is_a_pixel_each():
+    transformer = networks.deraining_transformer(width=1 / 64)
+    assert networks.receptive_field(transformer) == networks.ReceptiveField(1, 12)
+
+
+def test_of_a_network_for_one_size_says_so():
+    transformer = networks.context_encoder_transformer(64, width=1 / 64)
+    field = networks.receptive_field(transformer)
+    assert field == networks.ReceptiveField(64, math.inf, size=64)
+    assert networks.activation_bytes(transformer) > 4 * 3
+
+
 def test_an_unknown_layer_is_named():
-    image = keras.Input((64, 64, 3))
+    image = keras.Input((None, None, 3))
     model = keras.Model(image, layers.Resizing(64, 64)(image))
     with pytest.raises(TypeError, match="Resizing"):
         networks.receptive_field(model)

@@ -1,12 +1,7 @@
-import math
-
 import pytest
 
 from pan_tf import networks
-
-
-def parameters(network):
-    return sum(math.prod(v.shape) for v in network.trainable_variables)
+from tests.networks.counting import parameters
 
 
 def shapes(network, suffix=""):
@@ -53,3 +48,31 @@ def test_any_multiple_of_64(size):
 def test_width_scales_the_channels():
     network = networks.pan_transformer(256, width=0.5)
     assert shapes(network)[:3] == [(128, 32), (64, 64), (32, 128)]
+
+
+def test_pix2pix():
+    """Parameters as of the authors' PyTorch code."""
+    network = networks.pix2pix_transformer(256)
+    assert parameters(network) == 54_413_955
+    down = [(128, 64), (64, 128), (32, 256), (16, 512), (8, 512), (4, 512), (2, 512)]
+    up = [(2, 512), (4, 512), (8, 512), (16, 512), (32, 256), (64, 128), (128, 64)]
+    assert shapes_without_dropout(network) == [*down, (1, 512), *up, (256, 3)]
+
+
+def shapes_without_dropout(network):
+    found = [x for x in network.layers if x.name.startswith("layer_")]
+    found = [x for x in found if x.name.removeprefix("layer_").isdigit()]
+    return [(x.output.shape[1], x.output.shape[3]) for x in found]
+
+
+def test_pix2pix_drops_values_in_its_first_decoder_layers():
+    for depth, numbers in ((8, (9, 10, 11)), (7, (8, 9)), (6, (7,))):
+        network = networks.pix2pix_transformer(2**depth, depth=depth, width=1 / 64)
+        dropped = [x.name for x in network.layers if x.name.endswith("_dropout")]
+        assert dropped == [f"layer_{n}_dropout" for n in numbers]
+
+
+def test_pix2pix_normalizes_neither_its_ends_nor_its_innermost_layer():
+    names = {layer.name for layer in networks.pix2pix_transformer(256).layers}
+    assert not {"layer_1_norm", "layer_8_norm", "layer_16_norm"} & names
+    assert {f"layer_{n}_norm" for n in (*range(2, 8), *range(9, 16))} <= names

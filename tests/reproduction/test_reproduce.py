@@ -1,0 +1,155 @@
+"""A table in miniature, from the command line."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf.data import DatasetNotFoundError
+from pan_tf.networks import WeightsNotFoundError
+from pan_tf.reproduction import Budget
+from pan_tf.reproduction import Reproduction
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def command(output_dir, *arguments):
+    return [
+        sys.executable,
+        "scripts/reproduce.py",
+        "--width=0.015625",
+        f"--output_dir={output_dir}",
+        *arguments,
+    ]
+
+
+def finish(*arguments):
+    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Folders of photos, and of pairs side by side, of smooth noise."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("photos")
+    for kind, width in (("photos", 64), ("pairs", 128)):
+        for split, count in (("train", 4), ("test", 3)):
+            place = root / kind / split
+            place.mkdir(parents=True)
+            for i in range(count):
+                blocks = random.integers(0, 256, (8, width // 8, 3), np.uint8)
+                pixels = blocks.repeat(8, 0).repeat(8, 1)
+                Image.fromarray(pixels).save(place / f"{i}.png")
+    return root
+
+
+def check(output_dir, systems, seeds=1):
+    """The page and the numbers are whole; returns results.json's only task."""
+    record = json.loads((output_dir / "results.json").read_text())
+    ((name, task),) = record["tasks"].items()
+    assert list(task["systems"]) == systems
+    for row in task["systems"].values():
+        assert len(row["seeds"]) == seeds and not row["failures"]
+        assert all(np.isfinite(v["mean"]) for v in row["mean"].values())
+        assert row["curves"][0]["psnr"]
+    assert (output_dir / "results.md").read_text().count("|") > 20
+    page = (output_dir / "index.html").read_text()
+    for row in task["systems"].values():
+        assert row["label"].replace(">", "&gt;") in page
+    with Image.open(output_dir / f"{name}.png") as picture:
+        columns = len(systems) + 2
+        assert picture.width == columns * 64 + (columns - 1) * 4
+    return task
+
+
+def test_table_4_in_miniature_interrupted(photos, tmp_path):
+    """SIGTERM in the first training; the same command goes on to the end."""
+    out = tmp_path / "out"
+    arguments = "--table=pan4", "--budget=8,64,1", f"--data_dir={photos / 'photos'}"
+    first = subprocess.Popen(command(out, *arguments), cwd=ROOT, stdout=subprocess.PIPE)
+    run = out / "inpaint" / "context_encoder" / "seed-1"
+    while first.poll() is None and not (run / "manifest.json").exists():
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    said, _ = first.communicate()
+    assert first.returncode == 0 and b"the same command goes on" in said
+    assert json.loads((out / "results.json").read_text()) == {}
+
+    result = finish(out, *arguments)
+    assert result.returncode == 0, result.stderr[-3000:]
+    task = check(out, ["context_encoder", "pan"])
+    # The missing centre is harder than the whole.
+    for row in task["systems"].values():
+        assert row["mean_of_centre"]["psnr"]["mean"] < row["mean"]["psnr"]["mean"]
+        assert set(row["rank"]) == {"psnr", "ssim", "uqi", "vif"}
+    assert task["systems"]["pan"]["paper_rank"]["psnr"] == 1
+    assert task["dataset"]["synthesized"] == "hole"
+    trained = (run / "metrics.jsonl").stat().st_mtime_ns
+
+    # Nothing is trained twice.
+    again = finish(out, *arguments)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert (run / "metrics.jsonl").stat().st_mtime_ns == trained
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "task", "systems"),
+    [
+        ("pan3", "derain", ["l2", "cgan", "l2_cgan", "id_cgan", "id_cgan_fixed", "pan"]),
+        ("pan5", "aerial2map", ["l1", "pix2pix", "pan", "pan_fast"]),
+        ("pan_fig4", "labels2cityscapes", ["layer_1", "layer_2", "layer_3", "layer_4"]),
+        ("pan_fig5", "labels2facades", ["theta_0", "theta_1", "theta_100"]),
+    ],
+)
+def test_other_tables_in_miniature(table, task, systems, photos, vgg_weights, tmp_path):
+    out = tmp_path / "out"
+    result = finish(
+        out,
+        f"--table={table}",
+        f"--tasks={task}",
+        f"--systems={','.join(systems)}",
+        "--budget=4,64,2",
+        "--dataset=folder",
+        f"--data_dir={photos / 'pairs'}",
+        f"--vgg_weights={vgg_weights}",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    check(out, systems, seeds=2)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "message"),
+    [
+        ("pan4", {"systems": ["pna"]}, "--systems must be of"),
+        ("pan5", {"tasks": ["derain"]}, "--tasks must be of"),
+        ("pan4", {"data_dir": "nowhere"}, "No train/"),
+        ("pan4", {"budget": Budget(8, 96, 1)}, "--image_size must be"),
+        ("pan3", {"vgg_weights": "nowhere.h5"}, "nowhere"),
+    ],
+)
+def test_bad_input_is_told_before_any_training(table, settings, message, tmp_path):
+    settings = {"budget": Budget(8, 64, 1), "download": False, **settings}
+    with pytest.raises(Exception, match=message) as error:
+        Reproduction(
+            table,
+            output_dir=tmp_path / "out",
+            configs=ROOT / "configs",
+            train=ROOT / "scripts" / "train.py",
+            **settings,
+        )
+    legal = ValueError, DatasetNotFoundError, WeightsNotFoundError
+    assert isinstance(error.value, legal)
+    assert not (tmp_path / "out").exists()
+
+
+def test_somebody_elses_folder_is_refused(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    result = finish(tmp_path, "--table=pan4")
+    assert result.returncode == 1 and "--output_dir" in result.stderr
