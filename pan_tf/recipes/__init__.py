@@ -1,0 +1,10 @@
+"""Systems: the table of what they are, and how one becomes a model."""
+
+from pan_tf.recipes.build import build
+from pan_tf.recipes.build import complete
+from pan_tf.recipes.build import needs_vgg
+from pan_tf.recipes.build import resolve
+from pan_tf.recipes.table import RECIPES
+from pan_tf.recipes.table import Recipe
+
+__all__ = ["RECIPES", "Recipe", "build", "complete", "needs_vgg", "resolve"]
