@@ -40,7 +40,7 @@ DATASET_NAMES = (
 )
 # Those of them that come as one archive.
 ARCHIVE_NAMES = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps")
-SYNTHESIS_NAMES = ("hole", "rain", "snow")
+SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 # `balanced` is the mean of two others; see `evaluation.measure`.
 METRIC_NAMES = (
     "balanced",
@@ -94,10 +94,10 @@ class Config:
         "Which side is the source; empty: as the data set's task has it.",
         choices=("AtoB", "BtoA"),
     )
-    synthesize: str | None = setting(
-        None,
+    synthesize: str = setting(
+        "none",
         "Make each source of its target: put rain or snow on it, or take its centre "
-        "away; empty: sources come with the data set.",
+        "away; none: sources come with the data set.",
         choices=SYNTHESIS_NAMES,
     )
     fallback_dataset: str | None = setting(

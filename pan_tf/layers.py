@@ -131,7 +131,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         statistics: what normalizes outside of training: "moving", the moving averages,
             or "image", each image's own. The latter is what papers get that test in
             training mode with a batch of one; here it holds in every batch, so that an
-            image's output does not depend on its neighbours.
+            image's output does not depend on its neighbours. A map of a single position
+            has none worth the name, and takes the moving averages.
         **kwargs: as `keras.layers.BatchNormalization`.
 
     Raises:
@@ -158,7 +159,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 variable.assign(old * self.momentum + new * (1.0 - self.momentum))
             return outputs
         if self.statistics == "image":
-            return _normalize_by_image(inputs, self.gamma, self.beta, self.epsilon)
+            return _normalize_by_image(
+                inputs, self.gamma, self.beta, self.epsilon, *moving
+            )
         return _fused(inputs, self.gamma, self.beta, self.epsilon, *moving)[0]
 
     def get_config(self):
@@ -188,9 +191,13 @@ def _normalize_by_batch(x, gamma, beta, epsilon):
     return y, mean, variance * (count - 1.0) / count
 
 
-def _normalize_by_image(x, gamma, beta, epsilon):
+def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
     x32 = tf.cast(x, tf.float32)
     mean, variance = tf.nn.moments(x32, [1, 2], keepdims=True)
+    # A map of one position is its own mean: nothing of it would be left.
+    is_single = tf.reduce_prod(tf.shape(x)[1:3]) == 1
+    mean = tf.where(is_single, moving_mean, mean)
+    variance = tf.where(is_single, moving_variance, variance)
     y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
     return tf.cast(y, x.dtype)
 

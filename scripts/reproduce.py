@@ -21,6 +21,7 @@ from absl import app
 from absl import flags
 
 from pan_tf.config import DATASET_NAMES
+from pan_tf.config import SYNTHESIS_NAMES
 
 TABLES = ("pan3", "pan4", "pan5", "pan_fig4", "pan_fig5")
 
@@ -41,6 +42,7 @@ flags.DEFINE_enum(
     "dataset", None, DATASET_NAMES, "In place of each task's own; empty: those."
 )
 flags.DEFINE_enum("direction", None, ["AtoB", "BtoA"], "Empty: the task's.")
+flags.DEFINE_enum("synthesize", None, SYNTHESIS_NAMES, "Empty: as the task has it.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept.")
 flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("vgg_weights", None, "As of scripts/train.py.")
@@ -51,6 +53,7 @@ _CHANGES = (
     "width",
     "dataset",
     "direction",
+    "synthesize",
     "data_dir",
     "download",
     "vgg_weights",
@@ -68,6 +71,7 @@ def main(argv):
     from pan_tf.networks import WeightsNotFoundError
     from pan_tf.reproduction import Budget
     from pan_tf.reproduction import Reproduction
+    from pan_tf.run_folder import RunFolderError
 
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     budget = values["budget"]
@@ -84,7 +88,13 @@ def main(argv):
             batch_size=values["batch_size"] or None,
             **{name: values[name] for name in _CHANGES},
         )
-    except (DatasetNotFoundError, WeightsNotFoundError, OSError, ValueError) as error:
+    except (
+        DatasetNotFoundError,
+        RunFolderError,
+        WeightsNotFoundError,
+        OSError,
+        ValueError,
+    ) as error:
         sys.exit(f"\n{error}")
     with training.StopRequest().listening() as stop:
         record = reproduction.run(stop)

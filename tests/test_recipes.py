@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from pan_tf import networks
 from pan_tf import recipes
+from pan_tf.layers import Dropout
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
 from pan_tf.losses import PerceptualAdversarialLoss
@@ -154,7 +155,9 @@ def test_pix2pix_is_the_published_one(toy):
 
 
 def test_context_encoder_is_the_published_one(toy):
-    recipe = recipes.resolve(toy(recipe="context_encoder", batch_size=None))
+    recipe = recipes.resolve(
+        toy(recipe="context_encoder", batch_size=None, synthesize="hole")
+    )
     assert recipe.terms == (
         AdversarialLoss("non_saturating", weight=0.001),
         CentreLoss(edge_weight=10.0, weight=0.999),
@@ -188,13 +191,14 @@ def test_a_task_asks_for_a_kind_and_the_recipe_says_which(toy, kind, expected):
     for recipe, name in expected.items():
         depth = {"depth": 6} if name in ("official_pan", "pix2pix") else {}
         built = getattr(networks, f"{name}_transformer")(64, width=1 / 16, **depth)
-        resolved = recipes.resolve(toy(recipe=recipe, transformer=kind)).transformer(64)
+        config = toy(recipe=recipe, transformer=kind, synthesize="hole")
+        resolved = recipes.resolve(config).transformer(64)
         assert [v.shape for v in resolved.variables] == [v.shape for v in built.variables]
 
 
 def test_discriminators_of_inpainting_see_the_centre(toy):
     for recipe in ("pan", "pix2pix", "context_encoder"):
-        config = toy(recipe=recipe, transformer="inpainting")
+        config = toy(recipe=recipe, transformer="inpainting", synthesize="hole")
         discriminator = recipes.resolve(config).discriminator(64)
         assert any("cropping" in layer.name for layer in discriminator.layers)
 
@@ -238,3 +242,43 @@ def test_what_the_recipe_decides_is_recorded(toy, vgg_weights):
 def test_weights_of_vgg_are_looked_for_before_anything_else(toy):
     with pytest.raises(networks.WeightsNotFoundError, match="nowhere"):
         recipes.complete(toy(recipe="id_cgan", vgg_weights="nowhere"))
+
+
+def test_a_pixel_loss_of_inpainting_is_of_what_is_generated(toy):
+    config = toy(recipe="pix2pix", transformer="inpainting", synthesize="hole")
+    assert recipes.resolve(config).terms[-1] == PixelLoss("l1", "centre", weight=100.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"synthesize": "none"}, "it needs --synthesize=hole"),
+        ({"image_size": 192}, "--image_size must be"),
+        ({"batch_size": 1}, "--batch_size must be at least 2"),
+    ],
+)
+def test_what_inpainting_needs(toy, changes, message):
+    settings = {"synthesize": "hole", **changes}
+    with pytest.raises(ValueError, match=message):
+        recipes.resolve(toy(transformer="inpainting", **settings))
+
+
+@pytest.mark.parametrize("recipe", ["l2", "pix2pix", "id_cgan"])
+@pytest.mark.parametrize("kind", ["unet", "deraining", "inpainting"])
+def test_two_images_have_two_translations(toy, recipe, kind):
+    """An image's own statistics leave nothing of a map of one position."""
+    config = toy(recipe=recipe, transformer=kind, synthesize="hole")
+    transformer = recipes.resolve(config).transformer(64)
+    for layer in transformer.layers:
+        if isinstance(layer, Dropout):
+            continue
+        for variable in layer.variables:
+            if variable.path.endswith(("kernel", "beta")):
+                variable.assign(
+                    variable
+                    + 0.1
+                    * tf.random.stateless_normal(variable.shape, (0, len(variable.shape)))
+                )
+    images = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
+    one, other = np.array(transformer(images))[:, 24:40, 24:40]
+    assert np.abs(one - other).mean() > 1e-3

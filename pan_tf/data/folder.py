@@ -122,10 +122,7 @@ def _images(folder):
     files = folder.iterdir() if folder.is_dir() else ()
     files = sorted(f for f in files if f.suffix.lower() in _ENDINGS)
     if not files:
-        raise FileNotFoundError(
-            f"No image ({', '.join(_ENDINGS)}) in {folder}. Expected the pairs side by "
-            "side in train/, or in trainA/ and trainB/."
-        )
+        raise FileNotFoundError(f"No image ({', '.join(_ENDINGS)}) in {folder}.")
     stems = [file.stem for file in files]
     twice = (
         [file for file in files if stems.count(file.stem) > 1]

@@ -16,7 +16,7 @@ class Layout:
 
     Attributes:
         splits: our name of a split -> folder of pairs side by side, or (folder of A,
-            folder of B).
+            folder of B). A's may be the folder `X2` inside.
         a_suffix: what the names of A's files end with, and those of B's do not.
         origin: who published it.
     """
@@ -31,7 +31,7 @@ def _rain100(density):
     return Layout(
         splits={
             "train": (f"{train}/rain", f"{train}/norain"),
-            "test": (f"{test}/rain/X2", f"{test}/norain"),
+            "test": (f"{test}/rain", f"{test}/norain"),
         },
         origin="Yang et al., Deep Joint Rain Detection and Removal, CVPR 2017",
         a_suffix="x2",
@@ -70,6 +70,8 @@ def find(name, data_dir, split):
     if isinstance(place, str):
         return folder.side_by_side(root / place) if (root / place).is_dir() else None
     a, b = (root / side for side in place)
+    if (a / "X2").is_dir():  # Some of the archives have it, for some splits.
+        a /= "X2"
     if not a.is_dir() and not b.is_dir():
         return None
     listing, lonely = folder.two_folders(

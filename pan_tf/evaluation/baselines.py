@@ -13,25 +13,26 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf.data import evaluation_dataset
+from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.evaluation.measure import measure
 
 _LEVELS = 32
 
 
-def floors(train, pairs, image_size, batch_size=None):
+def floors(train, pairs, image_size, batch_size=None, crop=0):
     """Fits the baselines on the training pairs and measures them on others.
 
     Args:
         train: `PairSet`.
         pairs: `PairSet` to measure on.
         image_size: pixels a side.
-        batch_size: as in `measure`.
+        batch_size, crop: as in `measure`.
 
     Returns:
         baseline -> metric -> float64 `[len(pairs)]`.
     """
     return {
-        name: measure(translate, pairs, image_size, batch_size)
+        name: measure(translate, pairs, image_size, batch_size, crop)
         for name, translate in translations(train, image_size).items()
     }
 
@@ -45,11 +46,22 @@ def translations(train, image_size):
     mean, table = _fit(train, image_size)
     table = tf.constant(np.round(table).astype(np.uint8))
     mean = tf.constant(np.round(mean).astype(np.uint8))
-    return {
+    baselines = {
         "copy_input": images.to_uint8,
         "mean_color": lambda source: tf.zeros_like(images.to_uint8(source)) + mean,
         "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
     }
+    if train.synthesize is not SYNTHESES["hole"]:
+        return baselines
+    # Where only the centre is missing, nobody would change the rest.
+    missing = images.central_mask(image_size)
+
+    def pasted(translate):
+        return lambda source: tf.where(
+            missing, translate(source), images.to_uint8(source)
+        )
+
+    return {name: pasted(translate) for name, translate in baselines.items()}
 
 
 def _cell(pixels):

@@ -84,6 +84,16 @@ class Evaluation:
                 )
         self.names = _names(self.translators)
         first = self.translators[0].config
+        if (
+            first
+            and first.synthesize != "none"
+            and changes.get("dataset", first.dataset) != first.dataset
+            and "synthesize" not in changes
+        ):
+            raise ValueError(
+                "--synthesize must be given with another --dataset than the run's, whose "
+                f"sources were made of targets ({first.synthesize}): the same, or none."
+            )
         # What the run cropped in training does not matter here.
         self.config = (first or Config()).replace(**{"load_size": None, **changes})
         _check_together(self.translators, self.names, changes)

@@ -45,6 +45,8 @@ class Translator:
         checkpoint: of a run, "best", as `--best_by` chose it on the validation pairs, or
             "last". A run without a best has its last taken, with a warning, and
             `checkpoint["note"]` says so.
+        statistics: of a run, what its T normalizes by, "moving" or "image", in place of
+            what its recipe says.
 
     Attributes:
         path: as given.
@@ -64,13 +66,13 @@ class Translator:
         ValueError: if no signature of the SavedModel fits.
     """
 
-    def __init__(self, path, checkpoint="best"):
+    def __init__(self, path, checkpoint="best", statistics=None):
         self.path = pathlib.Path(path)
         self.config = self.label = self.field = self.shape = self.network = None
         if (self.path / "saved_model.pb").is_file():
             self._load_saved_model()
         else:
-            self._load_run(checkpoint)
+            self._load_run(checkpoint, statistics)
 
     def __call__(self, pixels, tile_size=None, on_tile=None):
         """Translates an image or a batch; one image at a time, so none sees another.
@@ -217,7 +219,7 @@ class Translator:
             "cannot be cut into smaller tiles."
         ) from error
 
-    def _load_run(self, kind):
+    def _load_run(self, kind, statistics):
         path = self.path
         if not (path / "run.cfg").is_file():
             versions = sorted(p.parent.name for p in path.glob("[0-9]*/saved_model.pb"))
@@ -229,7 +231,7 @@ class Translator:
         config = Config.from_flagfile(path / "run.cfg")
         # As the run was made, whatever the recipe says by now.
         stored = RunFolder(path).inference() or {}
-        statistics = stored.get("batch_normalization", config.statistics)
+        statistics = statistics or stored.get("batch_normalization", config.statistics)
         self.config = config = config.replace(statistics=statistics)
         prefix, self.checkpoint = _find_checkpoint(path, kind, config)
         # Whatever the run was trained in: its weights are float32, and so is an export.

@@ -191,19 +191,27 @@ class PixelLoss(LossTerm):
 
     Attributes:
         kind: "l1", mean |y - T(x)|, or "l2", mean (y - T(x))^2, of values in [-1, 1].
+        region: what the mean is over, the "image", or the "centre" that a T for
+            inpainting generates (the rest is the target's).
 
     Raises:
         ValueError: for another kind.
     """
 
     kind: str = "l1"
+    region: str = "image"
     name = "pixel"
 
     def __post_init__(self):
         _check_difference(self.kind)
 
     def transformer_loss(self, translation):
-        return _DIFFERENCES[self.kind](translation.target, translation.output)
+        target, output = translation.target, translation.output
+        if self.region == "centre":
+            begin = images.hole_begin(target.shape[1], overlap=True)
+            inner = slice(begin, target.shape[1] - begin)
+            target, output = (image[:, inner, inner] for image in (target, output))
+        return _DIFFERENCES[self.kind](target, output)
 
 
 @dataclasses.dataclass(frozen=True)

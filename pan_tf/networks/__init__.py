@@ -18,6 +18,7 @@ from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
 from pan_tf.networks.vgg import WeightsNotFoundError
+from pan_tf.networks.vgg import check_vgg_weights
 from pan_tf.networks.vgg import locate_vgg_weights
 from pan_tf.networks.vgg import vgg_features
 
@@ -25,6 +26,7 @@ __all__ = [
     "ReceptiveField",
     "WeightsNotFoundError",
     "activation_bytes",
+    "check_vgg_weights",
     "context_encoder_discriminator",
     "context_encoder_transformer",
     "deraining_transformer",

@@ -87,6 +87,7 @@ def patch_discriminator(
     num_strided=3,
     conditional=True,
     region="image",
+    use_bias=True,
     width=1.0,
     name="discriminator",
 ):
@@ -102,6 +103,8 @@ def patch_discriminator(
         conditional: whether D judges the image together with its source.
         region: "image", or "centre": only the generated half of the side, for
             inpainting.
+        use_bias: whether the layers without normalization have biases; Torch code that
+            zeroes them in every step has none.
         width: multiplies the number of channels; 1 as published.
         name: name of the model.
 
@@ -114,12 +117,12 @@ def patch_discriminator(
     counts = [filters * min(2**i, 8) for i in range(num_strided + 1)]
     for number, count in enumerate(scaled(counts, width), start=1):
         stride = 2 if number <= num_strided else 1
-        x = conv4(x, number, count, stride, use_bias=number == 1)
+        x = conv4(x, number, count, stride, use_bias=use_bias and number == 1)
         if number > 1:
             x = torch_norm(x, number)
         x = leaky(x)
         features.append(x)
-    logits = conv4(x, num_strided + 2, 1, stride=1)
+    logits = conv4(x, num_strided + 2, 1, stride=1, use_bias=use_bias)
     return keras.Model(inputs, {"logits": [logits], "features": features}, name=name)
 
 

@@ -72,7 +72,7 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None):
         seen = VGGInput(preprocessing, name="preprocessing")(image)
         vgg = keras.applications.VGG16(False, weights=None, input_tensor=seen)
         if weights is not None:
-            vgg.set_weights(_read(weights))
+            vgg.set_weights(check_vgg_weights(weights))
         output = vgg.get_layer(layer).output
         network = keras.Model(image, output, name=f"vgg16_{layer}")
     finally:
@@ -81,8 +81,12 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None):
     return network
 
 
-def _read(path):
-    """All weights of VGG-16's convolutions from a file."""
+def check_vgg_weights(path):
+    """All weights of VGG-16's convolutions from a file, as a list.
+
+    Raises:
+        ValueError: if they are not in it; the message names it.
+    """
     vgg = keras.applications.VGG16(include_top=False, weights=None)
     try:
         with warnings.catch_warnings():

@@ -33,7 +33,8 @@ def complete(config):
     """
     recipe = resolve(config)
     if needs_vgg(recipe):
-        networks.locate_vgg_weights(config.vgg_weights)
+        path, _ = networks.locate_vgg_weights(config.vgg_weights)
+        networks.check_vgg_weights(path)
     return config.replace(batch_size=recipe.batch_size)
 
 
@@ -62,6 +63,8 @@ def resolve(config):
             f"--recipe={config.recipe}. Received: transformer={kind!r}."
         )
     _check_settings(config, recipe)
+    if kind == "inpainting":
+        _check_inpainting(config, recipe)
     statistics = config.statistics or recipe.statistics
     own = {
         name: value
@@ -73,7 +76,7 @@ def resolve(config):
         kind=kind,
         transformers={kind: _transformer(recipe.transformers[kind], config, statistics)},
         discriminator=_discriminator(recipe.discriminator, config, kind),
-        terms=_terms(recipe.terms, config),
+        terms=_terms(recipe.terms, config, kind),
         schedule=_with(
             recipe.schedule,
             {
@@ -112,7 +115,27 @@ def _check_settings(config, recipe):
         )
 
 
-def _terms(terms, config):
+def _check_inpainting(config, recipe):
+    size, batch_size = config.image_size, config.batch_size or recipe.batch_size
+    if config.synthesize != "hole":
+        raise ValueError(
+            "--transformer=inpainting fills the centre of the target: it needs "
+            f"--synthesize=hole. Received: synthesize={config.synthesize}."
+        )
+    if size & (size - 1):
+        raise ValueError(
+            "--image_size must be 64, 128, 256 or another power of 2 for inpainting. "
+            f"Received: image_size={size}."
+        )
+    if batch_size < 2:
+        raise ValueError(
+            "--batch_size must be at least 2 for inpainting: its innermost layer has one "
+            "position, which a batch of one would normalize away. "
+            f"Received: batch_size={batch_size}."
+        )
+
+
+def _terms(terms, config, kind):
     changes = {
         AdversarialLoss: {
             "weight": config.theta,
@@ -126,6 +149,9 @@ def _terms(terms, config):
     terms = tuple(_with(term, changes.get(type(term), {})) for term in terms)
     if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
         terms += (PixelLoss("l1", weight=config.pixel_weight),)
+    if kind == "inpainting":
+        centre = {PixelLoss: {"region": "centre"}}
+        terms = tuple(_with(term, centre.get(type(term), {})) for term in terms)
     return terms
 
 

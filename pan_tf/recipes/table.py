@@ -68,7 +68,8 @@ _PAN_TRANSFORMERS = {
     "deraining": networks.deraining_transformer,
     "inpainting": networks.context_encoder_transformer,
 }
-# Those of the systems that Table III compares: one T for all of them, ID-CGAN's.
+# Those of the systems that Table III compares: ID-CGAN's. PAN's authors have it a little
+# differently, and so do the rows of PAN.
 _ID_CGAN_TRANSFORMERS = {
     **_PAN_TRANSFORMERS,
     "deraining": networks.id_cgan_transformer,
@@ -98,7 +99,9 @@ _PAN = Recipe(
 # ID-CGAN as its released code trains it; its switches give the rows of Table III.
 _ID_CGAN = Recipe(
     transformers=_ID_CGAN_TRANSFORMERS,
-    discriminator=functools.partial(networks.patch_discriminator, filters=48),
+    discriminator=functools.partial(
+        networks.patch_discriminator, filters=48, use_bias=False
+    ),
     terms=(
         AdversarialLoss("non_saturating"),
         PixelLoss("l2", weight=150.0),
@@ -174,7 +177,8 @@ RECIPES = {
         terms=(PixelLoss("l1", weight=100.0),),
         schedule=UpdateSchedule(d_updates=0, t_updates=1),
     ),
-    # Table V: pix2pix, the authors' PyTorch code with its defaults (constant rate).
+    # Table V: pix2pix as its Torch code trains it (constant rate, sum of D's two losses),
+    # with the bias-free layers of the authors' PyTorch code.
     "pix2pix": Recipe(
         transformers={**_PAN_TRANSFORMERS, "unet": networks.pix2pix_transformer},
         discriminator=networks.patch_discriminator,

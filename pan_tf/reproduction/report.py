@@ -13,6 +13,12 @@ from pan_tf.pages import pictures
 from pan_tf.reproduction.tables import METRICS
 
 _TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "uqi": "UQI", "vif": "VIF"}
+# What else is measured of some systems.
+_OTHERS = {
+    "metrics_of_centre": "The missing centre alone",
+    "metrics_with_moving": "Normalized by moving averages in place of each image's own "
+    "statistics",
+}
 _FLOORS = {
     "copy_input": "floor: the source itself",
     "mean_color": "floor: mean colour",
@@ -41,7 +47,11 @@ def write(reproduction, record, shown):
                 "name": name,
                 **task,
                 "table": _table(task),
-                "centre": _table(task, "centre") if _has_centre(task) else None,
+                "others": [
+                    (title, _table(task, key))
+                    for key, title in _OTHERS.items()
+                    if _has(task, key)
+                ],
                 "columns": [label for label, _ in columns],
                 "rows": [
                     [pictures.data_uri(pixels[i]) for _, pixels in columns]
@@ -67,23 +77,29 @@ def write(reproduction, record, shown):
 def _add_means_and_ranks(task):
     for row in task["systems"].values():
         row["mean"] = _over_seeds(row, "metrics")
-        if _has_centre(task):
-            row["mean_of_centre"] = _over_seeds(row, "metrics_of_centre")
+        for key in _OTHERS:
+            row[key.replace("metrics", "mean")] = _over_seeds(row, key)
         row["rank"], row["paper_rank"] = {}, {}
-    rows = task["systems"]
+    # Only the paper's systems have ranks: ours among those that were trained, the
+    # paper's among all that it has.
+    rows = [r for r in task["systems"].values() if r["paper"]]
     for metric in METRICS:
-        ours = {n: r["mean"][metric]["mean"] for n, r in rows.items() if r["mean"]}
-        paper = {n: r["paper"][metric] for n, r in rows.items() if r["paper"]}
-        for key, values in (("rank", ours), ("paper_rank", paper)):
-            for name, value in values.items():
-                # Equal values have equal ranks.
-                rank = 1 + sum(other > value for other in values.values())
-                rows[name][key][metric] = rank
+        ours = [r["mean"][metric]["mean"] for r in rows if r["mean"]]
+        for row in rows:
+            paper = [numbers[metric] for numbers in task["paper"].values()]
+            row["paper_rank"][metric] = _rank(row["paper"][metric], paper)
+            if row["mean"]:
+                row["rank"][metric] = _rank(row["mean"][metric]["mean"], ours)
+
+
+def _rank(value, values):
+    """1 for the highest; equal values have equal ranks."""
+    return 1 + sum(other > value for other in values)
 
 
 def _over_seeds(row, key):
-    """metric -> mean, lowest and highest over the seeds; None without a seed."""
-    if not row["seeds"]:
+    """metric -> mean, lowest and highest over the seeds; None without such numbers."""
+    if not row["seeds"] or key not in row["seeds"][0]:
         return None
     means = {}
     for metric in row["seeds"][0][key]:
@@ -129,44 +145,38 @@ def _sentences(task):
     return sentences
 
 
-def _table(task, of="image"):
+def _table(task, key="metrics"):
     """Rows of cells as text: label, ours, the paper's, ranks, cost."""
-    key = "mean" if of == "image" else "mean_of_centre"
+    is_main = key == "metrics"
     rows = []
     for row in task["systems"].values():
-        cells = []
-        for metric in METRICS:
-            ours = row[key] and row[key][metric]
-            paper = row["paper"] and row["paper"][metric] if of == "image" else None
-            cells.append(
-                {
-                    "ours": ours and _number(metric, ours["mean"]),
-                    "range": ours
-                    and len(row["seeds"]) > 1
-                    and f"{_number(metric, ours['lowest'])} to "
-                    f"{_number(metric, ours['highest'])}",
-                    "paper": paper and _number(metric, paper),
-                    "rank": row["rank"].get(metric) if of == "image" else None,
-                    "paper_rank": row["paper_rank"].get(metric) if paper else None,
-                }
-            )
-        rows.append({"label": row["label"], "cells": cells, **_cost(row)})
-    for name, numbers in task["baselines"].items():
-        if of != "image":
+        mean = row[key.replace("metrics", "mean")]
+        if mean is None and not is_main:
             continue
+        cells = [_cell(row, mean, metric, is_main) for metric in METRICS]
+        rows.append({"label": row["label"], "cells": cells, **_cost(row)})
+    for name, numbers in task["baselines" if is_main else f"baselines:{key}"].items():
         cells = [
-            {
-                "ours": _number(metric, numbers[metric]["mean"]),
-                "range": None,
-                "paper": None,
-                "rank": None,
-                "paper_rank": None,
-            }
-            for metric in METRICS
+            {"ours": _number(m, numbers[m]["mean"]), "range": None, "paper": None}
+            for m in METRICS
         ]
         floor = {"label": _FLOORS[name], "cells": cells, "minutes": None}
         rows.append({**floor, "batch_size": None, "failures": []})
     return rows
+
+
+def _cell(row, mean, metric, is_main):
+    cell = {"ours": None, "range": None, "paper": None}
+    if mean:
+        cell["ours"] = _number(metric, mean[metric]["mean"])
+        if len(row["seeds"]) > 1:
+            ends = (_number(metric, mean[metric][end]) for end in ("lowest", "highest"))
+            cell["range"] = " to ".join(ends)
+    if is_main and row["paper"]:
+        cell["paper"] = _number(metric, row["paper"][metric])
+        cell["rank"] = row["rank"].get(metric)
+        cell["paper_rank"] = row["paper_rank"][metric]
+    return cell
 
 
 def _cost(row):
@@ -178,10 +188,8 @@ def _cost(row):
     }
 
 
-def _has_centre(task):
-    return any(
-        "metrics_of_centre" in s for r in task["systems"].values() for s in r["seeds"]
-    )
+def _has(task, key):
+    return any(key in seed for row in task["systems"].values() for seed in row["seeds"])
 
 
 def _number(metric, value):
@@ -201,7 +209,7 @@ def _columns(task, shown):
 
 
 def _charts(task):
-    """(title, SVG): each metric on the held-out split while the systems trained."""
+    """(title, SVG): each metric on the validation split while the systems trained."""
     charted = []
     for metric in METRICS:
         series = [
@@ -238,13 +246,8 @@ def _markdown(record, tasks):
             "",
             *_markdown_table(task["table"]),
         ]
-        if task["centre"]:
-            lines += [
-                "",
-                "The missing centre alone:",
-                "",
-                *_markdown_table(task["centre"]),
-            ]
+        for title, table in task["others"]:
+            lines += ["", f"{title}:", "", *_markdown_table(table)]
         lines += ["", *(f"- {sentence}" for sentence in task["sentences"])]
         failures = [f for row in task["table"] for f in row["failures"]]
         lines += [f"- failed: {failure}" for failure in failures]
@@ -260,7 +263,7 @@ def _markdown_table(rows):
             text = cell["ours"] or "-"
             if cell["range"]:
                 text += f" [{cell['range'].replace(' to ', ', ')}]"
-            if cell["rank"]:
+            if cell.get("rank"):
                 text += f" ({cell['rank']})"
             if cell["paper"]:
                 text += f" / {cell['paper']} ({cell['paper_rank']})"

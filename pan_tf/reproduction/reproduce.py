@@ -17,6 +17,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 
@@ -37,7 +38,7 @@ from pan_tf.run_folder import RunFolder
 _PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
 _VALIDATIONS = 8  # Points of the curves.
 _PICTURES = 8  # Held-out images shown.
-_STOPPED = (130, 143)
+_STOPPED = (-signal.SIGINT, -signal.SIGTERM)
 _PLACES = ("data_dir", "download", "vgg_weights")  # They change no result.
 
 
@@ -105,7 +106,8 @@ class Reproduction:
 
     Raises:
         DatasetNotFoundError, WeightsNotFoundError: if something is missing.
-        ValueError: if a setting is not legal.
+        RunFolderError: if a run folder there is of other settings.
+        ValueError: if a setting is not legal, or files are unusable.
     """
 
     def __init__(
@@ -133,7 +135,19 @@ class Reproduction:
         for _, trials in self.tasks:
             for trial in trials:
                 recipes.complete(trial.config)
-            data.locate(trials[0].config)
+                _folder(trial).check(trial.config)
+            self._open(trials)
+
+    def _open(self, trials):
+        """The data of a task, checked."""
+        config = data.locate(trials[0].config)
+        known = next((k for t in trials if (k := _folder(t).known_data())), None)
+        opened = data.open_data(config, verified=known)
+        if opened.held_out is None:
+            raise ValueError(
+                f"--data_dir={config.data_dir} must have a test/ or val/ to measure on."
+            )
+        return opened
 
     def _trials(self, task, names):
         systems = {system.name: system for system in task.systems}
@@ -195,33 +209,42 @@ class Reproduction:
                         f"({i} of {len(trials)})",
                         flush=True,
                     )
-                    failure = self._train(trial)
-                    if stop.requested or (failure in _STOPPED):
+                    failure = self._train(trial, stop)
+                    if stop.requested or failure in _STOPPED:
                         return None
                     if failure is None and not _is_finished(trial):
                         return None  # It was told to stop.
                     if failure is not None:
                         failures[trial.run_dir] = f"exit status {failure}"
+        if stop.requested:
+            return None
         record, shown = self._measure(failures)
         report.write(self, record, shown)
         return record
 
-    def _train(self, trial):
-        """Runs a training to its end; None, or its exit status if that is not 0."""
+    def _train(self, trial, stop):
+        """Runs a training to its end; None, or its exit status if that is not 0.
+
+        A request to stop is passed on: the training saves, and ends.
+        """
         trial.run_dir.parent.mkdir(parents=True, exist_ok=True)
         path = trial.run_dir.with_suffix(".cfg")
         files.write(path, trial.config.to_flagfile())
         command = [sys.executable, str(self.train), f"--flagfile={path}"]
-        child = subprocess.Popen(command)
-        while True:
-            try:
-                return child.wait(timeout=0.5) or None
-            except subprocess.TimeoutExpired:
-                continue
-            except BaseException:
-                child.send_signal(signal.SIGTERM)
+        # A group of its own: Ctrl-C reaches it once, through us.
+        child = subprocess.Popen(command, start_new_session=True)
+        is_told = False
+        try:
+            while child.poll() is None:
+                if stop.requested and not is_told:
+                    child.send_signal(signal.SIGTERM)
+                    is_told = True
+                time.sleep(0.2)
+        finally:
+            if child.poll() is None:
+                child.terminate()
                 child.wait()
-                raise
+        return child.returncode or None
 
     def _measure(self, failures):
         record = {
@@ -240,19 +263,23 @@ class Reproduction:
         return record, shown
 
     def _measure_task(self, task, trials, failures):
-        config = data.locate(trials[0].config)
-        known = next((k for t in trials if (k := _folder(t).known_data())), None)
-        opened = data.open_data(config, verified=known)
+        opened, config = self._open(trials), trials[0].config
         pairs, size = opened.held_out, config.image_size
         # What was cut away is judged by itself too: the rest is the source.
         crop = images.hole_begin(size) if config.synthesize == "hole" else 0
         print(f"\n{task.config}: measuring on {len(pairs)} {pairs.split} images ...")
-        floors = {
-            name: summary(scores)
-            for name, scores in evaluation.floors(opened.train, pairs, size).items()
-        }
+
+        def floors(**kwargs):
+            found = evaluation.floors(opened.train, pairs, size, **kwargs)
+            return {name: summary(scores) for name, scores in found.items()}
+
         batch = _some(pairs, size)
         shown = {"source": batch["source"], "target": batch["target"], "outputs": {}}
+
+        def measured(translator, **kwargs):
+            scores = evaluation.measure(translator.translate, pairs, size, **kwargs)
+            return summary(scores)
+
         rows = {}
         for trial in trials:
             row = rows.setdefault(trial.system.name, _empty_row(trial.system))
@@ -261,28 +288,33 @@ class Reproduction:
                 continue
             keras.backend.clear_session()
             translator = inference.Translator(trial.run_dir, "last")
-            translate = translator.translate
             seed = {
                 "seed": trial.seed,
                 "iterations": translator.checkpoint["iteration"],
                 "batch_size": trial.config.batch_size,
                 "seconds": training_seconds(_folder(trial), trial.config),
                 "warnings": _folder(trial).warnings(),
-                "metrics": summary(evaluation.measure(translate, pairs, size)),
+                "metrics": measured(translator),
             }
             if crop:
-                scores = evaluation.measure(translate, pairs, size, crop=crop)
-                seed["metrics_of_centre"] = summary(scores)
+                seed["metrics_of_centre"] = measured(translator, crop=crop)
+            if recipes.resolve(translator.config).statistics == "image":
+                moving = inference.Translator(trial.run_dir, "last", "moving")
+                seed["metrics_with_moving"] = measured(moving)
             row["seeds"].append(seed)
             row["curves"].append(_curve(_folder(trial)))
             if trial.seed == 1:
-                shown["outputs"][trial.system.name] = translate(batch["source"])
+                outputs = translator.translate(batch["source"])
+                shown["outputs"][trial.system.name] = outputs
         result = {
             "label": task.label,
             "dataset": opened.describe(),
             "n": len(pairs),
             "split": pairs.split,
-            "baselines": floors,
+            "paper": {s.label: s.paper for s in task.systems if s.paper},
+            "baselines": floors(),
+            "baselines:metrics_of_centre": floors(crop=crop) if crop else {},
+            "baselines:metrics_with_moving": {},
             "systems": rows,
         }
         return result, shown
@@ -337,7 +369,7 @@ def _some(pairs, size):
 
 
 def training_seconds(folder, config):
-    """Seconds that a run spent training, without start-up, validation and pauses."""
+    """Seconds that a run spent training and validating, without start-up and pauses."""
     seconds, before = 0.0, 0
     for row in folder.read_metrics():
         if row.get("images_per_second"):

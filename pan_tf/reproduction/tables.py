@@ -74,7 +74,7 @@ def _versus_pix2pix(config, label, theirs, ours):
 # Misprints of Table V: its rows "ID-cGAN" are pix2pix-cGAN, says the text around it.
 TABLES = {
     "pan3": Table(
-        "Table III: losses compared on de-raining, one T for all",
+        "Table III: losses compared on de-raining",
         (
             Task(
                 "derain",

@@ -69,6 +69,8 @@ def build(toy, vgg_weights):
         }:
             changes["margin"] = 100.0
         settings = {"batch_size": BATCH, "vgg_weights": str(vgg_weights)}
+        if recipes.RECIPES[recipe].kind == "inpainting":
+            settings["synthesize"] = "hole"
         return recipes.build(toy(recipe=recipe, **settings, **changes))
 
     return make

@@ -69,3 +69,9 @@ def test_hed_finds_a_square():
     black = edges.lines(edges._detector()(photo)) == 0
     assert black[27:34, 35:60].any(0).mean() > 0.9  # Its upper side.
     assert not black[42:54, 42:54].any()  # And nothing inside.
+
+
+def test_photos_are_not_mixed_with_their_pairs(tmp_path):
+    (tmp_path / "train").mkdir()
+    with pytest.raises(ValueError, match="--data_dir must be another folder"):
+        edges.write_pairs(tmp_path, tmp_path / "train" / "..")

@@ -33,12 +33,16 @@ def test_rain800_is_clean_left_and_rainy_right(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "density"), [("rain100l", "Light"), ("rain100h", "Heavy")]
+    ("name", "density", "train", "test"),
+    [
+        ("rain100l", "Light", "rain", "rain/X2"),
+        ("rain100h", "Heavy", "rain/X2", "rain"),
+    ],
 )
-def test_rain100_pairs_by_number(tmp_path, name, density):
+def test_rain100_pairs_by_number(tmp_path, name, density, train, test):
     for split, rain, numbers in (
-        ("train", "rain", ("1", "10", "2")),
-        ("test", "rain/X2", ("001", "002")),
+        ("train", train, ("1", "10", "2")),
+        ("test", test, ("001", "002")),
     ):
         root = tmp_path / f"rain_data_{split}_{density}"
         for i, number in enumerate(numbers):

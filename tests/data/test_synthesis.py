@@ -120,4 +120,4 @@ def test_training_rain_is_new_in_every_epoch_and_the_same_after_resuming(photos)
 
 def test_photos_without_a_synthesis_are_refused(photos):
     with pytest.raises(ValueError, match="--synthesize"):
-        open_data(photos.replace(synthesize=None))
+        open_data(photos.replace(synthesize="none"))

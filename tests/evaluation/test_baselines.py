@@ -1,10 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pan_tf import evaluation
+from pan_tf import images
 from pan_tf.data import PairedData
 from pan_tf.data import PairSet
+from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.evaluation import baselines
 
 
@@ -55,3 +59,16 @@ def test_measure_scores_every_pair_whatever_the_batch(data):
     all_at_once = evaluation.measure(translate, data.train, 64, batch_size=4)
     assert few["ssim"].shape == (4,)
     assert np.allclose(few["ssim"], all_at_once["ssim"])
+
+
+def test_where_the_centre_is_missing_floors_fill_it_alone(data):
+    train = dataclasses.replace(data.train, synthesize=SYNTHESES["hole"])
+    source = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
+    hole = np.broadcast_to(images.central_mask(64), source.shape)
+    mean, _ = baselines._fit(train, 64)
+    for name, translate in baselines.translations(train, 64).items():
+        output = np.array(translate(source))
+        np.testing.assert_array_equal(output[~hole], images.to_uint8(source)[~hole])
+        if name == "mean_color":
+            expected = np.broadcast_to(np.round(mean), output.shape)
+            np.testing.assert_array_equal(output[hole], expected[hole])

@@ -107,3 +107,8 @@ def test_run_and_export_are_measured_alike(run, exported, photos, tmp_path):
 def test_evaluation_at_another_size_is_refused(run):
     with pytest.raises(ValueError, match="--image_size must be that of"):
         Evaluation([run], image_size=128)
+
+
+def test_sources_of_another_data_set_are_not_replaced_in_silence(run, photos):
+    with pytest.raises(ValueError, match="--synthesize must be given"):
+        Evaluation([run], dataset="folder", data_dir=str(photos))

@@ -88,6 +88,15 @@ def test_pixel_loss(kind, expected):
     assert not PixelLoss(kind).concerns("discriminator")
 
 
+def test_pixel_loss_of_the_centre_is_not_thinned_out_by_the_rest():
+    view = images(0.0, 0.0)
+    output = np.zeros((2, 64, 64, 3), np.float32)
+    output[:, 16:48, 16:48] = 0.5
+    view.output = tf.constant(output)
+    assert float(PixelLoss("l1", "centre").transformer_loss(view)) == pytest.approx(0.5)
+    assert float(PixelLoss("l1").transformer_loss(view)) == pytest.approx(0.125)
+
+
 def test_centre_loss_weighs_the_known_edge_tenfold():
     """128 px: 64 x 64 generated, of which 56 x 56 were missing."""
     term = CentreLoss()

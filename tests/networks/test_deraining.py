@@ -47,7 +47,7 @@ def test_initial_kernels_and_conventions_differ():
 
 
 def test_skips_are_taken_before_or_after_the_activation():
-    """With all that is between them shut, output layers see the skip alone."""
+    """What is added later is layer 4's normalized map, negative values whole or not."""
     for build, keeps_negative in (
         (networks.deraining_transformer, True),
         (networks.id_cgan_transformer, False),

@@ -62,10 +62,10 @@ def test_patch_discriminator_of_pix2pix():
 
 
 def test_patch_discriminator_of_id_cgan():
-    network = networks.patch_discriminator(256, filters=48)
+    network = networks.patch_discriminator(256, filters=48, use_bias=False)
     channels = [6, 48, 96, 192, 384, 1]
     kernels = sum(16 * a * b for a, b in itertools.pairwise(channels))
-    assert parameters(network) == kernels + 48 + 1 + 2 * (96 + 192 + 384)
+    assert parameters(network) == kernels + 2 * (96 + 192 + 384)
 
 
 def test_a_patch_is_of_70_px():

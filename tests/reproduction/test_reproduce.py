@@ -15,6 +15,7 @@ from pan_tf.data import DatasetNotFoundError
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.reproduction import Budget
 from pan_tf.reproduction import Reproduction
+from pan_tf.training import StopRequest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -69,9 +70,9 @@ def check(output_dir, systems, seeds=1):
 
 
 def test_table_4_in_miniature_interrupted(photos, tmp_path):
-    """SIGTERM in the first training; the same command goes on to the end."""
+    """SIGTERM to the command alone; it is passed on, and the same command goes on."""
     out = tmp_path / "out"
-    arguments = "--table=pan4", "--budget=8,64,1", f"--data_dir={photos / 'photos'}"
+    arguments = "--table=pan4", "--budget=24,64,1", f"--data_dir={photos / 'photos'}"
     first = subprocess.Popen(command(out, *arguments), cwd=ROOT, stdout=subprocess.PIPE)
     run = out / "inpaint" / "context_encoder" / "seed-1"
     while first.poll() is None and not (run / "manifest.json").exists():
@@ -80,6 +81,8 @@ def test_table_4_in_miniature_interrupted(photos, tmp_path):
     said, _ = first.communicate()
     assert first.returncode == 0 and b"the same command goes on" in said
     assert json.loads((out / "results.json").read_text()) == {}
+    # The training was stopped too, long before its end, and saved.
+    assert b"Stopped at iteration" in said and not (run / "result.json").exists()
 
     result = finish(out, *arguments)
     assert result.returncode == 0, result.stderr[-3000:]
@@ -92,17 +95,43 @@ def test_table_4_in_miniature_interrupted(photos, tmp_path):
     assert task["dataset"]["synthesized"] == "hole"
     trained = (run / "metrics.jsonl").stat().st_mtime_ns
 
-    # Nothing is trained twice.
+    # Nothing is trained twice, and results of other settings are not mixed in.
     again = finish(out, *arguments)
     assert again.returncode == 0, again.stderr[-3000:]
     assert (run / "metrics.jsonl").stat().st_mtime_ns == trained
+    kept = (out / "results.json").read_bytes()
+    other = finish(out, *arguments, "--width=0.03125")
+    assert other.returncode == 1 and "--width" in other.stderr
+    assert (out / "results.json").read_bytes() == kept
+
+
+def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("import sys; sys.exit(3)")
+    reproduction = Reproduction(
+        "pan4",
+        Budget(4, 64, 1),
+        tmp_path / "out",
+        configs=ROOT / "configs",
+        train=script,
+        data_dir=str(photos / "photos"),
+    )
+    record = reproduction.run(StopRequest())
+    rows = record["tasks"]["inpaint"]["systems"]
+    for row in rows.values():
+        assert row["failures"] == ["seed 1: exit status 3"] and row["mean"] is None
+    assert "exit status 3" in (tmp_path / "out" / "index.html").read_text()
+    assert "exit status 3" in (tmp_path / "out" / "results.md").read_text()
+
+
+_ID_CGAN = ["l2", "cgan", "l2_cgan", "id_cgan", "id_cgan_fixed"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "task", "systems"),
     [
-        ("pan3", "derain", ["l2", "cgan", "l2_cgan", "id_cgan", "id_cgan_fixed", "pan"]),
+        ("pan3", "derain", [*_ID_CGAN, "pan", "pan_cgan"]),
         ("pan5", "aerial2map", ["l1", "pix2pix", "pan", "pan_fast"]),
         ("pan_fig4", "labels2cityscapes", ["layer_1", "layer_2", "layer_3", "layer_4"]),
         ("pan_fig5", "labels2facades", ["theta_0", "theta_1", "theta_100"]),
@@ -131,6 +160,8 @@ def test_other_tables_in_miniature(table, task, systems, photos, vgg_weights, tm
         ("pan5", {"tasks": ["derain"]}, "--tasks must be of"),
         ("pan4", {"data_dir": "nowhere"}, "No train/"),
         ("pan4", {"budget": Budget(8, 96, 1)}, "--image_size must be"),
+        ("pan4", {"budget": Budget(8, 192, 1)}, "--image_size must be"),
+        ("pan3", {"systems": ["pan"], "dataset": "photos"}, "No train/"),
         ("pan3", {"vgg_weights": "nowhere.h5"}, "nowhere"),
     ],
 )
@@ -147,6 +178,20 @@ def test_bad_input_is_told_before_any_training(table, settings, message, tmp_pat
     legal = ValueError, DatasetNotFoundError, WeightsNotFoundError
     assert isinstance(error.value, legal)
     assert not (tmp_path / "out").exists()
+
+
+def test_data_without_anything_to_measure_on_are_refused(photos, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").symlink_to(photos / "photos" / "train")
+    with pytest.raises(ValueError, match="must have a test/ or val/"):
+        Reproduction(
+            "pan4",
+            Budget(8, 64, 1),
+            tmp_path / "out",
+            configs=ROOT / "configs",
+            train=ROOT / "scripts" / "train.py",
+            data_dir=str(tmp_path / "data"),
+        )
 
 
 def test_somebody_elses_folder_is_refused(tmp_path):
