@@ -73,7 +73,8 @@ def main(argv):
     from pan_tf.reproduction import Reproduction
     from pan_tf.run_folder import RunFolderError
 
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+    # TensorFlow warns of many functions traced; each system has one of its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     budget = values["budget"]
     output_dir = f"runs/{values['table']}-{budget.replace(',', '-')}"
     try:
