@@ -90,6 +90,10 @@ class Trial:
         return pathlib.Path(self.config.run_dir)
 
 
+class _StoppedError(Exception):
+    """A request to stop came while systems were measured."""
+
+
 class Reproduction:
     """One table, within a budget. Making it checks everything that can be wrong.
 
@@ -216,9 +220,10 @@ class Reproduction:
                         return None  # It was told to stop.
                     if failure is not None:
                         failures[trial.run_dir] = f"exit status {failure}"
-        if stop.requested:
+        try:
+            record, shown = self._measure(failures, stop)
+        except _StoppedError:
             return None
-        record, shown = self._measure(failures)
         report.write(self, record, shown)
         return record
 
@@ -246,7 +251,7 @@ class Reproduction:
                 child.wait()
         return child.returncode or None
 
-    def _measure(self, failures):
+    def _measure(self, failures, stop):
         record = {
             "table": self.name,
             "title": self.table.title,
@@ -258,11 +263,11 @@ class Reproduction:
         shown = {}
         for task, trials in self.tasks:
             record["tasks"][task.config], shown[task.config] = self._measure_task(
-                task, trials, failures
+                task, trials, failures, stop
             )
         return record, shown
 
-    def _measure_task(self, task, trials, failures):
+    def _measure_task(self, task, trials, failures, stop):
         opened, config = self._open(trials), trials[0].config
         pairs, size = opened.held_out, config.image_size
         # What was cut away is judged by itself too: the rest is the source.
@@ -286,6 +291,8 @@ class Reproduction:
             if trial.run_dir in failures:
                 row["failures"].append(f"seed {trial.seed}: {failures[trial.run_dir]}")
                 continue
+            if stop.requested:
+                raise _StoppedError
             keras.backend.clear_session()
             translator = inference.Translator(trial.run_dir, "last")
             seed = {
