@@ -202,3 +202,14 @@ def test_dropout_on_two_replicas_is_that_of_the_whole_batch(two_replicas):
         halves = two_replicas.experimental_local_results(run())
         np.testing.assert_array_equal(tf.concat(halves, 0), alone(x, training=True))
     assert shared.state.numpy()[1] == 2
+
+
+def test_a_map_of_one_position_takes_the_moving_averages():
+    layer = BatchNormalization(statistics="image")
+    layer.build((None, None, None, 2))
+    layer.moving_mean.assign([0.5, -0.5])
+    layer.moving_variance.assign([4.0, 4.0])
+    one = tf.constant([[[[2.5, 1.5]]]])
+    np.testing.assert_allclose(layer(one), [[[[1.0, 1.0]]]], atol=1e-4)
+    two = tf.concat([one, -one], axis=1)  # Now it has its own.
+    np.testing.assert_allclose(layer(two)[0, :, 0, 0], [1.0, -1.0], atol=1e-4)

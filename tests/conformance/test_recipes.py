@@ -212,7 +212,9 @@ def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
     answers = parity.run(tmp_path, [("float_image", source) for source in sources])
     for source, answer in zip(sources, answers, strict=True):
         expected = translate(source).numpy()
-        assert answer.shape == source.shape and expected.std() > 0.01
+        assert answer.shape == source.shape
+        # A single pixel may leave all ReLUs shut.
+        assert expected.std() > 0.01 or source.shape[1] == 1
         np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 

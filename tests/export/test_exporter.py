@@ -64,7 +64,11 @@ def test_the_label_says_what_it_is_and_names_no_place(exported, small_run):
     label = json.loads(text)
     assert label["recipe"] == "pan_official" and label["dataset"]["name"] == "folder"
     assert label["checkpoint"] == Translator(small_run).checkpoint
-    assert label["receptive_field"] == {"multiple": 64, "radius": 189}
+    assert label["receptive_field"] == {
+        "multiple": 64,
+        "radius": 189,
+        "size": None,
+    }
     assert label["max_pixels"] == 2**16 and label["optimized"]
     assert label["batch_normalization"] == "moving" and label["run"] == "small"
     assert str(small_run.parent) not in text and "data_dir" not in label["settings"]
