@@ -8,7 +8,11 @@ iteration is one minibatch consumed by an update of D or of T.
 import dataclasses
 import pathlib
 
-from absl import flags
+from pan_tf.settings import check
+from pan_tf.settings import from_text
+from pan_tf.settings import setting
+from pan_tf.settings import to_text
+from pan_tf.settings import type_of
 
 RECIPE_NAMES = (
     "cgan",
@@ -52,24 +56,6 @@ METRIC_NAMES = (
     "psnr_rgb",
     "ssim_rgb",
 )
-
-
-def setting(default, help, choices=None, minimum=None, maximum=None, free=False):
-    """A field of `Config`.
-
-    Args:
-        default: its value where no flag is given.
-        help: one line for `--help`.
-        choices: legal strings.
-        minimum: smallest legal number.
-        maximum: largest legal number.
-        free: whether a run may be resumed with another value, since it changes what is
-            written or how long, but not what is computed.
-    """
-    limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
-    return dataclasses.field(
-        default=default, metadata={"help": help, "free": free, **limits}
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -272,7 +258,7 @@ class Config:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            check(field, getattr(self, field.name))
         if self.image_size % 64:
             raise ValueError(
                 "--image_size must be a multiple of 64 (64, 128, 256, 512, ...): T "
@@ -319,7 +305,7 @@ class Config:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is not None and field.name != "dry_run":
-                lines.append(f"--{field.name}={_to_text(value)}")
+                lines.append(f"--{field.name}={to_text(value)}")
         return "\n".join(lines) + "\n"
 
     @classmethod
@@ -337,80 +323,5 @@ class Config:
             name, _, text = line.removeprefix("--").partition("=")
             if name not in fields:
                 raise ValueError(f"{path}: unknown setting {line!r}.")
-            values[name] = _from_text(_type_of(fields[name]), text)
+            values[name] = from_text(type_of(fields[name]), text)
         return cls(**values)
-
-
-def define_flags():
-    """Defines one absl flag for each setting."""
-    for field in dataclasses.fields(Config):
-        define, kwargs = flags.DEFINE_string, {}
-        kind, limits = _type_of(field), field.metadata
-        if limits["choices"]:
-            define, kwargs = flags.DEFINE_enum, {"enum_values": limits["choices"]}
-        elif kind is bool:
-            define = flags.DEFINE_boolean
-        elif kind in (int, float):
-            define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
-            kwargs = {"lower_bound": limits["minimum"], "upper_bound": limits["maximum"]}
-        elif kind is tuple:
-            define = flags.DEFINE_list
-        define(field.name, default=field.default, help=limits["help"], **kwargs)
-
-
-def config_from_flags(**changes):
-    """The `Config` that the command line asks for.
-
-    Raises:
-        ValueError: if a setting is not legal.
-    """
-    names = [field.name for field in dataclasses.fields(Config)]
-    values = {name: flags.FLAGS[name].value for name in names}
-    if values["lambdas"] is not None:
-        values["lambdas"] = _from_text(tuple, ",".join(values["lambdas"]))
-    return Config(**{**values, **changes})
-
-
-def _type_of(field):
-    """str, int, float, bool or tuple; None is legal where it is the default."""
-    for kind in (tuple, bool, int, float):
-        if kind.__name__ in str(field.type):
-            return kind
-    return str
-
-
-def _to_text(value):
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _from_text(kind, text):
-    if kind is bool:
-        return text == "true"
-    if kind is tuple:
-        try:
-            return tuple(float(number) for number in text.split(","))
-        except ValueError:
-            raise ValueError(
-                f"--lambdas must be numbers. Received: lambdas={text!r}."
-            ) from None
-    return kind(text)
-
-
-def _check(field, value):
-    if value is None:
-        return
-    rule = field.metadata
-    if rule["choices"] and value not in rule["choices"]:
-        raise ValueError(
-            f"--{field.name} must be one of: {', '.join(rule['choices'])}. "
-            f"Received: {field.name}={value!r}."
-        )
-    for number in value if isinstance(value, tuple) else (value,):
-        low, high = rule["minimum"], rule["maximum"]
-        if (low is not None and number < low) or (high is not None and number > high):
-            bounds = f"at least {low}" + ("" if high is None else f", at most {high}")
-            raise ValueError(
-                f"--{field.name} must be {bounds}. Received: {field.name}={value}."
-            )

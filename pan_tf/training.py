@@ -21,6 +21,16 @@ from pan_tf import runtime
 from pan_tf.checkpoints import Checkpoints
 from pan_tf.checkpoints import RunState
 from pan_tf.run_folder import RunFolder
+from pan_tf.run_folder import RunFolderError
+
+# What making a `Training` may raise: a user's business, a sentence each.
+REFUSALS = (
+    data.DatasetNotFoundError,
+    networks.WeightsNotFoundError,
+    RunFolderError,
+    OSError,
+    ValueError,
+)
 
 
 class StopRequest:

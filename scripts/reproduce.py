@@ -67,11 +67,8 @@ def main(argv):
     values = {name: flags.FLAGS[name].value for name in flags.FLAGS}
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import training
-    from pan_tf.data import DatasetNotFoundError
-    from pan_tf.networks import WeightsNotFoundError
     from pan_tf.reproduction import Budget
     from pan_tf.reproduction import Reproduction
-    from pan_tf.run_folder import RunFolderError
 
     # TensorFlow warns of many functions traced; each system has one of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -89,13 +86,7 @@ def main(argv):
             batch_size=values["batch_size"] or None,
             **{name: values[name] for name in _CHANGES},
         )
-    except (
-        DatasetNotFoundError,
-        RunFolderError,
-        WeightsNotFoundError,
-        OSError,
-        ValueError,
-    ) as error:
+    except training.REFUSALS as error:
         sys.exit(f"\n{error}")
     with training.StopRequest().listening() as stop:
         record = reproduction.run(stop)

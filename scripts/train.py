@@ -19,26 +19,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import app
 from absl import flags
 
-from pan_tf import config as config_lib
+from pan_tf import command_line
 
-config_lib.define_flags()
-flags.adopt_module_key_flags(config_lib)
+command_line.define_flags()
+flags.adopt_module_key_flags(command_line)
 
 
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
     try:
-        config = config_lib.config_from_flags()
+        config = command_line.config_from_flags()
     except ValueError as error:
         sys.exit(str(error))
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import dry_run
     from pan_tf import training
-    from pan_tf.data import DatasetNotFoundError
     from pan_tf.guards import NonFiniteError
-    from pan_tf.networks import WeightsNotFoundError
-    from pan_tf.run_folder import RunFolderError
 
     # TensorFlow reports every checkpoint at INFO, on a logger of its own.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
@@ -51,13 +48,7 @@ def main(argv):
     with training.StopRequest().listening() as stop:
         try:
             run = training.Training(config, stop)
-        except (
-            DatasetNotFoundError,
-            RunFolderError,
-            WeightsNotFoundError,
-            OSError,
-            ValueError,
-        ) as error:
+        except training.REFUSALS as error:
             sys.exit(f"\n{error}")
         try:
             run.run()

@@ -11,9 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf import distribution
-from pan_tf import training
 from pan_tf.config import Config
 from pan_tf.export import Export
+from tests.runs import train
 
 
 def pytest_configure(config):
@@ -107,10 +107,7 @@ def small_run(small_pairs, tmp_path_factory):
         best_by="ssim",
         run_dir=str(run_dir),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-        patch.setattr(distribution, "make_strategy", lambda: strategy)
-        training.Training(config, training.StopRequest()).run()
+    train(config)
     return run_dir
 
 

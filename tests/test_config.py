@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 from absl import flags
 
+from pan_tf import command_line
 from pan_tf import config as config_lib
 from pan_tf import recipes
 from pan_tf.config import Config
@@ -31,7 +32,7 @@ def test_flags_give_the_same_config(tmp_path):
         path = tmp_path / "run.cfg"
         path.write_text(config.to_flagfile())
         values(["program", f"--flagfile={path}"])
-        assert config_lib.config_from_flags() == config
+        assert command_line.config_from_flags() == config
     finally:
         flags.FLAGS = before
 
@@ -42,7 +43,7 @@ def _define_into(values):
     try:
         for name, define in originals.items():
             setattr(flags, name, _bound(define, values))
-        config_lib.define_flags()
+        command_line.define_flags()
     finally:
         for name, define in originals.items():
             setattr(flags, name, define)

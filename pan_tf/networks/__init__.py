@@ -9,6 +9,7 @@ from pan_tf.networks.deraining import id_cgan_transformer
 from pan_tf.networks.discriminators import context_encoder_discriminator
 from pan_tf.networks.discriminators import pan_discriminator
 from pan_tf.networks.discriminators import patch_discriminator
+from pan_tf.networks.inpainting import check_inpainting_size
 from pan_tf.networks.inpainting import context_encoder_transformer
 from pan_tf.networks.inpainting import pan_inpainting_transformer
 from pan_tf.networks.receptive_field import ReceptiveField
@@ -26,6 +27,7 @@ __all__ = [
     "ReceptiveField",
     "WeightsNotFoundError",
     "activation_bytes",
+    "check_inpainting_size",
     "check_vgg_weights",
     "context_encoder_discriminator",
     "context_encoder_transformer",

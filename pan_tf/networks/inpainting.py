@@ -63,12 +63,17 @@ def pan_inpainting_transformer(
     return _build(image_size, width, statistics, name, encode, norm)
 
 
-def _build(image_size, width, statistics, name, encode, normalize, **kwargs):
+def check_inpainting_size(image_size):
+    """Raises ValueError unless an image of that size can be halved to 4 x 4."""
     if image_size is None or image_size < 64 or image_size & (image_size - 1):
         raise ValueError(
             "--image_size must be 64, 128, 256 or another power of 2 for inpainting. "
             f"Received: image_size={image_size}."
         )
+
+
+def _build(image_size, width, statistics, name, encode, normalize, **kwargs):
+    check_inpainting_size(image_size)
     depth = image_size.bit_length() - 3  # Halvings down to 4 x 4.
     image = keras.Input((image_size, image_size, 3), name="source")
     known = x = CutHole(name="hole")(image)

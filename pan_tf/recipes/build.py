@@ -74,7 +74,9 @@ def resolve(config):
     return dataclasses.replace(
         recipe,
         kind=kind,
-        transformers={kind: _transformer(recipe.transformers[kind], config, statistics)},
+        transformers={
+            kind: _transformer(recipe.transformers[kind], config, kind, statistics)
+        },
         discriminator=_discriminator(recipe.discriminator, config, kind),
         terms=_terms(recipe.terms, config, kind),
         schedule=_with(
@@ -116,16 +118,12 @@ def _check_settings(config, recipe):
 
 
 def _check_inpainting(config, recipe):
-    size, batch_size = config.image_size, config.batch_size or recipe.batch_size
+    networks.check_inpainting_size(config.image_size)
+    batch_size = config.batch_size or recipe.batch_size
     if config.synthesize != "hole":
         raise ValueError(
             "--transformer=inpainting fills the centre of the target: it needs "
             f"--synthesize=hole. Received: synthesize={config.synthesize}."
-        )
-    if size & (size - 1):
-        raise ValueError(
-            "--image_size must be 64, 128, 256 or another power of 2 for inpainting. "
-            f"Received: image_size={size}."
         )
     if batch_size < 2:
         raise ValueError(
@@ -136,6 +134,7 @@ def _check_inpainting(config, recipe):
 
 
 def _terms(terms, config, kind):
+    region = "centre" if kind == "inpainting" else "image"
     changes = {
         AdversarialLoss: {
             "weight": config.theta,
@@ -143,19 +142,16 @@ def _terms(terms, config, kind):
             "real_label": config.real_label,
         },
         PerceptualAdversarialLoss: {"lambdas": config.lambdas, "margin": config.margin},
-        PixelLoss: {"weight": config.pixel_weight},
+        PixelLoss: {"weight": config.pixel_weight, "region": region},
         CentreLoss: {"weight": config.pixel_weight},
     }
     terms = tuple(_with(term, changes.get(type(term), {})) for term in terms)
     if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
-        terms += (PixelLoss("l1", weight=config.pixel_weight),)
-    if kind == "inpainting":
-        centre = {PixelLoss: {"region": "centre"}}
-        terms = tuple(_with(term, centre.get(type(term), {})) for term in terms)
+        terms += (PixelLoss("l1", region, weight=config.pixel_weight),)
     return terms
 
 
-def _transformer(transformer, config, statistics):
+def _transformer(transformer, config, kind, statistics):
     """T's builder at the configuration's width and size.
 
     A U-Net of up to eight layers gets as many as the image has room for: at 64 and 128 px
@@ -164,7 +160,7 @@ def _transformer(transformer, config, statistics):
     arguments = {"width": config.width, "statistics": statistics}
     if transformer in (networks.official_pan_transformer, networks.pix2pix_transformer):
         arguments["depth"] = max(n for n in (6, 7, 8) if config.image_size % 2**n == 0)
-    if "inpainting" in transformer.__module__:
+    if kind == "inpainting":
         # For one size only, whatever is asked for.
         return lambda image_size=None: transformer(config.image_size, **arguments)
     return functools.partial(transformer, **arguments)

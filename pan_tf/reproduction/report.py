@@ -155,7 +155,7 @@ def _table(task, key="metrics"):
             continue
         cells = [_cell(row, mean, metric, is_main) for metric in METRICS]
         rows.append({"label": row["label"], "cells": cells, **_cost(row)})
-    for name, numbers in task["baselines" if is_main else f"baselines:{key}"].items():
+    for name, numbers in task.get(key.replace("metrics", "baselines"), {}).items():
         cells = [
             {"ours": _number(m, numbers[m]["mean"]), "range": None, "paper": None}
             for m in METRICS

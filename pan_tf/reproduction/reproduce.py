@@ -320,8 +320,7 @@ class Reproduction:
             "split": pairs.split,
             "paper": {s.label: s.paper for s in task.systems if s.paper},
             "baselines": floors(),
-            "baselines:metrics_of_centre": floors(crop=crop) if crop else {},
-            "baselines:metrics_with_moving": {},
+            "baselines_of_centre": floors(crop=crop) if crop else {},
             "systems": rows,
         }
         return result, shown

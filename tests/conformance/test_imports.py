@@ -7,8 +7,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 # A module may import from its own layer's package and from the layers before it.
 LAYERS = [
+    {"settings"},
     {"images", "schedules", "config", "files", "pages", "runtime"},
-    {"layers", "losses.functional", "metrics", "optimizers"},
+    {"command_line", "layers", "losses.functional", "metrics", "optimizers"},
     {"networks", "losses.terms", "losses", "data", "distribution", "run_folder"},
     {"models"},
     {"recipes", "checkpoints"},
@@ -65,7 +66,7 @@ def test_imports_go_one_way():
 
 
 def test_flags_and_help_need_no_tensorflow():
-    modules = {"config"}
+    modules = {"settings", "config", "command_line"}
     for name in modules:
         tree = ast.parse((ROOT / "pan_tf" / f"{name}.py").read_text())
         found = {

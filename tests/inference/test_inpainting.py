@@ -7,13 +7,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pan_tf import distribution
 from pan_tf import images
 from pan_tf import inference
-from pan_tf import training
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
+from tests.runs import train
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +43,7 @@ def run(photos, tmp_path_factory):
         validate_every=2,
         run_dir=str(run_dir),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-        patch.setattr(distribution, "make_strategy", lambda: strategy)
-        training.Training(config, training.StopRequest()).run()
+    train(config)
     return run_dir
 
 
