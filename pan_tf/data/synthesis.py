@@ -10,7 +10,7 @@ Rain and snow are layers of drops, near and far. A layer is white noise above a 
 and laid over the image like light on a screen, y + s (1 - y) for y in [0, 1]. Streaks of
 one image fall the same way but for a few degrees; images differ in direction, density
 and strength. That is how the rain of ID-CGAN's pairs was made, by hand, in an image
-editor; the parameters here are our own, chosen by looking (docs/results.md).
+editor; the parameters here are our own, chosen by looking (docs/synthesis.png).
 """
 
 import math
