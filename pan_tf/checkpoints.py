@@ -1,8 +1,9 @@
 """Saving and resuming a run, to the bit.
 
-A checkpoint holds T, its average if there is one, D, both optimizers (moments and steps,
-so the schedules too), the random seeds of layers that have any, the iteration, and the
-open logging window. The data stream needs no state: it is a function of the seed and the
+A checkpoint holds T, its average if there is one, D, in a cycle their inverses, the
+outputs of the past that D is reminded of, both optimizers (moments and steps, so the
+schedules too), the random seeds of layers that have any, the iteration, and the open
+logging window. The data stream needs no state: it is a function of the seed and the
 iteration.
 """
 
@@ -71,10 +72,16 @@ class Checkpoints:
             self._scratch = tempfile.TemporaryDirectory()
         self._model, self._state = model, state
         seeds = [v for v in model.variables if "seed" in v.path]
-        networks = {name: network for name, (network, _) in model.players.items()}
-        optimizers = {f"{k[0]}_optimizer": o for k, (_, o) in model.players.items()}
+        optimizers = {f"{k[0]}_optimizer": o for k, o in model.players.items()}
+        averages = {name: network for name, (network, _) in model.averages.items()}
+        memories = {name: m for name, m in model.memories.items() if m is not None}
         self._checkpoint = tf.train.Checkpoint(
-            deployed=model.deployed, seeds=seeds, state=state, **networks, **optimizers
+            seeds=seeds,
+            state=state,
+            **averages,
+            **model.networks,
+            **memories,
+            **optimizers,
         )
         self._best = tf.train.Checkpoint(transformer=model.deployed)
         self._manager = tf.train.CheckpointManager(

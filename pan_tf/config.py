@@ -17,17 +17,27 @@ from pan_tf.settings import type_of
 RECIPE_NAMES = (
     "cgan",
     "context_encoder",
+    "cyclegan",
+    "cyclegan_pa",
+    "dcgan",
     "id_cgan",
     "id_cgan_fixed",
     "l1",
     "l2",
     "l2_cgan",
+    "ms_cyclegan",
+    "multiscale_cyclegan",
     "pan",
     "pan_cgan",
     "pan_fast",
     "pan_literal",
     "pan_official",
     "pix2pix",
+    "rand_ms_cyclegan",
+    "vgg_gan",
+    "vgg_ms_cyclegan",
+    "vgg_star_gan",
+    "vgg_star_ms_cyclegan",
 )
 DATASET_NAMES = (
     "bluemarble",
@@ -99,20 +109,33 @@ class Config:
     transformer: str | None = setting(
         None,
         "Kind of T; which one of that kind, the recipe says: unet for images of another "
-        "kind, deraining for small corrections, inpainting for a missing centre; empty: "
-        "the recipe's.",
-        choices=("unet", "deraining", "inpainting"),
+        "kind, deraining for small corrections, inpainting for a missing centre; scenes "
+        "or faces for unaligned sets; empty: the recipe's.",
+        choices=("unet", "deraining", "inpainting", "scenes", "faces"),
+    )
+    vgg: str | None = setting(
+        None,
+        "The VGG that a perceptual discriminator looks through; empty: the recipe's.",
+        choices=("vgg16", "vgg19"),
     )
     vgg_weights: str | None = setting(
         None,
-        "File of VGG-16's weights for recipes with a perceptual loss; empty: those of "
+        "File of VGG's weights for recipes that look through it; empty: those of "
         "keras.applications, downloaded once.",
         free=True,
+    )
+    discriminator_form: str | None = setting(
+        None,
+        "Of a perceptual discriminator: as its released code or as the paper's equations "
+        "have it; empty: as released.",
+        choices=("released", "equations"),
     )
 
     # Images.
     image_size: int = setting(
-        256, "Height and width in pixels, a multiple of 64.", minimum=64
+        256,
+        "Height and width in pixels, a multiple of 64; of 32 for unaligned recipes.",
+        minimum=64,
     )
     width: float = setting(
         1.0, "Multiplies the channels of T and D; 1 as published.", minimum=1 / 64
@@ -189,8 +212,9 @@ class Config:
     )
     adversarial: str | None = setting(
         None,
-        "T's side of the adversarial loss; empty: the recipe's.",
-        choices=("saturating", "non_saturating"),
+        "T's side of the adversarial loss, or both sides by least squares; empty: the "
+        "recipe's.",
+        choices=("saturating", "non_saturating", "least_squares"),
     )
     real_label: float | None = setting(
         None,
@@ -209,6 +233,13 @@ class Config:
         "Weight of the pixel loss, which is added (L1) to recipes that have none; empty: "
         "the recipe's.",
         minimum=0.0,
+    )
+
+    cycle_weight: float | None = setting(
+        None, "Weight of cycle consistency; empty: the recipe's.", minimum=0.0
+    )
+    identity_weight: float | None = setting(
+        None, "Weight of the identity loss; empty: the recipe's.", minimum=0.0
     )
 
     # How it is computed.
@@ -259,11 +290,10 @@ class Config:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             check(field, getattr(self, field.name))
-        if self.image_size % 64:
+        if self.image_size % 32:
             raise ValueError(
-                "--image_size must be a multiple of 64 (64, 128, 256, 512, ...): T "
-                "halves the image six times. "
-                f"Received: image_size={self.image_size}."
+                "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
+                f"unaligned recipes of 32. Received: image_size={self.image_size}."
             )
         if self.load_size is not None and self.load_size < self.image_size:
             raise ValueError(

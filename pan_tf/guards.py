@@ -49,7 +49,7 @@ class NonFiniteGuard(EveryIterations):
 
     def check_weights(self):
         """Raises NonFiniteError if a weight or a moving statistic is not finite."""
-        for network, _ in self.model.players.values():
+        for network in self.model.networks.values():
             finite = _all_finite([v.value for v in network.variables])
             if not finite:
                 broken = [

@@ -100,10 +100,11 @@ class Training:
         self.data = data.open_data(self.config, requested, verified=known)
         self.folder.check_data(self.data.fingerprint)
         self.vgg = None  # What the manifest records of it.
-        if recipes.needs_vgg(recipes.resolve(config)):
-            _, sha256 = networks.locate_vgg_weights(config.vgg_weights)
+        vgg = recipes.vgg_of(recipes.resolve(config))
+        if vgg:
+            _, sha256 = networks.locate_vgg_weights(config.vgg_weights, vgg)
             self.folder.check_vgg(sha256)
-            self.vgg = {"network": "VGG-16", "sha256": sha256}
+            self.vgg = {"network": vgg, "sha256": sha256}
         self.is_chief = distribution.is_chief(self.strategy)
 
     def run(self):

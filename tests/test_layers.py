@@ -5,7 +5,11 @@ import tensorflow as tf
 
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Dropout
+from pan_tf.layers import ImageHistory
+from pan_tf.layers import InstanceNormalization
 from pan_tf.layers import LeakyReLU
+from pan_tf.layers import ReflectionPadding2D
+from pan_tf.layers import SymmetricAveragePooling2D
 from pan_tf.layers import SymmetricConv2D
 
 
@@ -213,3 +217,88 @@ def test_a_map_of_one_position_takes_the_moving_averages():
     np.testing.assert_allclose(layer(one), [[[[1.0, 1.0]]]], atol=1e-4)
     two = tf.concat([one, -one], axis=1)  # Now it has its own.
     np.testing.assert_allclose(layer(two)[0, :, 0, 0], [1.0, -1.0], atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_instance_normalization_is_group_normalization_by_channel(batch):
+    x = tf.random.stateless_normal((batch, 5, 7, 4), (0, 0), 3.0, 2.0)
+    ours = InstanceNormalization()
+    theirs = keras.layers.GroupNormalization(-1, epsilon=1e-5, center=False, scale=False)
+    results = []
+    for layer in (ours, theirs):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(tf.sin(y))
+        results.append((y, tape.gradient(loss, x)))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_reflection_leaves_the_border_out():
+    row = tf.reshape(tf.range(4.0), (1, 1, 4, 1)) * tf.ones((1, 4, 1, 1))
+    padded = ReflectionPadding2D(2)(row)
+    assert padded[0, 0, :, 0].numpy().tolist() == [2, 1, 0, 1, 2, 3, 2, 1]
+
+
+def test_average_pooling_is_around_every_other_pixel_and_counts_no_border():
+    image = tf.reshape(tf.range(16.0), (1, 4, 4, 1))
+    pooled = SymmetricAveragePooling2D()(image)[0, :, :, 0].numpy()
+    # Around pixels (0, 0), (0, 2), (2, 0), (2, 2).
+    np.testing.assert_allclose(pooled, [[2.5, 4.0], [8.5, 10.0]], rtol=1e-6)
+
+
+def numbered(first, count):
+    """Images whose pixels are their number."""
+    numbers = tf.range(first, first + count, dtype=tf.float32)
+    return tf.reshape(numbers, (count, 1, 1, 1)) * tf.ones((1, 2, 2, 3))
+
+
+def numbers(images):
+    return images[:, 0, 0, 0].numpy().astype(int).tolist()
+
+
+def test_history_fills_and_then_exchanges():
+    """Against a slow twin that takes one image after the other."""
+    memory = ImageHistory((2, 2, 3), capacity=5)
+    stored, exchanged = [], 0
+    for call in range(40):
+        count = int(memory.count.numpy())
+        slots = memory._slots(tf.constant(count, tf.int64), 4).numpy()
+        expected = []
+        for number, slot in zip(range(4 * call, 4 * call + 4), slots, strict=True):
+            if len(stored) < 5:
+                stored.append(number)
+                expected.append(number)
+            elif slot < 0:
+                expected.append(number)
+            else:
+                expected.append(stored[slot])
+                stored[slot] = number
+                exchanged += 1
+        assert numbers(memory(numbered(4 * call, 4))) == expected
+        assert numbers(memory.images.value) == stored or len(stored) < 5
+    assert 0.4 < exchanged / (160 - 5) < 0.6
+
+
+def test_history_of_two_replicas_is_that_of_the_whole_batch(two_replicas):
+    keras.utils.set_random_seed(3)
+    straight = ImageHistory((2, 2, 3), capacity=3)
+    keras.utils.set_random_seed(3)
+    with two_replicas.scope():
+        mirrored = ImageHistory((2, 2, 3), capacity=3)
+
+    @tf.function
+    def call(images):
+        return two_replicas.run(mirrored, args=(images,))
+
+    for first in range(0, 40, 4):
+        batch = numbered(first, 4)
+        parts = tf.split(batch, 2)
+        halves = two_replicas.experimental_distribute_values_from_function(
+            lambda context, parts=parts: parts[context.replica_id_in_sync_group]
+        )
+        shares = two_replicas.experimental_local_results(call(halves))
+        assert numbers(straight(batch)) == numbers(tf.concat(shares, 0))
+    for copy in two_replicas.experimental_local_results(mirrored.images.value):
+        assert np.array_equal(copy, straight.images.value)

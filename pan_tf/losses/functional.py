@@ -43,6 +43,22 @@ def non_saturating_transformer_loss(generated_logits):
     return tf.reduce_mean(tf.nn.softplus(-_float32(generated_logits)))
 
 
+def least_squares_discriminator_loss(real_logits, generated_logits, real_label=1.0):
+    """D's side of LSGAN: (mean (D(y) - real_label)^2 + mean D(T(x))^2) / 2.
+
+    Here D is what it says itself, not a sigmoid of it; arguments as of
+    `gan_discriminator_loss`.
+    """
+    real, generated = _float32(real_logits), _float32(generated_logits)
+    real_loss = tf.reduce_mean(tf.square(real - real_label))
+    return 0.5 * (real_loss + tf.reduce_mean(tf.square(generated)))
+
+
+def least_squares_transformer_loss(generated_logits):
+    """T's side of LSGAN: mean (D(T(x)) - 1)^2, not halved, as in CycleGAN's code."""
+    return tf.reduce_mean(tf.square(_float32(generated_logits) - 1.0))
+
+
 def perceptual_distance(real_features, generated_features, lambdas):
     """P = sum_j lambda_j mean |d_j(y) - d_j(T(x))|; Eq. (3) and (4).
 
@@ -65,6 +81,35 @@ def perceptual_distance(real_features, generated_features, lambdas):
             )
         ]
     )
+
+
+def mean_feature_distance(real_features, generated_features, lambdas):
+    """P = sum_j lambda_j mean |E_Y d_j(y) - E_X d_j(G(x))|; Eq. (7), of unaligned sets.
+
+    The expectations are means over the *global* batch, position by position and channel
+    by channel; the mean of the difference runs over those.
+
+    Args:
+        real_features: list of float `[B, h, w, c]`, hidden layers d_j of D for real
+            images of the target's domain.
+        generated_features: the same for generated ones.
+        lambdas: one weight a layer; a layer of weight 0 is not looked at.
+
+    Returns:
+        float32 scalar, the same on all replicas.
+    """
+
+    def expectation(features):
+        return global_mean(tf.reduce_mean(_float32(features), axis=0))
+
+    distances = [
+        weight * mean_absolute_difference(expectation(real), expectation(generated))
+        for weight, real, generated in zip(
+            lambdas, real_features, generated_features, strict=True
+        )
+        if weight
+    ]
+    return tf.add_n(distances) if distances else tf.constant(0.0)
 
 
 def mean_squared_difference(a, b):
@@ -95,7 +140,7 @@ def margin_loss(distance, margin):
 
 
 def global_mean(value):
-    """The mean of a scalar over replicas, with the gradient of this replica's share.
+    """The mean of a tensor over replicas, with the gradient of this replica's share.
 
     max(0, m - P) of a mean P is not the mean of the replicas' hinges. With the value of
     the mean and the local gradient, summing gradients over replicas gives exactly what

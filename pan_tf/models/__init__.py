@@ -1,7 +1,8 @@
 """Topologies: how the networks of a system are connected and trained."""
 
+from pan_tf.models.cycle import CycleModel
 from pan_tf.models.translation import TranslationModel
-from pan_tf.models.translation import UpdateSchedule
-from pan_tf.models.translation import Views
+from pan_tf.models.updates import UpdateSchedule
+from pan_tf.models.updates import Views
 
-__all__ = ["TranslationModel", "UpdateSchedule", "Views"]
+__all__ = ["CycleModel", "TranslationModel", "UpdateSchedule", "Views"]

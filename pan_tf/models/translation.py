@@ -1,12 +1,12 @@
 """The translation model: T and D, the terms between them, and the one train step.
 
-A *cycle* is one call of `train_step`: `d_updates` updates of D, then `t_updates` of T.
+A *cycle* is one call of `train_step`: `d_updates` updates of D, then `t_updates` of T,
+or the other way round.
 An *iteration* is one minibatch consumed, the unit of every count that a user sees. PAN
 gives each update a minibatch of its own, so its cycle of 1 + 3 updates takes four
 iterations; with a reused minibatch a cycle is one iteration.
 """
 
-import dataclasses
 import functools
 import time
 
@@ -16,74 +16,7 @@ import tensorflow as tf
 from pan_tf import images
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
-
-
-@dataclasses.dataclass(frozen=True)
-class UpdateSchedule:
-    """Who is updated how often in one cycle, and on which minibatches.
-
-    Attributes:
-        d_updates: updates of D, first.
-        t_updates: updates of T, after them.
-        reuse_minibatch: whether one minibatch serves all updates of the cycle; if not,
-            each update has a fresh one.
-    """
-
-    d_updates: int = 1
-    t_updates: int = 1
-    reuse_minibatch: bool = False
-
-    def __post_init__(self):
-        if self.d_updates < 0 or self.t_updates < 1:
-            raise ValueError(
-                "A cycle must have at least one update of T and no negative number of "
-                f"D. Received: d_updates={self.d_updates}, t_updates={self.t_updates}."
-            )
-
-    @property
-    def players(self):
-        """Who is updated, in order."""
-        return ("discriminator",) * self.d_updates + ("transformer",) * self.t_updates
-
-    @property
-    def minibatches(self):
-        """Minibatches, hence iterations, in a cycle."""
-        return 1 if self.reuse_minibatch else len(self.players)
-
-
-class Views:
-    """A minibatch, and what T and D made of it, through the updates that it serves.
-
-    T's images stay true until T is updated, D's views until D is, or T if they are views
-    of T's images. One that serves a single update forgets before anything is used twice.
-
-    Attributes:
-        minibatch: image name -> float32 `[B, H, W, 3]` in [-1, 1].
-        translation: `Translation` by the present T, or None.
-        tape: has recorded how it came about.
-        seen: D's views of the minibatch's own images that a new translation starts with.
-        gradients: of the last update.
-    """
-
-    def __init__(self, minibatch):
-        self.minibatch = minibatch
-        self.gradients = []
-        self.seen = {}
-        self._forget_translation()
-
-    def forget(self, player):
-        """Drops what is no longer true once a player has been updated."""
-        if player == "transformer":
-            seen = self.translation.seen
-            self.seen = {name: seen[name] for name in seen if name in self.minibatch}
-            self._forget_translation()
-        else:
-            self.seen = {}
-            self.translation.seen.clear()
-
-    def _forget_translation(self):
-        self.translation = None
-        self.tape = tf.GradientTape(watch_accessed_variables=False)
+from pan_tf.models.updates import Views
 
 
 class TranslationModel(keras.Model):
@@ -99,6 +32,9 @@ class TranslationModel(keras.Model):
         schedule: `UpdateSchedule`.
         average: a copy of T that follows it as an exponential moving average, or None.
         average_decay: share of the average that a cycle keeps, once it has warmed up.
+        encoder: frozen functional model whose features of an image D is given as
+            `image`, in place of the image; or None.
+        memory: `layers.ImageHistory` of T's outputs, or None.
 
     Attributes:
         deployed: the T to translate with: the average if there is one.
@@ -112,20 +48,19 @@ class TranslationModel(keras.Model):
         schedule,
         average=None,
         average_decay=0.0,
+        encoder=None,
+        memory=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.transformer = transformer
-        self.deployed = transformer
+        self.deployed = follower(average, transformer)
         self.average_decay = average_decay
-        if average is not None:
-            average.trainable = False
-            average.set_weights(transformer.get_weights())
-            self.deployed = average
         self.discriminator = discriminator
+        self.encoder = encoder
+        self.memory = memory
         self.terms = tuple(terms)
         self.schedule = schedule
-        self.d_inputs = sorted({name for term in terms for name in term.d_inputs})
         self.iteration = 0  # Minibatches consumed so far.
         self.data_wait = 0.0  # Seconds spent waiting for them.
         self.built = True  # T and D are functional, hence built.
@@ -158,17 +93,47 @@ class TranslationModel(keras.Model):
         self.t_optimizer, self.d_optimizer = t_optimizer, d_optimizer
         # Now: under a strategy slots must exist before tracing, and a checkpoint
         # restores only what exists.
-        t_optimizer.build(self.transformer.trainable_variables)
-        if self.discriminator is not None:
-            d_optimizer.build(self.discriminator.trainable_variables)
+        for player, optimizer in self.players.items():
+            optimizer.build(self.variables_of(player))
 
     @property
     def players(self):
-        """Networks and their optimizers: player -> (network, optimizer)."""
-        players = {"transformer": (self.transformer, self.t_optimizer)}
+        """Who is trained, by what: player -> optimizer."""
+        players = {"transformer": self.t_optimizer}
         if self.discriminator is not None:
-            players["discriminator"] = (self.discriminator, self.d_optimizer)
+            players["discriminator"] = self.d_optimizer
         return players
+
+    def networks_of(self, player):
+        """What a player is made of: name -> network. A topology may add to it."""
+        return {player: getattr(self, player)}
+
+    @property
+    def networks(self):
+        """All networks that are trained: name -> network."""
+        return {
+            k: v for player in self.players for k, v in self.networks_of(player).items()
+        }
+
+    @property
+    def averages(self):
+        """The Ts to translate with: name -> (network, the T that it is or follows)."""
+        return {"deployed": (self.deployed, self.transformer)}
+
+    @property
+    def memories(self):
+        """Outputs of the past: name -> `layers.ImageHistory`, or None."""
+        return {"memory": self.memory}
+
+    @property
+    def images(self):
+        """Names of the images that are made because a term names them."""
+        return {name for term in self.terms for name in term.images}
+
+    def variables_of(self, player):
+        """What an update of a player changes."""
+        networks = self.networks_of(player).values()
+        return [v for network in networks for v in network.trainable_variables]
 
     def train_step(self, batch):
         """One cycle on this replica.
@@ -192,12 +157,11 @@ class TranslationModel(keras.Model):
             for name, value in self.update(player, views).items():
                 logs.setdefault(name, []).append(value)
             done = views.gradients
-        if self.deployed is not self.transformer:
-            self._follow()
+        self._follow()
         return {name: tf.add_n(v) / len(v) for name, v in logs.items()}
 
     def _follow(self):
-        """Moves the average towards T, moving statistics included.
+        """Moves each average towards its T, moving statistics included.
 
         The decay warms up, as in `tf.train.ExponentialMovingAverage`: until there is
         something to remember the average is close to T.
@@ -205,10 +169,12 @@ class TranslationModel(keras.Model):
         cycles = tf.cast(self.t_optimizer.iterations.value, tf.float32)
         cycles /= self.schedule.t_updates
         decay = tf.minimum(self.average_decay, (1.0 + cycles) / (10.0 + cycles))
-        pairs = zip(self.deployed.variables, self.transformer.variables, strict=True)
-        for average, variable in pairs:
-            if "float" in variable.dtype:  # Not the seeds of dropout.
-                average.assign(variable + decay * (average - variable))
+        for average, network in self.averages.values():
+            if average is network:
+                continue
+            for mean, variable in zip(average.variables, network.variables, strict=True):
+                if "float" in variable.dtype:  # Not the seeds of dropout.
+                    mean.assign(variable + decay * (mean - variable))
 
     def update(self, player, views):
         """One update of one player.
@@ -222,78 +188,112 @@ class TranslationModel(keras.Model):
             name -> float32 scalar: the player's losses, and what is worth watching.
         """
         logs = self.differentiate(player, views)
-        _, optimizer = self.players[player]
+        optimizer = self.players[player]
         gradients = _reduced(views.gradients, optimizer)
-        optimizer.apply(gradients, self._variables_of(player))
+        optimizer.apply(gradients, self.variables_of(player))
         views.forget(player)
         return logs
 
     def translate(self, minibatch):
-        source = minibatch["source"]
-        output = self.transformer(source, training=True)
-        return Translation(source, minibatch["target"], output)
+        """A minibatch by the present T: list of `Translation`, one a direction."""
+        source, target = minibatch["source"], minibatch["target"]
+        return [self._translation(self.transformer, source, target)]
 
-    def look(self, translation):
-        """Lets D see the images that the terms name, if it has not.
+    def _translation(self, transformer, source, target):
+        output = transformer(source, training=True)
+        translation = Translation(source, target, output)
+        if "identity" in self.images:
+            translation.identity = transformer(target, training=True)
+        return translation
+
+    def judges(self):
+        """For each direction: (D, `layers.ImageHistory` of its outputs)."""
+        return [(self.discriminator, self.memory)]
+
+    def look(self, player, translations):
+        """Lets D see the images that the terms name for a player, if it has not.
 
         Each in a call of its own: batch statistics are those of the real or of the
         generated images, never of a mixture.
         """
-        for name in self.d_inputs:
-            if name not in translation.seen:
-                seen = self.discriminator(
-                    {"source": translation.source, "image": getattr(translation, name)},
-                    training=True,
-                )
-                translation.seen[name] = DiscriminatorOutput(**seen)
-        return translation
+        names = sorted({name for term in self.terms for name in term.d_inputs(player)})
+        for translation, judge in zip(translations, self.judges(), strict=True):
+            discriminator, memory = judge
+            if "remembered" in names and translation.remembered is None:
+                translation.remembered = memory(tf.stop_gradient(translation.output))
+            for name in names:
+                if name not in translation.seen:
+                    seen = discriminator(
+                        {
+                            "source": translation.source,
+                            "image": self._encoded(translation, name),
+                        },
+                        training=True,
+                    )
+                    translation.seen[name] = DiscriminatorOutput(**seen)
+        return translations
 
-    def losses_of(self, player, translation):
-        """The player's side of every term: `t_<term>` or `d_<term>` -> scalar."""
+    def _encoded(self, translation, name):
+        """What D is given of an image."""
+        image = getattr(translation, name)
+        if self.encoder is None:
+            return image
+        if name not in translation.encoded:
+            translation.encoded[name] = self.encoder(image, training=False)
+        return translation.encoded[name]
+
+    def losses_of(self, player, translations):
+        """The player's side of every term, summed over directions.
+
+        Returns:
+            `t_<term>` or `d_<term>` -> scalar.
+        """
         return {
-            f"{player[0]}_{term.name}": term.loss(player, translation)
+            f"{player[0]}_{term.name}": tf.add_n(
+                [term.loss(player, translation) for translation in translations]
+            )
             for term in self.terms
             if term.concerns(player)
         }
 
-    def _variables_of(self, player):
-        return getattr(self, player).trainable_variables
-
     def differentiate(self, player, views):
         """Puts the gradients of one player's losses into `views`; returns the logs."""
-        variables = [variable.value for variable in self._variables_of(player)]
-        _, optimizer = self.players[player]
-        translation = self._translation_of(views, player)
+        variables = [variable.value for variable in self.variables_of(player)]
+        optimizer = self.players[player]
+        # What T makes for its own update must be recorded; D takes what there is.
+        if player == "transformer" or views.translations is None:
+            views.refresh(functools.partial(self._translate_for, player))
         # Nothing is recorded but what depends on this player's variables: in D's update
         # T's forward pass is not, nor in T's update D's look at the target.
         tape = views.tape
         if player == "discriminator":
             tape = tf.GradientTape(watch_accessed_variables=False)
+            for translation in views.translations:
+                translation.seen.clear()  # On another tape, without D's variables.
         with tape:
             tape.watch(variables)
-            self.look(translation)
-            losses = self.losses_of(player, translation)
+            translations = self.look(player, views.translations)
+            losses = self.losses_of(player, translations)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             # Optimizers SUM gradients over replicas, so each contributes a share.
             loss = tf.add_n(list(losses.values())) / replicas
             scaled = optimizer.scale_loss(loss)
         views.gradients = tape.gradient(scaled, variables)
         if player == "transformer":
-            return losses | variation(translation)
+            return losses | _over_directions(variation, translations, tf.minimum)
         for term in self.terms:
-            losses.update(term.diagnostics(translation))
+            losses.update(
+                _over_directions(term.diagnostics, translations, lambda a, b: (a + b) / 2)
+            )
         return losses
 
-    def _translation_of(self, views, player):
-        """The present T's translation; recorded if an update of T is to use it."""
-        if views.translation is None:
-            with views.tape:
-                # On a reused minibatch D's update makes the pass for T's as well.
-                if player == "transformer" or self.schedule.reuse_minibatch:
-                    views.tape.watch([v.value for v in self._variables_of("transformer")])
-                views.translation = self.translate(views.minibatch)
-            views.translation.seen.update(views.seen)
-        return views.translation
+    def _translate_for(self, player, views):
+        """Translations of a minibatch; recorded if an update of T is to use them."""
+        with views.tape:
+            # On a reused minibatch D's update makes the pass for T's as well.
+            if player == "transformer" or self.schedule.reuse_minibatch:
+                views.tape.watch([v.value for v in self.variables_of("transformer")])
+            return self.translate(views.minibatch)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: everything is built. Keras would draw a batch to see, and reduce it in
@@ -328,6 +328,23 @@ class TranslationModel(keras.Model):
             return logs
 
         self.train_function = train_function
+
+
+def follower(average, network):
+    """The average of a network, which starts as it; the network itself for None."""
+    if average is None:
+        return network
+    average.trainable = False
+    average.set_weights(network.get_weights())
+    return average
+
+
+def _over_directions(figures, translations, combine):
+    """Figures of each direction, two of them made one: name -> scalar."""
+    first, *rest = (figures(translation) for translation in translations)
+    for other in rest:
+        first = {name: combine(first[name], other[name]) for name in first}
+    return first
 
 
 def variation(translation):

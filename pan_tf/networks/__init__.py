@@ -12,15 +12,20 @@ from pan_tf.networks.discriminators import patch_discriminator
 from pan_tf.networks.inpainting import check_inpainting_size
 from pan_tf.networks.inpainting import context_encoder_transformer
 from pan_tf.networks.inpainting import pan_inpainting_transformer
+from pan_tf.networks.perceptual import perceptual_discriminator
+from pan_tf.networks.perceptual import separate_discriminators
 from pan_tf.networks.receptive_field import ReceptiveField
 from pan_tf.networks.receptive_field import activation_bytes
 from pan_tf.networks.receptive_field import receptive_field
+from pan_tf.networks.resnet import cyclegan_transformer
+from pan_tf.networks.resnet import manipulation_transformer
 from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
 from pan_tf.networks.vgg import WeightsNotFoundError
 from pan_tf.networks.vgg import check_vgg_weights
 from pan_tf.networks.vgg import locate_vgg_weights
+from pan_tf.networks.vgg import vgg_encoder
 from pan_tf.networks.vgg import vgg_features
 
 __all__ = [
@@ -31,15 +36,20 @@ __all__ = [
     "check_vgg_weights",
     "context_encoder_discriminator",
     "context_encoder_transformer",
+    "cyclegan_transformer",
     "deraining_transformer",
     "id_cgan_transformer",
     "locate_vgg_weights",
+    "manipulation_transformer",
     "official_pan_transformer",
     "pan_discriminator",
     "pan_inpainting_transformer",
     "pan_transformer",
     "patch_discriminator",
+    "perceptual_discriminator",
     "pix2pix_transformer",
     "receptive_field",
+    "separate_discriminators",
+    "vgg_encoder",
     "vgg_features",
 ]

@@ -23,6 +23,16 @@ def normal(stddev=0.02, mean=0.0):
     return keras.initializers.RandomNormal(mean, stddev)
 
 
+def torch_bias(fan_in):
+    """Torch's own initializer of biases, U(-1, 1) / sqrt(fan_in).
+
+    Args:
+        fan_in: inputs of an output: kernel height x width x channels.
+    """
+    limit = fan_in**-0.5
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
 def leaky(x):
     """Leaky ReLU of slope 0.2."""
     return LeakyReLU(0.2)(x)
@@ -46,13 +56,14 @@ def conv4(x, number, filters, stride=2, padding=1, **kwargs):
     With stride 2, one pixel is what "same" puts around an image of even size; with
     stride 1 "same" would pad unevenly, and the map would not shrink.
     """
-    if padding and stride == 1:
+    is_same = stride == 2 and padding == 1
+    if padding and not is_same:
         x = layers.ZeroPadding2D(padding)(x)
     return layers.Conv2D(
         filters,
         4,
         strides=stride,
-        padding="same" if padding and stride == 2 else "valid",
+        padding="same" if is_same else "valid",
         kernel_initializer=normal(),
         name=f"layer_{number}",
         **kwargs,

@@ -9,6 +9,7 @@ layers that a perceptual adversarial loss compares, shallow to deep.
 import keras
 from keras import layers
 
+from pan_tf.layers import InstanceNormalization
 from pan_tf.networks.blocks import conv4
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import norm
@@ -88,13 +89,15 @@ def patch_discriminator(
     conditional=True,
     region="image",
     use_bias=True,
+    normalization="batch",
     width=1.0,
     name="discriminator",
 ):
     """PatchGAN: a logit for every patch, of 70 x 70 px with three strided layers.
 
-    4x4 layers: `num_strided` of stride 2, two of stride 1; batch normalization on all but
-    the first and the last. 30 x 30 logits at 256 px; 2 768 705 parameters.
+    4x4 layers: `num_strided` of stride 2, two of stride 1; normalization on all but the
+    first and the last. 30 x 30 logits at 256 px; 2 768 705 parameters as pix2pix has it,
+    2 764 737 unconditional with instance normalization, as CycleGAN has it.
 
     Args:
         image_size: height and width in pixels.
@@ -103,8 +106,9 @@ def patch_discriminator(
         conditional: whether D judges the image together with its source.
         region: "image", or "centre": only the generated half of the side, for
             inpainting.
-        use_bias: whether the layers without normalization have biases; Torch code that
-            zeroes them in every step has none.
+        use_bias: whether the layers that batch normalization does not follow have biases;
+            Torch code that zeroes them in every step has none.
+        normalization: "batch", as Torch has it, or "instance".
         width: multiplies the number of channels; 1 as published.
         name: name of the model.
 
@@ -113,17 +117,44 @@ def patch_discriminator(
         layers after their activation.
     """
     inputs, x = _inputs(image_size, conditional, region)
+    logits, features = patches(x, filters, num_strided, use_bias, normalization, width)
+    return keras.Model(inputs, {"logits": [logits], "features": features}, name=name)
+
+
+def patches(
+    x,
+    filters=64,
+    num_strided=3,
+    use_bias=True,
+    normalization="batch",
+    width=1.0,
+    padding=1,
+    prefix="",
+):
+    """The layers of a PatchGAN; arguments as of `patch_discriminator`, and two more.
+
+    Args:
+        padding: zeros on every side of each layer's input.
+        prefix: of the layers' numbers.
+
+    Returns:
+        (logits, hidden layers).
+    """
     features = []
-    counts = [filters * min(2**i, 8) for i in range(num_strided + 1)]
-    for number, count in enumerate(scaled(counts, width), start=1):
+    counts = scaled([filters * min(2**i, 8) for i in range(num_strided + 1)], width)
+    for number, count in enumerate(counts, start=1):
+        name = f"{prefix}{number}"
         stride = 2 if number <= num_strided else 1
-        x = conv4(x, number, count, stride, use_bias=use_bias and number == 1)
-        if number > 1:
-            x = torch_norm(x, number)
+        is_batch = normalization == "batch" and number > 1
+        x = conv4(x, name, count, stride, padding, use_bias=use_bias and not is_batch)
+        if is_batch:
+            x = torch_norm(x, name)
+        elif number > 1:
+            x = InstanceNormalization()(x)
         x = leaky(x)
         features.append(x)
-    logits = conv4(x, num_strided + 2, 1, stride=1, use_bias=use_bias)
-    return keras.Model(inputs, {"logits": [logits], "features": features}, name=name)
+    last = f"{prefix}{num_strided + 2}"
+    return conv4(x, last, 1, 1, padding, use_bias=use_bias), features
 
 
 def context_encoder_discriminator(image_size, width=1.0, name="discriminator"):

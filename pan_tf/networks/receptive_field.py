@@ -12,6 +12,8 @@ from keras import layers
 
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Dropout
+from pan_tf.layers import InstanceNormalization
+from pan_tf.layers import ReflectionPadding2D
 from pan_tf.layers import SymmetricConv2D
 
 # Layers that look at one position at a time; of several inputs, at the same one.
@@ -116,6 +118,15 @@ def _through(layer, span):
     """The span of a layer's output, given its inputs'."""
     if isinstance(layer, BatchNormalization) and layer.statistics == "image":
         return _Span(span.step, -math.inf, math.inf)
+    if isinstance(layer, InstanceNormalization):
+        return _Span(span.step, -math.inf, math.inf)
+    if isinstance(layer, ReflectionPadding2D):
+        # A mirrored pixel comes from the other side of the border.
+        reach = 2 * layer.padding * span.step
+        return _Span(span.step, span.low - reach, span.high + reach)
+    if isinstance(layer, layers.Cropping2D):
+        first = layer.cropping[0][0] * span.step
+        return _Span(span.step, span.low + first, span.high + first)
     if isinstance(layer, layers.Conv2DTranspose):
         # Output o takes inputs i with o + before = i * stride + tap.
         size, stride = layer.kernel_size[0], layer.strides[0]

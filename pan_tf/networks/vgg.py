@@ -1,4 +1,4 @@
-"""VGG-16, trained on ImageNet, as a frozen judge of images.
+"""VGG-16 and VGG-19, trained on ImageNet, as frozen judges of images.
 
 The weights are those of `keras.applications`: trained on BGR in [0, 255] less the mean
 colour ("caffe"). Fed anything else, the network still gives features, of which nobody
@@ -14,6 +14,18 @@ import keras
 from keras import layers
 
 from pan_tf import images
+
+APPLICATIONS = {
+    "vgg16": keras.applications.VGG16,
+    "vgg19": keras.applications.VGG19,
+}
+# Of the files that `keras.applications` downloads.
+_MD5 = {
+    "vgg16": "6d6bbae143d832006294945121d1f1fc",
+    "vgg19": "253f8cb515780f3b799900260a226db6",
+}
+# relu1_1 to relu5_1.
+VGG_LAYERS = tuple(f"block{number}_conv1" for number in range(1, 6))
 
 # What the network is given of an image in [-1, 1].
 _PREPROCESSING = {
@@ -65,29 +77,75 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None):
     Raises:
         ValueError: if the file does not hold the weights of VGG-16's convolutions.
     """
+    return _frozen("vgg16", False, [layer], preprocessing, weights, size, layer)
+
+
+def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
+    """f_1 to f_5 of the Perceptual Discriminators paper, Eq. (2) and (3): relu1_1 to
+    relu5_1, of 64, 128, 256, 512 and 512 channels, each half as large as the one before.
+
+    Args:
+        network: "vgg19", as published, or "vgg16".
+        star: whether pooling is by the mean and every ReLU leaks by 0.2, as in VGG*.
+        weights: file for all convolutions; None: as initialized, at random.
+        size: height and width of the images in pixels; None for any.
+
+    Returns:
+        A functional `keras.Model`, float `[B, H, W, 3]` in [-1, 1] -> list of features;
+        float32; frozen if it has `weights`.
+
+    Raises:
+        ValueError: if the file does not hold the network's weights.
+    """
+    return _frozen(network, star, VGG_LAYERS, "caffe", weights, size, "encoder")
+
+
+def _frozen(network, star, names, preprocessing, weights, size, name):
+    """Layers of a VGG, as a model in float32."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
         image = keras.Input((size, size, 3), name="image")
         seen = VGGInput(preprocessing, name="preprocessing")(image)
-        vgg = keras.applications.VGG16(False, weights=None, input_tensor=seen)
+        vgg = APPLICATIONS[network](include_top=False, weights=None, input_tensor=seen)
+        if star:
+            vgg = _starred(vgg)
         if weights is not None:
-            vgg.set_weights(check_vgg_weights(weights))
-        output = vgg.get_layer(layer).output
-        network = keras.Model(image, output, name=f"vgg16_{layer}")
+            vgg.set_weights(check_vgg_weights(weights, network))
+        outputs = [vgg.get_layer(each).output for each in names]
+        model = keras.Model(
+            vgg.inputs[0],
+            outputs if len(outputs) > 1 else outputs[0],
+            name=f"{network}{'_star' * star}_{name}",
+        )
     finally:
         keras.config.set_dtype_policy(policy)
-    network.trainable = False
-    return network
+    model.trainable = weights is None and name == "encoder"
+    return model
 
 
-def check_vgg_weights(path):
-    """All weights of VGG-16's convolutions from a file, as a list.
+def _starred(vgg):
+    """VGG*: the same network with average pooling and leaky ReLUs."""
+
+    def clone(layer):
+        config = layer.get_config()
+        if isinstance(layer, layers.MaxPooling2D):
+            return layers.AveragePooling2D(2, strides=2, name=layer.name)
+        if isinstance(layer, layers.Conv2D):
+            # Keras' own slope is 0.2.
+            return layers.Conv2D.from_config({**config, "activation": "leaky_relu"})
+        return type(layer).from_config(config)
+
+    return keras.models.clone_model(vgg, clone_function=clone)
+
+
+def check_vgg_weights(path, network="vgg16"):
+    """All weights of a VGG's convolutions from a file, as a list.
 
     Raises:
         ValueError: if they are not in it; the message names it.
     """
-    vgg = keras.applications.VGG16(include_top=False, weights=None)
+    vgg = APPLICATIONS[network](include_top=False, weights=None)
     try:
         with warnings.catch_warnings():
             # Keras only warns of layers that a file has no weights for.
@@ -95,20 +153,21 @@ def check_vgg_weights(path):
             vgg.load_weights(path)
     except (OSError, ValueError, KeyError, UserWarning) as error:
         raise ValueError(
-            "--vgg_weights must hold the weights of `keras.applications.VGG16("
-            "include_top=False)`, as `save_weights` writes them. Received: "
-            f"{path}: {str(error).splitlines()[0]}"
+            "--vgg_weights must hold the weights of `keras.applications."
+            f"{network.upper()}(include_top=False)`, as `save_weights` writes them. "
+            f"Received: {path}: {str(error).splitlines()[0]}"
         ) from None
     return vgg.get_weights()
 
 
 @functools.cache
-def locate_vgg_weights(path=None):
-    """The file with VGG-16's weights, fetched if need be.
+def locate_vgg_weights(path=None, network="vgg16"):
+    """The file with a VGG's weights, fetched if need be.
 
     Args:
         path: file named by the user; None: those of `keras.applications`, which Keras
             downloads once and keeps.
+        network: "vgg16" or "vgg19".
 
     Returns:
         (path, sha256 of its contents).
@@ -117,20 +176,21 @@ def locate_vgg_weights(path=None):
         WeightsNotFoundError: naming the file, or how to do without a download.
     """
     if path is None:
-        name = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        url = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{name}"
+        name = f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        url = f"https://storage.googleapis.com/tensorflow/keras-applications/{network}/"
         try:
             path = keras.utils.get_file(
                 name,
-                url,
+                url + name,
                 cache_subdir="models",
-                file_hash="6d6bbae143d832006294945121d1f1fc",
+                file_hash=_MD5[network],
             )
         except Exception as error:  # Keras raises a bare Exception.
             raise WeightsNotFoundError(
-                "The perceptual loss needs ImageNet weights of VGG-16, which cannot be "
-                f"downloaded ({error}). Name a file of them, as `keras.applications."
-                "VGG16(include_top=False).save_weights` writes it, by --vgg_weights=FILE."
+                f"The recipe needs ImageNet weights of {network.upper()}, which cannot "
+                f"be downloaded ({error}). Name a file of them, as `keras.applications."
+                f"{network.upper()}(include_top=False).save_weights` writes it, by "
+                "--vgg_weights=FILE."
             ) from None
     if not pathlib.Path(path).is_file():
         raise WeightsNotFoundError(f"--vgg_weights={path} is not there.")

@@ -2,9 +2,9 @@
 
 from pan_tf.recipes.build import build
 from pan_tf.recipes.build import complete
-from pan_tf.recipes.build import needs_vgg
 from pan_tf.recipes.build import resolve
+from pan_tf.recipes.build import vgg_of
 from pan_tf.recipes.table import RECIPES
 from pan_tf.recipes.table import Recipe
 
-__all__ = ["RECIPES", "Recipe", "build", "complete", "needs_vgg", "resolve"]
+__all__ = ["RECIPES", "Recipe", "build", "complete", "resolve", "vgg_of"]

@@ -6,11 +6,15 @@ import functools
 import keras
 
 from pan_tf import networks
+from pan_tf.layers import ImageHistory
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
+from pan_tf.losses import CycleConsistencyLoss
+from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
+from pan_tf.models import CycleModel
 from pan_tf.models import TranslationModel
 from pan_tf.optimizers import Adam
 from pan_tf.recipes.table import FIRST_LAYERS
@@ -32,15 +36,19 @@ def complete(config):
         WeightsNotFoundError: if the recipe needs VGG's weights and there are none.
     """
     recipe = resolve(config)
-    if needs_vgg(recipe):
-        path, _ = networks.locate_vgg_weights(config.vgg_weights)
-        networks.check_vgg_weights(path)
+    vgg = vgg_of(recipe)
+    if vgg:
+        path, _ = networks.locate_vgg_weights(config.vgg_weights, vgg)
+        networks.check_vgg_weights(path, vgg)
     return config.replace(batch_size=recipe.batch_size)
 
 
-def needs_vgg(recipe):
-    """Whether a term of the recipe looks through VGG."""
-    return any(isinstance(term, PerceptualLoss) for term in recipe.terms)
+def vgg_of(recipe):
+    """The VGG that a term of the recipe, or its D, looks through, or None."""
+    if recipe.encoder:
+        return recipe.encoder
+    is_perceptual = any(isinstance(term, PerceptualLoss) for term in recipe.terms)
+    return "vgg16" if is_perceptual else None
 
 
 def resolve(config):
@@ -62,7 +70,13 @@ def resolve(config):
             f"--transformer must be one of: {', '.join(recipe.transformers)}, for "
             f"--recipe={config.recipe}. Received: transformer={kind!r}."
         )
+    recipe = dataclasses.replace(recipe, **recipe.by_kind.get(kind, {}))
     _check_settings(config, recipe)
+    if recipe.aligned and config.image_size % 64:
+        raise ValueError(
+            "--image_size must be a multiple of 64 (64, 128, 256, 512, ...): T halves "
+            f"the image six times. Received: image_size={config.image_size}."
+        )
     if kind == "inpainting":
         _check_inpainting(config, recipe)
     statistics = config.statistics or recipe.statistics
@@ -78,6 +92,7 @@ def resolve(config):
             kind: _transformer(recipe.transformers[kind], config, kind, statistics)
         },
         discriminator=_discriminator(recipe.discriminator, config, kind),
+        encoder=recipe.encoder and (config.vgg or recipe.encoder),
         terms=_terms(recipe.terms, config, kind),
         schedule=_with(
             recipe.schedule,
@@ -99,6 +114,8 @@ _CONCERNS = {
     "real_label": AdversarialLoss,
     "lambdas": PerceptualAdversarialLoss,
     "margin": PerceptualAdversarialLoss,
+    "cycle_weight": CycleConsistencyLoss,
+    "identity_weight": IdentityLoss,
 }
 
 
@@ -107,14 +124,29 @@ def _check_settings(config, recipe):
     idle = [name for name, term in _CONCERNS.items() if term not in terms]
     if recipe.discriminator is None:
         idle += ["d_updates", "d_learning_rate"]
-    if PerceptualAdversarialLoss not in terms:
+    if _function(recipe.discriminator) is not networks.pan_discriminator:
         idle += ["first_activation"]
+    if _function(recipe.discriminator) is not networks.perceptual_discriminator:
+        idle += ["discriminator_form"]
+    if recipe.encoder is None:
+        idle += ["vgg"]
+    if recipe.statistics is None:
+        idle += ["statistics"]
+    if not recipe.aligned:
+        idle += ["pixel_weight"]
     given = [name for name in idle if getattr(config, name) is not None]
     if given:
         raise ValueError(
             f"--recipe={config.recipe} has no use for "
             f"{', '.join(f'--{name}' for name in given)}: leave it out."
         )
+
+
+def _function(builder):
+    """What a builder with some arguments in place calls in the end."""
+    while isinstance(builder, functools.partial):
+        builder = builder.func
+    return builder
 
 
 def _check_inpainting(config, recipe):
@@ -144,6 +176,8 @@ def _terms(terms, config, kind):
         PerceptualAdversarialLoss: {"lambdas": config.lambdas, "margin": config.margin},
         PixelLoss: {"weight": config.pixel_weight, "region": region},
         CentreLoss: {"weight": config.pixel_weight},
+        CycleConsistencyLoss: {"weight": config.cycle_weight},
+        IdentityLoss: {"weight": config.identity_weight},
     }
     terms = tuple(_with(term, changes.get(type(term), {})) for term in terms)
     if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
@@ -157,7 +191,9 @@ def _transformer(transformer, config, kind, statistics):
     A U-Net of up to eight layers gets as many as the image has room for: at 64 and 128 px
     six and seven, from 256 px on all eight where the size is a multiple of 256.
     """
-    arguments = {"width": config.width, "statistics": statistics}
+    arguments = {"width": config.width}
+    if statistics is not None:
+        arguments["statistics"] = statistics
     if transformer in (networks.official_pan_transformer, networks.pix2pix_transformer):
         arguments["depth"] = max(n for n in (6, 7, 8) if config.image_size % 2**n == 0)
     if kind == "inpainting":
@@ -173,6 +209,8 @@ def _discriminator(discriminator, config, kind):
     arguments = {"width": config.width}
     if config.first_activation is not None:
         arguments |= FIRST_LAYERS[config.first_activation]
+    if config.discriminator_form is not None:
+        arguments["form"] = config.discriminator_form
     is_centre = discriminator is networks.context_encoder_discriminator
     if kind == "inpainting" and not is_centre:
         arguments["region"] = "centre"
@@ -193,29 +231,61 @@ def build(config):
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
     recipe = resolve(config)
-    discriminator = recipe.discriminator
-    model = TranslationModel(
-        recipe.transformer(None),
-        discriminator and discriminator(config.image_size),
-        [_with_vgg(term, config.vgg_weights) for term in recipe.terms],
-        recipe.schedule,
-        average=recipe.transformer(None) if recipe.ema else None,
+    vgg, path = vgg_of(recipe), None
+    if vgg:
+        path, _ = networks.locate_vgg_weights(config.vgg_weights, vgg)
+    topology, parts = TranslationModel, _direction(recipe, config)
+    if recipe.is_cycle:
+        topology = CycleModel
+        names = {"transformer": "inverse", "discriminator": "inverse_discriminator"}
+        inverse = _direction(recipe, config, names)
+        parts |= {names.get(k, f"inverse_{k}"): part for k, part in inverse.items()}
+    if recipe.encoder:
+        parts["encoder"] = networks.vgg_encoder(vgg, recipe.star, path)
+    model = topology(
+        terms=[_with_vgg(term, path) for term in recipe.terms],
+        schedule=recipe.schedule,
         average_decay=recipe.ema,
         name=config.recipe,
+        **parts,
     )
     model.compile(
         t_optimizer=_optimizer(config, recipe, "t"),
-        d_optimizer=discriminator and _optimizer(config, recipe, "d"),
+        d_optimizer=recipe.discriminator and _optimizer(config, recipe, "d"),
         jit_compile=config.jit_compile,
     )
     return model
 
 
-def _with_vgg(term, weights):
+def _direction(recipe, config, names=None):
+    """T, D and what else one direction has, by the names of a model's arguments.
+
+    Args:
+        recipe: `Recipe`.
+        config: `Config`.
+        names: argument -> name of the network, if not the same.
+    """
+    names = names or {}
+    size = config.image_size
+
+    def network(build, argument, *sizes):
+        if argument in names:
+            return build(*sizes, name=names[argument])
+        return build(*sizes)
+
+    return {
+        "transformer": network(recipe.transformer, "transformer", None),
+        "discriminator": recipe.discriminator
+        and network(recipe.discriminator, "discriminator", size),
+        "average": recipe.transformer(None) if recipe.ema else None,
+        "memory": ImageHistory((size, size, 3), recipe.memory) if recipe.memory else None,
+    }
+
+
+def _with_vgg(term, path):
     """A perceptual loss with its network, any other term as it is."""
     if not isinstance(term, PerceptualLoss):
         return term
-    path, _ = networks.locate_vgg_weights(weights)
     network = networks.vgg_features(term.layer, term.preprocessing, path)
     return dataclasses.replace(term, network=network)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pan_tf import networks
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
+from pan_tf.losses import CycleConsistencyLoss
+from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
@@ -35,7 +37,14 @@ class Recipe:
         ema: share that the average of T keeps in a cycle; 0 for no average.
         statistics: what T's batch normalization uses outside of training: "moving"
             averages, or those of each "image" by itself, where a paper tests in training
-            mode, one image at a time.
+            mode, one image at a time; None for a T without.
+        aligned: whether it needs targets that belong to their sources. One that does not
+            draws the two from sets of their own.
+        is_cycle: whether T's inverse, with a D of its own, is trained too.
+        memory: outputs of the past that are kept for each D; 0 for none.
+        encoder: the frozen VGG that D looks through, "vgg16" or "vgg19", or None.
+        star: whether that is VGG*, see `networks.vgg_encoder`.
+        by_kind: kind of T -> fields that are different with it.
     """
 
     transformers: dict
@@ -48,7 +57,13 @@ class Recipe:
     d_learning_rate: float | None = None
     beta_1: float = 0.5
     ema: float = 0.0
-    statistics: str = "moving"
+    statistics: str | None = "moving"
+    aligned: bool = True
+    is_cycle: bool = False
+    memory: int = 0
+    encoder: str | None = None
+    star: bool = False
+    by_kind: dict = dataclasses.field(default_factory=dict)
 
     @property
     def transformer(self):
@@ -115,6 +130,110 @@ _ID_CGAN = Recipe(
     statistics="image",
 )
 _ADVERSARIAL, _PIXEL, _PERCEPTUAL = _ID_CGAN.terms
+
+# T first, then D on what T made before, both on one minibatch: as the authors' code of
+# both papers on unaligned sets has it.
+_T_FIRST = UpdateSchedule(d_updates=1, t_updates=1, reuse_minibatch=True, t_first=True)
+
+# CycleGAN as its authors' PyTorch code trains it by default, but for the decay of the
+# rates over the second half, which is a flag.
+_CYCLEGAN = Recipe(
+    transformers=dict.fromkeys(("scenes", "faces"), networks.cyclegan_transformer),
+    discriminator=functools.partial(
+        networks.patch_discriminator, conditional=False, normalization="instance"
+    ),
+    terms=(
+        AdversarialLoss("least_squares", remembers=True),
+        CycleConsistencyLoss(weight=10.0),
+        IdentityLoss(weight=5.0),
+    ),
+    schedule=_T_FIRST,
+    kind="scenes",
+    batch_size=1,
+    statistics=None,
+    aligned=False,
+    is_cycle=True,
+    memory=50,
+)
+
+# The full system of the Perceptual Discriminators paper as its released code trains it,
+# for faces (CelebA-HQ) and scenes (monet2photo).
+_VGG_MS_CYCLEGAN = Recipe(
+    transformers={
+        "faces": networks.manipulation_transformer,
+        "scenes": functools.partial(
+            networks.manipulation_transformer, halvings=2, num_blocks=9
+        ),
+    },
+    discriminator=networks.perceptual_discriminator,
+    terms=(
+        AdversarialLoss("least_squares"),
+        CycleConsistencyLoss(weight=25.0),
+        IdentityLoss(weight=25.0),
+    ),
+    schedule=_T_FIRST,
+    kind="faces",
+    batch_size=16,
+    learning_rate=1e-4,
+    beta_1=0.9,
+    statistics=None,
+    aligned=False,
+    is_cycle=True,
+    encoder="vgg19",
+    by_kind={
+        "scenes": {
+            "discriminator": functools.partial(
+                networks.perceptual_discriminator, most=128, heads=(16, 8)
+            ),
+            "terms": (
+                AdversarialLoss("least_squares"),
+                CycleConsistencyLoss(weight=10.0),
+                IdentityLoss(weight=10.0),
+            ),
+        }
+    },
+)
+
+
+def _with_discriminator(recipe, change):
+    """A recipe, whatever its kind, with another D and no frozen encoder.
+
+    Args:
+        recipe: `Recipe`.
+        change: builder of D -> builder of D.
+    """
+    by_kind = {
+        kind: {**fields, "discriminator": change(fields["discriminator"])}
+        for kind, fields in recipe.by_kind.items()
+    }
+    return dataclasses.replace(
+        recipe,
+        discriminator=change(recipe.discriminator),
+        encoder=None,
+        by_kind=by_kind,
+    )
+
+
+# One direction, one logit, no pretraining: the systems of Table 1 at low resolution. The
+# paper gives neither M and N nor the weight of the identity loss.
+_VGG_GAN = Recipe(
+    transformers={
+        kind: functools.partial(
+            networks.manipulation_transformer, halvings=2, num_blocks=7
+        )
+        for kind in ("faces", "scenes")
+    },
+    discriminator=functools.partial(networks.perceptual_discriminator, heads=(1,)),
+    terms=(AdversarialLoss("non_saturating"), IdentityLoss(weight=10.0)),
+    schedule=_T_FIRST,
+    kind="faces",
+    batch_size=16,
+    learning_rate=1e-4,
+    beta_1=0.9,
+    statistics=None,
+    aligned=False,
+    encoder="vgg19",
+)
 
 RECIPES = {
     # PAN, and two other readings of it.
@@ -200,5 +319,40 @@ RECIPES = {
         batch_size=64,
         learning_rate=2e-3,
         d_learning_rate=2e-4,
+    ),
+    # Unaligned sets. PAN, Sec. IV-E: CycleGAN, and Eq. 7 on D's third and fourth layer.
+    "cyclegan": _CYCLEGAN,
+    "cyclegan_pa": dataclasses.replace(
+        _CYCLEGAN,
+        terms=(
+            *_CYCLEGAN.terms,
+            PerceptualAdversarialLoss((0.0, 0.0, 0.5, 0.5), margin=0.1, aligned=False),
+        ),
+        batch_size=4,
+    ),
+    # Perceptual Discriminators: the full system with VGG as it is, and with VGG*.
+    "vgg_ms_cyclegan": _VGG_MS_CYCLEGAN,
+    "vgg_star_ms_cyclegan": dataclasses.replace(_VGG_MS_CYCLEGAN, star=True),
+    # Its ablations, Fig. 4: VGG*'s architecture from random weights, trained with the
+    # rest; a trunk that sees the image itself; a D for each scale.
+    "rand_ms_cyclegan": _with_discriminator(
+        _VGG_MS_CYCLEGAN, lambda d: functools.partial(d, sees="own_features")
+    ),
+    "ms_cyclegan": _with_discriminator(
+        _VGG_MS_CYCLEGAN, lambda d: functools.partial(d, sees="image")
+    ),
+    "multiscale_cyclegan": _with_discriminator(
+        _VGG_MS_CYCLEGAN, lambda d: networks.separate_discriminators
+    ),
+    # Table 1: one direction.
+    "vgg_gan": _VGG_GAN,
+    "vgg_star_gan": dataclasses.replace(_VGG_GAN, star=True),
+    "dcgan": dataclasses.replace(
+        _VGG_GAN,
+        discriminator=functools.partial(
+            networks.perceptual_discriminator, heads=(1,), sees="image"
+        ),
+        terms=(AdversarialLoss("non_saturating"),),
+        encoder=None,
     ),
 }

@@ -10,7 +10,7 @@ LAYERS = [
     {"settings"},
     {"images", "schedules", "config", "files", "pages", "runtime"},
     {"command_line", "layers", "losses.functional", "metrics", "optimizers"},
-    {"networks", "losses.terms", "losses", "data", "distribution", "run_folder"},
+    {"networks", "losses", "data", "distribution", "run_folder"},
     {"models"},
     {"recipes", "checkpoints"},
     {"inference"},

@@ -1,5 +1,8 @@
 """What every row of the table of systems must do, at toy size."""
 
+import dataclasses
+import functools
+import inspect
 import statistics
 
 import keras
@@ -16,6 +19,7 @@ from pan_tf.export import optimized
 from pan_tf.export import parity
 from pan_tf.inference import any_size
 from pan_tf.models import Views
+from pan_tf.networks import vgg
 
 BATCH, SIZE = 4, 64
 
@@ -54,11 +58,9 @@ def train(model, batches):
 
 def state(model):
     """Everything that a checkpoint must carry, as NumPy arrays."""
-    return [
-        variable.numpy()
-        for network, optimizer in model.players.values()
-        for variable in network.variables + optimizer.variables
-    ]
+    memories = [memory for memory in model.memories.values() if memory is not None]
+    holders = [*model.networks.values(), *memories, *model.players.values()]
+    return [variable.numpy() for holder in holders for variable in holder.variables]
 
 
 def assert_same(one, other):
@@ -66,8 +68,47 @@ def assert_same(one, other):
         assert np.array_equal(a, b)
 
 
+@pytest.fixture(autouse=True)
+def shallow(monkeypatch):
+    """Toy size in depth as well: a residual block or two, a VGG of few channels."""
+    for name, recipe in recipes.RECIPES.items():
+        transformers = {
+            kind: functools.partial(build, num_blocks=1)
+            if "num_blocks" in inspect.signature(build).parameters
+            else build
+            for kind, build in recipe.transformers.items()
+        }
+        row = dataclasses.replace(recipe, transformers=transformers)
+        monkeypatch.setitem(recipes.RECIPES, name, row)
+    for name, application in vgg.APPLICATIONS.items():
+        monkeypatch.setitem(
+            vgg.APPLICATIONS, name, functools.partial(narrow, application)
+        )
+
+
+def narrow(application, include_top, weights, input_tensor=None):
+    """A VGG of eight channels a layer."""
+    whole = application(include_top=include_top, weights=None, input_tensor=input_tensor)
+
+    def clone(layer):
+        config = layer.get_config()
+        return type(layer).from_config(
+            {**config, "filters": 8} if "filters" in config else config
+        )
+
+    return keras.models.clone_model(whole, clone_function=clone)
+
+
+@pytest.fixture(scope="session")
+def narrow_weights(tmp_path_factory):
+    """A file for --vgg_weights of a `narrow` VGG-16."""
+    path = tmp_path_factory.mktemp("vgg") / "narrow.weights.h5"
+    narrow(keras.applications.VGG16, False, None).save_weights(path)
+    return path
+
+
 @pytest.fixture
-def build(toy, vgg_weights):
+def build(toy, narrow_weights):
     """A model of a recipe; `active` where D's hinge is to be active, if it has one."""
 
     def make(recipe, active=False, **changes):
@@ -75,9 +116,11 @@ def build(toy, vgg_weights):
             term.name for term in recipes.RECIPES[recipe].terms
         }:
             changes["margin"] = 100.0
-        settings = {"batch_size": BATCH, "vgg_weights": str(vgg_weights)}
+        settings = {"batch_size": BATCH, "vgg_weights": str(narrow_weights)}
         if recipes.RECIPES[recipe].kind == "inpainting":
             settings["synthesize"] = "hole"
+        if recipes.RECIPES[recipe].encoder:
+            settings["vgg"] = "vgg16"
         return recipes.build(toy(recipe=recipe, **settings, **changes))
 
     return make
@@ -185,8 +228,9 @@ def halves(minibatch, strategy):
 def test_half_precision_is_finite(recipe, policy, build):
     model = build(recipe, dtype_policy=policy)
     check_logs(model, train(model, cycles(model.schedule, 2)))
-    for variable in model.transformer.variables:
-        assert np.isfinite(variable).all()
+    for network in model.networks.values():
+        for variable in network.variables:
+            assert np.isfinite(variable).all()
 
 
 @every_recipe
@@ -229,13 +273,16 @@ def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
 def test_every_term_reaches_its_player(recipe, build):
     """Every term's T side sends T a gradient, every D side sends D one."""
     model = build(recipe, active=True)
+    if recipes.RECIPES[recipe].statistics is None:
+        strengthen(model)
     frozen = vgg_of(model)
     before = [value.copy() for value in frozen]
     minibatch = {k: v[:, 0] for k, v in cycles(model.schedule, 1)[0].items()}
     for player in model.players:
-        variables = [v.value for v in getattr(model, player).trainable_variables]
+        variables = [v.value for v in model.variables_of(player)]
         with tf.GradientTape(persistent=True) as tape:
-            losses = model.losses_of(player, model.look(model.translate(minibatch)))
+            translations = model.look(player, model.translate(minibatch))
+            losses = model.losses_of(player, translations)
         for name, loss in losses.items():
             gradients = [g for g in tape.gradient(loss, variables) if g is not None]
             assert gradients and any(np.abs(g).max() > 0 for g in gradients), name
@@ -246,25 +293,39 @@ def test_every_term_reaches_its_player(recipe, build):
 def vgg_of(model):
     """Weights of the frozen networks that terms look through."""
     found = [term.network for term in model.terms if hasattr(term, "network")]
+    found += [model.encoder] if model.encoder else []
     return [value for network in found for value in network.get_weights()]
+
+
+def strengthen(model):
+    """Kernels that keep what passes them: a T without normalization starts so faint that
+    float32 sees no difference."""
+    random = np.random.default_rng(0)
+    for network in model.networks.values():
+        for kernel in (v for v in network.trainable_variables if v.name == "kernel"):
+            deviation = np.prod(kernel.shape[:3]) ** -0.5
+            kernel.assign(random.normal(0.0, deviation, kernel.shape))
 
 
 @every_recipe
 def test_the_gradients_are_those_of_the_losses(recipe, build):
     """Finite difference in one weight of each player against the update's gradient."""
     model = build(recipe, active=True)
+    if recipes.RECIPES[recipe].statistics is None:
+        strengthen(model)
     seeds = [v for v in model.transformer.variables if "float" not in v.dtype]
     drawn = [v.numpy() for v in seeds]
     minibatch = {k: v[:, 0] for k, v in cycles(model.schedule, 1)[0].items()}
     for player in model.players:
         layer = "layer_2"
         kernel = getattr(model, player).get_layer(layer).kernel
-        names = [v.path for v in getattr(model, player).trainable_variables]
+        names = [v.path for v in model.variables_of(player)]
 
         def total(player=player):
             for variable, value in zip(seeds, drawn, strict=True):
                 variable.assign(value)  # The same values are dropped each time.
-            losses = model.losses_of(player, model.look(model.translate(minibatch)))
+            translations = model.look(player, model.translate(minibatch))
+            losses = model.losses_of(player, translations)
             return float(tf.add_n(list(losses.values())))
 
         views = Views(minibatch)

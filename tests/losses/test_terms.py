@@ -4,7 +4,9 @@ import tensorflow as tf
 
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
+from pan_tf.losses import CycleConsistencyLoss
 from pan_tf.losses import DiscriminatorOutput
+from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
@@ -21,7 +23,7 @@ def translation(real_logit, generated_logit, gap):
         )
 
     views = {"target": seen(real_logit, 0.0), "output": seen(generated_logit, gap)}
-    return Translation(image, image, image, views)
+    return Translation(image, image, image, seen=views)
 
 
 def test_perceptual_sides_are_equations_4_and_5():
@@ -126,3 +128,59 @@ def test_perceptual_loss_is_of_features_in_units_of_its_scale(kind, expected):
 def test_an_unknown_difference_is_refused(make):
     with pytest.raises(ValueError, match="`kind` must be one of: l1, l2"):
         make("l3")
+
+
+def test_least_squares_are_halved_for_d_only():
+    """((0.7 - 1)^2 + 0.2^2) / 2 and (0.2 - 1)^2; probabilities are D itself."""
+    term = AdversarialLoss("least_squares")
+    view = translation(0.7, 0.2, 0.0)
+    assert float(term.discriminator_loss(view)) == pytest.approx(0.065)
+    assert float(term.transformer_loss(view)) == pytest.approx(0.64)
+    assert float(term.diagnostics(view)["d_real_probability"]) == pytest.approx(0.7)
+
+
+def test_maps_of_logits_count_with_their_means():
+    """Three heads of other sizes: the sum of what each alone would give."""
+    term = AdversarialLoss("least_squares")
+    logits = [tf.fill((1, size, size, 1), 0.1 * size) for size in (8, 4, 1)]
+    view = translation(0.0, 0.0, 0.0)
+    view.seen["output"] = DiscriminatorOutput(logits, [])
+    assert float(term.transformer_loss(view)) == pytest.approx(0.04 + 0.36 + 0.81)
+
+
+def test_d_is_reminded_of_the_past_and_t_is_not():
+    term = AdversarialLoss("least_squares", remembers=True)
+    assert term.d_inputs("transformer") == ("output",)
+    assert term.d_inputs("discriminator") == ("target", "remembered")
+    view = translation(1.0, 1.0, 0.0)
+    view.seen["remembered"] = translation(0.0, 0.0, 0.0).seen["output"]
+    assert float(term.discriminator_loss(view)) == 0.0
+    assert float(term.transformer_loss(view)) == 0.0
+
+
+def test_equation_7_compares_means_over_the_batch():
+    """Features 1 and 3 against 0 and 4: their means are equal, they are not."""
+
+    def seen(one, other):
+        feature = tf.constant([one, other], shape=(2, 1, 1, 1))
+        return DiscriminatorOutput([], [tf.zeros((2, 1, 1, 1)), feature])
+
+    view = translation(0.0, 0.0, 0.0)
+    view.seen = {"target": seen(1.0, 3.0), "output": seen(0.0, 4.0)}
+    apart = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1, aligned=False)
+    assert float(apart.loss("transformer", view)) == 0.0
+    assert float(apart.loss("discriminator", view)) == pytest.approx(0.1)
+    together = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1)
+    assert float(together.loss("transformer", view)) == pytest.approx(0.5)
+    view.seen["output"] = seen(0.0, 2.0)
+    assert float(apart.loss("transformer", view)) == pytest.approx(0.5)
+
+
+def test_cycle_and_identity_compare_with_the_source_and_the_target():
+    image = tf.zeros((1, 4, 4, 3))
+    view = Translation(image, image + 0.5, image, cycled=image + 0.2, identity=image)
+    cycle = CycleConsistencyLoss(weight=10.0)
+    assert float(cycle.loss("transformer", view)) == pytest.approx(2.0)
+    assert float(IdentityLoss(weight=4.0).loss("transformer", view)) == pytest.approx(2.0)
+    for term in (CycleConsistencyLoss(), IdentityLoss()):
+        assert not term.concerns("discriminator")

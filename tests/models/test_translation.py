@@ -52,7 +52,7 @@ def test_discriminator_looks_at_real_and_generated_images_apart(model, monkeypat
 
     monkeypatch.setattr(model, "discriminator", spy)
     batch = minibatch()
-    translation = model.look(model.translate(batch))
+    (translation,) = model.look("transformer", model.translate(batch))
     assert len(seen) == 2
     assert {len(images) for images in seen} == {2}
     assert any(images is batch["target"] for images in seen)

@@ -1,0 +1,29 @@
+"""Layers that Keras does not have, or not as the original implementations had them.
+
+Images are NHWC. Every layer here computes the same function on one replica and on
+many: a batch split over replicas gives the result of the whole batch.
+"""
+
+from pan_tf.layers.centre import CutHole
+from pan_tf.layers.centre import PasteCentre
+from pan_tf.layers.convolution import LeakyReLU
+from pan_tf.layers.convolution import ReflectionPadding2D
+from pan_tf.layers.convolution import SymmetricAveragePooling2D
+from pan_tf.layers.convolution import SymmetricConv2D
+from pan_tf.layers.normalization import BatchNormalization
+from pan_tf.layers.normalization import InstanceNormalization
+from pan_tf.layers.stochastic import Dropout
+from pan_tf.layers.stochastic import ImageHistory
+
+__all__ = [
+    "BatchNormalization",
+    "CutHole",
+    "Dropout",
+    "ImageHistory",
+    "InstanceNormalization",
+    "LeakyReLU",
+    "PasteCentre",
+    "ReflectionPadding2D",
+    "SymmetricAveragePooling2D",
+    "SymmetricConv2D",
+]

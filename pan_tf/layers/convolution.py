@@ -1,0 +1,155 @@
+"""Convolutions, padding and activations as the original implementations have them."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class SymmetricConv2D(keras.layers.Conv2D):
+    """Convolution with `(kernel_size - 1) // 2` zeros on *every* side of its input.
+
+    Torch and Lasagne pad symmetrically. Keras' `padding="same"` puts the odd row and
+    column of a stride-2 convolution at the bottom and right only, which computes
+    another function than the 3x3 stride-2 layers of the paper's Tables I and II.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: odd number, height and width of the kernel.
+        **kwargs: as `keras.layers.Conv2D`, except `padding`.
+
+    Raises:
+        ValueError: if the kernel size is even, or `padding` is given.
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        kwargs.setdefault("padding", "valid")
+        super().__init__(filters, kernel_size, **kwargs)
+        if any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(
+                f"`kernel_size` must be odd. Received: kernel_size={kernel_size}."
+            )
+        if self.padding != "valid" or self.data_format != "channels_last":
+            raise ValueError(
+                "SymmetricConv2D pads by itself, channels last. Received: "
+                f"padding={self.padding!r}, data_format={self.data_format!r}."
+            )
+
+    def convolution_op(self, inputs, kernel):
+        if self.strides == (1, 1):
+            return tf.nn.conv2d(inputs, kernel, 1, "SAME")  # Symmetric by itself.
+        return _strided_convolution(inputs, kernel, self.strides)
+
+    def call(self, inputs):
+        outputs = self.convolution_op(inputs, self.kernel)
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+    def compute_output_shape(self, input_shape):
+        batch, *spatial, _ = input_shape
+        steps = zip(spatial, self.strides, strict=True)
+        sizes = [None if size is None else -(-size // stride) for size, stride in steps]
+        return (batch, *sizes, self.filters)
+
+    def compute_output_spec(self, inputs):
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+
+def _strided_convolution(inputs, kernel, strides):
+    """Convolution with zeros on every side of its input.
+
+    With explicit padding TensorFlow's CPU build has oneDNN compute the convolution, but
+    its gradients fall to slower kernels (those for images take about 1.7 times as long),
+    unless they are those of a convolution without padding: so they are written as such,
+    of a padded input.
+    """
+    pads = [[0, 0], *[[size // 2] * 2 for size in kernel.shape[:2]], [0, 0]]
+
+    @tf.custom_gradient
+    def convolve(x, w):
+        def gradient(dy):
+            padded = tf.pad(x, pads)
+            dx = tf.nn.conv2d_transpose(dy, w, tf.shape(padded), strides, "VALID")
+            dw = tf.compat.v1.nn.conv2d_backprop_filter(
+                padded, tf.shape(w), dy, [1, *strides, 1], "VALID"
+            )
+            begin = [pad[0] for pad in pads]
+            return tf.slice(dx, begin, tf.shape(x)), dw
+
+        return tf.nn.conv2d(x, w, strides, pads), gradient
+
+    return convolve(inputs, tf.convert_to_tensor(kernel))
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class ReflectionPadding2D(keras.layers.Layer):
+    """Mirrors an image at its border, without repeating the border itself.
+
+    Args:
+        padding: pixels on every side, fewer than the image has.
+        **kwargs: as `keras.layers.Layer`.
+    """
+
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, inputs):
+        pad = [self.padding, self.padding]
+        return tf.pad(inputs, [[0, 0], pad, pad, [0, 0]], "REFLECT")
+
+    def compute_output_shape(self, input_shape):
+        batch, *spatial, channels = input_shape
+        padded = [size and size + 2 * self.padding for size in spatial]
+        return (batch, *padded, channels)
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class LeakyReLU(keras.layers.LeakyReLU):
+    """max(x, slope * x), whose gradient is taken from its output.
+
+    Keras' layer keeps its input until the gradient, although the output, which the next
+    layer keeps anyway, has the same signs.
+
+    Args:
+        negative_slope: above 0.
+        **kwargs: as `keras.layers.LeakyReLU`.
+    """
+
+    def __init__(self, negative_slope=0.2, **kwargs):
+        super().__init__(negative_slope=negative_slope, **kwargs)
+
+    def call(self, inputs):
+        slope = self.negative_slope
+
+        @tf.custom_gradient
+        def activate(x):
+            y = tf.nn.leaky_relu(x, slope)
+            return y, lambda dy: tf.raw_ops.LeakyReluGrad(
+                gradients=dy, features=y, alpha=slope
+            )
+
+        return activate(inputs)
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class SymmetricAveragePooling2D(keras.layers.Layer):
+    """3x3 average of stride 2 around every other pixel; the border is not counted in.
+
+    Torch's `AvgPool2d(3, 2, padding=1, count_include_pad=False)`; Keras' "same" would
+    average around the pixels between them.
+    """
+
+    def call(self, inputs):
+        around = [[0, 0], [1, 0], [1, 0], [0, 0]]
+
+        def total(x):
+            return 9.0 * tf.nn.avg_pool2d(tf.pad(x, around), 3, 2, "VALID")
+
+        return total(inputs) / total(tf.ones_like(inputs[:1, :, :, :1]))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height // 2, width // 2, channels)

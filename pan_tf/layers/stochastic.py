@@ -1,0 +1,149 @@
+"""Layers that draw at random: their state is in weights, hence in every checkpoint."""
+
+import random
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class Dropout(keras.layers.Layer):
+    """Dropout that is the same on one replica and on many, and resumes to the bit.
+
+    Keras' layer draws on every replica for itself. Here the mask of the whole global
+    batch is a function of a seed and a count of calls, both of which are weights, hence
+    in every checkpoint; a replica takes its share of it.
+
+    Args:
+        rate: share of the values that training sets to 0; the others grow to make up.
+        **kwargs: as `keras.layers.Layer`.
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.built = True
+        # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
+        seed = random.getrandbits(31)
+        self.state = self.add_weight(
+            name="seed_and_calls",
+            shape=(2,),
+            dtype="int64",
+            initializer=lambda shape, dtype: tf.constant([seed, 0], dtype),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def call(self, inputs, training=None):
+        if not training or self.rate == 0.0:
+            return inputs
+        shape = tf.shape(inputs)
+        replicas, replica = 1, 0
+        context = tf.distribute.get_replica_context()
+        if context is not None:
+            replicas = context.num_replicas_in_sync
+            replica = context.replica_id_in_sync_group
+        everywhere = tf.concat([[shape[0] * replicas], shape[1:]], 0)
+        state = tf.convert_to_tensor(self.state)
+        drawn = tf.random.stateless_uniform(everywhere, state)
+        drawn = drawn[replica * shape[0] : (replica + 1) * shape[0]]
+        self.state.assign_add([0, 1])
+        kept = tf.cast(drawn >= self.rate, inputs.dtype)
+        return inputs * kept / (1.0 - self.rate)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
+
+    def compute_output_spec(self, inputs, training=None):
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class ImageHistory(keras.layers.Layer):
+    """CycleGAN's pool: generated images of the past, for D to be reminded of.
+
+    Image by image: while it is not full, an image is stored and returned; then, with
+    probability one half, it takes the place of a random stored one, which is returned,
+    and otherwise it is returned itself. Images, their number and the seed are weights,
+    hence in every checkpoint, and equal on all replicas: each sees the whole global
+    batch, in order.
+
+    Args:
+        image_shape: (height, width, channels).
+        capacity: images that are stored.
+        **kwargs: as `keras.layers.Layer`.
+    """
+
+    def __init__(self, image_shape, capacity=50, **kwargs):
+        super().__init__(dtype="float32", trainable=False, **kwargs)
+        self.image_shape, self.capacity = tuple(image_shape), capacity
+        self.built = True
+
+        def state(name, shape, dtype, value):
+            return self.add_weight(
+                name=name,
+                shape=shape,
+                dtype=dtype,
+                initializer=lambda shape, dtype: tf.fill(shape, tf.cast(value, dtype)),
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+
+        # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
+        self.draws = state("seed", (), "int64", random.getrandbits(31))
+        self.count = state("count", (), "int64", 0)  # Images seen so far.
+        self.images = state("images", (capacity, *self.image_shape), "float32", 0.0)
+
+    def call(self, inputs):
+        """float32 `[B, *image_shape]` -> as many, each new or of the past."""
+        context = tf.distribute.get_replica_context()
+        everywhere, replica = inputs, 0
+        if context is not None and context.num_replicas_in_sync > 1:
+            everywhere = context.all_gather(inputs, axis=0)
+            replica = context.replica_id_in_sync_group
+        share = tf.shape(inputs)[0]
+        count, stored = tf.identity(self.count.value), tf.identity(self.images.value)
+        slots = self._slots(count, tf.shape(everywhere)[0])
+        returned, stored = self._exchange(everywhere, stored, slots, count)
+        self.images.assign(stored)
+        self.count.assign(count + tf.cast(tf.shape(everywhere)[0], tf.int64))
+        return returned[replica * share : (replica + 1) * share]
+
+    def _slots(self, count, batch):
+        """Where each image of the batch goes: int64 `[batch]`; -1 for nowhere."""
+        numbers = count + tf.range(tf.cast(batch, tf.int64))
+        seed = tf.stack([tf.convert_to_tensor(self.draws), count])
+        drawn = tf.random.stateless_uniform((2, batch), seed)
+        place = tf.cast(drawn[0] * self.capacity, tf.int64)
+        exchanged = tf.where(drawn[1] < 0.5, place, -1)
+        return tf.where(numbers < self.capacity, numbers, exchanged)
+
+    def _exchange(self, new, stored, slots, count):
+        """(what is returned, what is stored then): one image after the other, at once."""
+        number = tf.range(tf.shape(new)[0])
+        # What lies at an image's slot when its turn comes: an earlier one of the batch
+        # that went there, or what was there before.
+        went_there = (slots[:, None] == slots[None]) & (number[:, None] > number[None])
+        earlier = tf.reduce_max(tf.where(went_there, number[None], -1), axis=1)
+        shape = (-1,) + (1,) * len(self.image_shape)
+        found = tf.where(
+            tf.reshape(earlier >= 0, shape),
+            tf.gather(new, tf.maximum(earlier, 0)),
+            tf.gather(stored, tf.maximum(slots, 0)),
+        )
+        is_first = tf.cast(number, tf.int64) + count < self.capacity
+        is_itself = is_first | (slots < 0)
+        returned = tf.where(tf.reshape(is_itself, shape), new, found)
+        # Of several that went to one slot the last stays.
+        later = tf.reduce_any(
+            (slots[:, None] == slots[None]) & (number[:, None] < number[None]), axis=1
+        )
+        stays = tf.where((slots >= 0) & ~later)
+        stored = tf.tensor_scatter_nd_update(
+            stored, tf.gather_nd(slots, stays)[:, None], tf.gather_nd(new, stays)
+        )
+        return returned, stored
+
+    def get_config(self):
+        config = {"image_shape": self.image_shape, "capacity": self.capacity}
+        return {**super().get_config(), **config}

@@ -1,0 +1,178 @@
+"""The perceptual discriminator and its relatives; Perceptual Discriminators, Sec. 3.2.
+
+Discriminators as in `discriminators`, but for one thing: where D looks through a frozen
+encoder, its `image` is the list of that encoder's feature maps f_1 to f_5, not an image.
+The encoder belongs to the model, which shows an image to it once, whoever looks.
+"""
+
+import keras
+from keras import layers
+
+from pan_tf.layers import SymmetricAveragePooling2D
+from pan_tf.networks.blocks import conv4
+from pan_tf.networks.blocks import leaky
+from pan_tf.networks.blocks import normal
+from pan_tf.networks.blocks import scaled
+from pan_tf.networks.blocks import torch_bias
+from pan_tf.networks.discriminators import patches
+from pan_tf.networks.vgg import vgg_encoder
+
+
+def perceptual_discriminator(
+    image_size,
+    sees="features",
+    filters=64,
+    most=256,
+    heads=(8, 4, 1),
+    form="released",
+    width=1.0,
+    name="discriminator",
+):
+    """D of Eq. (4) to (6): a trunk that features of VGG join at every size.
+
+    As released, stage i halves the map by a 4x4 convolution of stride 2, and the features
+    of that size join it through a 3x3 convolution; a head is a 3x3 convolution to one
+    channel on the map of its size, the head of size 1 a 4x4 convolution of the last map.
+    By the paper's equations, features join as they are (Eq. 5), a stage is a 3x3
+    convolution and average pooling, and a head has a hidden layer of its own.
+    9 357 699 parameters with heads 8, 4, 1 at 256 px, 3 453 314 with `most` 128 and heads
+    16, 8; 8 304 257 with the one head of size 1 at 160 px.
+
+    Args:
+        image_size: height and width in pixels.
+        sees: "features", of a frozen encoder outside; "image", no VGG at all
+            (3 814 083 parameters with heads 8, 4, 1 at 256 px); or "own_features", of an
+            encoder of VGG*'s architecture that starts at random and is trained with the
+            rest.
+        filters: channels of the first stage; each has twice as many as the one before.
+        most: channels of a stage at most.
+        heads: sizes of the maps that are judged, at `image_size`; 1 for the whole image
+            by one logit.
+        form: "released" or "equations".
+        width: multiplies the number of channels, not VGG's; 1 as published.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model` with a map of logits a head, large to small, and as
+        features the trunk's stages.
+
+    Raises:
+        ValueError: if the image is too small for a head.
+    """
+    if form not in _FORMS:
+        raise ValueError(
+            f"`form` must be one of: {', '.join(_FORMS)}. Received: form={form!r}."
+        )
+    halve, join, judge = _FORMS[form]
+    inputs, (x, *laterals) = _inputs(image_size, sees)
+    sizes = [head for head in heads if head > 1]
+    smallest = 7 if 1 in heads else min(sizes)
+    logits, features, size, stage = [], [], image_size, 1
+    while size > smallest:
+        (count,) = scaled([min(filters * 2 ** (stage - 1), most)], width)
+        x = halve(x, stage, count)
+        size //= 2
+        if laterals:
+            x = layers.Concatenate()([x, join(laterals.pop(0), stage, count)])
+        features.append(x)
+        if size in sizes:
+            logits.append(judge(x, stage))
+        stage += 1
+    if len(logits) < len(sizes):
+        raise ValueError(
+            f"--image_size must be twice D's maps of {' and '.join(map(str, sizes))} px, "
+            f"some number of times. Received: image_size={image_size}."
+        )
+    if 1 in heads:
+        bias = torch_bias(16 * x.shape[-1])
+        logits.append(conv4(x, stage, 1, padding=0, bias_initializer=bias))
+    return keras.Model(inputs, {"logits": logits, "features": features}, name=name)
+
+
+def _inputs(image_size, sees):
+    """(D's inputs by name, the maps that its trunk is given, large to small)."""
+    shape = (image_size, image_size, 3)
+    inputs = {name: keras.Input(shape, name=name) for name in ("source", "image")}
+    if sees == "image":
+        return inputs, [inputs["image"]]
+    encoder = vgg_encoder("vgg19", star=True, size=image_size)
+    if sees == "own_features":
+        return inputs, encoder(inputs["image"])
+    maps = [keras.Input(output.shape[1:]) for output in encoder.outputs]
+    return {**inputs, "image": maps}, maps
+
+
+def _released_stage(x, stage, filters):
+    bias = torch_bias(16 * x.shape[-1])
+    return leaky(conv4(x, stage, filters, bias_initializer=bias))
+
+
+def _released_lateral(x, stage, filters):
+    return leaky(_three(x, filters, f"layer_{stage}_lateral"))
+
+
+def _released_head(x, stage):
+    return _three(x, 1, f"layer_{stage}_head")
+
+
+def _stage(x, stage, filters):
+    return layers.AveragePooling2D(2)(leaky(_three(x, filters, f"layer_{stage}")))
+
+
+def _head(x, stage):
+    x = leaky(_three(x, x.shape[-1], f"layer_{stage}_head_1"))
+    return layers.Conv2D(1, 1, kernel_initializer=normal(), name=f"layer_{stage}_head_2")(
+        x
+    )
+
+
+# form -> (half the map, what a feature map joins as, the logits of a map).
+_FORMS = {
+    "released": (_released_stage, _released_lateral, _released_head),
+    "equations": (_stage, lambda x, stage, filters: x, _head),
+}
+
+
+def _three(x, filters, name):
+    return layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        kernel_initializer=normal(),
+        bias_initializer=torch_bias(9 * x.shape[-1]),
+        name=name,
+    )(x)
+
+
+def separate_discriminators(image_size, num_scales=2, width=1.0, name="discriminator"):
+    """Independent PatchGANs on the image and on smaller copies of it; pix2pixHD.
+
+    The baseline "separate multi-scale discriminators" of Fig. 4: instance normalization,
+    two pixels of zeros around each layer's input, copies averaged down.
+
+    Args:
+        image_size: height and width in pixels.
+        num_scales: number of PatchGANs; 2 in pix2pixHD's code.
+        width: multiplies the number of channels; 1 as published.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model` with a map of logits a scale (35 x 35 for 256 px), and
+        as features their hidden layers.
+    """
+    shape = (image_size, image_size, 3)
+    inputs = {key: keras.Input(shape, name=key) for key in ("source", "image")}
+    x, logits, features = inputs["image"], [], []
+    for scale in range(num_scales):
+        if scale:
+            x = SymmetricAveragePooling2D()(x)
+        found, seen = patches(
+            x,
+            width=width,
+            normalization="instance",
+            padding=2,
+            prefix=f"scale_{scale}_" if scale else "",
+        )
+        logits.append(found)
+        features += seen
+    return keras.Model(inputs, {"logits": logits, "features": features}, name=name)
