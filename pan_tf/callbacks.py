@@ -16,6 +16,7 @@ from tensorboard.plugins.hparams import api as hparams
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
+from pan_tf.data import UnalignedSet
 
 
 class EveryIterations(keras.callbacks.Callback):
@@ -182,12 +183,15 @@ def _duration(seconds):
 class Validation(EveryIterations):
     """Metrics on the validation pairs, pictures of some of them, the best checkpoint.
 
+    Of unaligned sets, what can be measured there (`evaluation.measure_unaligned`); by
+    that no checkpoint is the best.
+
     Args:
         run: `RunFolder`; None on workers that write nothing.
         state: `RunState`.
         writer: TensorBoard summary writer.
         checkpoints: `Checkpoints`.
-        pairs: `PairSet` to measure on.
+        pairs: `PairSet` or `UnalignedSet` to measure on.
         samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
         config: `Config`: image size, interval, and what chooses the best.
     """
@@ -200,8 +204,9 @@ class Validation(EveryIterations):
 
     def act(self, iteration, logs):
         scores = self.measure()
-        if self.state.best is None or scores[self.best_by] > self.state.best:
-            self.state.best = scores[self.best_by]
+        score = scores.get(self.best_by)
+        if score is not None and (self.state.best is None or score > self.state.best):
+            self.state.best = score
             self.checkpoints.save_best()
         if self.run is not None:
             row = {f"val_{name}": value for name, value in scores.items()}
@@ -211,20 +216,35 @@ class Validation(EveryIterations):
             with self.writer.as_default(step=iteration):
                 for name, value in scores.items():
                     tf.summary.scalar(f"validation/{name}", value)
-                tf.summary.image("source | output | target", picture[None])
+                tf.summary.image(self.title, picture[None])
 
     def measure(self):
         """metric -> mean over the validation pairs."""
+        if self.is_unaligned:
+            return evaluation.measure_unaligned(self.model, self.pairs, self.image_size)
         translate = self.model.translate_pixels
         return evaluation.means(
             evaluation.measure(translate, self.pairs, self.image_size)
         )
 
     def picture(self):
-        """Source | output | target of the samples, one pair a row."""
+        """The samples, one a row, with the columns that `title` names."""
         source, target = self.samples["source"], self.samples["target"]
+        if self.is_unaligned:
+            return images.grid(*evaluation.columns(self.model, source, target))
         output = self.model.translate_pixels(source)
         return images.grid(images.to_uint8(source), output, images.to_uint8(target))
+
+    @property
+    def is_unaligned(self):
+        return isinstance(self.pairs, UnalignedSet)
+
+    @property
+    def title(self):
+        """The columns of a picture."""
+        if self.is_unaligned and self.model.translate_pixels_back is not None:
+            return "source | output | back | target | output | back"
+        return "source | output | target"
 
 
 class Saving(EveryIterations):

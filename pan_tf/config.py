@@ -15,6 +15,7 @@ from pan_tf.settings import to_text
 from pan_tf.settings import type_of
 
 RECIPE_NAMES = (
+    "autoencoder",
     "cgan",
     "context_encoder",
     "cyclegan",
@@ -40,20 +41,35 @@ RECIPE_NAMES = (
     "vgg_star_ms_cyclegan",
 )
 DATASET_NAMES = (
+    "apple2orange",
     "bluemarble",
+    "celeb_a",
+    "celeba_hq",
     "cityscapes",
     "edges2handbags",
     "edges2shoes",
     "facades",
     "folder",
+    "horse2zebra",
     "maps",
+    "monet2photo",
     "photos",
     "rain100h",
     "rain100l",
     "rain800",
 )
 # Those of them that come as one archive.
-ARCHIVE_NAMES = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps")
+ARCHIVE_NAMES = (
+    "apple2orange",
+    "celeb_a",
+    "cityscapes",
+    "edges2handbags",
+    "edges2shoes",
+    "facades",
+    "horse2zebra",
+    "maps",
+    "monet2photo",
+)
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 # `balanced` is the mean of two others; see `evaluation.measure`.
 METRIC_NAMES = (
@@ -83,6 +99,11 @@ class Config:
         "Data set; `folder` is your own pairs in --data_dir, `photos` single images of "
         "which --synthesize makes sources.",
         choices=DATASET_NAMES,
+    )
+    attribute: str | None = setting(
+        None,
+        "Of faces: T is to give it to those that lack it; as celeb_a has it (Smiling, "
+        "Male, ...), or the lists of celeba_hq (smiling, male, ...).",
     )
     data_dir: str = setting("data", "Where data sets are kept.", free=True)
     direction: str | None = setting(
@@ -115,7 +136,7 @@ class Config:
     )
     vgg: str | None = setting(
         None,
-        "The VGG that a perceptual discriminator looks through; empty: the recipe's.",
+        "The VGG that D or a perceptual loss looks through; empty: the recipe's.",
         choices=("vgg16", "vgg19"),
     )
     vgg_weights: str | None = setting(
@@ -150,6 +171,12 @@ class Config:
     )
 
     # Training.
+    init_from: str | None = setting(
+        None,
+        "Run folder whose T a new run starts with, its inverse too; of the same kind, "
+        "width and layers.",
+        free=True,
+    )
     batch_size: int | None = setting(
         None,
         "Images in a minibatch, over all replicas, for each update; empty: the recipe's.",

@@ -36,7 +36,7 @@ def report(config):
         + (f", of D {d_rate}" if discriminator else "")
         + f", beta_1={recipe.beta_1}\n"
         f"    average of T: {recipe.ema or 'none'}\n"
-        f"    batch normalization outside of training: {recipe.statistics}\n"
+        f"    batch normalization outside of training: {recipe.statistics or 'none'}\n"
     )
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
@@ -48,10 +48,11 @@ def cost(recipe, transformer, discriminator, image_size):
 
     Multiply-accumulates of convolutions and dense layers. A backward pass costs twice a
     forward one, half of it if only the input's or only the weights' gradient is needed.
-    An update of D: T forward; D forward and backward on two images. One of T: T forward
-    and backward; D forward on two images, and back to the output's pixels; likewise VGG.
-    On a reused minibatch T's output serves D's updates and T's first, D's view of the
-    target all of T's.
+    An update of D: T forward; D forward and backward on what it looks at. One of T: T
+    forward and backward for every image that a term needs; D forward on what T's terms
+    look at, and back to the output's pixels; likewise a VGG. On a reused minibatch T's
+    output serves both players, D's view of the target all updates of T. A cycle of two
+    directions costs twice as much.
     """
     lines = []
     networks_of = {"T": transformer, "D": discriminator} | _judges(recipe, image_size)
@@ -59,37 +60,53 @@ def cost(recipe, transformer, discriminator, image_size):
     for name, network in networks_of.items():
         macs[name] = multiply_accumulates(network) if network else 0
         if network:
-            lines.append(
-                f"{name}: {_parameters(network):,} trainable parameters, "
-                f"{macs[name] / 1e9:.2f} GMAC an image forward"
-            )
+            size = f"{_parameters(network):,} trainable parameters"
+            if name == "VGG":
+                size = f"{network.count_params():,} frozen parameters"
+            lines.append(f"{name}: {size}, {macs[name] / 1e9:.2f} GMAC an image forward")
     t, d, vgg = macs["T"], macs["D"], macs.get("VGG", 0)
     schedule, batch_size = recipe.schedule, recipe.batch_size
-    per_d = t + 2 * 3 * d
-    per_t = 3 * t + (2 + 1) * (d + vgg)
+    made = 1 + len({n for term in recipe.terms for n in term.images} - {"remembered"})
+    seen = {
+        player: {n for term in recipe.terms for n in term.d_inputs(player)}
+        for player in ("transformer", "discriminator")
+    }
+    back = 2 * ("output" in seen["transformer"])
+    judge = d + (vgg if recipe.is_encoded else 0)
+    per_d = t + len(seen["discriminator"]) * 3 * d
+    per_t = 3 * made * t + (back + ("target" in seen["transformer"])) * judge
+    if recipe.is_encoded:
+        per_d += vgg  # Of the target; of the output T has it.
+    else:
+        per_t += (2 + 1) * vgg * sum(isinstance(t, PerceptualLoss) for t in recipe.terms)
     images = schedule.minibatches * batch_size
     cycle = schedule.d_updates * per_d + schedule.t_updates * per_t
     if schedule.reuse_minibatch:
-        cycle -= schedule.d_updates * t + (schedule.t_updates - 1) * d
-    cycle *= batch_size
+        cycle -= schedule.d_updates * t
+        cycle -= (schedule.t_updates - 1) * d * ("target" in seen["transformer"])
+    directions = 2 if recipe.is_cycle else 1
+    cycle *= batch_size * directions
     trainable = sum(_parameters(network) for network in (transformer, discriminator))
     return "\n".join(
         [
             *lines,
+            *(["And the same for the inverse."] if recipe.is_cycle else []),
             f"A cycle: {schedule.d_updates} update(s) of D, {schedule.t_updates} of T, "
             f"on {schedule.minibatches} minibatch(es) of {batch_size}: about "
             f"{cycle / 1e9:,.0f} GMAC, {cycle / images / 1e9:.1f} an image consumed",
-            f"Weights and Adam's moments: {12 * trainable / 2**20:,.0f} MiB",
+            f"Weights and Adam's moments: {12 * directions * trainable / 2**20:,.0f} MiB",
         ]
     )
 
 
 def _judges(recipe, image_size):
-    """The frozen network of a perceptual loss, without its trained weights."""
-    for term in recipe.terms:
-        if isinstance(term, PerceptualLoss):
-            layer, preprocessing = term.layer, term.preprocessing
-            return {"VGG": networks.vgg_features(layer, preprocessing, size=image_size)}
+    """The frozen network of a perceptual loss or D, without its trained weights."""
+    layers = {term.layer for term in recipe.terms if isinstance(term, PerceptualLoss)}
+    if recipe.is_encoded or None in layers:
+        encoder = networks.vgg_encoder(recipe.vgg, recipe.star, size=image_size)
+        return {"VGG": encoder}
+    for layer in layers:
+        return {"VGG": networks.vgg_features(layer, size=image_size, vgg=recipe.vgg)}
     return {}
 
 

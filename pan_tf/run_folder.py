@@ -71,6 +71,10 @@ class RunFolder:
                 + "Use its flags, or choose another --run_dir."
             )
 
+    def has_checkpoint(self):
+        """Whether there is something to go on from."""
+        return any(self.checkpoints.glob("ckpt-*.index"))
+
     def known_data(self):
         """The manifest's record of the data; None in a new folder."""
         return self._read_manifest().get("data")
@@ -112,7 +116,7 @@ class RunFolder:
 
         Args:
             config: `Config`.
-            data: what `PairedData.describe` gives.
+            data: what `OpenedData.describe` gives.
             devices: names of the devices in use.
         """
         self.path.mkdir(parents=True, exist_ok=True)

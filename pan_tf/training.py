@@ -15,6 +15,7 @@ from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import guards
+from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
@@ -92,19 +93,23 @@ class Training:
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync
         distribution.check_replicas(config, replicas)
+        recipe = recipes.resolve(config)
         requested, config = config.dataset, data.locate(config)
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
         self.folder.check(self.config)
         known = self.folder.known_data()
-        self.data = data.open_data(self.config, requested, verified=known)
+        self.data = data.open_data(self.config, requested, known, recipe.aligned)
         self.folder.check_data(self.data.fingerprint)
         self.vgg = None  # What the manifest records of it.
-        vgg = recipes.vgg_of(recipes.resolve(config))
+        vgg = recipes.vgg_of(recipe)
         if vgg:
             _, sha256 = networks.locate_vgg_weights(config.vgg_weights, vgg)
             self.folder.check_vgg(sha256)
             self.vgg = {"network": vgg, "sha256": sha256}
+        self.beginning = None  # Weights to begin with: of T, of its inverse.
+        if config.init_from and not self.folder.has_checkpoint():
+            self.beginning = _beginning(config.init_from, recipe)
         self.is_chief = distribution.is_chief(self.strategy)
 
     def run(self):
@@ -116,6 +121,8 @@ class Training:
         config, pairs = self.config, self.data
         with self.strategy.scope():
             model = recipes.build(config)
+        if self.beginning:
+            _begin_with(model, self.beginning)
         run = None  # Only the chief writes.
         if self.is_chief:
             run = self.folder
@@ -125,8 +132,37 @@ class Training:
             run.note("inference", {"batch_normalization": statistics})
             if self.vgg:
                 run.note("vgg", self.vgg)
+            if self.beginning:
+                run.note("init_from", str(config.init_from))
             _announce(config, pairs, model)
         _fit(config, run, self.folder, pairs, model, self.stop)
+
+
+def _beginning(run_dir, recipe):
+    """Weights of another run's T, and of its inverse or, without one, of T again."""
+    weights = []
+    for inverse in (False, True):
+        try:
+            found = inference.Translator(run_dir, "last", inverse=inverse)
+        except ValueError:
+            if not inverse:
+                raise
+        weights.append(found.network.get_weights())
+    shapes = [v.shape for v in recipe.transformer(None).variables]
+    if shapes != [value.shape for value in weights[0]]:
+        raise ValueError(
+            "--init_from must name a run whose T has the same layers: --recipe, "
+            f"--transformer and --width decide that. Received: init_from={run_dir}."
+        )
+    return weights
+
+
+def _begin_with(model, weights):
+    networks_of = model.networks_of("transformer").values()
+    for network, values in zip(networks_of, weights, strict=False):
+        network.set_weights(values)
+    for average, network in model.averages.values():
+        average.set_weights(network.get_weights())
 
 
 def _training_dataset(config, pairs, model, first_iteration):
@@ -214,13 +250,14 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     if validation is None:
         print("No val/ and no test/: nothing is measured.", flush=True)
         return
-    rows = {}
-    floors = {
-        name: evaluation.means(scores)
-        for name, scores in evaluation.floors(
-            pairs.train, pairs.validation, config.image_size
-        ).items()
-    }
+    rows, floors = {}, {}
+    if isinstance(pairs.train, data.PairSet):
+        floors = {
+            name: evaluation.means(scores)
+            for name, scores in evaluation.floors(
+                pairs.train, pairs.validation, config.image_size
+            ).items()
+        }
     rows[f"last (iteration {model.iteration})"] = last = validation.measure()
     result = {
         "n": len(pairs.validation),
@@ -239,40 +276,47 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"floor: {name}": metrics for name, metrics in floors.items()}
-    print(
-        f"\n{pairs.name}, {len(pairs.validation)} {pairs.validation.split} pairs at "
-        f"{config.image_size} px:"
-    )
-    names = list(last)
-    print(f"{'':24}" + "".join(f"{name:>9}" for name in names))
+    print(f"\n{pairs.name}, {_count(pairs.validation)} at {config.image_size} px:")
+    widths = {name: max(9, len(name) + 2) for name in last}
+    print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
     for label, metrics in rows.items():
-        print(f"{label:24}" + "".join(f"{metrics[name]:9.3f}" for name in names))
-    print(f"Picture (source | output | target): {picture}")
+        values = (f"{metrics[name]:{width}.3f}" for name, width in widths.items())
+        print(f"{label:24}" + "".join(values))
+    print(f"Picture ({validation.title}): {picture}")
     for warning in run.warnings():
         print(f"Warning: {warning}")
-    print(
-        f"Report: python scripts/evaluate.py --run_dir={config.run_dir}",
-        flush=True,
-    )
+    if not validation.is_unaligned:
+        print(
+            f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True
+        )
 
 
 def _samples(pairs, config):
-    """The same few validation pairs, spread over the split, for all pictures."""
-    count = min(config.sample_images, len(pairs))
-    chosen = np.linspace(0, len(pairs) - 1, count).round()
+    """The same few validation images, spread over the split, for all pictures."""
+    size = pairs.num_together if isinstance(pairs, data.UnalignedSet) else len(pairs)
+    count = min(config.sample_images, size)
+    chosen = np.linspace(0, size - 1, count).round()
     (batch,) = data.evaluation_dataset(
         pairs.subset(chosen), image_size=config.image_size, batch_size=count
     )
     return batch
 
 
+def _count(images):
+    """A split, in words."""
+    if isinstance(images, data.UnalignedSet):
+        sizes = f"{len(images.source)} sources and {len(images.target)} targets"
+        return f"{sizes} ({images.split})"
+    return f"{len(images)} {images.split} pairs"
+
+
 def _announce(config, pairs, model):
     schedule, strategy = model.schedule, model.distribute_strategy
-    held_out = pairs.validation and f"{len(pairs.validation)} {pairs.validation.split}"
+    held_out = pairs.validation and _count(pairs.validation)
     print(
         f"{config.recipe} on {pairs.name}"
         + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
-        + f": {len(pairs.train)} train, {held_out or 'no validation'} pairs at "
+        + f": {_count(pairs.train)}, {held_out or 'no validation'} at "
         f"{config.image_size} px; {strategy.num_replicas_in_sync} replica(s); a cycle is "
         f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
         f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"

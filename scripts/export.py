@@ -22,6 +22,7 @@ from absl import logging
 
 flags.DEFINE_string("run_dir", None, "Run folder.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of the run.")
+flags.DEFINE_boolean("inverse", False, "Of a cycle: export T from target to source.")
 flags.DEFINE_string("export_dir", None, "Folder of the model; versions are put into it.")
 flags.DEFINE_integer(
     "max_pixels",
@@ -46,7 +47,11 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     try:
         export = Export(
-            values.run_dir, values.export_dir, values.checkpoint, values.max_pixels
+            values.run_dir,
+            values.export_dir,
+            values.checkpoint,
+            values.max_pixels,
+            values.inverse,
         )
         path, report = export.run()
     except (OSError, ValueError, ParityError, RuntimeError) as error:

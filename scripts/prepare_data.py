@@ -4,7 +4,8 @@
     python scripts/prepare_data.py --edges_of=my_photos --data_dir=my_pairs
 
 With --dataset: downloads an archive, checks it, and makes it readable at random. One that
-lies at <data_dir>/downloads/manual/<name>.tar.gz is used in place of a download; for
+lies at <data_dir>/downloads/manual/ under its own name (<name>.tar.gz; <name>.zip of
+CycleGAN's, img_align_celeba.zip of celeb_a) is used in place of a download; for
 cityscapes, Cityscapes' own leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip are
 used if they lie there. Data sets that are used as they were published, or are your own,
 need no preparation.
@@ -39,18 +40,20 @@ def main(argv):
     except (ImportError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
     name = flags.FLAGS.dataset or "edges"
-    pairs = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"{name} lies prepared in {flags.FLAGS.data_dir}: {pairs} pairs.")
+    sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{name} lies prepared in {flags.FLAGS.data_dir}: {sizes}.")
 
 
 def _archive():
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import builders
+    from pan_tf.data import domains
 
     name, data_dir = flags.FLAGS.dataset, flags.FLAGS.data_dir
-    if not builders.is_prepared(name, data_dir):
-        builders.prepare(name, data_dir)
-    splits = builders.builder(name, data_dir).info.splits.values()
+    source = domains if name in domains.BUILDERS else builders
+    if not source.is_prepared(name, data_dir):
+        source.prepare(name, data_dir)
+    splits = source.builder(name, data_dir).info.splits.values()
     return {split.name: split.num_examples for split in splits}
 
 

@@ -22,6 +22,7 @@ from absl import flags
 flags.DEFINE_string("run_dir", None, "Run folder.")
 flags.DEFINE_string("saved_model", None, "SavedModel, in place of a run.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
+flags.DEFINE_boolean("inverse", False, "Of a cycle: from target to source.")
 flags.DEFINE_string("input", None, "An image, or a folder of them.")
 flags.DEFINE_string("output", None, "An image, or a folder.")
 flags.DEFINE_integer(
@@ -60,7 +61,13 @@ def main(argv):
         job = TranslationJob(
             values.input, values.output, values.format == "input", values.existing
         )
-        translator = Translator(values.run_dir or values.saved_model, values.checkpoint)
+        if values.inverse and values.saved_model:
+            raise ValueError("--inverse goes with --run_dir: export the inverse itself.")
+        translator = Translator(
+            values.run_dir or values.saved_model,
+            values.checkpoint,
+            inverse=values.inverse,
+        )
         translator.tiling(1, 1, values.tile_size)  # Is it legal?
         outcome = job.run(translator, values.tile_size)
     except (OSError, ValueError) as error:

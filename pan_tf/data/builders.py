@@ -196,7 +196,7 @@ def prepare(name, data_dir):
     archive = manual_path(name, data_dir)
     is_cityscapes = name == "cityscapes"
     is_there = archive.is_file() or (is_cityscapes and official_cityscapes(data_dir))
-    if not is_there and not _host_answers():
+    if not is_there and not host_answers(BASE_URL):
         raise FileNotFoundError(
             f"{BASE_URL}{name}.tar.gz cannot be reached. Put the archive at {archive}"
             + (f", or {' and '.join(CITYSCAPES_ARCHIVES)} beside it," * is_cityscapes)
@@ -207,11 +207,12 @@ def prepare(name, data_dir):
     )
 
 
-def _host_answers(seconds=5.0):
+def host_answers(url, seconds=5.0):
     """TFDS retries a download without a network for minutes; ask first."""
-    url = urllib.parse.urlsplit(BASE_URL)
+    url = urllib.parse.urlsplit(url)
+    port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        socket.create_connection((url.hostname, url.port or 80), seconds).close()
+        socket.create_connection((url.hostname, port), seconds).close()
     except OSError:
         return False
     return True

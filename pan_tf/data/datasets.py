@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -10,51 +9,17 @@ from absl import logging
 
 from pan_tf.data import bluemarble
 from pan_tf.data import builders
+from pan_tf.data import domains
 from pan_tf.data import folder
 from pan_tf.data import preprocessing
 from pan_tf.data import published
+from pan_tf.data.sets import PairSet
+from pan_tf.data.sets import UnalignedSet
 from pan_tf.data.synthesis import SYNTHESES
 
 
 @dataclasses.dataclass(frozen=True)
-class PairSet:
-    """One split of a data set: a numbered list of image pairs.
-
-    Attributes:
-        split: the split's own name in the data set.
-        names: one a pair.
-        load: graph function, int64 scalar -> (source, target), uint8 `[H, W, 3]`.
-        synthesize: graph function (target, seed) that makes the source, see `synthesis`;
-            None where `load` gives it.
-        number: graph function, int64 scalar -> a pair's number in the whole split.
-    """
-
-    split: str
-    names: tuple
-    load: Callable
-    synthesize: Callable | None = None
-    number: Callable = lambda index: index
-
-    def __len__(self):
-        return len(self.names)
-
-    def subset(self, places):
-        """A `PairSet` of some of the pairs, by their numbers."""
-        chosen = np.asarray(places, np.int64)
-
-        def place(index):
-            return tf.constant(chosen)[index]
-
-        return dataclasses.replace(
-            self,
-            names=tuple(self.names[i] for i in chosen),
-            load=lambda index: self.load(place(index)),
-            number=lambda index: self.number(place(index)),
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class PairedData:
+class OpenedData:
     """The splits of a data set, opened.
 
     Attributes:
@@ -62,7 +27,8 @@ class PairedData:
         requested: the name that was asked for.
         direction: "AtoB" or "BtoA", which side is the source.
         flip: whether training pairs are mirrored, unless the configuration says.
-        splits: the split's own name -> `PairSet`; "train" is always there.
+        splits: the split's own name -> `PairSet` or `UnalignedSet`; "train" is always
+            there.
         fingerprint: of the contents; equal data have equal fingerprints.
         synthesized: what the sources are made of targets by; None if they are given.
     """
@@ -77,17 +43,17 @@ class PairedData:
 
     @property
     def train(self):
-        """`PairSet` to train on."""
+        """What to train on."""
         return self.splits["train"]
 
     @property
     def validation(self):
-        """`PairSet` to watch and to choose checkpoints by; None if there is none."""
+        """What to watch training by; None if there is none."""
         return self.splits.get("val", self.splits.get("test"))
 
     @property
     def held_out(self):
-        """`PairSet` to report on: a test split if there is one; None without any."""
+        """What to report on: a test split if there is one; None without any."""
         return self.splits.get("test", self.splits.get("val"))
 
     def describe(self):
@@ -99,11 +65,18 @@ class PairedData:
             "direction": self.direction,
             "flip": self.flip,
             "synthesized": self.synthesized,
-            "train": {"split": self.train.split, "pairs": len(self.train)},
-            "validation": self.validation
-            and {"split": self.validation.split, "pairs": len(self.validation)},
+            "train": _size(self.train),
+            "validation": self.validation and _size(self.validation),
             "fingerprint": self.fingerprint,
         }
+
+
+def _size(images):
+    """What the manifest records of a split."""
+    if isinstance(images, UnalignedSet):
+        sizes = {"sources": len(images.source), "targets": len(images.target)}
+        return {"split": images.split, **sizes}
+    return {"split": images.split, "pairs": len(images)}
 
 
 class DatasetNotFoundError(Exception):
@@ -112,13 +85,18 @@ class DatasetNotFoundError(Exception):
 
 # The side that is the source in the papers' task; recipes of the data sets themselves.
 _DIRECTIONS = {
+    "apple2orange": "AtoB",
     "bluemarble": "AtoB",  # Satellite image -> shaded relief.
+    "celeb_a": "AtoB",  # Without the attribute -> with it.
+    "celeba_hq": "AtoB",
     "cityscapes": "BtoA",  # Labels -> photo.
     "edges2handbags": "AtoB",
     "edges2shoes": "AtoB",
     "facades": "BtoA",  # Labels -> photo.
     "folder": "AtoB",
+    "horse2zebra": "AtoB",
     "maps": "AtoB",  # Aerial photo -> map.
+    "monet2photo": "AtoB",
     "photos": "AtoB",
     "rain100h": "AtoB",  # Rainy -> clean.
     "rain100l": "AtoB",
@@ -165,23 +143,30 @@ def _require(config):
     name, data_dir = config.dataset, config.data_dir
     if name == "bluemarble":
         return
+    if name == "folder" and folder.exists(data_dir, "train"):
+        return  # Whether pairs or two lists, is looked at when it is opened.
+    if name == "celeba_hq":
+        if not domains.is_there(config):
+            raise DatasetNotFoundError(domains.missing(config))
+        return
     if name in _LISTINGS:
         if _LISTINGS[name](config)("train") is None:
             raise DatasetNotFoundError(_missing(name, data_dir))
         return
-    if builders.is_prepared(name, data_dir):
+    source = domains if name in domains.BUILDERS else builders
+    if source.is_prepared(name, data_dir):
         return
     reason = "--nodownload was given"
     if config.download:
         try:
-            builders.prepare(name, data_dir)
+            source.prepare(name, data_dir)
             return
         except FileNotFoundError as error:
             reason = str(error)
     raise DatasetNotFoundError(
         f"The data set {name!r} is not in --data_dir={data_dir}, and {reason}\n"
         "Prepare it, with a network or with the archive put at "
-        f"{builders.manual_path(name, data_dir)}, by:\n"
+        f"{source.manual_path(name, data_dir)}, by:\n"
         f"    python scripts/prepare_data.py --dataset={name} --data_dir={data_dir}"
     )
 
@@ -194,7 +179,7 @@ def _missing(name, data_dir):
     return published.missing(name, data_dir)
 
 
-def open_data(config, requested=None, verified=None):
+def open_data(config, requested=None, verified=None, aligned=True):
     """Opens a data set that is there, and checks its files.
 
     Args:
@@ -202,15 +187,21 @@ def open_data(config, requested=None, verified=None):
         requested: name of the data set that was asked for, if it was another.
         verified: what `describe` gave when the same data were opened before; if no
             name or size has changed since then, files are not decoded again.
+        aligned: whether targets must belong to sources. If not, pairs are taken apart
+            for training and stay pairs for measuring; two folders are two lists, whatever
+            the names of their files.
 
     Returns:
-        `PairedData`.
+        `OpenedData`.
 
     Raises:
         FileNotFoundError: if a split is empty.
-        ValueError: if files are unusable; the message names them.
+        ValueError: if files are unusable; the message names them. If there are no pairs
+            where there must be.
     """
     name = config.dataset
+    if _has_lists_only(config, aligned):
+        return _open_lists(config, requested, verified, aligned)
     synthesized = None if config.synthesize == "none" else config.synthesize
     if name == "photos" and synthesized is None:
         raise ValueError(
@@ -225,15 +216,49 @@ def open_data(config, requested=None, verified=None):
     if synthesized is not None:
         synthesize = SYNTHESES[synthesized]
         splits = [dataclasses.replace(pairs, synthesize=synthesize) for pairs in splits]
-    return PairedData(
+    splits = {pairs.split: pairs for pairs in splits}
+    if not aligned:
+        splits["train"] = UnalignedSet.of(splits["train"])
+    return OpenedData(
         name=name,
         requested=requested or name,
         direction=direction(config),
         # Relief is lit from the north-west; mirrored, it would be lit from elsewhere.
         flip=name != "bluemarble" if config.flip is None else config.flip,
-        splits={pairs.split: pairs for pairs in splits},
+        splits=splits,
         fingerprint=fingerprint,
         synthesized=synthesized,
+    )
+
+
+def _has_lists_only(config, aligned):
+    if config.dataset == "folder":
+        return not aligned and folder.has_two(config.data_dir, "train")
+    return config.dataset in (*domains.BUILDERS, "celeba_hq")
+
+
+def _open_lists(config, requested, verified, aligned):
+    name = config.dataset
+    if aligned:
+        raise ValueError(
+            f"--recipe={config.recipe} learns from pairs, and the data set {name!r} has "
+            "none: choose a recipe for unaligned sets (cyclegan, vgg_ms_cyclegan, ...)."
+        )
+    if config.synthesize != "none":
+        raise ValueError(
+            "--synthesize makes sources of targets; unaligned sets have sources. "
+            f"Received: synthesize={config.synthesize}."
+        )
+    splits, fingerprint = domains.open_domains(config, verified)
+    if direction(config) == "BtoA":
+        splits = [UnalignedSet(s.split, s.target, s.source) for s in splits]
+    return OpenedData(
+        name=name,
+        requested=requested or name,
+        direction=direction(config),
+        flip=config.flip is not False,
+        splits={each.split: each for each in splits},
+        fingerprint=fingerprint,
     )
 
 
@@ -271,11 +296,7 @@ def _open_files(config, verified):
     find = _LISTINGS[config.dataset](config)
     listings = {split: find(split) for split in ("train", "val", "test")}
     listings = {split: found for split, found in listings.items() if found}
-    listing = folder.listing_fingerprint(listings.values())
-    if verified and verified["fingerprint"].startswith(listing):
-        fingerprint = verified["fingerprint"]
-    else:
-        fingerprint = f"{listing}:{folder.verify(listings.values())}"
+    fingerprint = folder.fingerprint(list(listings.values()), verified)
 
     def pair_set(split):
         return PairSet(split, listings[split].names, _load_files(listings[split]))

@@ -56,7 +56,8 @@ def find(data_dir, split):
     if lonely:
         a, b = (pathlib.Path(data_dir) / f"{split}{side}" for side in "AB")
         raise ValueError(
-            f"{a} and {b} must hold files of the same names. Without a partner: "
+            f"{a} and {b} must hold files of the same names, unless the recipe is one "
+            "for unaligned sets (cyclegan, ...). Without a partner: "
             f"{some(lonely)}"
         )
     return listing
@@ -67,7 +68,50 @@ def find_photos(data_dir, split):
     root = pathlib.Path(data_dir) / split
     if not root.is_dir():
         return None
-    files = _images(root)
+    return _single(_images(root))
+
+
+def has_two(data_dir, split):
+    """Whether a split lies in two folders."""
+    return all((pathlib.Path(data_dir) / f"{split}{side}").is_dir() for side in "AB")
+
+
+def find_two(data_dir, split):
+    """Lists two folders whose files do not belong to each other.
+
+    Returns:
+        (`Listing` of A, of B); None if there are no two folders of that split.
+
+    Raises:
+        FileNotFoundError: if one of them holds no image.
+    """
+    if not has_two(data_dir, split):
+        return None
+    return tuple(_single(_images(pathlib.Path(data_dir) / f"{split}{s}")) for s in "AB")
+
+
+def named(images, names):
+    """`Listing` of some files of a folder.
+
+    Args:
+        images: the folder.
+        names: text file with a file name a line; another ending is found too.
+
+    Raises:
+        FileNotFoundError: if a file is not there, or none is named.
+    """
+    found = {file.stem: file for file in _images(images)}
+    stems = [pathlib.Path(line).stem for line in names.read_text("utf-8").split()]
+    lost = [stem for stem in stems if stem not in found]
+    if lost or not stems:
+        raise FileNotFoundError(
+            f"{names} must name images in {images}. "
+            + (f"Not there: {some(lost)}" if lost else "It is empty.")
+        )
+    return _single(sorted(found[stem] for stem in stems))
+
+
+def _single(files):
     return Listing(tuple(f.stem for f in files), tuple((f,) for f in files), True)
 
 
@@ -142,6 +186,22 @@ def listing_fingerprint(listings):
             entry = f"{file.parent.name}/{file.name} {file.stat().st_size}\n"
             digest.update(entry.encode())
     return digest.hexdigest()
+
+
+def fingerprint(listings, verified):
+    """Of the contents of all files.
+
+    Args:
+        listings: `Listing`s.
+        verified: as in `datasets.open_data`.
+
+    Raises:
+        ValueError: as `verify`.
+    """
+    listing = listing_fingerprint(listings)
+    if verified and verified["fingerprint"].startswith(listing):
+        return verified["fingerprint"]
+    return f"{listing}:{verify(listings)}"
 
 
 def verify(listings):

@@ -7,14 +7,19 @@ seed and on n. Iteration i, one minibatch of the global batch size B, is the exa
 i * B to i * B + B - 1. So a run that is resumed at iteration i sees what the straight run
 would have seen, whatever the number of replicas and of minibatches in a cycle, and
 nothing is decoded to get there.
+
+Of unaligned sets, source and target of an example are drawn so from a list each, with
+crops and flips of their own: which meet is another matter in every epoch.
 """
 
 import tensorflow as tf
 
 from pan_tf.data import preprocessing
+from pan_tf.data.sets import UnalignedSet
 
 _FOREVER = 2**62
 _HELD_OUT = -1  # In place of a seed, where none is to matter.
+_TARGETS = 2**40  # Beside the seed, where targets are drawn for themselves.
 
 
 def training_dataset(
@@ -34,7 +39,7 @@ def training_dataset(
     """The endless stream of cycles, from an iteration on.
 
     Args:
-        pairs: `PairSet`.
+        pairs: `PairSet` or `UnalignedSet`.
         image_size: pixels a side.
         load_size: pixels a side before the random crop.
         flip: whether to mirror half of the pairs.
@@ -62,22 +67,41 @@ def training_dataset(
         iteration = first_iteration + step * minibatches + minibatch
         return iteration * batch_size + worker * share + position
 
-    def example(k):
-        n = example_number(k)
-        epoch, place = n // len(pairs), n % len(pairs)
+    augmentation = {"image_size": image_size, "load_size": load_size, "flip": flip}
+
+    def drawn(things, n, list_seed):
+        """The n-th of a list that is shuffled anew in every epoch."""
+        epoch, place = n // len(things), n % len(things)
         index = tf.random.experimental.index_shuffle(
-            place, tf.stack([tf.constant(seed, tf.int64), epoch]), len(pairs) - 1
+            place, tf.stack([tf.constant(list_seed, tf.int64), epoch]), len(things) - 1
         )
+        return things.load(index)
+
+    def pair(n):
+        own_seed = tf.stack([tf.constant(seed, tf.int64), n])
         source, target = preprocessing.jitter(
-            *pairs.load(index),
-            seed=tf.stack([tf.constant(seed, tf.int64), n]),
-            image_size=image_size,
-            load_size=load_size,
-            flip=flip,
+            *drawn(pairs, n, seed), seed=own_seed, **augmentation
         )
         if pairs.synthesize:
-            source = pairs.synthesize(target, tf.stack([tf.constant(seed, tf.int64), n]))
+            source = pairs.synthesize(target, own_seed)
         return {"source": source, "target": target}
+
+    def strangers(n):
+        sides = {}
+        for name, domain in (("source", pairs.source), ("target", pairs.target)):
+            # Seeds that no list and no example of another seed of a run has.
+            own_seed = seed + _TARGETS * (name == "target")
+            sides[name] = preprocessing.jitter_alone(
+                drawn(domain, n, own_seed),
+                seed=tf.stack([tf.constant(own_seed, tf.int64), n]),
+                **augmentation,
+            )
+        return sides
+
+    make = strangers if isinstance(pairs, UnalignedSet) else pair
+
+    def example(k):
+        return make(example_number(k))
 
     return (
         tf.data.Dataset.range(_FOREVER)
@@ -91,21 +115,29 @@ def training_dataset(
 def evaluation_dataset(pairs, *, image_size, batch_size):
     """All pairs once, in order, resized and not augmented; the last batch may be smaller.
 
+    Args:
+        pairs: `PairSet`; or `UnalignedSet`, whose images with the same number come
+            together, as many as both lists have.
+        image_size: pixels a side.
+        batch_size: images at a time.
+
     Returns:
         `tf.data.Dataset` of `{"source", "target"}`, float32
         `[<= batch_size, image_size, image_size, 3]` in [-1, 1].
     """
 
+    is_unaligned = isinstance(pairs, UnalignedSet)
+
     def example(index):
         source, target = preprocessing.plain(*pairs.load(index), image_size)
-        if pairs.synthesize:
+        if not is_unaligned and pairs.synthesize:
             # Not a number of training; of its place among all pairs of the split.
             seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), pairs.number(index)])
             source = pairs.synthesize(target, seed)
         return {"source": source, "target": target}
 
     return (
-        tf.data.Dataset.range(len(pairs))
+        tf.data.Dataset.range(pairs.num_together if is_unaligned else len(pairs))
         .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
         .prefetch(1)

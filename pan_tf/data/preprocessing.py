@@ -1,4 +1,5 @@
-"""Paired image operations, in graph: whatever happens to a source happens to its target.
+"""Image operations, in graph: what happens to a source happens to its target, if it has
+one.
 
 Images are uint8 `[H, W, 3]` before, float32 `[size, size, 3]` in [-1, 1] after.
 Randomness is stateless: an example's crop and flip are a function of its seed alone.
@@ -48,9 +49,18 @@ def jitter(source, target, seed, image_size, load_size, flip):
     Returns:
         (source, target), float32 `[image_size, image_size, 3]` in [-1, 1].
     """
-    stacked = _stack(source, target, load_size)
+    return _jitter((source, target), seed, image_size, load_size, flip)
+
+
+def jitter_alone(image, seed, image_size, load_size, flip):
+    """`jitter` of an image that belongs to no other; arguments as there."""
+    return _jitter((image,), seed, image_size, load_size, flip)[0]
+
+
+def _jitter(group, seed, image_size, load_size, flip):
+    stacked = _stack(group, load_size)
     if load_size > image_size:
-        shape = (2, image_size, image_size, 3)
+        shape = (len(group), image_size, image_size, 3)
         stacked = tf.image.stateless_random_crop(stacked, shape, seed)
     if flip:
         mirrored = tf.random.stateless_uniform([], seed + 1) < 0.5
@@ -60,9 +70,16 @@ def jitter(source, target, seed, image_size, load_size, flip):
 
 def plain(source, target, image_size):
     """Only resizes, as at test time: float32 `[image_size, image_size, 3]`, twice."""
-    return tuple(tf.unstack(images.to_float(_stack(source, target, image_size))))
+    return tuple(tf.unstack(images.to_float(_stack((source, target), image_size))))
 
 
-def _stack(source, target, size):
-    pair = tf.stack([resize(source, size), resize(target, size)])
-    return tf.ensure_shape(pair, (2, size, size, 3))
+def central_square(image, size):
+    """The middle of a uint8 `[H, W, 3]`, `size` pixels a side or what there is."""
+    height, width = tf.unstack(tf.shape(image)[:2])
+    top, left = tf.maximum(height - size, 0) // 2, tf.maximum(width - size, 0) // 2
+    return image[top : top + size, left : left + size]
+
+
+def _stack(group, size):
+    stacked = tf.stack([resize(image, size) for image in group])
+    return tf.ensure_shape(stacked, (len(group), size, size, 3))

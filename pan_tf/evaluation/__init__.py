@@ -4,5 +4,7 @@ from pan_tf.evaluation.baselines import floors
 from pan_tf.evaluation.evaluate import Evaluation
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
+from pan_tf.evaluation.unaligned import columns
+from pan_tf.evaluation.unaligned import measure_unaligned
 
-__all__ = ["Evaluation", "floors", "means", "measure"]
+__all__ = ["Evaluation", "columns", "floors", "means", "measure", "measure_unaligned"]

@@ -54,17 +54,20 @@ class Export:
         export_dir: folder of the served model, which holds its versions.
         checkpoint: "best" or "last".
         max_pixels: of all images of a request, sides rounded up to T's multiple.
+        inverse: of a cycle, whether to export T from target to source.
 
     Raises:
         FileNotFoundError, OSError: if there is no run or no checkpoint, or it is damaged.
         ValueError: if a setting is not legal.
     """
 
-    def __init__(self, run_dir, export_dir, checkpoint="best", max_pixels=2**22):
+    def __init__(
+        self, run_dir, export_dir, checkpoint="best", max_pixels=2**22, inverse=False
+    ):
         self.export_dir = pathlib.Path(export_dir)
         if self.export_dir.exists() and not self.export_dir.is_dir():
             raise ValueError(f"--export_dir={export_dir} must be a folder.")
-        self.translator = Translator(run_dir, checkpoint)
+        self.translator = Translator(run_dir, checkpoint, inverse=inverse)
         if self.translator.config is None:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
         self.max_pixels = max_pixels
@@ -151,7 +154,8 @@ class Export:
         )
         known = RunFolder(self.translator.path).known_data()
         try:
-            opened = data.open_data(data.locate(config), verified=known)
+            aligned = recipes.resolve(config).aligned
+            opened = data.open_data(data.locate(config), verified=known, aligned=aligned)
         except (DatasetNotFoundError, OSError, ValueError) as error:
             # The label goes with the model: it names no folder of this machine.
             self._note("Parity was looked at with Blue Marble: the run's data are away.")
@@ -166,7 +170,8 @@ class Export:
                 )
             )
         )
-        sources = images.to_uint8(batch["source"]).numpy()
+        side = "target" if self.translator.inverse else "source"
+        sources = images.to_uint8(batch[side]).numpy()
         return sources, f"{len(sources)} {pairs.split} images of {opened.name}"
 
     def _label(self, is_optimized):
@@ -182,6 +187,7 @@ class Export:
             "recipe": config.recipe,
             "dataset": {key: known.get(key) for key in ("name", "fingerprint")},
             "direction": data.direction(config),
+            "inverse": self.translator.inverse,
             "image_size": config.image_size,
             "run": self.translator.path.resolve().name,
             "checkpoint": self.translator.checkpoint,

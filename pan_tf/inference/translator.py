@@ -47,6 +47,7 @@ class Translator:
             `checkpoint["note"]` says so.
         statistics: of a run, what its T normalizes by, "moving" or "image", in place of
             what its recipe says.
+        inverse: of a run of a cycle, whether to translate from target to source.
 
     Attributes:
         path: as given.
@@ -54,6 +55,7 @@ class Translator:
             `iteration`, `chosen_by`, the last two None where they are not known; and
             `note`, if another kind was asked for.
         config: the run's `Config`; None for a SavedModel.
+        inverse: as given.
         label: what a SavedModel of ours says of itself, else None.
         field: `networks.ReceptiveField`; None where it is not known.
         shape: `[B, H, W, 3]` that a SavedModel takes, None where it takes any; None for
@@ -63,11 +65,11 @@ class Translator:
     Raises:
         FileNotFoundError: if there is no run, no checkpoint in it, and no SavedModel.
         OSError: if the checkpoint is damaged.
-        ValueError: if no signature of the SavedModel fits.
+        ValueError: if no signature of the SavedModel fits, or the run has no inverse.
     """
 
-    def __init__(self, path, checkpoint="best", statistics=None):
-        self.path = pathlib.Path(path)
+    def __init__(self, path, checkpoint="best", statistics=None, inverse=False):
+        self.path, self.inverse = pathlib.Path(path), inverse
         self.config = self.label = self.field = self.shape = self.network = None
         if (self.path / "saved_model.pb").is_file():
             self._load_saved_model()
@@ -233,7 +235,12 @@ class Translator:
         stored = RunFolder(path).inference() or {}
         statistics = statistics or stored.get("batch_normalization", config.statistics)
         self.config = config = config.replace(statistics=statistics)
-        prefix, self.checkpoint = _find_checkpoint(path, kind, config)
+        if self.inverse and not recipes.resolve(config).is_cycle:
+            raise ValueError(
+                f"--inverse asks for the way back, which {path} has none of: its recipe, "
+                f"{config.recipe}, learns one direction."
+            )
+        prefix, self.checkpoint = _find_checkpoint(path, kind, config, self.inverse)
         # Whatever the run was trained in: its weights are float32, and so is an export.
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
@@ -244,6 +251,7 @@ class Translator:
         # The best checkpoint holds the T to translate with. The others hold T and, as
         # `deployed`, its moving average, or T again.
         key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
+        key = "deployed_inverse" if self.inverse else key
         status = tf.train.Checkpoint(**{key: self.network}).read(prefix)
         status.assert_existing_objects_matched().expect_partial()
         self.field = networks.receptive_field(self.network)
@@ -283,10 +291,15 @@ class Translator:
             self.field = networks.ReceptiveField(field["multiple"], radius, size)
 
 
-def _find_checkpoint(run_dir, kind, config):
+def _find_checkpoint(run_dir, kind, config, inverse):
     """(prefix of the files, `Translator.checkpoint`)."""
     checkpoint, prefix = {"kind": kind, "chosen_by": None}, None
-    if kind == "best":
+    if kind == "best" and inverse:
+        # What is chosen by pairs is chosen for the way there.
+        checkpoint["kind"] = "last"
+        checkpoint["note"] = "The way back has no best checkpoint; this is the last."
+        logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
+    elif kind == "best":
         prefix = newest_best(run_dir / "checkpoints")
         if prefix:
             checkpoint["chosen_by"] = config.best_by

@@ -101,13 +101,15 @@ class CentreLoss(LossTerm):
 
 @dataclasses.dataclass(frozen=True)
 class PerceptualLoss(LossTerm):
-    """The difference between output and target as a frozen, trained network sees them.
+    """The difference between two images as a frozen, trained network sees them.
 
     Attributes:
-        layer: of VGG-16, by its Keras name.
+        layer: of VGG, by its Keras name; None for all features that the network has,
+            whose differences are added up.
         kind: "l1" or "l2", as of `PixelLoss`.
         preprocessing: what the network is given, see `networks.vgg_features`.
         scale: features are divided by it.
+        between: names of the two images of a `Translation`.
         network: image -> features; put here when a system is built, float `[B, H, W, 3]`
             in [-1, 1] -> `[B, h, w, c]`.
 
@@ -115,23 +117,36 @@ class PerceptualLoss(LossTerm):
         ValueError: for another kind.
     """
 
-    layer: str = "block2_conv2"
+    layer: str | None = "block2_conv2"
     kind: str = "l2"
     preprocessing: str = "caffe"
     scale: float = 1.0
+    between: tuple = ("target", "output")
     network: Any = dataclasses.field(default=None, repr=False, compare=False)
-    name = "perceptual"
 
     def __post_init__(self):
         _check_difference(self.kind)
 
+    @property
+    def name(self):
+        made = self.between[-1]
+        return "perceptual" + (f"_{made}" if made != "output" else "")
+
+    @property
+    def images(self):
+        return tuple(set(self.between) & {"cycled", "identity"})
+
     def transformer_loss(self, translation):
-        images_seen = translation.target, translation.output
         real, generated = (
-            self.network(tf.cast(image, tf.float32), training=False) / self.scale
-            for image in images_seen
+            self._features(getattr(translation, name)) for name in self.between
         )
-        return _DIFFERENCES[self.kind](real, generated)
+        difference = _DIFFERENCES[self.kind]
+        return tf.add_n([difference(a, b) for a, b in zip(real, generated, strict=True)])
+
+    def _features(self, image):
+        features = self.network(tf.cast(image, tf.float32), training=False)
+        features = features if isinstance(features, list) else [features]
+        return [feature / self.scale for feature in features]
 
 
 def _check_difference(kind):

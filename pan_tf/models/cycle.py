@@ -3,8 +3,11 @@
 What differs from a single direction; the train step is the same.
 """
 
+import functools
+
 from pan_tf.models.translation import TranslationModel
 from pan_tf.models.translation import follower
+from pan_tf.models.translation import to_pixels
 
 
 class CycleModel(TranslationModel):
@@ -46,6 +49,11 @@ class CycleModel(TranslationModel):
         self.deployed_inverse = follower(inverse_average, inverse)
         self.inverse_discriminator = inverse_discriminator
         self.inverse_memory = inverse_memory
+
+    @functools.cached_property
+    def translate_pixels_back(self):
+        """The inverse at test time, as `translate_pixels`."""
+        return to_pixels(self.deployed_inverse)
 
     def networks_of(self, player):
         name = {"transformer": "inverse", "discriminator": "inverse_discriminator"}[

@@ -72,12 +72,9 @@ class TranslationModel(keras.Model):
     @functools.cached_property
     def translate_pixels(self):
         """T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
+        return to_pixels(self.deployed)
 
-        @tf.function(reduce_retracing=True)
-        def translate(source):
-            return images.to_uint8(self.deployed(source, training=False))
-
-        return translate
+    translate_pixels_back = None  # Likewise its inverse, where there is one.
 
     def compile(self, t_optimizer, d_optimizer, jit_compile=False):
         """Binds the optimizers.
@@ -328,6 +325,16 @@ class TranslationModel(keras.Model):
             return logs
 
         self.train_function = train_function
+
+
+def to_pixels(network):
+    """A T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
+
+    @tf.function(reduce_retracing=True)
+    def translate(source):
+        return images.to_uint8(network(source, training=False))
+
+    return translate
 
 
 def follower(average, network):

@@ -73,8 +73,18 @@ def receptive_field(transformer):
         return ReceptiveField(size, math.inf, size)
     spans = _spans(transformer)
     coarsest = max(span.step for span in spans.values())
+    # A map is mirrored by fewer pixels than it has.
+    least = max(
+        (
+            spans[id(layer.input)].step * (layer.padding + 1)
+            for layer in transformer.layers
+            if isinstance(layer, ReflectionPadding2D)
+        ),
+        default=1,
+    )
+    multiple = math.ceil(least / coarsest) * int(coarsest)
     span = spans[id(transformer.outputs[0])]
-    return ReceptiveField(int(coarsest), max(-span.low, span.high))
+    return ReceptiveField(multiple, max(-span.low, span.high))
 
 
 def activation_bytes(transformer):

@@ -27,6 +27,9 @@ _MD5 = {
 # relu1_1 to relu5_1.
 VGG_LAYERS = tuple(f"block{number}_conv1" for number in range(1, 6))
 
+# ImageNet's standard deviation, the mean of its three channels', in levels of 255.
+_LEVELS_A_DEVIATION = 255.0 * (0.229 + 0.224 + 0.225) / 3.0
+
 # What the network is given of an image in [-1, 1].
 _PREPROCESSING = {
     "caffe": images.to_caffe,
@@ -61,28 +64,33 @@ class VGGInput(layers.Layer):
         return {**super().get_config(), "preprocessing": self.preprocessing}
 
 
-def vgg_features(layer, preprocessing="caffe", weights=None, size=None):
-    """One layer of VGG-16 as a function of images: frozen, float32.
+def vgg_features(layer, preprocessing="caffe", weights=None, size=None, vgg="vgg16"):
+    """One layer of a VGG as a function of images: frozen, float32.
 
     Args:
         layer: Keras' name of it, after its ReLU: "block2_conv2" is relu2_2.
         preprocessing: "caffe" or "none".
-        weights: file for all 13 convolutions; None: as initialized, at random.
+        weights: file for all convolutions; None: as initialized, at random.
         size: height and width of the images in pixels; None for any.
+        vgg: "vgg16" or "vgg19".
 
     Returns:
         A functional `keras.Model`, float `[B, H, W, 3]` in [-1, 1] -> features; its
         weights are not trainable.
 
     Raises:
-        ValueError: if the file does not hold the weights of VGG-16's convolutions.
+        ValueError: if the file does not hold the weights of the network's convolutions.
     """
-    return _frozen("vgg16", False, [layer], preprocessing, weights, size, layer)
+    return _frozen(vgg, False, [layer], preprocessing, weights, size, layer)
 
 
 def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
     """f_1 to f_5 of the Perceptual Discriminators paper, Eq. (2) and (3): relu1_1 to
     relu5_1, of 64, 128, 256, 512 and 512 channels, each half as large as the one before.
+
+    The published system sees through weights that were trained on images divided by
+    ImageNet's standard deviation, ours on levels of 255: features, which grow with their
+    input, are divided by the quotient, so that a trunk starts with what it would there.
 
     Args:
         network: "vgg19", as published, or "vgg16".
@@ -113,6 +121,9 @@ def _frozen(network, star, names, preprocessing, weights, size, name):
         if weights is not None:
             vgg.set_weights(check_vgg_weights(weights, network))
         outputs = [vgg.get_layer(each).output for each in names]
+        if name == "encoder":
+            rescale = layers.Rescaling(1.0 / _LEVELS_A_DEVIATION)
+            outputs = [rescale(output) for output in outputs]
         model = keras.Model(
             vgg.inputs[0],
             outputs if len(outputs) > 1 else outputs[0],

@@ -45,10 +45,8 @@ def complete(config):
 
 def vgg_of(recipe):
     """The VGG that a term of the recipe, or its D, looks through, or None."""
-    if recipe.encoder:
-        return recipe.encoder
-    is_perceptual = any(isinstance(term, PerceptualLoss) for term in recipe.terms)
-    return "vgg16" if is_perceptual else None
+    looks = any(isinstance(term, PerceptualLoss) for term in recipe.terms)
+    return recipe.vgg if looks or recipe.is_encoded else None
 
 
 def resolve(config):
@@ -92,7 +90,7 @@ def resolve(config):
             kind: _transformer(recipe.transformers[kind], config, kind, statistics)
         },
         discriminator=_discriminator(recipe.discriminator, config, kind),
-        encoder=recipe.encoder and (config.vgg or recipe.encoder),
+        vgg=config.vgg or recipe.vgg,
         terms=_terms(recipe.terms, config, kind),
         schedule=_with(
             recipe.schedule,
@@ -128,7 +126,7 @@ def _check_settings(config, recipe):
         idle += ["first_activation"]
     if _function(recipe.discriminator) is not networks.perceptual_discriminator:
         idle += ["discriminator_form"]
-    if recipe.encoder is None:
+    if vgg_of(recipe) is None:
         idle += ["vgg"]
     if recipe.statistics is None:
         idle += ["statistics"]
@@ -240,10 +238,10 @@ def build(config):
         names = {"transformer": "inverse", "discriminator": "inverse_discriminator"}
         inverse = _direction(recipe, config, names)
         parts |= {names.get(k, f"inverse_{k}"): part for k, part in inverse.items()}
-    if recipe.encoder:
+    if recipe.is_encoded:
         parts["encoder"] = networks.vgg_encoder(vgg, recipe.star, path)
     model = topology(
-        terms=[_with_vgg(term, path) for term in recipe.terms],
+        terms=[_with_vgg(term, vgg, path) for term in recipe.terms],
         schedule=recipe.schedule,
         average_decay=recipe.ema,
         name=config.recipe,
@@ -282,11 +280,14 @@ def _direction(recipe, config, names=None):
     }
 
 
-def _with_vgg(term, path):
+def _with_vgg(term, vgg, path):
     """A perceptual loss with its network, any other term as it is."""
     if not isinstance(term, PerceptualLoss):
         return term
-    network = networks.vgg_features(term.layer, term.preprocessing, path)
+    if term.layer is None:
+        network = networks.vgg_encoder(vgg, weights=path)
+    else:
+        network = networks.vgg_features(term.layer, term.preprocessing, path, vgg=vgg)
     return dataclasses.replace(term, network=network)
 
 

@@ -42,7 +42,8 @@ class Recipe:
             draws the two from sets of their own.
         is_cycle: whether T's inverse, with a D of its own, is trained too.
         memory: outputs of the past that are kept for each D; 0 for none.
-        encoder: the frozen VGG that D looks through, "vgg16" or "vgg19", or None.
+        vgg: which one a perceptual loss or D looks through, "vgg16" or "vgg19".
+        is_encoded: whether D looks through it.
         star: whether that is VGG*, see `networks.vgg_encoder`.
         by_kind: kind of T -> fields that are different with it.
     """
@@ -61,7 +62,8 @@ class Recipe:
     aligned: bool = True
     is_cycle: bool = False
     memory: int = 0
-    encoder: str | None = None
+    vgg: str = "vgg16"
+    is_encoded: bool = False
     star: bool = False
     by_kind: dict = dataclasses.field(default_factory=dict)
 
@@ -179,7 +181,8 @@ _VGG_MS_CYCLEGAN = Recipe(
     statistics=None,
     aligned=False,
     is_cycle=True,
-    encoder="vgg19",
+    vgg="vgg19",
+    is_encoded=True,
     by_kind={
         "scenes": {
             "discriminator": functools.partial(
@@ -193,6 +196,10 @@ _VGG_MS_CYCLEGAN = Recipe(
         }
     },
 )
+
+
+_SOURCES_AGAIN = PerceptualLoss(None, "l1", between=("source", "output"))
+_TARGETS_AGAIN = PerceptualLoss(None, "l1", between=("target", "identity"))
 
 
 def _with_discriminator(recipe, change):
@@ -209,7 +216,7 @@ def _with_discriminator(recipe, change):
     return dataclasses.replace(
         recipe,
         discriminator=change(recipe.discriminator),
-        encoder=None,
+        is_encoded=False,
         by_kind=by_kind,
     )
 
@@ -232,7 +239,8 @@ _VGG_GAN = Recipe(
     beta_1=0.9,
     statistics=None,
     aligned=False,
-    encoder="vgg19",
+    vgg="vgg19",
+    is_encoded=True,
 )
 
 RECIPES = {
@@ -344,6 +352,18 @@ RECIPES = {
     "multiscale_cyclegan": _with_discriminator(
         _VGG_MS_CYCLEGAN, lambda d: networks.separate_discriminators
     ),
+    # Its T as an autoencoder of both domains' images, to start from (`--init_from`). The
+    # released code compares Gram matrices where it says features, of which no image can
+    # be had back; of scenes it takes the photos alone, here the sources.
+    "autoencoder": dataclasses.replace(
+        _VGG_MS_CYCLEGAN,
+        discriminator=None,
+        terms=(_SOURCES_AGAIN, _TARGETS_AGAIN),
+        schedule=UpdateSchedule(d_updates=0, t_updates=1),
+        is_cycle=False,
+        is_encoded=False,
+        by_kind={"scenes": {"terms": (_SOURCES_AGAIN,)}},
+    ),
     # Table 1: one direction.
     "vgg_gan": _VGG_GAN,
     "vgg_star_gan": dataclasses.replace(_VGG_GAN, star=True),
@@ -353,6 +373,6 @@ RECIPES = {
             networks.perceptual_discriminator, heads=(1,), sees="image"
         ),
         terms=(AdversarialLoss("non_saturating"),),
-        encoder=None,
+        is_encoded=False,
     ),
 }

@@ -119,7 +119,7 @@ def build(toy, narrow_weights):
         settings = {"batch_size": BATCH, "vgg_weights": str(narrow_weights)}
         if recipes.RECIPES[recipe].kind == "inpainting":
             settings["synthesize"] = "hole"
-        if recipes.RECIPES[recipe].encoder:
+        if recipes.vgg_of(recipes.RECIPES[recipe]) == "vgg19":
             settings["vgg"] = "vgg16"
         return recipes.build(toy(recipe=recipe, **settings, **changes))
 

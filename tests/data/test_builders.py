@@ -62,7 +62,7 @@ def server(archive, monkeypatch):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    monkeypatch.setattr(builders, "_host_answers", lambda: False)
+    monkeypatch.setattr(builders, "host_answers", lambda url: False)
 
 
 def by_hand(archive, data_dir):

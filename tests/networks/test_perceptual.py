@@ -1,5 +1,6 @@
 """Perceptual discriminators, against the counts of their released code."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -88,6 +89,9 @@ def test_vgg_star_leaks_and_averages():
     np.testing.assert_allclose(np.maximum(other, 0.0), one, rtol=1e-5)
     kinds = {type(layer).__name__ for layer in star.layers}
     assert "AveragePooling2D" in kinds and "MaxPooling2D" not in kinds
+    unscaled = plain.get_layer("block1_conv1").output
+    levels = keras.Model(plain.input, unscaled)(image)
+    np.testing.assert_allclose(levels / 57.63, one, rtol=1e-4)
     slope = star.get_layer("block1_conv1").activation
     assert float(slope(tf.constant(-1.0))) == pytest.approx(-0.2)
 

@@ -59,6 +59,8 @@ def test_biases_start_as_torch_has_them():
 
 
 def test_how_far_they_look():
-    assert networks.receptive_field(networks.cyclegan_transformer()).radius == np.inf
+    field = networks.receptive_field(networks.cyclegan_transformer())
+    assert field.radius == np.inf
+    assert field.multiple == 8  # 2 x 2 at its narrowest: a single pixel has no mirror.
     field = networks.receptive_field(networks.manipulation_transformer(halvings=2))
     assert field.multiple == 4 and 60 < field.radius < 150

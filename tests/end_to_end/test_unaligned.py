@@ -1,0 +1,120 @@
+"""From two folders of images to a model of either direction."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf.config import Config
+from pan_tf.export import Export
+from pan_tf.inference import Translator
+from pan_tf.run_folder import RunFolder
+from tests.conftest import smooth_noise
+from tests.runs import train
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("lists")
+    counts = {"trainA": 4, "trainB": 3, "testA": 3, "testB": 2}
+    for name, count in counts.items():
+        (root / name).mkdir()
+        for i in range(count):
+            pixels = smooth_noise(random, 64, 64)
+            Image.fromarray(pixels).save(root / name / f"{name}-{i}.png")
+    return root
+
+
+def config(lists, run_dir, **changes):
+    settings = {
+        "dataset": "folder",
+        "data_dir": str(lists),
+        "recipe": "cyclegan",
+        "image_size": 64,
+        "width": 1 / 64,
+        "batch_size": 1,
+        "iterations": 4,
+        "learning_rate": 0.01,
+        "log_every": 2,
+        "validate_every": 2,
+        "save_every": 2,
+        "run_dir": str(run_dir),
+    }
+    return Config(**settings | changes)
+
+
+@pytest.fixture(scope="module")
+def run(lists, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "cycle"
+    train(config(lists, run_dir))
+    return run_dir
+
+
+def test_the_run_folder_tells_what_can_be_told_without_pairs(run):
+    result = json.loads((run / "result.json").read_text())
+    assert set(result["last"]["metrics"]) == {"identity_psnr", "cycle_psnr"}
+    assert "best" not in result and result["baselines"] == {}
+    rows = RunFolder(run).read_metrics()
+    assert {"val_cycle_psnr", "val_identity_psnr"} <= set(rows[-1]) | set(rows[-2])
+    picture = Image.open(run / "result.png")
+    assert picture.width > 6 * 64  # Six columns.
+
+
+def test_either_direction_translates(run):
+    pixels = smooth_noise(np.random.default_rng(1), 64, 64)
+    there, back = (Translator(run, "last", inverse=i) for i in (False, True))
+    assert not np.array_equal(there(pixels), back(pixels))
+    note = Translator(run, inverse=True).checkpoint["note"]
+    assert note == "The way back has no best checkpoint; this is the last."
+
+
+def test_either_direction_is_exported_as_itself(run, tmp_path):
+    """Parity is proved by the export; here that each is the right one."""
+    pixels = smooth_noise(np.random.default_rng(1), 64, 64)
+    for inverse in (False, True):
+        export = Export(run, tmp_path / str(inverse), "last", 2**16, inverse=inverse)
+        path, _ = export.run()
+        label = json.loads((path / "assets.extra" / "pan_tf.json").read_text())
+        assert label["inverse"] is inverse
+        own = Translator(run, "last", inverse=inverse)(pixels)
+        served = Translator(path)(pixels)
+        assert np.abs(served.astype(int) - own).max() <= 1
+
+
+def test_a_run_of_one_direction_has_no_inverse(small_run):
+    with pytest.raises(ValueError, match="--inverse asks for the way back"):
+        Translator(small_run, inverse=True)
+
+
+def test_interrupted_and_resumed_is_straight(lists, tmp_path, run):
+    """History, order of both lists and all: the same last line of metrics."""
+    train(config(lists, tmp_path / "run", iterations=2))
+    train(config(lists, tmp_path / "run"))
+    ours, theirs = (RunFolder(p).read_metrics()[-2:] for p in (tmp_path / "run", run))
+    timing = {"images_per_second", "data_wait", "memory_gib"}
+    for one, other in zip(ours, theirs, strict=True):
+        assert {k: v for k, v in one.items() if k not in timing} == {
+            k: v for k, v in other.items() if k not in timing
+        }
+
+
+def test_a_run_can_begin_with_the_weights_of_another(lists, run, tmp_path):
+    settings = {"init_from": str(run), "learning_rate": 0.0, "iterations": 1}
+    train(config(lists, tmp_path / "begun", **settings))
+    pixels = smooth_noise(np.random.default_rng(1), 64, 64)
+    for inverse in (False, True):
+        one, other = (
+            Translator(p, "last", inverse=inverse) for p in (run, tmp_path / "begun")
+        )
+        assert np.array_equal(one(pixels), other(pixels))
+    manifest = json.loads((tmp_path / "begun" / "manifest.json").read_text())
+    assert manifest["init_from"] == str(run)
+
+
+def test_weights_of_other_layers_are_refused(lists, run, tmp_path):
+    begun = config(lists, tmp_path / "begun", init_from=str(run), width=1 / 32)
+    with pytest.raises(ValueError, match="--init_from must name a run whose T has the"):
+        train(begun)
+    assert not (tmp_path / "begun").exists()
