@@ -9,6 +9,7 @@ import signal
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from pan_tf import callbacks
 from pan_tf import data
@@ -107,6 +108,13 @@ class Training:
             _, sha256 = networks.locate_vgg_weights(config.vgg_weights, vgg)
             self.folder.check_vgg(sha256)
             self.vgg = {"network": vgg, "sha256": sha256}
+            if recipe.star:
+                self.vgg["star"] = "not fine-tuned"
+                logging.warning(
+                    "*** %s asks for VGG*, of which no fine-tuned weights are published: "
+                    "its pools and ReLUs run on VGG's own weights. ***",
+                    config.recipe,
+                )
         self.beginning = None  # Weights to begin with: of T, of its inverse.
         if config.init_from and not self.folder.has_checkpoint():
             self.beginning = _beginning(config.init_from, recipe)

@@ -20,6 +20,7 @@ import pan_tf
 from pan_tf import data
 from pan_tf import files
 from pan_tf import inference
+from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.evaluation import report
 from pan_tf.evaluation.baselines import floors
@@ -102,7 +103,7 @@ class Evaluation:
         _check_shapes(self.translators, self.config.image_size, batch_size)
         known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
         self.config = data.locate(self.config.replace(fallback_dataset=None))
-        self.data = data.open_data(self.config, verified=known)
+        self.data = _open(self.config, known)
         self.pairs = self.data.held_out if split is None else self.data.splits.get(split)
         if self.pairs is None:
             raise ValueError(
@@ -229,6 +230,18 @@ def _check_together(translators, names, changes):
                 )
     if len(set(names)) < len(names):
         raise ValueError(f"Each run once. Received: {', '.join(names)}.")
+
+
+def _open(config, known):
+    try:
+        return data.open_data(config, verified=known)
+    except ValueError as error:
+        if recipes.resolve(config).aligned:
+            raise
+        raise ValueError(
+            f"There are no pairs to measure {config.recipe} on: {error} The run's "
+            "samples/ show what it has learnt."
+        ) from None
 
 
 def _check_shapes(translators, image_size, batch_size):
