@@ -70,6 +70,14 @@ ARCHIVE_NAMES = (
     "maps",
     "monet2photo",
 )
+# Those of which no target belongs to a source.
+UNALIGNED_NAMES = (
+    "apple2orange",
+    "celeb_a",
+    "celeba_hq",
+    "horse2zebra",
+    "monet2photo",
+)
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 # `balanced` is the mean of two others; see `evaluation.measure`.
 METRIC_NAMES = (
@@ -96,8 +104,8 @@ class Config:
     recipe: str = setting("pan", "System to train.", choices=RECIPE_NAMES)
     dataset: str = setting(
         "folder",
-        "Data set; `folder` is your own pairs in --data_dir, `photos` single images of "
-        "which --synthesize makes sources.",
+        "Data set; `folder` is your own pairs in --data_dir, or two lists of images for "
+        "unaligned recipes; `photos` single images of which --synthesize makes sources.",
         choices=DATASET_NAMES,
     )
     attribute: str | None = setting(
@@ -167,7 +175,7 @@ class Config:
         minimum=64,
     )
     flip: bool | None = setting(
-        None, "Mirror half of the training pairs; empty: the data set's value."
+        None, "Mirror half of the training examples; empty: the data set's value."
     )
 
     # Training.
@@ -193,7 +201,7 @@ class Config:
         None, "Updates of D in a cycle; empty: the recipe's.", minimum=1
     )
     t_updates: int | None = setting(
-        None, "Updates of T after them; empty: the recipe's.", minimum=1
+        None, "Updates of T in a cycle; empty: the recipe's.", minimum=1
     )
     reuse_minibatch: bool | None = setting(
         None,
@@ -308,7 +316,7 @@ class Config:
         choices=METRIC_NAMES,
     )
     sample_images: int = setting(
-        8, "Pairs in the pictures made at each validation.", minimum=1
+        8, "Examples in the pictures made at each validation.", minimum=1
     )
     dry_run: bool = setting(
         False, "Print configuration, networks and cost of a step, and stop.", free=True
@@ -321,6 +329,11 @@ class Config:
             raise ValueError(
                 "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
                 f"unaligned recipes of 32. Received: image_size={self.image_size}."
+            )
+        if (self.attribute is not None) != self.dataset.startswith("celeb"):
+            raise ValueError(
+                "--attribute goes with celeb_a and celeba_hq, and with them it must be "
+                f"given. Received: dataset={self.dataset}, attribute={self.attribute}."
             )
         if self.load_size is not None and self.load_size < self.image_size:
             raise ValueError(

@@ -129,7 +129,8 @@ def table(network):
     for layer in network.layers:
         if not layer.variables:
             continue
-        shape = " x ".join(map(str, layer.output.shape[1:]))
+        outputs = layer.output if isinstance(layer.output, list) else [layer.output]
+        shape = " x ".join(map(str, outputs[-1].shape[1:]))
         parameters = sum(math.prod(v.shape) for v in layer.trainable_variables)
         lines.append(
             f"  {layer.name:16} {type(layer).__name__:20} {shape:>15} "
@@ -144,6 +145,8 @@ def multiply_accumulates(network):
 
 
 def _layer_cost(layer):
+    if isinstance(layer, keras.Model):
+        return multiply_accumulates(layer)
     if isinstance(layer, keras.layers.Conv2DTranspose):
         positions = layer.input.shape[1] * layer.input.shape[2]
     elif isinstance(layer, keras.layers.Conv2D):

@@ -5,6 +5,7 @@ the step and the function around it.
 """
 
 import contextlib
+import pathlib
 import signal
 
 import numpy as np
@@ -100,7 +101,7 @@ class Training:
         self.folder = RunFolder(self.config.run_dir)
         self.folder.check(self.config)
         known = self.folder.known_data()
-        self.data = data.open_data(self.config, requested, known, recipe.aligned)
+        self.data = _open(self.config, requested, known, recipe)
         self.folder.check_data(self.data.fingerprint)
         self.vgg = None  # What the manifest records of it.
         vgg = recipes.vgg_of(recipe)
@@ -109,6 +110,8 @@ class Training:
             self.folder.check_vgg(sha256)
             self.vgg = {"network": vgg, "sha256": sha256}
             if recipe.star:
+                self.vgg["star"] = "weights of --vgg_weights"
+            if recipe.star and config.vgg_weights is None:
                 self.vgg["star"] = "not fine-tuned"
                 logging.warning(
                     "*** %s asks for VGG*, of which no fine-tuned weights are published: "
@@ -146,16 +149,25 @@ class Training:
         _fit(config, run, self.folder, pairs, model, self.stop)
 
 
+def _open(config, requested, known, recipe):
+    try:
+        return data.open_data(config, requested, known, recipe.aligned)
+    except data.NoPairsError as error:
+        raise ValueError(
+            f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
+            "unaligned sets: cyclegan, vgg_ms_cyclegan, ..."
+        ) from None
+
+
 def _beginning(run_dir, recipe):
     """Weights of another run's T, and of its inverse or, without one, of T again."""
-    weights = []
-    for inverse in (False, True):
-        try:
-            found = inference.Translator(run_dir, "last", inverse=inverse)
-        except ValueError:
-            if not inverse:
-                raise
-        weights.append(found.network.get_weights())
+    if not (pathlib.Path(run_dir) / "run.cfg").is_file():
+        raise ValueError(f"--init_from must name a run folder: no run.cfg in {run_dir}.")
+    found = inference.Translator(run_dir, "last")
+    weights = [found.network.get_weights()] * 2
+    if recipes.resolve(found.config).is_cycle:
+        inverse = inference.Translator(run_dir, "last", inverse=True)
+        weights[1] = inverse.network.get_weights()
     shapes = [v.shape for v in recipe.transformer(None).variables]
     if shapes != [value.shape for value in weights[0]]:
         raise ValueError(
@@ -268,7 +280,7 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         }
     rows[f"last (iteration {model.iteration})"] = last = validation.measure()
     result = {
-        "n": len(pairs.validation),
+        "n": _measured(pairs.validation),
         "split": pairs.validation.split,
         "dataset": pairs.name,
         "last": {"checkpoint": model.iteration, "metrics": last},
@@ -301,13 +313,19 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
 
 def _samples(pairs, config):
     """The same few validation images, spread over the split, for all pictures."""
-    size = pairs.num_together if isinstance(pairs, data.UnalignedSet) else len(pairs)
+    size = _measured(pairs)
     count = min(config.sample_images, size)
     chosen = np.linspace(0, size - 1, count).round()
     (batch,) = data.evaluation_dataset(
         pairs.subset(chosen), image_size=config.image_size, batch_size=count
     )
     return batch
+
+
+def _measured(images):
+    """How many examples of a split are measured."""
+    is_unaligned = isinstance(images, data.UnalignedSet)
+    return images.num_together if is_unaligned else len(images)
 
 
 def _count(images):

@@ -18,10 +18,11 @@ from absl import flags
 
 from pan_tf import files
 from pan_tf.config import DATASET_NAMES
+from pan_tf.config import UNALIGNED_NAMES
 from pan_tf.config import Config
 
-# Not `photos`, which are not pairs.
-_PAIRED = [name for name in DATASET_NAMES if name != "photos"]
+# Not those that are not pairs.
+_PAIRED = [n for n in DATASET_NAMES if n not in ("photos", *UNALIGNED_NAMES)]
 
 flags.DEFINE_enum("dataset", "folder", _PAIRED, "Data set to examine.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of `folder`, its own.")

@@ -22,7 +22,7 @@ from absl import logging
 
 flags.DEFINE_string("run_dir", None, "Run folder.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of the run.")
-flags.DEFINE_boolean("inverse", False, "Of a cycle: export T from target to source.")
+flags.DEFINE_boolean("inverse", False, "T from target to source, where both were learnt.")
 flags.DEFINE_string("export_dir", None, "Folder of the model; versions are put into it.")
 flags.DEFINE_integer(
     "max_pixels",

@@ -22,7 +22,7 @@ from absl import flags
 flags.DEFINE_string("run_dir", None, "Run folder.")
 flags.DEFINE_string("saved_model", None, "SavedModel, in place of a run.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
-flags.DEFINE_boolean("inverse", False, "Of a cycle: from target to source.")
+flags.DEFINE_boolean("inverse", False, "From target to source, where both were learnt.")
 flags.DEFINE_string("input", None, "An image, or a folder of them.")
 flags.DEFINE_string("output", None, "An image, or a folder.")
 flags.DEFINE_integer(
@@ -61,8 +61,6 @@ def main(argv):
         job = TranslationJob(
             values.input, values.output, values.format == "input", values.existing
         )
-        if values.inverse and values.saved_model:
-            raise ValueError("--inverse goes with --run_dir: export the inverse itself.")
         translator = Translator(
             values.run_dir or values.saved_model,
             values.checkpoint,

@@ -56,7 +56,7 @@ def _bound(define, values):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recipe": "pna"}, "--recipe must be one of: cgan, context_encoder"),
+        ({"recipe": "pna"}, "--recipe must be one of: autoencoder, cgan"),
         ({"dataset": "map"}, "--dataset must be one of"),
         ({"image_size": 100}, "--image_size must be a multiple of 64"),
         ({"image_size": 256, "load_size": 128}, "--load_size must be at least"),
@@ -97,3 +97,12 @@ def test_choices_are_what_there_is():
 
     assert set(config_lib.RECIPE_NAMES) == set(recipes.RECIPES)
     assert set(config_lib.DATASET_NAMES) == set(datasets._DIRECTIONS)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dataset": "celeb_a"}, {"dataset": "horse2zebra", "attribute": "Smiling"}],
+)
+def test_an_attribute_goes_with_faces(settings):
+    with pytest.raises(ValueError, match="--attribute goes with celeb_a and celeba_hq"):
+        Config(**settings)

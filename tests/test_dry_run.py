@@ -1,6 +1,7 @@
 import pytest
 
 from pan_tf import dry_run
+from pan_tf import networks
 from pan_tf import recipes
 
 
@@ -21,3 +22,19 @@ def test_passes_of_a_cycle(toy, changes, d_passes, t_passes):
     expected += t_passes * dry_run.multiply_accumulates(t)
     text = dry_run.cost(recipe, t, d, 64)
     assert f"about {expected / 1e3:,.0f} GMAC" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["vgg_ms_cyclegan", "rand_ms_cyclegan", "cyclegan", "autoencoder", "l1"]
+)
+def test_every_kind_of_recipe_has_a_report(toy, capsys, name):
+    dry_run.report(toy(recipe=name))
+    out = capsys.readouterr().out
+    assert "trainable parameters" in out and "A cycle: " in out
+    assert ("And the same for the inverse." in out) == name.endswith("cyclegan")
+
+
+def test_a_network_inside_a_network_is_counted():
+    own = networks.perceptual_discriminator(64, sees="own_features", width=1 / 16)
+    vgg = networks.vgg_encoder("vgg19", star=True, size=64)
+    assert dry_run.multiply_accumulates(own) > dry_run.multiply_accumulates(vgg) > 1e9

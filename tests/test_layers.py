@@ -302,3 +302,9 @@ def test_history_of_two_replicas_is_that_of_the_whole_batch(two_replicas):
         assert numbers(straight(batch)) == numbers(tf.concat(shares, 0))
     for copy in two_replicas.experimental_local_results(mirrored.images.value):
         assert np.array_equal(copy, straight.images.value)
+
+
+def test_history_can_be_made_again_from_its_configuration():
+    memory = ImageHistory((2, 2, 3), capacity=7)
+    again = ImageHistory.from_config(memory.get_config())
+    assert again.capacity == 7 and again.images.shape == (7, 2, 2, 3)

@@ -1,16 +1,20 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.layers import Dropout
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
+from pan_tf.losses import CycleConsistencyLoss
+from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
 from pan_tf.schedules import LinearDecay
+from tests.networks.counting import parameters
 
 
 def first_feature(recipe):
@@ -282,3 +286,79 @@ def test_two_images_have_two_translations(toy, recipe, kind):
     images = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
     one, other = np.array(transformer(images))[:, 24:40, 24:40]
     assert np.abs(one - other).mean() > 1e-3
+
+
+def test_cyclegan_is_the_pytorch_default(toy):
+    recipe = recipes.resolve(toy(recipe="cyclegan", batch_size=None))
+    assert recipe.terms == (
+        AdversarialLoss("least_squares", remembers=True),
+        CycleConsistencyLoss(weight=10.0),
+        IdentityLoss(weight=5.0),
+    )
+    assert recipe.schedule.players == ("transformer", "discriminator")
+    assert recipe.schedule.minibatches == recipe.batch_size == 1
+    assert (recipe.learning_rate, recipe.beta_1, recipe.memory) == (2e-4, 0.5, 50)
+    assert recipe.is_cycle and not recipe.aligned
+
+
+def test_cyclegan_pa_is_section_iv_e(toy):
+    plain, pa = (
+        recipes.resolve(toy(recipe=name, batch_size=None))
+        for name in ("cyclegan", "cyclegan_pa")
+    )
+    *same, term = pa.terms
+    assert tuple(same) == plain.terms and pa.batch_size == 4
+    assert term == PerceptualAdversarialLoss((0, 0, 0.5, 0.5), margin=0.1, aligned=False)
+    features = pa.discriminator(256).output["features"]
+    assert [f.shape[1:3] for f in features[2:]] == [(32, 32), (31, 31)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight", "maps", "blocks"), [("faces", 25, 3, 7), ("scenes", 10, 2, 9)]
+)
+def test_the_full_system_depends_on_the_kind(toy, kind, weight, maps, blocks):
+    recipe = recipes.resolve(
+        toy(recipe="vgg_ms_cyclegan", transformer=kind, image_size=256, batch_size=None)
+    )
+    assert [t.weight for t in recipe.terms] == [1, weight, weight]
+    assert len(recipe.discriminator(256).output["logits"]) == maps
+    sums = [x for x in recipe.transformer(None).layers if isinstance(x, layers.Add)]
+    assert len(sums) == blocks
+    assert (recipe.batch_size, recipe.learning_rate, recipe.beta_1) == (16, 1e-4, 0.9)
+
+
+def test_ablations_look_at_other_things(toy):
+    def trainable(name):
+        recipe = recipes.resolve(toy(recipe=name, image_size=256, width=1.0))
+        return recipe.is_encoded, parameters(recipe.discriminator(256))
+
+    assert trainable("vgg_ms_cyclegan") == (True, 9_357_699)
+    assert trainable("ms_cyclegan") == (False, 3_814_083)
+    is_encoded, size = trainable("rand_ms_cyclegan")
+    assert not is_encoded and size > 9_357_699 + 10_000_000
+    assert trainable("multiscale_cyclegan") == (False, 2 * 2_764_737)
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"recipe": "cyclegan", "pixel_weight": 1.0}, "--pixel_weight"),
+        ({"recipe": "cyclegan", "vgg": "vgg16"}, "--vgg"),
+        ({"recipe": "cyclegan", "statistics": "image"}, "--statistics"),
+        ({"recipe": "dcgan", "cycle_weight": 1.0}, "--cycle_weight"),
+        ({"recipe": "pan", "identity_weight": 1.0}, "--identity_weight"),
+        ({"recipe": "cyclegan_pa", "first_activation": "tanh"}, "--first_activation"),
+        ({"recipe": "multiscale_cyclegan", "discriminator_form": "released"}, "--discr"),
+    ],
+)
+def test_settings_of_other_systems_are_refused(toy, settings, flag):
+    with pytest.raises(ValueError, match=f"has no use for {flag}"):
+        recipes.resolve(toy(**settings))
+
+
+def test_sizes_that_t_or_d_cannot_take_are_refused(toy):
+    with pytest.raises(ValueError, match="--image_size must be a multiple of 64"):
+        recipes.resolve(toy(image_size=96))
+    with pytest.raises(ValueError, match="--image_size must be a power of 2"):
+        recipes.resolve(toy(recipe="vgg_ms_cyclegan", image_size=192))
+    assert recipes.resolve(toy(recipe="cyclegan", image_size=96)).discriminator(96)

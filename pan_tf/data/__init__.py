@@ -1,6 +1,7 @@
 """Data: which pairs there are, what is done to them, and in which order they come."""
 
 from pan_tf.data.datasets import DatasetNotFoundError
+from pan_tf.data.datasets import NoPairsError
 from pan_tf.data.datasets import OpenedData
 from pan_tf.data.datasets import direction
 from pan_tf.data.datasets import locate
@@ -14,6 +15,7 @@ from pan_tf.data.sets import UnalignedSet
 __all__ = [
     "DatasetNotFoundError",
     "ImageSet",
+    "NoPairsError",
     "OpenedData",
     "PairSet",
     "UnalignedSet",

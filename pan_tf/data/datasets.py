@@ -3,16 +3,17 @@
 import dataclasses
 import functools
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pan_tf.config import UNALIGNED_NAMES
 from pan_tf.data import bluemarble
 from pan_tf.data import builders
 from pan_tf.data import domains
 from pan_tf.data import folder
 from pan_tf.data import preprocessing
 from pan_tf.data import published
+from pan_tf.data import records
 from pan_tf.data.sets import PairSet
 from pan_tf.data.sets import UnalignedSet
 from pan_tf.data.synthesis import SYNTHESES
@@ -83,6 +84,10 @@ class DatasetNotFoundError(Exception):
     """The data set is not on disk, and could not be fetched."""
 
 
+class NoPairsError(ValueError):
+    """Targets that belong to their sources are needed, and there are none."""
+
+
 # The side that is the source in the papers' task; recipes of the data sets themselves.
 _DIRECTIONS = {
     "apple2orange": "AtoB",
@@ -146,8 +151,9 @@ def _require(config):
     if name == "folder" and folder.exists(data_dir, "train"):
         return  # Whether pairs or two lists, is looked at when it is opened.
     if name == "celeba_hq":
-        if not domains.is_there(config):
-            raise DatasetNotFoundError(domains.missing(config))
+        sentence = domains.missing_lists(config)
+        if sentence:
+            raise DatasetNotFoundError(sentence)
         return
     if name in _LISTINGS:
         if _LISTINGS[name](config)("train") is None:
@@ -196,10 +202,15 @@ def open_data(config, requested=None, verified=None, aligned=True):
 
     Raises:
         FileNotFoundError: if a split is empty.
-        ValueError: if files are unusable; the message names them. If there are no pairs
-            where there must be.
+        NoPairsError: if there are no pairs where there must be.
+        ValueError: if files are unusable; the message names them.
     """
     name = config.dataset
+    if not aligned and config.synthesize != "none":
+        raise ValueError(
+            "--synthesize makes a source of each target, pairs that is; recipes for "
+            f"unaligned sets need none. Received: synthesize={config.synthesize}."
+        )
     if _has_lists_only(config, aligned):
         return _open_lists(config, requested, verified, aligned)
     synthesized = None if config.synthesize == "none" else config.synthesize
@@ -234,20 +245,14 @@ def open_data(config, requested=None, verified=None, aligned=True):
 def _has_lists_only(config, aligned):
     if config.dataset == "folder":
         return not aligned and folder.has_two(config.data_dir, "train")
-    return config.dataset in (*domains.BUILDERS, "celeba_hq")
+    return config.dataset in UNALIGNED_NAMES
 
 
 def _open_lists(config, requested, verified, aligned):
     name = config.dataset
     if aligned:
-        raise ValueError(
-            f"--recipe={config.recipe} learns from pairs, and the data set {name!r} has "
-            "none: choose a recipe for unaligned sets (cyclegan, vgg_ms_cyclegan, ...)."
-        )
-    if config.synthesize != "none":
-        raise ValueError(
-            "--synthesize makes sources of targets; unaligned sets have sources. "
-            f"Received: synthesize={config.synthesize}."
+        raise NoPairsError(
+            f"The data set {name!r} has no pairs, only a list of images for each side."
         )
     splits, fingerprint = domains.open_domains(config, verified)
     if direction(config) == "BtoA":
@@ -317,30 +322,14 @@ def _load_files(listing):
 
 
 def _open_builder(config, verified):
-    import tensorflow_datasets as tfds
-
     prepared = builders.builder(config.dataset, config.data_dir)
 
     def pair_set(split):
-        records = prepared.as_data_source(
-            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-        )
-        feature = {"pair": tf.io.FixedLenFeature([], tf.string)}
-
-        def load(index):
-            # Python only fetches bytes; parsing and decoding stay in the graph.
-            record = tf.numpy_function(
-                lambda i: np.array(records[int(i)], object), [index], tf.string
-            )
-            record = tf.ensure_shape(record, [])
-            pair = tf.io.parse_single_example(record, feature)["pair"]
-            return preprocessing.halve(preprocessing.decode(pair))
-
+        load = records.image_loader(records.open_split(prepared, split), "pair")
         size = prepared.info.splits[split].num_examples
-        return PairSet(split, tuple(f"{split}-{i:06d}" for i in range(size)), load)
+        names = tuple(f"{split}-{i:06d}" for i in range(size))
+        return PairSet(split, names, lambda index: preprocessing.halve(load(index)))
 
-    info = prepared.info
-    checksums = [f"{s.name}:{s.num_examples}:{s.num_bytes}" for s in info.splits.values()]
-    fingerprint = f"{info.full_name} {' '.join(sorted(checksums))}"
     # The papers test on `val`, and so do we; most archives hold nothing else.
-    return [pair_set("train"), pair_set("val")], fingerprint
+    splits = [pair_set("train"), pair_set("val")]
+    return splits, records.fingerprint(prepared.info)

@@ -8,7 +8,6 @@
 Of faces, --attribute says which list is which: A lacks it, B has it.
 """
 
-import functools
 import pathlib
 
 import numpy as np
@@ -17,6 +16,7 @@ import tensorflow as tf
 from pan_tf.data import builders
 from pan_tf.data import folder
 from pan_tf.data import preprocessing
+from pan_tf.data import records
 from pan_tf.data.sets import ImageSet
 from pan_tf.data.sets import UnalignedSet
 
@@ -28,6 +28,16 @@ BUILDERS = {
     "celeb_a": "celeb_a",
 }
 _HOSTS = {"celeb_a": "https://drive.google.com"}
+# Files that TFDS downloads, where they are others than <name>.zip.
+_MANUAL = {
+    "celeb_a": (
+        "img_align_celeba.zip",
+        "list_eval_partition.txt",
+        "list_attr_celeba.txt",
+        "list_landmarks_align_celeba.txt",
+        "identity_CelebA.txt",
+    )
+}
 _CYCLEGAN_HOST = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"
 
 # Pixels a side of the middle of a CelebA image; Perceptual Discriminators, Sec. 4.
@@ -49,27 +59,39 @@ def is_prepared(name, data_dir):
 def prepare(name, data_dir):
     """Makes the data set from its archive, which is downloaded if it is not there.
 
-    TFDS itself takes an archive in place of a download, if it lies in
-    `<data_dir>/downloads/manual/` under its own name, and compares its sha256.
+    TFDS itself takes files in place of a download, if they lie in
+    `<data_dir>/downloads/manual/` under their own names, and compares their sha256.
 
     Raises:
-        FileNotFoundError: if there is neither an archive nor a way to its host.
+        FileNotFoundError: if there is neither an archive nor a way to its host, or it
+            does not give it.
+        ValueError: if the archive is not the published one.
     """
-    archive, host = manual_path(name, data_dir), _HOSTS.get(name, _CYCLEGAN_HOST)
-    if not archive.is_file() and not builders.host_answers(host):
-        raise FileNotFoundError(
-            f"{host} cannot be reached. Put the archive at {archive} and run the command "
-            "again."
+    from tensorflow_datasets.core.download import download_manager
+    from tensorflow_datasets.core.download import util
+
+    files, host = _manual_paths(name, data_dir), _HOSTS.get(name, _CYCLEGAN_HOST)
+    where = f"Put {' and '.join(map(str, files))} there and run the command again."
+    if not all(file.is_file() for file in files) and not builders.host_answers(host):
+        raise FileNotFoundError(f"{host} cannot be reached. {where}")
+    try:
+        builder(name, data_dir).download_and_prepare(
+            download_dir=pathlib.Path(data_dir) / "downloads"
         )
-    builder(name, data_dir).download_and_prepare(
-        download_dir=pathlib.Path(data_dir) / "downloads"
-    )
+    except util.DownloadError as error:
+        raise FileNotFoundError(f"{host} does not give it: {error} {where}") from None
+    except download_manager.NonMatchingChecksumError as error:
+        raise ValueError(f"Not the published archive of {name}: {error}") from None
 
 
 def manual_path(name, data_dir):
     """Where an archive is looked for before it is downloaded."""
-    file = "img_align_celeba.zip" if name == "celeb_a" else f"{name}.zip"
-    return pathlib.Path(data_dir) / "downloads" / "manual" / file
+    return _manual_paths(name, data_dir)[0]
+
+
+def _manual_paths(name, data_dir):
+    names = _MANUAL.get(name, (f"{name}.zip",))
+    return [pathlib.Path(data_dir) / "downloads" / "manual" / file for file in names]
 
 
 def open_domains(config, verified):
@@ -98,23 +120,16 @@ def open_domains(config, verified):
     ], fingerprint
 
 
-def is_there(config):
-    """Whether the lists of a data set that is files are there."""
-    if config.dataset == "celeba_hq":
-        return all(path.exists() for path in _hq_paths(config, "train"))
-    return folder.has_two(config.data_dir, "train")
-
-
-def missing(config):
-    """The sentence to say where they are not."""
-    if config.dataset == "celeba_hq":
-        images, without, having = _hq_paths(config, "train")
-        return (
-            f"The data set 'celeba_hq' must lie in --data_dir={config.data_dir}: images "
-            f"in {images}, and lists of their names, one a line, in {having} (those that "
-            f"have the attribute) and {without}; likewise for test."
-        )
-    return f"No trainA/ and trainB/ in --data_dir={config.data_dir}."
+def missing_lists(config):
+    """The sentence to say where celeba_hq is not there; None where it is."""
+    images, without, having = _hq_paths(config, "train")
+    if images.exists() and without.exists() and having.exists():
+        return None
+    return (
+        f"The data set 'celeba_hq' must lie in --data_dir={config.data_dir}: images in "
+        f"{images}, and lists of their names, one a line, in {having} (those that have "
+        f"the attribute) and {without}; likewise for test."
+    )
 
 
 def _find(config, split):
@@ -129,11 +144,6 @@ def _find(config, split):
 
 def _hq_paths(config, split):
     """(folder of images, list of those without the attribute, of those with it)."""
-    if not config.attribute:
-        raise ValueError(
-            "--attribute must be given for celeba_hq, as its lists in lists_hq/ name it: "
-            "smiling, male, blond, ..."
-        )
     root = pathlib.Path(config.data_dir)
     lists = (f"{n}{config.attribute}_{split}.txt" for n in ("not_", ""))
     return root / "celeba_hq", *(root / "lists_hq" / name for name in lists)
@@ -150,24 +160,18 @@ def _image_set(listing):
 
 def _open_builder(config):
     prepared = builder(config.dataset, config.data_dir)
-    info = prepared.info
-    sides = _by_attribute if config.dataset == "celeb_a" else _by_split
-    checksums = [f"{s.name}:{s.num_examples}:{s.num_bytes}" for s in info.splits.values()]
-    fingerprint = f"{info.full_name} {' '.join(sorted(checksums))}"
+    fingerprint = records.fingerprint(prepared.info)
     if config.dataset == "celeb_a":
-        fingerprint += f" {config.attribute}"
-    return sides(prepared, config), fingerprint
+        return _by_attribute(prepared, config), f"{fingerprint} {config.attribute}"
+    return _by_split(prepared), fingerprint
 
 
-def _by_split(prepared, config):
+def _by_split(prepared):
+    def side(name):
+        return _record_set(records.open_split(prepared, name), name)
+
     return [
-        UnalignedSet(
-            split,
-            *(
-                _records_set(_records(prepared, f"{split}{side}"), f"{split}{side}")
-                for side in "AB"
-            ),
-        )
+        UnalignedSet(split, side(f"{split}A"), side(f"{split}B"))
         for split in ("train", "test")
     ]
 
@@ -179,45 +183,26 @@ def _by_attribute(prepared, config):
             f"--attribute must be one of: {', '.join(sorted(names))}. "
             f"Received: attribute={config.attribute}."
         )
-    key = f"attributes/{config.attribute}"
-    feature = {key: tf.io.FixedLenFeature([], tf.int64)}
     sets = []
     for split, source in (("train", "train"), ("val", "validation"), ("test", "test")):
-        records = _records(prepared, source)
-        has = np.array(
-            [
-                int(tf.io.parse_single_example(records[i], feature)[key])
-                for i in range(len(records))
-            ]
+        found = records.open_split(prepared, source)
+        has = records.column(found, f"attributes/{config.attribute}")
+        lists = (np.flatnonzero(has == value) for value in (0, 1))
+        sets.append(
+            UnalignedSet(
+                split, *(_record_set(found, split, places, _middle) for places in lists)
+            )
         )
-        crop = functools.partial(preprocessing.central_square, size=_CELEBA_SIZE)
-        sides = (
-            _records_set(records, split, np.flatnonzero(has == k), crop) for k in (0, 1)
-        )
-        sets.append(UnalignedSet(split, *sides))
     return sets
 
 
-def _records(prepared, split):
-    import tensorflow_datasets as tfds
-
-    return prepared.as_data_source(
-        split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-    )
+def _middle(image):
+    return preprocessing.central_square(image, _CELEBA_SIZE)
 
 
-def _records_set(records, name, places=None, crop=lambda image: image):
+def _record_set(found, name, places=None, change=lambda image: image):
     """`ImageSet` of the images of TFDS records, of all or of some places."""
-    places = np.arange(len(records)) if places is None else places
-    feature = {"image": tf.io.FixedLenFeature([], tf.string)}
-
-    def load(index):
-        # Python only fetches bytes; parsing and decoding stay in the graph.
-        record = tf.numpy_function(
-            lambda i: np.array(records[int(places[i])], object), [index], tf.string
-        )
-        record = tf.ensure_shape(record, [])
-        image = tf.io.parse_single_example(record, feature)["image"]
-        return crop(preprocessing.decode(image))
-
-    return ImageSet(tuple(f"{name}-{place:06d}" for place in places), load)
+    places = np.arange(len(found)) if places is None else places
+    load = records.image_loader(found, "image", places)
+    names = tuple(f"{name}-{place:06d}" for place in places)
+    return ImageSet(names, lambda index: change(load(index)))

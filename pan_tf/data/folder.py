@@ -225,8 +225,9 @@ def verify(listings):
         results = list(pool.map(lambda f: _check(f, f in side_by_side), pairs))
     problems = [problem for _, problem in results if problem]
     if problems:
+        things = "images" if all(listing.is_photos for listing in listings) else "pairs"
         raise ValueError(
-            f"{len(problems)} of {len(pairs)} pairs cannot be used: {some(problems)}"
+            f"{len(problems)} of {len(pairs)} {things} cannot be used: {some(problems)}"
         )
     return hashlib.sha256("".join(d for d, _ in results).encode()).hexdigest()
 

@@ -89,7 +89,7 @@ def training_dataset(
     def strangers(n):
         sides = {}
         for name, domain in (("source", pairs.source), ("target", pairs.target)):
-            # Seeds that no list and no example of another seed of a run has.
+            # The two lists must not be shuffled alike.
             own_seed = seed + _TARGETS * (name == "target")
             sides[name] = preprocessing.jitter_alone(
                 drawn(domain, n, own_seed),

@@ -21,6 +21,7 @@ from pan_tf import data
 from pan_tf import files
 from pan_tf import inference
 from pan_tf import recipes
+from pan_tf.config import UNALIGNED_NAMES
 from pan_tf.config import Config
 from pan_tf.evaluation import report
 from pan_tf.evaluation.baselines import floors
@@ -102,7 +103,7 @@ class Evaluation:
         self.batch_size = batch_size
         _check_shapes(self.translators, self.config.image_size, batch_size)
         known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
-        self.config = data.locate(self.config.replace(fallback_dataset=None))
+        self.config = self.config.replace(fallback_dataset=None)
         self.data = _open(self.config, known)
         self.pairs = self.data.held_out if split is None else self.data.splits.get(split)
         if self.pairs is None:
@@ -234,13 +235,13 @@ def _check_together(translators, names, changes):
 
 def _open(config, known):
     try:
-        return data.open_data(config, verified=known)
-    except ValueError as error:
-        if recipes.resolve(config).aligned:
-            raise
+        if config.dataset in UNALIGNED_NAMES:  # Before anything is downloaded.
+            raise data.NoPairsError(f"The data set {config.dataset!r} has none.")
+        return data.open_data(data.locate(config), verified=known)
+    except data.NoPairsError as error:
         raise ValueError(
-            f"There are no pairs to measure {config.recipe} on: {error} The run's "
-            "samples/ show what it has learnt."
+            f"Outputs are measured against targets, which takes pairs. {error} The "
+            "samples/ of a run without pairs show what it has learnt."
         ) from None
 
 
@@ -279,6 +280,9 @@ def _notes(translators, names, opened, pairs):
         folder = RunFolder(translator.path)
         notes += [f"{name}, in training: {warning}" for warning in folder.warnings()]
         known = folder.known_data()
+        is_aligned = recipes.resolve(translator.config).aligned
+        if known and not is_aligned and known["name"] == opened.name:
+            continue  # Two lists have another fingerprint than pairs of the same files.
         if known and known["fingerprint"] != opened.fingerprint:
             notes.append(
                 f"{name} was trained on other data ({known['name']}, or other files) "

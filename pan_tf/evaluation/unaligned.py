@@ -22,8 +22,8 @@ def measure_unaligned(model, sets, image_size, batch_size=8):
 
     Returns:
         `identity_psnr`, of T(y) against y, and, with an inverse, `cycle_psnr`, of an
-        image there and back against itself: means over the images, in a cycle of both
-        directions, in dB.
+        image there and back against itself, both of both sides then: means over as many
+        images of either list as the shorter one has, in dB.
     """
     there, back = model.translate_pixels, model.translate_pixels_back
     scores = {}

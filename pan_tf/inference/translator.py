@@ -72,6 +72,11 @@ class Translator:
         self.path, self.inverse = pathlib.Path(path), inverse
         self.config = self.label = self.field = self.shape = self.network = None
         if (self.path / "saved_model.pb").is_file():
+            if inverse:
+                raise ValueError(
+                    f"--inverse goes with a run folder, and {path} is a SavedModel: "
+                    "export the inverse itself."
+                )
             self._load_saved_model()
         else:
             self._load_run(checkpoint, statistics)

@@ -75,7 +75,8 @@ class ImageHistory(keras.layers.Layer):
     """
 
     def __init__(self, image_shape, capacity=50, **kwargs):
-        super().__init__(dtype="float32", trainable=False, **kwargs)
+        # Whatever the dtype policy: what was generated is to come back as it was.
+        super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.image_shape, self.capacity = tuple(image_shape), capacity
         self.built = True
 

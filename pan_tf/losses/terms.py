@@ -29,7 +29,7 @@ class Translation:
 
     Attributes:
         source: float `[B, H, W, 3]` in [-1, 1].
-        target: the ground truth y.
+        target: the ground truth y; of unaligned sets any image of its domain.
         output: T(source).
         cycled: the other direction's T(output), in the source's domain.
         identity: T(target).
@@ -38,7 +38,7 @@ class Translation:
         encoded: image name -> what D's frozen encoder makes of it, where D has one.
         seen: image name -> `DiscriminatorOutput`.
 
-    The last three images are None where no term names them.
+    `cycled`, `identity` and `remembered` are None where no term names them.
     """
 
     source: Any

@@ -12,6 +12,7 @@ from pan_tf.networks.discriminators import patch_discriminator
 from pan_tf.networks.inpainting import check_inpainting_size
 from pan_tf.networks.inpainting import context_encoder_transformer
 from pan_tf.networks.inpainting import pan_inpainting_transformer
+from pan_tf.networks.perceptual import check_heads
 from pan_tf.networks.perceptual import perceptual_discriminator
 from pan_tf.networks.perceptual import separate_discriminators
 from pan_tf.networks.receptive_field import ReceptiveField
@@ -32,6 +33,7 @@ __all__ = [
     "ReceptiveField",
     "WeightsNotFoundError",
     "activation_bytes",
+    "check_heads",
     "check_inpainting_size",
     "check_vgg_weights",
     "context_encoder_discriminator",

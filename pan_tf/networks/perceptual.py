@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from pan_tf.layers import SymmetricAveragePooling2D
+from pan_tf.networks import vgg
 from pan_tf.networks.blocks import conv4
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import normal
@@ -57,8 +58,9 @@ def perceptual_discriminator(
         features the trunk's stages.
 
     Raises:
-        ValueError: if the image is too small for a head.
+        ValueError: as `check_heads`, or for another form.
     """
+    check_heads(image_size, heads)
     if form not in _FORMS:
         raise ValueError(
             f"`form` must be one of: {', '.join(_FORMS)}. Received: form={form!r}."
@@ -78,15 +80,29 @@ def perceptual_discriminator(
         if size in sizes:
             logits.append(judge(x, stage))
         stage += 1
-    if len(logits) < len(sizes):
-        raise ValueError(
-            f"--image_size must be twice D's maps of {' and '.join(map(str, sizes))} px, "
-            f"some number of times. Received: image_size={image_size}."
-        )
     if 1 in heads:
         bias = torch_bias(16 * x.shape[-1])
         logits.append(conv4(x, stage, 1, padding=0, bias_initializer=bias))
     return keras.Model(inputs, {"logits": logits, "features": features}, name=name)
+
+
+def check_heads(image_size, heads=(8, 4, 1)):
+    """Refuses a size of images that cannot be halved to the maps that D judges.
+
+    Raises:
+        ValueError: naming --image_size.
+    """
+    sizes = [image_size]
+    while sizes[-1] % 2 == 0 and sizes[-1] > 7:
+        sizes.append(sizes[-1] // 2)
+    # The last layer makes one logit of 4 x 4 or 5 x 5.
+    fits = all(head in sizes for head in heads if head > 1)
+    if not fits or (1 in heads and sizes[-1] not in (4, 5)):
+        legal = "4 or 5 times a power of 2" if tuple(heads) == (1,) else "a power of 2"
+        raise ValueError(
+            f"--image_size must be {legal} for this D, which judges maps of "
+            f"{', '.join(map(str, heads))} px. Received: image_size={image_size}."
+        )
 
 
 def _inputs(image_size, sees):
@@ -95,10 +111,14 @@ def _inputs(image_size, sees):
     inputs = {name: keras.Input(shape, name=name) for name in ("source", "image")}
     if sees == "image":
         return inputs, [inputs["image"]]
-    encoder = vgg_encoder("vgg19", star=True, size=image_size)
     if sees == "own_features":
+        encoder = vgg_encoder("vgg19", star=True, size=image_size)
         return inputs, encoder(inputs["image"])
-    maps = [keras.Input(output.shape[1:]) for output in encoder.outputs]
+    sizes = (image_size // 2**i for i in range(len(vgg.CHANNELS)))
+    maps = [
+        keras.Input((size, size, channels))
+        for size, channels in zip(sizes, vgg.CHANNELS, strict=True)
+    ]
     return {**inputs, "image": maps}, maps
 
 

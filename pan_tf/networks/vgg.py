@@ -25,6 +25,7 @@ _MD5 = {
     "vgg19": "253f8cb515780f3b799900260a226db6",
 }
 # relu1_1 to relu5_1.
+CHANNELS = (64, 128, 256, 512, 512)
 VGG_LAYERS = tuple(f"block{number}_conv1" for number in range(1, 6))
 
 # ImageNet's standard deviation, the mean of its three channels', in levels of 255.

@@ -77,6 +77,9 @@ def resolve(config):
         )
     if kind == "inpainting":
         _check_inpainting(config, recipe)
+    if _function(recipe.discriminator) is networks.perceptual_discriminator:
+        heads = getattr(recipe.discriminator, "keywords", {}).get("heads", (8, 4, 1))
+        networks.check_heads(config.image_size, heads)
     statistics = config.statistics or recipe.statistics
     own = {
         name: value

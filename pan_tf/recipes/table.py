@@ -222,7 +222,7 @@ def _with_discriminator(recipe, change):
 
 
 # One direction, one logit, no pretraining: the systems of Table 1 at low resolution. The
-# paper gives neither M and N nor the weight of the identity loss.
+# paper gives neither M and N nor the weight of the identity loss: they are guesses.
 _VGG_GAN = Recipe(
     transformers={
         kind: functools.partial(
@@ -352,9 +352,9 @@ RECIPES = {
     "multiscale_cyclegan": _with_discriminator(
         _VGG_MS_CYCLEGAN, lambda d: networks.separate_discriminators
     ),
-    # Its T as an autoencoder of both domains' images, to start from (`--init_from`). The
-    # released code compares Gram matrices where it says features, of which no image can
-    # be had back; of scenes it takes the photos alone, here the sources.
+    # Its T as an autoencoder, to start from (`--init_from`): of faces of both domains, of
+    # scenes as released of one, the photos; here of the sources. The released code
+    # compares Gram matrices where it says features, of which no image can be had back.
     "autoencoder": dataclasses.replace(
         _VGG_MS_CYCLEGAN,
         discriminator=None,

@@ -80,6 +80,7 @@ def shallow(monkeypatch):
         }
         row = dataclasses.replace(recipe, transformers=transformers)
         monkeypatch.setitem(recipes.RECIPES, name, row)
+    monkeypatch.setattr(vgg, "CHANNELS", (8,) * 5)
     for name, application in vgg.APPLICATIONS.items():
         monkeypatch.setitem(
             vgg.APPLICATIONS, name, functools.partial(narrow, application)

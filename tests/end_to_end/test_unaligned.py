@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import data
 from pan_tf.config import Config
+from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
 from pan_tf.inference import Translator
 from pan_tf.run_folder import RunFolder
@@ -111,6 +113,31 @@ def test_a_run_can_begin_with_the_weights_of_another(lists, run, tmp_path):
         assert np.array_equal(one(pixels), other(pixels))
     manifest = json.loads((tmp_path / "begun" / "manifest.json").read_text())
     assert manifest["init_from"] == str(run)
+
+
+def test_a_recipe_of_pairs_is_refused_without(lists, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "locate", lambda config: config)  # As if it were there.
+    with pytest.raises(ValueError, match="--recipe=pan learns from pairs"):
+        train(config(lists, tmp_path / "run", dataset="horse2zebra", recipe="pan"))
+
+
+def test_evaluation_says_what_it_needs(run):
+    with pytest.raises(ValueError, match="unless the recipe is one for unaligned sets"):
+        Evaluation([run])
+    with pytest.raises(ValueError, match="measured against targets, which takes pairs"):
+        Evaluation([run], dataset="horse2zebra")
+
+
+def test_a_saved_model_has_no_inverse_to_ask_for(exported):
+    _, path, _ = exported
+    with pytest.raises(ValueError, match="export the inverse itself"):
+        Translator(path, inverse=True)
+
+
+def test_only_a_run_folder_can_be_begun_with(lists, tmp_path):
+    begun = config(lists, tmp_path / "begun", init_from=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="--init_from must name a run folder"):
+        train(begun)
 
 
 def test_weights_of_other_layers_are_refused(lists, run, tmp_path):

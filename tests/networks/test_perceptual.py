@@ -54,9 +54,19 @@ def test_a_form_that_nobody_knows_is_refused():
         networks.perceptual_discriminator(64, form="released_too")
 
 
-def test_an_image_that_cannot_be_halved_to_a_head_is_refused():
-    with pytest.raises(ValueError, match="--image_size must be twice"):
-        networks.perceptual_discriminator(160)
+@pytest.mark.parametrize(
+    ("size", "heads"), [(160, (8, 4, 1)), (96, (16, 8)), (192, (1,)), (224, (1,))]
+)
+def test_an_image_that_cannot_be_halved_to_its_heads_is_refused(size, heads):
+    """4 x 4 or 5 x 5 give one logit, 6 x 6 and 7 x 7 would give four."""
+    with pytest.raises(ValueError, match="--image_size must be"):
+        networks.perceptual_discriminator(size, heads=heads)
+
+
+def test_the_trunk_takes_what_the_encoder_gives():
+    maps = networks.vgg_encoder("vgg16", size=64).output
+    inputs = networks.perceptual_discriminator(64, width=1 / 16).input["image"]
+    assert [m.shape for m in maps] == [i.shape for i in inputs]
 
 
 def test_separate_discriminators_see_the_image_and_a_smaller_copy():

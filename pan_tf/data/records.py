@@ -1,0 +1,56 @@
+"""Images in the records of TensorFlow Datasets, read at random."""
+
+import numpy as np
+import tensorflow as tf
+
+from pan_tf.data import preprocessing
+
+
+def fingerprint(info):
+    """Of a prepared data set: its name, version, and the size of every split."""
+    checksums = [f"{s.name}:{s.num_examples}:{s.num_bytes}" for s in info.splits.values()]
+    return f"{info.full_name} {' '.join(sorted(checksums))}"
+
+
+def open_split(prepared, split):
+    """The encoded records of a split, a sequence of bytes; `prepared` is its builder."""
+    import tensorflow_datasets as tfds
+
+    return prepared.as_data_source(
+        split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+    )
+
+
+def image_loader(records, key, places=None):
+    """Graph function, int64 scalar -> uint8 `[H, W, 3]`.
+
+    Args:
+        records: as `open_split` gives.
+        key: name of the image in a record.
+        places: numbers of the records that there are; None for all.
+    """
+    places = np.arange(len(records)) if places is None else places
+    feature = {key: tf.io.FixedLenFeature([], tf.string)}
+
+    def load(index):
+        # Python only fetches bytes; parsing and decoding stay in the graph.
+        record = tf.numpy_function(
+            lambda i: np.array(records[int(places[i])], object), [index], tf.string
+        )
+        record = tf.ensure_shape(record, [])
+        return preprocessing.decode(tf.io.parse_single_example(record, feature)[key])
+
+    return load
+
+
+def column(records, key, at_once=1000):
+    """One number of every record, int64 `[len(records)]`, NumPy."""
+    feature = {key: tf.io.FixedLenFeature([], tf.int64)}
+    parts = [
+        tf.io.parse_example(
+            [records[i] for i in range(first, min(first + at_once, len(records)))],
+            feature,
+        )[key].numpy()
+        for first in range(0, len(records), at_once)
+    ]
+    return np.concatenate(parts)
