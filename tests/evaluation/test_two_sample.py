@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pan_tf.evaluation import two_sample_test
 from pan_tf.evaluation.two_sample import CHANCE
-from pan_tf.evaluation.two_sample import two_sample_test
 from tests.conftest import smooth_noise
 
 
