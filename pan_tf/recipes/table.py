@@ -197,7 +197,6 @@ _VGG_MS_CYCLEGAN = Recipe(
     },
 )
 
-
 _SOURCES_AGAIN = PerceptualLoss(None, "l1", between=("source", "output"))
 _TARGETS_AGAIN = PerceptualLoss(None, "l1", between=("target", "identity"))
 
@@ -223,24 +222,16 @@ def _with_discriminator(recipe, change):
 
 # One direction, one logit, no pretraining: the systems of Table 1 at low resolution. The
 # paper gives neither M and N nor the weight of the identity loss: they are guesses.
-_VGG_GAN = Recipe(
-    transformers={
-        kind: functools.partial(
-            networks.manipulation_transformer, halvings=2, num_blocks=7
-        )
-        for kind in ("faces", "scenes")
-    },
+_VGG_GAN = dataclasses.replace(
+    _VGG_MS_CYCLEGAN,
+    transformers=dict.fromkeys(
+        ("faces", "scenes"),
+        functools.partial(networks.manipulation_transformer, halvings=2, num_blocks=7),
+    ),
     discriminator=functools.partial(networks.perceptual_discriminator, heads=(1,)),
     terms=(AdversarialLoss("non_saturating"), IdentityLoss(weight=10.0)),
-    schedule=_T_FIRST,
-    kind="faces",
-    batch_size=16,
-    learning_rate=1e-4,
-    beta_1=0.9,
-    statistics=None,
-    aligned=False,
-    vgg="vgg19",
-    is_encoded=True,
+    is_cycle=False,
+    by_kind={},
 )
 
 RECIPES = {
