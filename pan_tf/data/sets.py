@@ -51,10 +51,13 @@ class ImageSet:
     Attributes:
         names: one an image.
         load: graph function, int64 scalar -> uint8 `[H, W, 3]`.
+        attributes: function without arguments, for it takes a while, that gives what is
+            known of the images, `[N, A]` of 0 and 1; None where nothing is.
     """
 
     names: tuple
     load: Callable
+    attributes: Callable | None = None
 
     def __len__(self):
         return len(self.names)
@@ -65,6 +68,7 @@ class ImageSet:
         return ImageSet(
             tuple(self.names[i] for i in chosen),
             lambda index: self.load(tf.constant(chosen)[index]),
+            self.attributes and (lambda: self.attributes()[chosen]),
         )
 
 

@@ -2,6 +2,7 @@
 
 from pan_tf.evaluation.baselines import floors
 from pan_tf.evaluation.evaluate import Evaluation
+from pan_tf.evaluation.evaluate_unaligned import UnalignedEvaluation
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.two_sample import two_sample_test
@@ -10,6 +11,7 @@ from pan_tf.evaluation.unaligned import measure_unaligned
 
 __all__ = [
     "Evaluation",
+    "UnalignedEvaluation",
     "columns",
     "floors",
     "means",

@@ -6,11 +6,9 @@ index.html      the report; needs no network and no other file
 """
 
 import csv
-import hashlib
 import io
 import itertools
 import json
-import os
 import pathlib
 
 import numpy as np
@@ -19,11 +17,11 @@ from absl import logging
 import pan_tf
 from pan_tf import data
 from pan_tf import files
-from pan_tf import inference
 from pan_tf import recipes
 from pan_tf.config import UNALIGNED_NAMES
 from pan_tf.config import Config
 from pan_tf.evaluation import report
+from pan_tf.evaluation import together
 from pan_tf.evaluation.baselines import floors
 from pan_tf.evaluation.findings import Result
 from pan_tf.evaluation.findings import compare
@@ -70,21 +68,9 @@ class Evaluation:
         changes = {name: value for name, value in changes.items() if value is not None}
         if not (run_dirs or saved_models):
             raise ValueError("--run_dir or --saved_model must name what to evaluate.")
-        if not run_dirs and "dataset" not in changes:
-            raise ValueError(
-                "--dataset must be given with --saved_model: it does not know its data."
-            )
-        for path in saved_models:
-            if not (pathlib.Path(path) / "saved_model.pb").is_file():
-                raise FileNotFoundError(f"No saved_model.pb in {path}: not a SavedModel.")
-        paths = [*run_dirs, *saved_models]
-        self.translators = [inference.Translator(path, checkpoint) for path in paths]
-        for translator in self.translators[: len(run_dirs)]:
-            if translator.config is None:
-                raise ValueError(
-                    f"--run_dir={translator.path} is a SavedModel: use --saved_model."
-                )
-        self.names = _names(self.translators)
+        together.check_dataset(run_dirs, changes)
+        self.translators = together.load(run_dirs, saved_models, checkpoint)
+        self.names = together.names_of(self.translators)
         first = self.translators[0].config
         if (
             first
@@ -98,10 +84,10 @@ class Evaluation:
             )
         # What the run cropped in training does not matter here.
         self.config = (first or Config()).replace(**{"load_size": None, **changes})
-        _check_together(self.translators, self.names, changes)
+        together.check(self.translators, self.names, changes)
         self.rank_by = rank_by or self.config.best_by
         self.batch_size = batch_size
-        _check_shapes(self.translators, self.config.image_size, batch_size)
+        together.check_shapes(self.translators, self.config.image_size, batch_size)
         known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
         self.config = self.config.replace(fallback_dataset=None)
         self.data = _open(self.config, known)
@@ -111,7 +97,13 @@ class Evaluation:
                 f"--split must be one of: {', '.join(self.data.splits)}. Received: "
                 f"split={split!r}; without it, test/ or val/ is needed."
             )
-        self.output_dir = pathlib.Path(output_dir or self._default_output_dir())
+        self.output_dir = pathlib.Path(
+            output_dir
+            or together.default_output_dir(
+                *(self.translators, self.names, self.data, self.pairs),
+                self.config.image_size,
+            )
+        )
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = _notes(self.translators, self.names, self.data, self.pairs)
         for note in self.notes:
@@ -162,34 +154,6 @@ class Evaluation:
             ]
         return record
 
-    def _default_output_dir(self):
-        first = self.translators[0]
-        what = "-".join(
-            [
-                self.data.name,
-                self.pairs.split,
-                self.data.direction,
-                *([self.data.synthesized] if self.data.synthesized else []),
-                str(self.config.image_size),
-                _short(self.data.fingerprint),
-            ]
-        )
-        if len(self.translators) > 1:
-            names = "-".join(self.names).replace(os.sep, "_")
-            if len(names) > 100:
-                names = _short(names)
-            return first.path.parent / f"comparison-{names}-{what}"
-        if first.config is None:
-            # A SavedModel may be served from where it lies; nothing is put into it.
-            return first.path.parent / f"evaluation-{first.path.name}-{what}"
-        kind, iteration = first.checkpoint["kind"], first.checkpoint["iteration"]
-        return first.path / "evaluation" / f"{what}-{kind}-{iteration}"
-
-
-def _short(text):
-    """Six digits that stand for a text in a file name."""
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
-
 
 def _one(result, baselines):
     """What metrics.json says of one T."""
@@ -203,36 +167,6 @@ def _one(result, baselines):
     }
 
 
-def _names(translators):
-    """The last part of each path, or the whole path where that is not unique."""
-    short = [t.path.resolve().name for t in translators]
-    return [
-        name if short.count(name) == 1 else str(t.path)
-        for name, t in zip(short, translators, strict=True)
-    ]
-
-
-def _check_together(translators, names, changes):
-    """Runs of one report must see the same source images."""
-    (first, config), *others = [
-        (name, t.config) for name, t in zip(names, translators, strict=True) if t.config
-    ] or [(None, None)]
-    for name, other in others:
-        for field, of in (
-            ("dataset", lambda c: c.dataset),
-            ("image_size", lambda c: c.image_size),
-            ("direction", data.direction),
-            ("synthesize", lambda c: c.synthesize),
-        ):
-            if field not in changes and of(config) != of(other):
-                raise ValueError(
-                    f"Runs to compare must have one --{field}, or the flag must be "
-                    f"given. Received: {of(config)} in {first}, {of(other)} in {name}."
-                )
-    if len(set(names)) < len(names):
-        raise ValueError(f"Each run once. Received: {', '.join(names)}.")
-
-
 def _open(config, known):
     try:
         if config.dataset in UNALIGNED_NAMES:  # Before anything is downloaded.
@@ -240,33 +174,9 @@ def _open(config, known):
         return data.open_data(data.locate(config), verified=known)
     except data.NoPairsError as error:
         raise ValueError(
-            f"Outputs are measured against targets, which takes pairs. {error} The "
-            "samples/ of a run without pairs show what it has learnt."
+            f"Outputs are measured against targets, which takes pairs. {error} "
+            "--unaligned measures without."
         ) from None
-
-
-def _check_shapes(translators, image_size, batch_size):
-    """A SavedModel may have been exported for one size, or one batch."""
-    for translator in translators:
-        only = translator.field.size if translator.field else None
-        if only not in (None, image_size):
-            raise ValueError(
-                f"--image_size must be that of {translator.path}, {only}. "
-                f"Received: image_size={image_size}."
-            )
-        if translator.shape is None:
-            continue
-        batch, height, width = translator.shape[:3]
-        if {height, width} - {None, image_size}:
-            raise ValueError(
-                f"--image_size must be that of {translator.path}, {height} x {width}. "
-                f"Received: image_size={image_size}."
-            )
-        if batch is not None and (batch != 1 or batch_size != 1):
-            raise ValueError(
-                f"{translator.path} takes batches of {batch}; it must take any, or 1 "
-                f"with --batch_size=1. Received: batch_size={batch_size}."
-            )
 
 
 def _notes(translators, names, opened, pairs):

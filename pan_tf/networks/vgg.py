@@ -66,23 +66,25 @@ class VGGInput(layers.Layer):
 
 
 def vgg_features(layer, preprocessing="caffe", weights=None, size=None, vgg="vgg16"):
-    """One layer of a VGG as a function of images: frozen, float32.
+    """One layer of a VGG, or several, as a function of images: frozen, float32.
 
     Args:
-        layer: Keras' name of it, after its ReLU: "block2_conv2" is relu2_2.
+        layer: Keras' name of it, after its ReLU: "block2_conv2" is relu2_2. Or a tuple of
+            names.
         preprocessing: "caffe" or "none".
         weights: file for all convolutions; None: as initialized, at random.
         size: height and width of the images in pixels; None for any.
         vgg: "vgg16" or "vgg19".
 
     Returns:
-        A functional `keras.Model`, float `[B, H, W, 3]` in [-1, 1] -> features; its
-        weights are not trainable.
+        A functional `keras.Model`, float `[B, H, W, 3]` in [-1, 1] -> features, a list of
+        them for several layers; its weights are not trainable.
 
     Raises:
         ValueError: if the file does not hold the weights of the network's convolutions.
     """
-    return _frozen(vgg, False, [layer], preprocessing, weights, size, layer)
+    names = (layer,) if isinstance(layer, str) else layer
+    return _frozen(vgg, False, names, preprocessing, weights, size, "_".join(names))
 
 
 def vgg_encoder(network="vgg19", star=False, weights=None, size=None):

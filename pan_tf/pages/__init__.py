@@ -1,4 +1,5 @@
-"""HTML pages that stand alone: no network, no script, no other file."""
+"""HTML pages that stand alone: no network, no other file, and, but for the page that asks
+people something, no script."""
 
 import pathlib
 

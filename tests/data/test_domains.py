@@ -222,7 +222,9 @@ def test_faces_are_parted_by_an_attribute_and_cropped(monkeypatch):
         image = tf.train.Feature(
             bytes_list=tf.train.BytesList(value=[encoded.getvalue()])
         )
+        male = tf.train.Feature(int64_list=tf.train.Int64List(value=[i // 2 % 2]))
         features = {"image": image, "attributes/Smiling": smiles}
+        features["attributes/Male"] = male
         example = tf.train.Example(features=tf.train.Features(feature=features))
         return example.SerializeToString()
 
@@ -237,5 +239,8 @@ def test_faces_are_parted_by_an_attribute_and_cropped(monkeypatch):
     levels = [int(train.source.load(tf.constant(i))[0, 0, 0]) for i in range(3)]
     assert levels == [0, 20, 40] and len(train.target) == 2
     assert train.target.load(tf.constant(1)).shape == (160, 160, 3)
+    # Of 0, 2 and 4; then of 1 and 3, the other way round.
+    assert train.source.attributes().tolist() == [[0, 0], [0, 1], [0, 0]]
+    assert train.target.subset([1, 0]).attributes().tolist() == [[1, 1], [1, 0]]
     with pytest.raises(ValueError, match="--attribute must be one of: Male, Smiling"):
         domains._by_attribute(prepared, config.replace(attribute="Frowning"))

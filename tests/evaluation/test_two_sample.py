@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pan_tf.evaluation import two_sample_test
-from pan_tf.evaluation.two_sample import CHANCE
+from pan_tf.evaluation.classifier import CHANCE
 from tests.conftest import smooth_noise
 
 

@@ -1,0 +1,109 @@
+"""The network that judges sets of images: which of two does an image belong to?
+
+Small, residual, trained from scratch: no answer depends on weights that a system may have
+been trained by (a perceptual loss, a perceptual discriminator).
+"""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from pan_tf import images
+
+# Nats of an answer of one half: what a classifier costs that knows nothing.
+CHANCE = math.log(2.0)
+
+
+def train_classifier(train, choice, seed, epochs=30, batch_size=16):
+    """Trains a classifier of two kinds of images.
+
+    The epoch is chosen by images that it was not trained on. A classifier that is no
+    better than chance there answers one half: what it is sure of was learnt by heart.
+
+    Args:
+        train: (uint8 `[N, H, W, 3]` of kind 0, the same of kind 1); mirrored images are
+            added, and the smaller kind weighs as much as the larger.
+        choice: the same, others.
+        seed: of weights and order.
+        epochs: through the images, at most.
+        batch_size: images at a time.
+
+    Returns:
+        A function of uint8 `[M, H, W, 3]` that gives float64 `[M]`, the log of the odds
+        of kind 1.
+    """
+    keras.utils.set_random_seed(seed)
+    network = _classifier(train[0].shape[1:])
+    network.compile(
+        keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True)
+    )
+    history = network.fit(
+        _mixture(train, batch_size, seed),
+        epochs=epochs,
+        shuffle=False,  # They are.
+        validation_data=_mixture(choice, batch_size),
+        verbose=0,
+        callbacks=[
+            keras.callbacks.EarlyStopping(
+                patience=max(3, epochs // 4), restore_best_weights=True
+            )
+        ],
+    ).history
+    if min(history["val_loss"]) >= CHANCE:
+        return lambda pixels: np.zeros(len(pixels))
+
+    def log_odds(pixels):
+        parts = range(0, len(pixels), batch_size)
+        logits = [
+            network(images.to_float(pixels[i : i + batch_size]), training=False)
+            for i in parts
+        ]
+        return np.concatenate(logits)[:, 0].astype(np.float64)
+
+    return log_odds
+
+
+def log_loss(log_odds, kind):
+    """Nats that answers cost, `[M]`, if all images are of one kind, 0 or 1."""
+    return np.logaddexp(0.0, -log_odds if kind else log_odds)
+
+
+def _mixture(kinds, batch_size, seed=None):
+    """Batches of (images, labels, weights); with a seed mirrored and shuffled too."""
+    sizes = [len(kind) for kind in kinds]
+    pixels = tf.constant(np.concatenate(kinds))
+    labels = tf.constant(np.repeat([0.0, 1.0], sizes), tf.float32)
+    weights = tf.constant(np.repeat([sum(sizes) / 2 / n for n in sizes], sizes))
+    count = sum(sizes)
+
+    def example(number):
+        place = number % count
+        image = images.to_float(pixels[place])
+        image = tf.where(number < count, image, tf.reverse(image, [1]))
+        return image, labels[place], weights[place]
+
+    numbers = tf.data.Dataset.range(count)
+    if seed is not None:
+        numbers = tf.data.Dataset.range(2 * count).shuffle(2 * count, seed)
+    return numbers.map(example).batch(batch_size)
+
+
+def _classifier(shape):
+    def normal_relu(x):
+        # Not by the batch: moving averages of so few steps would be nobody's.
+        return layers.ReLU()(layers.GroupNormalization(8)(x))
+
+    image = keras.Input(shape)
+    x = layers.Conv2D(16, 3, padding="same")(image)
+    for filters in (32, 64, 128):
+        shortcut = layers.Conv2D(filters, 1, strides=2)(x)
+        x = normal_relu(x)
+        x = layers.Conv2D(filters, 3, strides=2, padding="same")(x)
+        x = normal_relu(x)
+        x = layers.Add()([layers.Conv2D(filters, 3, padding="same")(x), shortcut])
+    x = normal_relu(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(1, kernel_initializer="zeros")(x))

@@ -1,0 +1,120 @@
+"""The score of a study: how often each system was picked as the best."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from pan_tf import files
+
+_RESAMPLES = 4000
+
+
+def score(study_dir):
+    """Scores the files in `choices/` of a study, and writes `results.json`.
+
+    Intervals: 95 %, bootstrap over subjects, and over the answers of each that is drawn,
+    for those of one person have much in common.
+
+    Args:
+        study_dir: folder that `write_study` made.
+
+    Returns:
+        What results.json holds: `subjects`, `answers`, `chance`, `systems` name ->
+        `{"share", "ci95", "picked"}`, most picked first, and `leads`: by how much of the
+        answers the first is ahead of each other, with its interval.
+
+    Raises:
+        FileNotFoundError: if it is no study, or nobody has answered.
+        ValueError: if a file is not of this study, is damaged, or a subject stands in
+            two; the message names it.
+    """
+    study_dir = pathlib.Path(study_dir)
+    path = study_dir / "key.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"No key.json in {study_dir}: not a study.")
+    key = json.loads(path.read_text(encoding="utf-8"))
+    answers, origin = {}, {}
+    for file in sorted((study_dir / "choices").glob("*.json")):
+        subject, picked = _read(file, key)
+        if subject in answers:
+            raise ValueError(
+                f"{file}: its subject, {subject!r}, stands in {origin[subject]} too. "
+                "Each person counts once: take one of them away."
+            )
+        answers[subject], origin[subject] = picked, file
+    if not any(answers.values()):
+        raise FileNotFoundError(f"No choices in {study_dir / 'choices'}.")
+    results = _results(key["systems"], answers)
+    files.write(study_dir / "results.json", json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def _read(file, key):
+    """(subject, list of the systems that were picked)."""
+    try:
+        choices = json.loads(file.read_text(encoding="utf-8"))
+        subject, study = choices["subject"], choices["study"]
+        picked = [(str(a["question"]), str(a["choice"])) for a in choices["answers"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is not a file of choices: {error!r}.") from None
+    if study != key["study"]:
+        raise ValueError(f"{file} is of another study, {study}, not {key['study']}.")
+    systems = {}
+    for question, choice in picked:
+        options = key["questions"].get(question, {}).get("options", {})
+        if choice not in options or question in systems:
+            raise ValueError(
+                f"{file}: each question once, with one of its options. Received: "
+                f"{question}, {choice}."
+            )
+        systems[question] = options[choice]
+    return subject, list(systems.values())
+
+
+def _results(systems, answers):
+    picks = [
+        np.array([systems.index(p) for p in picked])
+        for picked in answers.values()
+        if picked
+    ]
+    counts = np.bincount(np.concatenate(picks), minlength=len(systems))
+    total = counts.sum()
+    resampled = _resampled(picks, len(systems))
+    order = np.argsort(-counts, kind="stable")
+    first = order[0]
+    return {
+        "subjects": len(picks),
+        "answers": int(total),
+        "chance": 1.0 / len(systems),
+        "systems": {
+            systems[i]: {
+                "share": float(counts[i] / total),
+                "ci95": _interval(resampled[:, i]),
+                "picked": int(counts[i]),
+            }
+            for i in order
+        },
+        "leads": {
+            systems[i]: {
+                "mean": float((counts[first] - counts[i]) / total),
+                "ci95": _interval(resampled[:, first] - resampled[:, i]),
+            }
+            for i in order[1:]
+        },
+    }
+
+
+def _resampled(picks, count):
+    """Shares of all systems with other subjects: `[resamples, count]`."""
+    random = np.random.default_rng(0)
+    shares = np.empty((_RESAMPLES, count))
+    for row in shares:
+        drawn = [picks[i] for i in random.integers(0, len(picks), len(picks))]
+        again = np.concatenate([p[random.integers(0, len(p), len(p))] for p in drawn])
+        row[:] = np.bincount(again, minlength=count) / len(again)
+    return shares
+
+
+def _interval(values):
+    return [float(end) for end in np.percentile(values, [2.5, 97.5])]

@@ -1,0 +1,212 @@
+"""A study: for each held-out source, which system's output is the best?
+
+As in Sec. 4 of the Perceptual Discriminators paper, Table 1 (a): the source in the
+middle, the systems' outputs around it in an order of chance, one is to be picked.
+
+    <output_dir>/
+      index.html    the page, which needs no network: hand this file, and no other, out
+      key.json      which output is whose
+      choices/      where the files go that the page gives its subjects to send back
+
+The page knows no system: an output's id is drawn for it alone, and their order, like that
+of the questions, is drawn anew in every browser.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from pan_tf import data
+from pan_tf import dfi
+from pan_tf import files
+from pan_tf import inference
+from pan_tf import pages
+from pan_tf.config import Config
+from pan_tf.data import preprocessing
+from pan_tf.evaluation import together
+from pan_tf.evaluation.evaluate_unaligned import Domain
+from pan_tf.evaluation.evaluate_unaligned import held_out
+from pan_tf.pages import pictures
+
+# What fits around a source.
+_MOST = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What people are shown.
+
+    Attributes:
+        names: of the sources.
+        sources: uint8 `[N, H, W, 3]`.
+        outputs: system -> uint8 `[N, H, W, 3]`, two to eight of them.
+        prompt: what is asked.
+    """
+
+    names: tuple
+    sources: np.ndarray
+    outputs: dict
+    prompt: str
+
+    def __post_init__(self):
+        if not 2 <= len(self.outputs) <= _MOST:
+            raise ValueError(
+                f"A study compares 2 to {_MOST} systems. Received: "
+                f"{', '.join(self.outputs) or 'none'}."
+            )
+        for name, pixels in self.outputs.items():
+            if pixels.shape != self.sources.shape:
+                raise ValueError(
+                    f"Outputs must be as the sources are, {self.sources.shape}. "
+                    f"Received: {pixels.shape} of {name}."
+                )
+
+    @classmethod
+    def of_runs(
+        cls,
+        run_dirs=(),
+        saved_models=(),
+        folders=None,
+        checkpoint="best",
+        inverse=False,
+        split=None,
+        questions=30,
+        seed=1,
+        prompt="Which of the images around it is the best version of the one in the "
+        "middle? Mind how real it looks, and that it is still the same.",
+        interpolation=None,
+        **changes,
+    ):
+        """Translates held-out sources by several systems.
+
+        Args:
+            run_dirs: run folders.
+            saved_models: SavedModels.
+            folders: name -> folder of a foreign system's outputs, image files whose
+                names without their ending are those of the sources.
+            checkpoint: "best" or "last", of the run folders.
+            inverse: whether to study the way back, of cycles.
+            split: name of the split; None for the test split, or the validation split.
+            questions: sources that are drawn, at most.
+            seed: of the draw.
+            prompt: what is asked.
+            interpolation: `dfi.Settings`, for deep feature interpolation too; or None.
+            **changes: settings of the data, in place of the first run's.
+
+        Raises:
+            FileNotFoundError, OSError: if something is not there, or damaged.
+            ValueError: if systems do not go together.
+        """
+        changes = {name: value for name, value in changes.items() if value is not None}
+        together.check_dataset(run_dirs, changes)
+        translators = together.load(run_dirs, saved_models, checkpoint)
+        names = together.names_of(translators)
+        first = translators[0].config if translators else None
+        config = (first or Config()).replace(**{"load_size": None, **changes})
+        together.check(translators, names, changes)
+        together.check_shapes(translators, config.image_size, None)
+        if inverse:
+            translators = [
+                inference.Translator(t.path, checkpoint, inverse=True)
+                for t in translators
+            ]
+        config = config.replace(fallback_dataset=None)
+        opened = data.open_data(data.locate(config), aligned=False)
+        sets = held_out(opened, split)
+        side = sets.target if inverse else sets.source
+        count = min(questions, len(side))
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(side))[:count])
+        by_attributes = bool(interpolation and interpolation.by == "attributes")
+        size = config.image_size
+        domain = Domain.read(side.subset(drawn), size, count, by_attributes)
+        outputs = {}
+        for name, path in (folders or {}).items():
+            outputs[name] = _read_folder(path, domain.names, size)
+        for name, translator in zip(names, translators, strict=True):
+            outputs[name] = translator(domain.pixels)
+        if interpolation:
+            interpolation = interpolation.located()
+            known = [
+                Domain.read(each, size, 2000, by_attributes)
+                for each in (opened.train.source, opened.train.target)
+            ][:: -1 if inverse else 1]
+            attributes = [each.attributes for each in known] if by_attributes else None
+            moved = dfi.Interpolation(
+                *(each.pixels for each in known), interpolation, attributes
+            )
+            outputs["dfi"] = moved.translate(domain.pixels, domain.attributes)
+        return cls(domain.names, domain.pixels, outputs, prompt)
+
+
+def check_output_dir(path):
+    """Refuses a folder that holds files: a study may have been answered.
+
+    Raises:
+        ValueError: if it does.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and any(path.iterdir()):
+        raise ValueError(f"--output_dir={path} is not empty. Choose another one.")
+
+
+def write_study(study, output_dir, seed=1):
+    """Writes the page and its key.
+
+    Args:
+        study: `Study`.
+        output_dir: folder, empty or not there.
+        seed: of the outputs' ids.
+
+    Raises:
+        ValueError: if the folder holds files.
+    """
+    output_dir = pathlib.Path(output_dir)
+    check_output_dir(output_dir)
+    random = np.random.default_rng(seed)
+    systems = list(study.outputs)
+    ids = [random.bytes(6).hex() for _ in range(len(study.names) * len(systems))]
+    key, questions = {}, []
+    for number, name in enumerate(study.names):
+        own = dict(zip(systems, ids[number * len(systems) :], strict=False))
+        key[f"q{number}"] = {"source": name, "options": {own[s]: s for s in systems}}
+        # Sorted by what says nothing.
+        options = [
+            {"id": own[s], "image": pictures.data_uri(study.outputs[s][number])}
+            for s in sorted(systems, key=own.get)
+        ]
+        source = pictures.data_uri(study.sources[number])
+        questions.append({"id": f"q{number}", "source": source, "options": options})
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    page = pages.render(
+        "user_study.html",
+        {
+            "study": {"id": digest, "questions": questions},
+            "prompt": study.prompt,
+            "shown_width": pictures.shown_width(study.sources.shape[2]),
+        },
+    )
+    (output_dir / "choices").mkdir(parents=True)
+    record = {"study": digest, "prompt": study.prompt, "systems": systems}
+    record["questions"] = key
+    files.write(output_dir / "key.json", json.dumps(record, indent=2) + "\n")
+    files.write(output_dir / "index.html", page)
+
+
+def _read_folder(path, names, size):
+    """The outputs of a foreign system, resized, in the order of the sources."""
+    found = {}
+    for file in sorted(pathlib.Path(path).iterdir()):
+        if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".webp"):
+            found[file.stem] = file
+    stems = [pathlib.PurePath(name).stem for name in names]
+    missing = [stem for stem in stems if stem not in found]
+    if missing:
+        raise FileNotFoundError(
+            f"No image of {', '.join(missing[:5])} in {path}: outputs are named as the "
+            f"sources of the study, {len(stems)} of them."
+        )
+    pictures_found = (inference.read_picture(found[stem]) for stem in stems)
+    return np.stack([preprocessing.resize(p.pixels, size) for p in pictures_found])

@@ -1,0 +1,151 @@
+"""Evaluation without pairs: what it measures, writes, and refuses."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf import dfi
+from pan_tf.config import Config
+from pan_tf.evaluation import UnalignedEvaluation
+from pan_tf.evaluation.classifier import CHANCE
+from pan_tf.evaluation.unaligned_report import sentences
+from tests.conftest import smooth_noise
+from tests.runs import train
+
+
+@pytest.fixture(scope="module")
+def dark_and_bright(tmp_path_factory):
+    """Two lists that any classifier tells apart: dark blocks, and bright ones."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("lists")
+    for split, count in (("train", 24), ("test", 12)):
+        for side, level in (("A", 0), ("B", 128)):
+            (root / f"{split}{side}").mkdir()
+            for i in range(count):
+                pixels = smooth_noise(random, 64, 64) // 2 + np.uint8(level)
+                Image.fromarray(pixels).save(root / f"{split}{side}" / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(dark_and_bright, tmp_path_factory):
+    """A cycle that has learnt next to nothing."""
+    run_dir = tmp_path_factory.mktemp("runs") / "cycle"
+    train(
+        Config(
+            dataset="folder",
+            data_dir=str(dark_and_bright),
+            recipe="cyclegan",
+            image_size=64,
+            width=1 / 64,
+            batch_size=1,
+            iterations=1,
+            validate_every=0,
+            run_dir=str(run_dir),
+        )
+    )
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def evaluation(run):
+    evaluation = UnalignedEvaluation([run], seeds=1, epochs=12)
+    return evaluation, evaluation.run()
+
+
+def test_both_directions_are_measured_beside_what_bounds_them(evaluation):
+    _, record = evaluation
+    assert list(record["directions"]) == ["AtoB", "BtoA"]
+    for found in record["directions"].values():
+        (run,) = found["runs"].values()
+        assert set(run["metrics"]) == {
+            *("c2st", "c2st_accuracy", "attribute_log_loss"),
+            *("source_psnr", "cycle_psnr", "identity_psnr"),
+        }
+        real, sources = (found["baselines"][n]["metrics"] for n in ("real", "copy_input"))
+        # Real targets are told from none, and taken for targets; sources neither.
+        assert real["c2st"]["mean"] > CHANCE / 2 > sources["c2st"]["mean"]
+        assert real["attribute_log_loss"]["mean"] < CHANCE / 2
+        assert sources["attribute_log_loss"]["mean"] > CHANCE
+
+
+def test_three_files_are_written(evaluation):
+    made, record = evaluation
+    folder = made.output_dir
+    assert folder.parent.name == "evaluation" and "-unaligned-" in folder.name
+    assert json.loads((folder / "metrics.json").read_text()) == record
+    rows = list(csv.DictReader((folder / "per_image.csv").open()))
+    assert len(rows) == 2 * 12
+    column = [float(r["source_psnr"]) for r in rows if r["direction"] == "AtoB"]
+    mean = record["directions"]["AtoB"]["runs"][made.names[0]]["metrics"]["source_psnr"]
+    assert np.mean(column) == pytest.approx(mean["mean"])
+    page = (folder / "index.html").read_text()
+    assert page.count('alt="source"') == 2 * 12 and page.count('alt="target"') == 2 * 12
+    assert "http" not in page
+
+
+def test_deep_feature_interpolation_is_measured_alike(
+    dark_and_bright, vgg_weights, tmp_path
+):
+    settings = dfi.Settings("vgg16", str(vgg_weights), neighbors=4, iterations=2)
+    record = UnalignedEvaluation(
+        dataset="folder",
+        data_dir=str(dark_and_bright),
+        image_size=64,
+        output_dir=tmp_path / "dfi",
+        seeds=1,
+        epochs=2,
+        limit=8,
+        dfi=settings,
+    ).run()
+    assert record["n"] == 8 and "--limit=8" in record["notes"][0]
+    for found in record["directions"].values():
+        metrics = found["runs"]["dfi"]["metrics"]
+        assert {"c2st", "attribute_log_loss", "source_psnr"} <= set(metrics)
+        assert "identity_psnr" not in metrics
+    assert "weights" not in json.dumps(record)
+
+
+def test_too_few_images_are_refused(run):
+    with pytest.raises(ValueError, match="8 images or more of either list, --limit"):
+        UnalignedEvaluation([run], limit=7)
+
+
+def test_there_must_be_something_to_measure():
+    with pytest.raises(ValueError, match="--run_dir, --saved_model or --dfi must name"):
+        UnalignedEvaluation()
+
+
+def test_attributes_are_not_known_of_folders(dark_and_bright, vgg_weights, tmp_path):
+    settings = dfi.Settings("vgg16", str(vgg_weights), by="attributes")
+    with pytest.raises(ValueError, match="--dfi_by=attributes needs a data set"):
+        UnalignedEvaluation(
+            dataset="folder",
+            data_dir=str(dark_and_bright),
+            image_size=64,
+            output_dir=tmp_path / "dfi",
+            dfi=settings,
+        )
+
+
+def test_sentences_claim_no_more_than_the_intervals():
+    def numbers(c2st, loss):
+        return {
+            "c2st": {"mean": 0.0, "ci95": c2st},
+            "attribute_log_loss": {"mean": 0.0, "ci95": loss},
+        }
+
+    found = {
+        "baselines": {"copy_input": {"metrics": numbers([0.1, 0.2], [1.0, 2.0])}},
+        "runs": {
+            "better": {"metrics": numbers([0.3, 0.4], [0.1, 0.2])},
+            "open": {"metrics": numbers([0.2, 0.4], [0.1, 1.0])},
+            "worse": {"metrics": numbers([0.0, 0.05], [3.0, 4.0])},
+        },
+    }
+    said = sentences(found)
+    words = ["harder", "more like", "neither harder", "neither more", "easier", "less"]
+    assert all(word in sentence for word, sentence in zip(words, said, strict=True))
