@@ -23,15 +23,13 @@ On a reused minibatch `torch` makes every pass that it makes on fresh ones;
 
 import argparse
 import collections
-import json
 import os
 import pathlib
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
+
+import side_by_side
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BATCH = 4
@@ -222,53 +220,17 @@ def profile(size, dtype, minibatches):
     print(f"{'everything else':54}{1 - named / total:6.1%}")
 
 
-def work(options):
-    """A side's process: obeys lines on stdin, answers in JSON."""
-    side = (Ours if options.side == "pan_tf" else Theirs)(options)
-    for line in sys.stdin:
-        command, _, argument = line.strip().partition(" ")
-        started = time.perf_counter()
-        answer = getattr(side, command)(*filter(None, [argument]))
-        seconds = time.perf_counter() - started
-        print(
-            json.dumps(
-                {
-                    "seconds": seconds,
-                    "answer": answer if command == "cycle" else None,
-                    "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-                }
-            ),
-            flush=True,
-        )
-
-
-class Worker:
-    """The parent's end of a side's process."""
-
-    def __init__(self, side, size, reuse, bfloat16):
-        flags = [f"--side={side}", f"--size={size}"]
-        flags += ["--reuse"] * reuse + ["--bfloat16"] * bfloat16
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, *flags],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, command):
-        print(command, file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def compare(size, dtype, minibatches, rounds):
     """Runs one setting and prints its lines."""
     reuse = minibatches == "reused"
     workers = {
-        side: Worker(side, size, reuse, dtype == "bfloat16")
+        side: side_by_side.Worker(
+            __file__,
+            f"--side={side}",
+            f"--size={size}",
+            *["--reuse"] * reuse,
+            *["--bfloat16"] * (dtype == "bfloat16"),
+        )
         for side in SIDES[minibatches]
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -336,7 +298,7 @@ def main():
         return
     if options.side:
         options.size = int(options.size)
-        work(options)
+        side_by_side.serve((Ours if options.side == "pan_tf" else Theirs)(options))
         return
     print(
         f"{'':24}{'side':21}{'images/s':>8}{'s/cycle':>9}{'GiB':>7}{'before':>8}"

@@ -15,12 +15,13 @@ def write(path, text):
     os.replace(partial, path)
 
 
-def check_output_dir(path, mark):
+def check_output_dir(path, mark, flag="output_dir"):
     """Refuses a folder that holds somebody's files.
 
     Args:
-        path: value of --output_dir.
+        path: the folder.
         mark: name of a file by which a folder of our own is known.
+        flag: that named it.
 
     Raises:
         ValueError: if the folder holds files, and not that one.
@@ -28,5 +29,5 @@ def check_output_dir(path, mark):
     path = pathlib.Path(path)
     if path.exists() and not (path / mark).exists() and any(path.iterdir()):
         raise ValueError(
-            f"--output_dir={path} holds files but no {mark}. Choose another one."
+            f"--{flag}={path} holds files but no {mark}. Choose another one."
         )

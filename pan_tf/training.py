@@ -115,7 +115,8 @@ class Training:
                 self.vgg["star"] = "not fine-tuned"
                 logging.warning(
                     "*** %s asks for VGG*, of which no fine-tuned weights are published: "
-                    "its pools and ReLUs run on VGG's own weights. ***",
+                    "its pools and ReLUs run on VGG's own weights. "
+                    "scripts/finetune_vgg.py makes some, for --vgg_weights. ***",
                     config.recipe,
                 )
         self.beginning = None  # Weights to begin with: of T, of its inverse.

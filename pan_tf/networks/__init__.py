@@ -25,7 +25,11 @@ from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
 from pan_tf.networks.vgg import WeightsNotFoundError
 from pan_tf.networks.vgg import check_vgg_weights
+from pan_tf.networks.vgg import convolutions
+from pan_tf.networks.vgg import imagenet_classifier
 from pan_tf.networks.vgg import locate_vgg_weights
+from pan_tf.networks.vgg import save_vgg_weights
+from pan_tf.networks.vgg import vgg_classifier
 from pan_tf.networks.vgg import vgg_encoder
 from pan_tf.networks.vgg import vgg_features
 
@@ -38,9 +42,11 @@ __all__ = [
     "check_vgg_weights",
     "context_encoder_discriminator",
     "context_encoder_transformer",
+    "convolutions",
     "cyclegan_transformer",
     "deraining_transformer",
     "id_cgan_transformer",
+    "imagenet_classifier",
     "locate_vgg_weights",
     "manipulation_transformer",
     "official_pan_transformer",
@@ -51,7 +57,9 @@ __all__ = [
     "perceptual_discriminator",
     "pix2pix_transformer",
     "receptive_field",
+    "save_vgg_weights",
     "separate_discriminators",
+    "vgg_classifier",
     "vgg_encoder",
     "vgg_features",
 ]

@@ -111,6 +111,80 @@ def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
     return _frozen(network, star, VGG_LAYERS, "caffe", weights, size, "encoder")
 
 
+def vgg_classifier(network, star, classes, head="vgg", size=224):
+    """A VGG that tells classes of images apart, to train: all weights at random.
+
+    Args:
+        network: "vgg16" or "vgg19".
+        star: whether it is VGG*, its dense layers too.
+        classes: number of them.
+        head: "vgg", its own three dense layers, with dropout; or "pooled", one dense
+            layer on the mean of each channel.
+        size: height and width of the images in pixels.
+
+    Returns:
+        A functional `keras.Model`, float `[B, size, size, 3]` in [-1, 1] -> float32
+        logits `[B, classes]`.
+    """
+    image = keras.Input((size, size, 3), name="image")
+    seen = VGGInput("caffe", name="preprocessing")(image)
+    vgg = APPLICATIONS[network](include_top=False, weights=None, input_tensor=seen)
+    if star:
+        vgg = _starred(vgg)
+    x = vgg.output
+    if head == "vgg":
+        x = layers.Flatten(name="flatten")(x)
+        for name in ("fc1", "fc2"):
+            activation = "leaky_relu" if star else "relu"
+            x = layers.Dense(4096, activation=activation, name=name)(x)
+            x = layers.Dropout(0.5)(x)
+    else:
+        x = layers.GlobalAveragePooling2D()(x)
+    logits = layers.Dense(classes, dtype="float32", name="predictions")(x)
+    return keras.Model(
+        vgg.inputs[0], logits, name=f"{network}{'_star' * star}_classifier"
+    )
+
+
+def imagenet_classifier(network):
+    """VGG as it was trained on ImageNet's classes, its dense layers too.
+
+    Raises:
+        WeightsNotFoundError: if its weights cannot be downloaded.
+    """
+    try:
+        return APPLICATIONS[network](weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception.
+        raise WeightsNotFoundError(
+            f"The ImageNet weights of {network.upper()}, dense layers too, cannot be "
+            f"downloaded ({error}). A file of its convolutions, named by --vgg_weights, "
+            "will do; dense layers begin at random then."
+        ) from None
+
+
+def convolutions(model):
+    """The layers of a VGG that `--vgg_weights` is about, in order."""
+    return [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+
+
+def save_vgg_weights(classifier, path, network):
+    """Writes the convolutions of a `vgg_classifier` to a file for --vgg_weights.
+
+    Args:
+        classifier: the model.
+        path: ends in .weights.h5; written whole or not at all.
+        network: "vgg16" or "vgg19".
+    """
+    path = pathlib.Path(path)
+    partial = path.with_name(f".partial-{path.name}")
+    vgg = APPLICATIONS[network](include_top=False, weights=None)
+    vgg.set_weights(
+        [w for layer in convolutions(classifier) for w in layer.get_weights()]
+    )
+    vgg.save_weights(partial)
+    partial.replace(path)
+
+
 def _frozen(network, star, names, preprocessing, weights, size, name):
     """Layers of a VGG, as a model in float32."""
     policy = keras.config.dtype_policy()

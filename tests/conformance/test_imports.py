@@ -15,7 +15,7 @@ LAYERS = [
     {"recipes", "checkpoints"},
     {"inference", "dfi"},
     {"evaluation", "export"},
-    {"callbacks", "dry_run", "doctor", "user_study"},
+    {"callbacks", "dry_run", "doctor", "user_study", "finetuning"},
     {"guards"},
     {"training"},
     {"reproduction"},
