@@ -1,4 +1,4 @@
-"""Trains the systems of a table of the PAN paper, and sets their numbers beside its own.
+"""Trains the systems of a table of a paper, and sets their numbers beside its own.
 
     python scripts/reproduce.py --table=pan5 --data_dir=data
     python scripts/reproduce.py --table=pan5 --tasks=aerial2map --budget=4000,64,2 \
@@ -23,7 +23,16 @@ from absl import flags
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import SYNTHESIS_NAMES
 
-TABLES = ("pan3", "pan4", "pan5", "pan_fig4", "pan_fig5")
+TABLES = (
+    "pan3",
+    "pan4",
+    "pan5",
+    "pan_fig4",
+    "pan_fig5",
+    "pan_fig11",
+    "pd1",
+    "pd_fig4",
+)
 
 flags.DEFINE_enum("table", None, TABLES, "Table or figure.", required=True)
 flags.DEFINE_string(
@@ -47,6 +56,12 @@ flags.DEFINE_string("data_dir", "data", "Where data sets are kept.")
 flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("vgg_weights", None, "As of scripts/train.py.")
 flags.DEFINE_string("dtype_policy", None, "As of scripts/train.py.")
+flags.DEFINE_integer(
+    "limit", 2000, "As of scripts/evaluate.py --unaligned.", lower_bound=8
+)
+flags.DEFINE_integer(
+    "epochs", 30, "As of scripts/evaluate.py --unaligned.", lower_bound=1
+)
 flags.DEFINE_string("output_dir", None, "Where to write; empty: runs/<table>-<budget>.")
 
 _CHANGES = (
@@ -84,6 +99,7 @@ def main(argv):
             tasks=values["tasks"],
             systems=values["systems"],
             batch_size=values["batch_size"] or None,
+            classifiers={name: values[name] for name in ("limit", "epochs")},
             **{name: values[name] for name in _CHANGES},
         )
     except training.REFUSALS as error:

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Cropping2D
 from pan_tf.layers import Dropout
 from pan_tf.layers import ImageHistory
 from pan_tf.layers import InstanceNormalization
@@ -308,3 +309,17 @@ def test_history_can_be_made_again_from_its_configuration():
     memory = ImageHistory((2, 2, 3), capacity=7)
     again = ImageHistory.from_config(memory.get_config())
     assert again.capacity == 7 and again.images.shape == (7, 2, 2, 3)
+
+
+def test_cropping_and_its_gradient_are_those_of_keras():
+    x = tf.random.stateless_normal((2, 7, 6, 3), (1, 2))
+    given = ((1, 2), (0, 3))
+    results = []
+    for crop in (Cropping2D(given), keras.layers.Cropping2D(given)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = crop(x)
+            loss = tf.reduce_sum(y**2)
+        results.append((y, tape.gradient(loss, x)))
+    for ours, theirs in zip(*results, strict=True):
+        assert np.array_equal(ours, theirs)

@@ -2,7 +2,10 @@
 
 from pan_tf.evaluation.baselines import floors
 from pan_tf.evaluation.evaluate import Evaluation
+from pan_tf.evaluation.evaluate_unaligned import LIMIT
 from pan_tf.evaluation.evaluate_unaligned import UnalignedEvaluation
+from pan_tf.evaluation.evaluate_unaligned import check_sizes
+from pan_tf.evaluation.evaluate_unaligned import held_out
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.two_sample import two_sample_test
@@ -10,10 +13,13 @@ from pan_tf.evaluation.unaligned import columns
 from pan_tf.evaluation.unaligned import measure_unaligned
 
 __all__ = [
+    "LIMIT",
     "Evaluation",
     "UnalignedEvaluation",
+    "check_sizes",
     "columns",
     "floors",
+    "held_out",
     "means",
     "measure",
     "measure_unaligned",

@@ -4,6 +4,7 @@ Small, residual, trained from scratch: no answer depends on weights that a syste
 been trained by (a perceptual loss, a perceptual discriminator).
 """
 
+import functools
 import math
 
 import keras
@@ -35,11 +36,8 @@ def train_classifier(train, choice, seed, epochs=30, batch_size=16):
         A function of uint8 `[M, H, W, 3]` that gives float64 `[M]`, the log of the odds
         of kind 1.
     """
-    keras.utils.set_random_seed(seed)
-    network = _classifier(train[0].shape[1:])
-    network.compile(
-        keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True)
-    )
+    network, beginning = _compiled(train[0].shape[1:])
+    _begin(network, beginning, seed)
     history = network.fit(
         _mixture(train, batch_size, seed),
         epochs=epochs,
@@ -91,6 +89,33 @@ def _mixture(kinds, batch_size, seed=None):
     return numbers.map(example).batch(batch_size)
 
 
+@functools.lru_cache(maxsize=4)
+def _compiled(shape):
+    """(classifier, values of its optimizer's variables), traced once for all seeds."""
+    network = _classifier(shape)
+    optimizer = keras.optimizers.Adam(1e-3)
+    network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
+    optimizer.build(network.trainable_variables)
+    return network, [variable.numpy() for variable in optimizer.variables]
+
+
+def _begin(network, beginning, seed):
+    """Makes a classifier new: kernels drawn by the seed, the optimizer as it was."""
+    for variable, value in zip(network.optimizer.variables, beginning, strict=True):
+        variable.assign(value)
+    random = np.random.default_rng(seed)
+    for layer in network.layers:
+        for variable in layer.trainable_variables:
+            if variable.name == "kernel" and isinstance(layer, layers.Conv2D):
+                own = int(random.integers(2**31))
+                draw = keras.initializers.GlorotUniform(seed=own)
+            else:
+                draw = keras.initializers.get(
+                    "ones" if variable.name == "gamma" else "zeros"
+                )
+            variable.assign(draw(variable.shape))
+
+
 def _classifier(shape):
     def normal_relu(x):
         # Not by the batch: moving averages of so few steps would be nobody's.
@@ -106,4 +131,4 @@ def _classifier(shape):
         x = layers.Add()([layers.Conv2D(filters, 3, padding="same")(x), shortcut])
     x = normal_relu(x)
     x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(image, layers.Dense(1, kernel_initializer="zeros")(x))
+    return keras.Model(image, layers.Dense(1)(x))

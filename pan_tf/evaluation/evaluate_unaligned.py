@@ -44,12 +44,15 @@ from pan_tf.evaluation import unaligned_report
 from pan_tf.evaluation.classifier import log_loss
 from pan_tf.evaluation.classifier import train_classifier
 from pan_tf.evaluation.statistics import mean_and_interval
+from pan_tf.evaluation.two_sample import LEAST
 from pan_tf.evaluation.two_sample import two_sample_test
 from pan_tf.run_folder import RunFolder
 
 # Of the images that a classifier of both domains is trained on, one in so many chooses
 # its epoch.
 _CHOICE = 5
+# Images of a list that are looked at.
+LIMIT = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +120,7 @@ class UnalignedEvaluation:
         seeds: number of two-sample tests of each system.
         epochs: of each classifier, at most.
         dfi: `dfi.Settings`, to measure deep feature interpolation too; or None.
+        names: of the systems, in order; None: as their folders are called.
         **changes: settings of the data (`dataset`, `data_dir`, `attribute`, `download`,
             `image_size`, `direction`), in place of the first run's.
 
@@ -135,10 +139,11 @@ class UnalignedEvaluation:
         split=None,
         output_dir=None,
         batch_size=None,
-        limit=2000,
+        limit=LIMIT,
         seeds=5,
         epochs=30,
         dfi=None,
+        names=None,
         **changes,
     ):
         changes = {name: value for name, value in changes.items() if value is not None}
@@ -150,7 +155,7 @@ class UnalignedEvaluation:
         if not (run_dirs or saved_models or output_dir):
             raise ValueError("--output_dir must be given where there is no run.")
         self.translators = together.load(run_dirs, saved_models, checkpoint)
-        self.names = together.names_of(self.translators)
+        self.names = names or together.names_of(self.translators)
         first = self.translators[0].config if self.translators else None
         self.config = (first or Config()).replace(**{"load_size": None, **changes})
         together.check(self.translators, self.names, changes)
@@ -160,12 +165,7 @@ class UnalignedEvaluation:
         known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
         self.data = _open(self.config, known)
         self.sets = held_out(self.data, split)
-        if min(len(self.sets.source), len(self.sets.target), limit) < 8:
-            raise ValueError(
-                "A two-sample test needs 8 images or more of either list, --limit "
-                f"counted. Received: {len(self.sets.source)} sources, "
-                f"{len(self.sets.target)} targets ({self.sets.split}), limit={limit}."
-            )
+        check_sizes(self.data.train, self.sets, limit)
         self.batch_size = batch_size or max(1, min(16, 2**20 // size**2))
         self.limit, self.seeds, self.epochs = limit, tuple(range(1, seeds + 1)), epochs
         self.dfi = dfi and dfi.located()
@@ -203,19 +203,34 @@ class UnalignedEvaluation:
             for sets in (self.data.train, self.sets)
         )
         record = self._record(held_out)
-        shown, table = {}, []
+        self._shown, table = {}, []
         for direction, is_back in self._directions().items():
             order = slice(None, None, -1 if is_back else 1)
             found = self._measure(direction, is_back, train[order], held_out[order])
-            record["directions"][direction], shown[direction], rows = found
+            record["directions"][direction], self._shown[direction], rows = found
             table += rows
-        page = unaligned_report.render(self, record, shown)
+        page = unaligned_report.render(self, record, self._shown)
         self.output_dir.mkdir(parents=True, exist_ok=True)
         files.write(self.output_dir / "per_image.csv", _csv(table))
         files.write(self.output_dir / "index.html", page)
         text = json.dumps(record, indent=2, allow_nan=False) + "\n"
         files.write(self.output_dir / "metrics.json", text)
         return record
+
+    def some(self, count):
+        """After a run: a few sources, outputs and targets, spread over the lists.
+
+        Returns:
+            `{"source", "target", "outputs": name -> ...}`, uint8 `[count, H, W, 3]`.
+        """
+        (sources, targets), outputs = self._shown[self.data.direction]
+        shorter = min(len(sources.pixels), len(targets.pixels))
+        places = np.linspace(0, shorter - 1, min(count, shorter)).round().astype(int)
+        return {
+            "source": sources.pixels[places],
+            "target": targets.pixels[places],
+            "outputs": {name: pixels[places] for name, pixels in outputs.items()},
+        }
 
     def _directions(self):
         """direction -> whether it is the way back; those that a system has."""
@@ -370,6 +385,17 @@ def held_out(opened, split=None):
         )
     # Which belong together, where it is known, is not made use of.
     return sets if isinstance(sets, data.UnalignedSet) else data.UnalignedSet.of(sets)
+
+
+def check_sizes(train, sets, limit):
+    """Raises ValueError where lists are too short for what is made of them."""
+    for each in (train, sets):
+        if min(len(each.source), len(each.target), limit) < LEAST:
+            raise ValueError(
+                f"To measure without pairs takes {LEAST} images or more in every list, "
+                f"--limit counted. Received: {len(each.source)} sources, "
+                f"{len(each.target)} targets ({each.split}), limit={limit}."
+            )
 
 
 def _row(found, checkpoint=None):

@@ -13,6 +13,9 @@ from pan_tf.evaluation.classifier import log_loss
 from pan_tf.evaluation.classifier import train_classifier
 from pan_tf.evaluation.statistics import mean_and_interval
 
+# Images of either kind.
+LEAST = 8
+
 
 def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=30, batch_size=16):
     """How hard it is to tell two sets of images apart.
@@ -36,10 +39,10 @@ def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=30, batch_siz
         ValueError: if there are too few images, or they differ in size.
     """
     n = min(len(real), len(generated))
-    if n < 8 or real.shape[1:] != generated.shape[1:]:
+    if n < LEAST or real.shape[1:] != generated.shape[1:]:
         raise ValueError(
-            "A two-sample test needs 8 images or more of either kind and of one size. "
-            f"Received: {real.shape} and {generated.shape}."
+            f"A two-sample test needs {LEAST} images or more of either kind and of one "
+            f"size. Received: {real.shape} and {generated.shape}."
         )
     losses = {}  # (kind, number of the image) -> its loss in each test that it was in.
     right, per_seed = [], []

@@ -6,6 +6,7 @@ many: a batch split over replicas gives the result of the whole batch.
 
 from pan_tf.layers.centre import CutHole
 from pan_tf.layers.centre import PasteCentre
+from pan_tf.layers.convolution import Cropping2D
 from pan_tf.layers.convolution import LeakyReLU
 from pan_tf.layers.convolution import ReflectionPadding2D
 from pan_tf.layers.convolution import SymmetricAveragePooling2D
@@ -17,6 +18,7 @@ from pan_tf.layers.stochastic import ImageHistory
 
 __all__ = [
     "BatchNormalization",
+    "Cropping2D",
     "CutHole",
     "Dropout",
     "ImageHistory",

@@ -107,6 +107,23 @@ class ReflectionPadding2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("pan_tf")
+class Cropping2D(keras.layers.Cropping2D):
+    """Takes rows and columns away at the border.
+
+    Keras' layer takes a strided slice, whose gradient has a slow kernel on CPUs; that of
+    a plain one is padding.
+
+    Args:
+        **kwargs: as `keras.layers.Cropping2D`.
+    """
+
+    def call(self, inputs):
+        (top, bottom), (left, right) = self.cropping
+        size = tf.shape(inputs) - [0, top + bottom, left + right, 0]
+        return tf.slice(inputs, [0, top, left, 0], size)
+
+
+@keras.saving.register_keras_serializable("pan_tf")
 class LeakyReLU(keras.layers.LeakyReLU):
     """max(x, slope * x), whose gradient is taken from its output.
 

@@ -7,6 +7,7 @@ dtype policy.
 import keras
 from keras import layers
 
+from pan_tf.layers import Cropping2D
 from pan_tf.layers import InstanceNormalization
 from pan_tf.layers import ReflectionPadding2D
 from pan_tf.networks.blocks import conv4
@@ -75,7 +76,7 @@ def _doubled(x, number, filters):
         kernel_initializer=normal(),
         name=f"layer_{number}",
     )(x)
-    return layers.Cropping2D(((1, 0), (1, 0)))(x)
+    return Cropping2D(((1, 0), (1, 0)))(x)
 
 
 def manipulation_transformer(

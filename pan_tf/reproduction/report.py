@@ -12,10 +12,25 @@ from pan_tf.pages import charts
 from pan_tf.pages import pictures
 from pan_tf.reproduction.tables import METRICS
 
-_TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "uqi": "UQI", "vif": "VIF"}
+_TITLES = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "uqi": "UQI",
+    "vif": "VIF",
+    "c2st": "C2ST (nats)",
+    "attribute_log_loss": "Attribute log-loss (nats)",
+}
+# Of the others the highest is best.
+_LOWEST_IS_BEST = {"attribute_log_loss"}
+# What is watched while systems train, without pairs.
+_WATCHED = {
+    "identity_psnr": "T(target) against target (dB)",
+    "cycle_psnr": "There and back (dB)",
+}
 # What else is measured of some systems.
 _OTHERS = {
     "metrics_of_centre": "The missing centre alone",
+    "metrics_back": "The way back",
     "metrics_with_moving": "Normalized by moving averages in place of each image's own "
     "statistics",
 }
@@ -23,6 +38,7 @@ _FLOORS = {
     "copy_input": "floor: the source itself",
     "mean_color": "floor: mean colour",
     "color_table": "floor: colour table",
+    "real": "real targets",
 }
 
 
@@ -37,8 +53,9 @@ def write(reproduction, record, shown):
     output_dir = reproduction.output_dir
     tasks = []
     for name, task in record["tasks"].items():
-        _add_means_and_ranks(task)
-        task["sentences"] = _sentences(task)
+        metrics = record["metrics"]
+        _add_means_and_ranks(task, metrics)
+        task["sentences"] = _sentences(task, metrics)
         columns = _columns(task, shown[name])
         grid = images.grid(*(pixels for _, pixels in columns))
         Image.fromarray(grid).save(output_dir / f"{name}.png")
@@ -46,9 +63,9 @@ def write(reproduction, record, shown):
             {
                 "name": name,
                 **task,
-                "table": _table(task),
+                "table": _table(task, metrics),
                 "others": [
-                    (title, _table(task, key))
+                    (title, _table(task, metrics, key))
                     for key, title in _OTHERS.items()
                     if _has(task, key)
                 ],
@@ -57,7 +74,7 @@ def write(reproduction, record, shown):
                     [pictures.data_uri(pixels[i]) for _, pixels in columns]
                     for i in range(len(grid) and len(columns[0][1]))
                 ],
-                "charts": _charts(task),
+                "charts": _charts(task, metrics),
             }
         )
     files.write(output_dir / "results.md", _markdown(record, tasks))
@@ -65,6 +82,7 @@ def write(reproduction, record, shown):
         "reproduction.html",
         {
             "record": record,
+            "titles": [_TITLES[metric] for metric in record["metrics"]],
             "tasks": tasks,
             "shown_width": pictures.shown_width(record["budget"]["image_size"]),
         },
@@ -74,7 +92,7 @@ def write(reproduction, record, shown):
     files.write(output_dir / "results.json", json.dumps(record, indent=2) + "\n")
 
 
-def _add_means_and_ranks(task):
+def _add_means_and_ranks(task, metrics):
     for row in task["systems"].values():
         row["mean"] = _over_seeds(row, "metrics")
         for key in _OTHERS:
@@ -83,18 +101,24 @@ def _add_means_and_ranks(task):
     # Only the paper's systems have ranks: ours among those that were trained, the
     # paper's among all that it has.
     rows = [r for r in task["systems"].values() if r["paper"]]
-    for metric in METRICS:
+    for metric in metrics:
         ours = [r["mean"][metric]["mean"] for r in rows if r["mean"]]
         for row in rows:
             paper = [numbers[metric] for numbers in task["paper"].values()]
-            row["paper_rank"][metric] = _rank(row["paper"][metric], paper)
+            row["paper_rank"][metric] = _rank(metric, row["paper"][metric], paper)
             if row["mean"]:
-                row["rank"][metric] = _rank(row["mean"][metric]["mean"], ours)
+                row["rank"][metric] = _rank(metric, row["mean"][metric]["mean"], ours)
 
 
-def _rank(value, values):
-    """1 for the highest; equal values have equal ranks."""
-    return 1 + sum(other > value for other in values)
+def _merit(metric, value):
+    """The higher the better."""
+    return -value if metric in _LOWEST_IS_BEST else value
+
+
+def _rank(metric, value, values):
+    """1 for the best; equal values have equal ranks."""
+    own = _merit(metric, value)
+    return 1 + sum(_merit(metric, other) > own for other in values)
 
 
 def _over_seeds(row, key):
@@ -112,31 +136,37 @@ def _over_seeds(row, key):
     return means
 
 
-def _sentences(task):
+def _sentences(task, metrics):
     """What the table says of the paper's claim, and of the floors."""
     sentences = []
     rows = {n: r for n, r in task["systems"].items() if r["mean"]}
     ours = {n: r for n, r in rows.items() if r["paper"]}
     if len(ours) > 1:
         agree = []
-        for metric in METRICS:
-            paper = sorted(ours, key=lambda n: -ours[n]["paper"][metric])
-            order = sorted(ours, key=lambda n: -ours[n]["mean"][metric]["mean"])
-            if paper == order:
+        for metric in metrics:
+
+            def paper(name, metric=metric):
+                return -_merit(metric, ours[name]["paper"][metric])
+
+            def own(name, metric=metric):
+                return -_merit(metric, ours[name]["mean"][metric]["mean"])
+
+            if sorted(ours, key=paper) == sorted(ours, key=own):
                 agree.append(_TITLES[metric])
         sentences.append(
             "The order of the paper's systems is the paper's on "
-            f"{', '.join(agree) if agree else 'none of the four metrics'}."
+            f"{', '.join(agree) if agree else f'none of the {len(metrics)} metrics'}."
         )
-    for metric in METRICS:
-        best = max(rows, key=lambda n: rows[n]["mean"][metric]["mean"], default=None)
+    for metric in metrics:
+        merits = {n: _merit(metric, r["mean"][metric]["mean"]) for n, r in rows.items()}
+        best = max(merits, key=merits.get, default=None)
         if best is None:
             continue
-        value = rows[best]["mean"][metric]["mean"]
         above = [
             _FLOORS[floor].removeprefix("floor: ")
             for floor, numbers in task["baselines"].items()
-            if numbers[metric]["mean"] >= value
+            # Nothing is expected to be better than what is real.
+            if floor != "real" and _merit(metric, numbers[metric]["mean"]) >= merits[best]
         ]
         sentences.append(
             f"{_TITLES[metric]}: {rows[best]['label']} is best"
@@ -145,7 +175,7 @@ def _sentences(task):
     return sentences
 
 
-def _table(task, key="metrics"):
+def _table(task, metrics, key="metrics"):
     """Rows of cells as text: label, ours, the paper's, ranks, cost."""
     is_main = key == "metrics"
     rows = []
@@ -153,12 +183,12 @@ def _table(task, key="metrics"):
         mean = row[key.replace("metrics", "mean")]
         if mean is None and not is_main:
             continue
-        cells = [_cell(row, mean, metric, is_main) for metric in METRICS]
+        cells = [_cell(row, mean, metric, is_main) for metric in metrics]
         rows.append({"label": row["label"], "cells": cells, **_cost(row)})
     for name, numbers in task.get(key.replace("metrics", "baselines"), {}).items():
         cells = [
             {"ours": _number(m, numbers[m]["mean"]), "range": None, "paper": None}
-            for m in METRICS
+            for m in metrics
         ]
         floor = {"label": _FLOORS[name], "cells": cells, "minutes": None}
         rows.append({**floor, "batch_size": None, "failures": []})
@@ -208,10 +238,13 @@ def _columns(task, shown):
     return [("source", source), *outputs, ("target", target)]
 
 
-def _charts(task):
+def _charts(task, metrics):
     """(title, SVG): each metric on the validation split while the systems trained."""
     charted = []
-    for metric in METRICS:
+    watched = {name: _TITLES[name] for name in METRICS}
+    if tuple(metrics) != METRICS:
+        watched = _WATCHED
+    for metric, title in watched.items():
         series = [
             (row["label"], [(_images_seen(row, seed, i), v) for i, v in curve[metric]])
             for row in task["systems"].values()
@@ -219,8 +252,10 @@ def _charts(task):
             if curve.get(metric)
         ]
         if series:
-            level = max(numbers[metric]["mean"] for numbers in task["baselines"].values())
-            charted.append((_TITLES[metric], charts.curves(series, level)))
+            floors = [
+                f[metric]["mean"] for f in task["baselines"].values() if metric in f
+            ]
+            charted.append((title, charts.curves(series, max(floors, default=None))))
     return charted
 
 
@@ -237,6 +272,7 @@ def _markdown(record, tasks):
         f"{budget['image_size']} px, {budget['seeds']} seed(s)"
         + "".join(f", {k} {v}" for k, v in record["settings"].items())
         + ". Ours / the paper's; over seeds the mean, and [lowest, highest].",
+        *(["", record["note"]] if record["note"] else []),
     ]
     for task in tasks:
         lines += [
@@ -244,18 +280,19 @@ def _markdown(record, tasks):
             f"### {task['label']}: {task['n']} {task['split']} images of "
             f"{task['dataset']['name']}",
             "",
-            *_markdown_table(task["table"]),
+            *_markdown_table(task["table"], record["metrics"]),
         ]
         for title, table in task["others"]:
-            lines += ["", f"{title}:", "", *_markdown_table(table)]
+            table = _markdown_table(table, record["metrics"])
+            lines += ["", f"{title}:", "", *table]
         lines += ["", *(f"- {sentence}" for sentence in task["sentences"])]
         failures = [f for row in task["table"] for f in row["failures"]]
         lines += [f"- failed: {failure}" for failure in failures]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_table(rows):
-    header = ["system", *(_TITLES[m] for m in METRICS), "minutes"]
+def _markdown_table(rows, metrics):
+    header = ["system", *(_TITLES[m] for m in metrics), "minutes"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for row in rows:
         cells = []

@@ -8,7 +8,8 @@
 Every training is a process of its own, `scripts/train.py`, so that one that fails takes
 nothing with it, and one that is interrupted goes on where it was. A finished one is not
 trained again. Measured is the *last* checkpoint, on the held-out split: the best one may
-have been chosen on those very images.
+have been chosen on those very images. Without pairs it is measured as
+`evaluation.UnalignedEvaluation` does, in <task>/evaluation-seed-<n>/.
 """
 
 import dataclasses
@@ -19,17 +20,14 @@ import subprocess
 import sys
 import time
 
-import keras
-
 from pan_tf import data
+from pan_tf import dfi
 from pan_tf import evaluation
 from pan_tf import files
-from pan_tf import images
-from pan_tf import inference
 from pan_tf import recipes
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
-from pan_tf.evaluation.findings import summary
+from pan_tf.reproduction import measuring
 from pan_tf.reproduction import report
 from pan_tf.reproduction.tables import TABLES
 from pan_tf.reproduction.tables import System
@@ -37,7 +35,6 @@ from pan_tf.run_folder import RunFolder
 
 _PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
 _VALIDATIONS = 8  # Points of the curves.
-_PICTURES = 8  # Held-out images shown.
 _STOPPED = (-signal.SIGINT, -signal.SIGTERM)
 _PLACES = ("data_dir", "download", "vgg_weights")  # They change no result.
 
@@ -90,10 +87,6 @@ class Trial:
         return pathlib.Path(self.config.run_dir)
 
 
-class _StoppedError(Exception):
-    """A request to stop came while systems were measured."""
-
-
 class Reproduction:
     """One table, within a budget. Making it checks everything that can be wrong.
 
@@ -106,6 +99,8 @@ class Reproduction:
         tasks: names of flagfiles, of those of the table; empty for all.
         systems: names of the table's systems, or of any recipes; empty for the table's.
         batch_size: of every system; None for each its own.
+        classifiers: `limit`, `seeds`, `epochs` of `UnalignedEvaluation`, of tables
+            without pairs; None for its own.
         **changes: settings of all trainings, such as `data_dir`, `width`.
 
     Raises:
@@ -124,6 +119,7 @@ class Reproduction:
         tasks=(),
         systems=(),
         batch_size=_PAPERS_BATCH,
+        classifiers=None,
         **changes,
     ):
         self.name, self.table, self.budget = table, TABLES[table], budget
@@ -132,25 +128,37 @@ class Reproduction:
         self.configs, self.train = pathlib.Path(configs), pathlib.Path(train)
         self.batch_size = batch_size
         self.changes = {k: v for k, v in changes.items() if v is not None}
-        known = [task.config for task in self.table.tasks]
+        self.classifiers = classifiers or {}
+        known = [task.name for task in self.table.tasks]
         _check_names("tasks", tasks, known)
-        chosen = [t for t in self.table.tasks if not tasks or t.config in tasks]
+        chosen = [t for t in self.table.tasks if not tasks or t.name in tasks]
         self.tasks = [(task, self._trials(task, systems)) for task in chosen]
-        for _, trials in self.tasks:
-            for trial in trials:
+        every = [trial for _, trials in self.tasks for trial in trials]
+        self.interpolation = None
+        if any(trial.system.recipe is None for trial in every):
+            weights = self.changes.get("vgg_weights")
+            self.interpolation = dfi.Settings(vgg_weights=weights).located()
+        for trial in every:
+            if trial.system.recipe:
                 recipes.complete(trial.config)
-                _folder(trial).check(trial.config)
+                RunFolder(trial.run_dir).check(trial.config)
+        for _, trials in self.tasks:
             self._open(trials)
 
     def _open(self, trials):
         """The data of a task, checked."""
         config = data.locate(trials[0].config)
-        known = next((k for t in trials if (k := _folder(t).known_data())), None)
-        opened = data.open_data(config, verified=known)
+        folders = [RunFolder(trial.run_dir) for trial in trials]
+        known = next((k for f in folders if (k := f.known_data())), None)
+        opened = data.open_data(config, verified=known, aligned=self.table.is_aligned)
         if opened.held_out is None:
             raise ValueError(
                 f"--data_dir={config.data_dir} must have a test/ or val/ to measure on."
             )
+        if not self.table.is_aligned:
+            limit = self.classifiers.get("limit", evaluation.LIMIT)
+            sets = evaluation.held_out(opened)
+            evaluation.check_sizes(opened.train, sets, limit)
         return opened
 
     def _trials(self, task, names):
@@ -160,6 +168,8 @@ class Reproduction:
             "systems", names, [*systems, *(n for n in extra if n not in systems)]
         )
         chosen = [({**extra, **systems})[name] for name in names or systems]
+        begun = {system.init_from for system in chosen} - {None, *names}
+        chosen = [systems[name] for name in sorted(begun) if names] + chosen
         base = Config.from_flagfile(self.configs / f"{task.config}.cfg")
         trials = []
         for system in chosen:
@@ -169,23 +179,30 @@ class Reproduction:
 
     def _config(self, base, task, system, seed):
         size = self.budget.image_size
+        folder = self.output_dir / task.name
+        begun = system.init_from and str(folder / system.init_from / f"seed-{seed}")
         config = base.replace(
-            recipe=system.recipe,
+            recipe=system.recipe or base.recipe,
+            init_from=begun,
+            decay_start=None,
             image_size=size,
             # The same share of the image is cropped.
             load_size=base.load_size and round(base.load_size * size / base.image_size),
             seed=seed,
             batch_size=self.batch_size,
             fallback_dataset=None,
-            run_dir=str(self.output_dir / task.config / system.name / f"seed-{seed}"),
-        ).replace(**{**self.changes, **system.settings})
+            run_dir=str(folder / system.name / f"seed-{seed}"),
+        ).replace(**{**task.settings, **self.changes, **system.settings})
         batch_size = recipes.resolve(config).batch_size
         # Another batch size: as many images.
         iterations = max(1, self.budget.iterations * _PAPERS_BATCH // batch_size)
         every = max(1, iterations // _VALIDATIONS)
+        # The rates fall over the same share of the run.
+        decay = base.decay_start and base.decay_start * iterations // base.iterations
         return config.replace(
             batch_size=batch_size,
             iterations=iterations,
+            decay_start=decay,
             validate_every=every,
             save_every=every,
             log_every=max(1, min(config.log_every, every)),
@@ -207,9 +224,9 @@ class Reproduction:
         failures = {}
         for task, trials in self.tasks:
             for i, trial in enumerate(trials, start=1):
-                if not _is_finished(trial):
+                if trial.system.recipe and not _is_finished(trial):
                     print(
-                        f"\n== {task.config}, {trial.system.name}, seed {trial.seed} "
+                        f"\n== {task.name}, {trial.system.name}, seed {trial.seed} "
                         f"({i} of {len(trials)})",
                         flush=True,
                     )
@@ -222,7 +239,7 @@ class Reproduction:
                         failures[trial.run_dir] = f"exit status {failure}"
         try:
             record, shown = self._measure(failures, stop)
-        except _StoppedError:
+        except measuring.StoppedError:
             return None
         report.write(self, record, shown)
         return record
@@ -255,6 +272,8 @@ class Reproduction:
         record = {
             "table": self.name,
             "title": self.table.title,
+            "note": self.table.note,
+            "metrics": list(self.table.metrics),
             "budget": dataclasses.asdict(self.budget),
             "batch_size": self.batch_size,
             "settings": {k: v for k, v in self.changes.items() if k not in _PLACES},
@@ -262,80 +281,18 @@ class Reproduction:
         }
         shown = {}
         for task, trials in self.tasks:
-            record["tasks"][task.config], shown[task.config] = self._measure_task(
-                task, trials, failures, stop
+            print(f"\n{task.name}: measuring ...", flush=True)
+            measured = measuring.Measuring(
+                task, [t for t in trials if t.system.is_shown], failures, stop
             )
+            if self.table.is_aligned:
+                found = measured.pairs(self._open(trials))
+            else:
+                found = measured.lists(
+                    self.output_dir / task.name, self.interpolation, self.classifiers
+                )
+            record["tasks"][task.name], shown[task.name] = found
         return record, shown
-
-    def _measure_task(self, task, trials, failures, stop):
-        opened, config = self._open(trials), trials[0].config
-        pairs, size = opened.held_out, config.image_size
-        # What was cut away is judged by itself too: the rest is the source.
-        crop = images.hole_begin(size) if config.synthesize == "hole" else 0
-        print(f"\n{task.config}: measuring on {len(pairs)} {pairs.split} images ...")
-
-        def floors(**kwargs):
-            found = evaluation.floors(opened.train, pairs, size, **kwargs)
-            return {name: summary(scores) for name, scores in found.items()}
-
-        batch = _some(pairs, size)
-        shown = {"source": batch["source"], "target": batch["target"], "outputs": {}}
-
-        def measured(translator, **kwargs):
-            scores = evaluation.measure(translator.translate, pairs, size, **kwargs)
-            return summary(scores)
-
-        rows = {}
-        for trial in trials:
-            row = rows.setdefault(trial.system.name, _empty_row(trial.system))
-            if trial.run_dir in failures:
-                row["failures"].append(f"seed {trial.seed}: {failures[trial.run_dir]}")
-                continue
-            if stop.requested:
-                raise _StoppedError
-            keras.backend.clear_session()
-            translator = inference.Translator(trial.run_dir, "last")
-            seed = {
-                "seed": trial.seed,
-                "iterations": translator.checkpoint["iteration"],
-                "batch_size": trial.config.batch_size,
-                "seconds": training_seconds(_folder(trial), trial.config),
-                "warnings": _folder(trial).warnings(),
-                "metrics": measured(translator),
-            }
-            if crop:
-                seed["metrics_of_centre"] = measured(translator, crop=crop)
-            if recipes.resolve(translator.config).statistics == "image":
-                moving = inference.Translator(trial.run_dir, "last", "moving")
-                seed["metrics_with_moving"] = measured(moving)
-            row["seeds"].append(seed)
-            row["curves"].append(_curve(_folder(trial)))
-            if trial.seed == 1:
-                outputs = translator.translate(batch["source"])
-                shown["outputs"][trial.system.name] = outputs
-        result = {
-            "label": task.label,
-            "dataset": opened.describe(),
-            "n": len(pairs),
-            "split": pairs.split,
-            "paper": {s.label: s.paper for s in task.systems if s.paper},
-            "baselines": floors(),
-            "baselines_of_centre": floors(crop=crop) if crop else {},
-            "systems": rows,
-        }
-        return result, shown
-
-
-def _empty_row(system):
-    return {
-        "label": system.label,
-        "recipe": system.recipe,
-        "settings": system.settings,
-        "paper": system.paper,
-        "seeds": [],
-        "curves": [],
-        "failures": [],
-    }
 
 
 def _check_names(flag, names, known):
@@ -344,10 +301,6 @@ def _check_names(flag, names, known):
         raise ValueError(
             f"--{flag} must be of: {', '.join(known)}. Received: {', '.join(unknown)}."
         )
-
-
-def _folder(trial):
-    return RunFolder(trial.run_dir)
 
 
 def _is_finished(trial):
@@ -362,35 +315,3 @@ def _is_finished(trial):
         and not trial.config.differences(trained)
         and trained.iterations == trial.config.iterations
     )
-
-
-def _some(pairs, size):
-    """The pairs to show, spread over the split."""
-    count = min(_PICTURES, len(pairs))
-    places = [round(i * (len(pairs) - 1) / max(1, count - 1)) for i in range(count)]
-    (batch,) = data.evaluation_dataset(
-        pairs.subset(places), image_size=size, batch_size=count
-    )
-    return batch
-
-
-def training_seconds(folder, config):
-    """Seconds that a run spent training and validating, without start-up and pauses."""
-    seconds, before = 0.0, 0
-    for row in folder.read_metrics():
-        if row.get("images_per_second"):
-            images_seen = (row["iteration"] - before) * config.batch_size
-            seconds += images_seen / row["images_per_second"]
-            before = row["iteration"]
-    return seconds
-
-
-def _curve(folder):
-    """metric -> list of (iteration, value) of a run's validations."""
-    curves = {}
-    for row in folder.read_metrics():
-        for name, value in row.items():
-            if name.startswith("val_"):
-                points = curves.setdefault(name.removeprefix("val_"), [])
-                points.append((row["iteration"], value))
-    return curves

@@ -1,12 +1,15 @@
-"""What the PAN paper compares, where, and with which result (arXiv:1706.09138).
+"""What the papers compare, where, and with which result.
 
 A table is a list of tasks; a task is a flagfile of `configs/` and the systems that the
-paper trained on it. Numbers are PSNR in dB, SSIM, UQI and VIF, as printed.
+paper trained on it. Numbers are as printed: of PAN (arXiv:1706.09138) PSNR in dB, SSIM,
+UQI and VIF; of Perceptual Discriminators (arXiv:1809.01396) C2ST and the attribute
+log-loss in nats.
 """
 
 import dataclasses
 
 METRICS = ("psnr", "ssim", "uqi", "vif")
+UNALIGNED_METRICS = ("c2st", "attribute_log_loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,16 +19,21 @@ class System:
     Attributes:
         name: of its folder.
         label: the paper's name for it.
-        recipe: name of the recipe.
+        recipe: name of the recipe; None of what is not trained, deep feature
+            interpolation.
         settings: what is set beside it, by names of `Config`.
         paper: metric -> the paper's number; None where it prints none.
+        init_from: name of the system whose T it begins with, with the same seed.
+        is_shown: whether it is of the table, and not only begun with.
     """
 
     name: str
     label: str
-    recipe: str
+    recipe: str | None
     settings: dict = dataclasses.field(default_factory=dict)
     paper: dict | None = None
+    init_from: str | None = None
+    is_shown: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +44,20 @@ class Task:
         config: stem of its flagfile in `configs/`.
         label: the paper's name for it.
         systems: those of the paper, and what we set beside them.
+        settings: what is set in place of the flagfile's, by names of `Config`.
+        suffix: tells tasks of one flagfile apart.
     """
 
     config: str
     label: str
     systems: tuple
+    settings: dict = dataclasses.field(default_factory=dict)
+    suffix: str = ""
+
+    @property
+    def name(self):
+        """Unique in a table."""
+        return self.config + self.suffix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +67,19 @@ class Table:
     Attributes:
         title: what it is, and what is compared in it.
         tasks: `Task`s.
+        metrics: what it is compared by.
+        note: what a reader of the paper's numbers must know.
     """
 
     title: str
     tasks: tuple
+    metrics: tuple = METRICS
+    note: str = ""
+
+    @property
+    def is_aligned(self):
+        """Whether outputs are compared with targets of their own."""
+        return self.metrics == METRICS
 
 
 def _numbers(*values):
@@ -68,6 +94,29 @@ def _versus_pix2pix(config, label, theirs, ours):
             System("pix2pix", "pix2pix-cGAN", "pix2pix", paper=_numbers(*theirs)),
             System("pan", "PAN", "pan", paper=_numbers(*ours)),
         ),
+    )
+
+
+_TABLE_1 = (
+    ("dfi", "DFI", None),
+    ("dcgan", "DCGAN", "dcgan"),
+    ("cyclegan", "CycleGAN", "cyclegan"),
+    ("vgg_gan", "VGG-GAN", "vgg_gan"),
+    ("vgg_star_gan", "VGG*-GAN", "vgg_star_gan"),
+)
+
+
+def _attribute(attribute, label, *numbers):
+    """A task of Table 1: for each system its C2ST and its log-loss."""
+    return Task(
+        "celeba_smile",
+        label,
+        tuple(
+            System(*system, paper=dict(zip(UNALIGNED_METRICS, pair, strict=True)))
+            for system, pair in zip(_TABLE_1, numbers, strict=True)
+        ),
+        {"attribute": attribute},
+        "" if attribute == "Smiling" else f"-{attribute}",
     )
 
 
@@ -214,5 +263,83 @@ TABLES = {
                 ),
             ),
         ),
+    ),
+    # Horses -> zebras; the paper has pictures only.
+    "pan_fig11": Table(
+        "Fig. 11: the perceptual adversarial loss in CycleGAN",
+        (
+            Task(
+                "horse2zebra",
+                "Horses -> zebras",
+                (
+                    System("cyclegan", "CycleGAN", "cyclegan"),
+                    System("cyclegan_pa", "CycleGAN + PA loss", "cyclegan_pa"),
+                ),
+            ),
+        ),
+        UNALIGNED_METRICS,
+    ),
+    "pd1": Table(
+        "Perceptual Discriminators, Table 1 (b) and (c): faces at low resolution",
+        (
+            _attribute(
+                "Smiling",
+                "Smile",
+                (0.001, 1.3),
+                (0.006, 0.6),
+                (0.053, 1.2),
+                (0.086, 0.4),
+                (0.052, 0.7),
+            ),
+            _attribute(
+                "Male",
+                "Gender",
+                (0.0001, 0.5),
+                (0.0003, 1.5),
+                (0.0035, 0.8),
+                (0.0021, 0.1),
+                (0.0024, 0.1),
+            ),
+            _attribute(
+                "Blond_Hair",
+                "Hair colour (blond)",
+                (0.0001, 1.14),
+                (0.0006, 2.33),
+                (0.0049, 2.41),
+                (0.0096, 1.3),
+                (0.0129, 1.24),
+            ),
+        ),
+        UNALIGNED_METRICS,
+        "The paper's classifiers are not described, and other than ours: ranks compare, "
+        "numbers do not. Its C2ST of DFI are upper bounds. Its hair has three classes, "
+        "ours two. Part (a) is a study of people: scripts/user_study.py.",
+    ),
+    # All begin with one autoencoder, as the released code has it.
+    "pd_fig4": Table(
+        "Perceptual Discriminators, Fig. 4: what D looks at",
+        (
+            Task(
+                "celebahq_smile",
+                "Female -> male",
+                (
+                    System("autoencoder", "Autoencoder", "autoencoder", is_shown=False),
+                    *(
+                        System(name, label, name, init_from="autoencoder")
+                        for name, label in (
+                            ("vgg_star_ms_cyclegan", "VGG*-MS-CycleGAN"),
+                            ("vgg_ms_cyclegan", "VGG-MS-CycleGAN"),
+                            ("rand_ms_cyclegan", "Rand-MS-CycleGAN"),
+                            ("ms_cyclegan", "MS-CycleGAN"),
+                            ("multiscale_cyclegan", "separate discriminators"),
+                        )
+                    ),
+                ),
+                {"attribute": "male"},
+                "-male",
+            ),
+        ),
+        UNALIGNED_METRICS,
+        "The paper has pictures only, and no system that looks through VGG as it is.",
     ),
 }

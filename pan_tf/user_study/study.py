@@ -26,9 +26,10 @@ from pan_tf import inference
 from pan_tf import pages
 from pan_tf.config import Config
 from pan_tf.data import preprocessing
+from pan_tf.evaluation import LIMIT
+from pan_tf.evaluation import held_out
 from pan_tf.evaluation import together
 from pan_tf.evaluation.evaluate_unaligned import Domain
-from pan_tf.evaluation.evaluate_unaligned import held_out
 from pan_tf.pages import pictures
 
 # What fits around a source.
@@ -130,7 +131,7 @@ class Study:
         if interpolation:
             interpolation = interpolation.located()
             known = [
-                Domain.read(each, size, 2000, by_attributes)
+                Domain.read(each, size, LIMIT, by_attributes)
                 for each in (opened.train.source, opened.train.target)
             ][:: -1 if inverse else 1]
             attributes = [each.attributes for each in known] if by_attributes else None

@@ -110,7 +110,7 @@ def test_deep_feature_interpolation_is_measured_alike(
 
 
 def test_too_few_images_are_refused(run):
-    with pytest.raises(ValueError, match="8 images or more of either list, --limit"):
+    with pytest.raises(ValueError, match="takes 8 images or more in every list"):
         UnalignedEvaluation([run], limit=7)
 
 

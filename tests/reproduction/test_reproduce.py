@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from pan_tf.networks import WeightsNotFoundError
 from pan_tf.reproduction import Budget
 from pan_tf.reproduction import Reproduction
 from pan_tf.training import StopRequest
+from tests.conftest import smooth_noise
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -50,6 +52,19 @@ def photos(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """Two lists of smooth noise, eight to measure on."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("lists")
+    for name, count in (("trainA", 9), ("trainB", 8), ("testA", 8), ("testB", 9)):
+        (root / name).mkdir()
+        for i in range(count):
+            pixels = smooth_noise(random, 64, 64)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
 def check(output_dir, systems, seeds=1):
     """The page and the numbers are whole; returns results.json's only task."""
     record = json.loads((output_dir / "results.json").read_text())
@@ -58,7 +73,8 @@ def check(output_dir, systems, seeds=1):
     for row in task["systems"].values():
         assert len(row["seeds"]) == seeds and not row["failures"]
         assert all(np.isfinite(v["mean"]) for v in row["mean"].values())
-        assert row["curves"][0]["psnr"]
+        trained = row["recipe"] is not None
+        assert not trained or row["curves"][0].get("psnr", row["curves"][0])
     assert (output_dir / "results.md").read_text().count("|") > 20
     page = (output_dir / "index.html").read_text()
     for row in task["systems"].values():
@@ -122,6 +138,61 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path):
         assert row["failures"] == ["seed 1: exit status 3"] and row["mean"] is None
     assert "exit status 3" in (tmp_path / "out" / "index.html").read_text()
     assert "exit status 3" in (tmp_path / "out" / "results.md").read_text()
+
+
+def test_a_table_without_pairs_in_miniature(lists, tmp_path):
+    out = tmp_path / "out"
+    result = finish(
+        out,
+        "--table=pan_fig11",
+        "--budget=2,64,1",
+        "--dataset=folder",
+        f"--data_dir={lists}",
+        "--epochs=1",
+        "--limit=8",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    task = check(out, ["cyclegan", "cyclegan_pa"])
+    for row in task["systems"].values():
+        assert {"c2st", "attribute_log_loss"} <= set(row["mean"])
+        assert row["mean_back"]["c2st"]["mean"] > 0.0
+    assert set(task["baselines"]) == {"copy_input", "real"}
+    assert "The way back" in (out / "results.md").read_text()
+    report = out / "horse2zebra" / "evaluation-seed-1" / "index.html"
+    assert "cyclegan_pa" in report.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "task", "systems"),
+    [
+        ("pd1", "celeba_smile-Male", ["dfi", "dcgan", "vgg_gan"]),
+        ("pd_fig4", "celebahq_smile-male", ["ms_cyclegan"]),
+    ],
+)
+def test_tables_of_faces_in_miniature(table, task, systems, lists, tmp_path):
+    weights = tmp_path / "vgg19.weights.h5"
+    keras.applications.VGG19(include_top=False, weights=None).save_weights(weights)
+    out = tmp_path / "out"
+    result = finish(
+        out,
+        f"--table={table}",
+        f"--tasks={task}",
+        f"--systems={','.join(systems)}",
+        "--budget=4,64,2",
+        "--dataset=folder",
+        f"--data_dir={lists}",
+        f"--vgg_weights={weights}",
+        "--epochs=1",
+        "--limit=8",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = check(out, systems, seeds=2)
+    begun = out / task / "autoencoder" / "seed-2" / "result.json"
+    assert begun.exists() == (table == "pd_fig4")
+    if table == "pd1":
+        assert found["systems"]["dcgan"]["paper_rank"]["c2st"] == 4
+        assert found["systems"]["vgg_gan"]["paper_rank"]["attribute_log_loss"] == 1
 
 
 _ID_CGAN = ["l2", "cgan", "l2_cgan", "id_cgan", "id_cgan_fixed"]
