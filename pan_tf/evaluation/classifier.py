@@ -53,7 +53,10 @@ def train_classifier(train, choice, seed, epochs=30, batch_size=16):
     if min(history["val_loss"]) >= CHANCE:
         return lambda pixels: np.zeros(len(pixels))
 
+    weights = network.get_weights()
+
     def log_odds(pixels):
+        network.set_weights(weights)  # It may have been trained for others since.
         parts = range(0, len(pixels), batch_size)
         logits = [
             network(images.to_float(pixels[i : i + batch_size]), training=False)

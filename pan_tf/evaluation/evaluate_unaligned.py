@@ -322,7 +322,9 @@ class UnalignedEvaluation:
         kinds = [side.pixels for side in train]
         chosen = [kind[::_CHOICE] for kind in kinds]
         learnt = [np.delete(k, np.s_[::_CHOICE], axis=0) for k in kinds]
-        return train_classifier(learnt, chosen, 1, self.epochs, batch_size=32)
+        # Of few images small batches, or there would be too few steps in an epoch.
+        batch_size = 32 if sum(map(len, learnt)) > 500 else 8
+        return train_classifier(learnt, chosen, 1, self.epochs, batch_size)
 
     def _record(self, held_out):
         return {

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from pan_tf.evaluation.classifier import CHANCE
 from pan_tf.evaluation.unaligned_report import sentences
 from tests.conftest import smooth_noise
 from tests.runs import train
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def run(dark_and_bright, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(run):
-    evaluation = UnalignedEvaluation([run], seeds=1, epochs=12)
+    evaluation = UnalignedEvaluation([run], seeds=1, epochs=20)
     return evaluation, evaluation.run()
 
 
@@ -149,3 +154,27 @@ def test_sentences_claim_no_more_than_the_intervals():
     said = sentences(found)
     words = ["harder", "more like", "neither harder", "neither more", "easier", "less"]
     assert all(word in sentence for word, sentence in zip(words, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--limit=9"], "--limit goes with --unaligned"),
+        (["--dfi"], "--dfi goes with --unaligned"),
+        (["--unaligned", "--rank_by=psnr"], "--rank_by goes without --unaligned"),
+        (["--unaligned", "--dfi_step=1"], "--dfi_step goes with --dfi"),
+    ],
+)
+def test_a_flag_that_would_go_unheard_is_refused(flags, message):
+    command = [sys.executable, "scripts/evaluate.py", "--run_dir=nowhere", *flags]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1 and message in result.stderr
+
+
+def test_the_command_prints_what_it_wrote(run, tmp_path):
+    command = [sys.executable, "scripts/evaluate.py", "--unaligned", "--seeds=1"]
+    command += [f"--run_dir={run}", "--epochs=1", f"--output_dir={tmp_path / 'out'}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "BtoA, 12 sources" in result.stdout and "(real)" in result.stdout
+    assert (tmp_path / "out" / "index.html").exists()

@@ -5,6 +5,8 @@ import pytest
 
 from pan_tf.evaluation import two_sample_test
 from pan_tf.evaluation.classifier import CHANCE
+from pan_tf.evaluation.classifier import log_loss
+from pan_tf.evaluation.classifier import train_classifier
 from tests.conftest import smooth_noise
 
 
@@ -41,3 +43,13 @@ def test_too_few_images_and_other_sizes_are_refused(count, size):
     other = np.zeros((count, size, size, 3), np.uint8)
     with pytest.raises(ValueError, match="8 images or more of either kind and of one"):
         two_sample_test(blocks(16, 0), other)
+
+
+def test_a_classifier_keeps_what_it_learnt():
+    """All seeds share one traced network; none of them its weights."""
+    dark, bright = blocks(16, 0) // 2, blocks(16, 1) // 2 + np.uint8(128)
+    first = train_classifier((dark, bright), (dark, bright), seed=1, epochs=6)
+    before = first(bright)
+    train_classifier((bright, dark), (bright, dark), seed=1, epochs=6)
+    assert np.array_equal(first(bright), before)
+    assert log_loss(before, 1).mean() < CHANCE
