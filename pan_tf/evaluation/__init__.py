@@ -2,10 +2,11 @@
 
 from pan_tf.evaluation.baselines import floors
 from pan_tf.evaluation.evaluate import Evaluation
-from pan_tf.evaluation.evaluate_unaligned import LIMIT
 from pan_tf.evaluation.evaluate_unaligned import UnalignedEvaluation
-from pan_tf.evaluation.evaluate_unaligned import check_sizes
-from pan_tf.evaluation.evaluate_unaligned import held_out
+from pan_tf.evaluation.lists import LIMIT
+from pan_tf.evaluation.lists import Domain
+from pan_tf.evaluation.lists import check_sizes
+from pan_tf.evaluation.lists import held_out
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.two_sample import two_sample_test
@@ -14,6 +15,7 @@ from pan_tf.evaluation.unaligned import measure_unaligned
 
 __all__ = [
     "LIMIT",
+    "Domain",
     "Evaluation",
     "UnalignedEvaluation",
     "check_sizes",

@@ -43,16 +43,17 @@ from pan_tf.evaluation import together
 from pan_tf.evaluation import unaligned_report
 from pan_tf.evaluation.classifier import log_loss
 from pan_tf.evaluation.classifier import train_classifier
+from pan_tf.evaluation.lists import LIMIT
+from pan_tf.evaluation.lists import Domain
+from pan_tf.evaluation.lists import check_sizes
+from pan_tf.evaluation.lists import held_out
 from pan_tf.evaluation.statistics import mean_and_interval
-from pan_tf.evaluation.two_sample import LEAST
 from pan_tf.evaluation.two_sample import two_sample_test
 from pan_tf.run_folder import RunFolder
 
 # Of the images that a classifier of both domains is trained on, one in so many chooses
 # its epoch.
 _CHOICE = 5
-# Images of a list that are looked at.
-LIMIT = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,35 +74,6 @@ class System:
     translate: Callable
     back: Callable | None = None
     is_network: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Domain:
-    """Images of one side, read.
-
-    Attributes:
-        names: one an image.
-        pixels: uint8 `[N, size, size, 3]`.
-        attributes: `[N, A]`, or None.
-    """
-
-    names: tuple
-    pixels: np.ndarray
-    attributes: np.ndarray | None
-
-    @classmethod
-    def read(cls, images_of_a_side, size, limit, with_attributes):
-        """As many images as `limit`, spread over an `ImageSet`."""
-        count = min(limit, len(images_of_a_side))
-        places = np.arange(count) * len(images_of_a_side) // count
-        subset = images_of_a_side.subset(places)
-        alone = data.UnalignedSet("", subset, subset)
-        batches = data.evaluation_dataset(alone, image_size=size, batch_size=16)
-        pixels = [images.to_uint8(batch["source"]).numpy() for batch in batches]
-        attributes = None
-        if with_attributes:
-            attributes = images_of_a_side.attributes()[places]
-        return cls(subset.names, np.concatenate(pixels), attributes)
 
 
 class UnalignedEvaluation:
@@ -371,33 +343,6 @@ class UnalignedEvaluation:
 
 def _open(config, known):
     return data.open_data(data.locate(config), verified=known, aligned=False)
-
-
-def held_out(opened, split=None):
-    """The lists of a split that a system was not trained on, of `OpenedData`.
-
-    Raises:
-        ValueError: if there is no such split.
-    """
-    sets = opened.held_out if split is None else opened.splits.get(split)
-    if sets is None:
-        raise ValueError(
-            f"--split must be one of: {', '.join(opened.splits)}. Received: "
-            f"split={split!r}; without it, test or val is needed."
-        )
-    # Which belong together, where it is known, is not made use of.
-    return sets if isinstance(sets, data.UnalignedSet) else data.UnalignedSet.of(sets)
-
-
-def check_sizes(train, sets, limit):
-    """Raises ValueError where lists are too short for what is made of them."""
-    for each in (train, sets):
-        if min(len(each.source), len(each.target), limit) < LEAST:
-            raise ValueError(
-                f"To measure without pairs takes {LEAST} images or more in every list, "
-                f"--limit counted. Received: {len(each.source)} sources, "
-                f"{len(each.target)} targets ({each.split}), limit={limit}."
-            )
 
 
 def _row(found, checkpoint=None):

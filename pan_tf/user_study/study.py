@@ -27,9 +27,9 @@ from pan_tf import pages
 from pan_tf.config import Config
 from pan_tf.data import preprocessing
 from pan_tf.evaluation import LIMIT
+from pan_tf.evaluation import Domain
 from pan_tf.evaluation import held_out
 from pan_tf.evaluation import together
-from pan_tf.evaluation.evaluate_unaligned import Domain
 from pan_tf.pages import pictures
 
 # What fits around a source.
