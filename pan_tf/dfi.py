@@ -2,7 +2,7 @@
 
 DFI (Upchurch et al., arXiv:1611.05507), a baseline of the Perceptual Discriminators
 paper. phi is the features relu3_1, relu4_1 and relu5_1, each channel divided by its mean
-over the images of both domains, as the normalized VGG of the authors' code has it. For a
+over images of both domains, as the normalized VGG of the authors' code has it. For a
 source x, W is the mean of phi over the targets most like x less that over the sources
 most like x. The output is the image z, found by L-BFGS-B from x on, whose features are
 
@@ -23,6 +23,8 @@ from pan_tf import networks
 
 _LAYERS = ("block3_conv1", "block4_conv1", "block5_conv1")
 _AT_ONCE = 16
+# Images of either domain, a multiple of those, that tell the mean of a channel.
+_FEW = 64
 # Of its layer's mean: what a channel is divided by at least, however seldom it answers.
 _LEAST = 1e-2
 
@@ -180,15 +182,17 @@ class Interpolation:
         return [total / len(pixels) for total in totals]
 
     def _find_scales(self):
-        """Mean of each channel, over both domains alike."""
+        """Mean of each channel over a few images of both domains."""
         means = []
         for domain in self._domains:
+            few = min(_FEW, len(domain)) // _AT_ONCE * _AT_ONCE or len(domain)
+            spread = domain[np.linspace(0, len(domain) - 1, few).round().astype(int)]
             parts = [
                 [
                     tf.reduce_mean(f, axis=(0, 1, 2))
                     for f in self._network(images.to_float(p))
                 ]
-                for p in _parts(domain[: 4 * _AT_ONCE])
+                for p in _parts(spread)
             ]
             means.append([np.mean(layer, axis=0) for layer in zip(*parts, strict=True)])
         scales = [np.mean(layer, axis=0) for layer in zip(*means, strict=True)]

@@ -92,7 +92,10 @@ def main(argv):
             finetuning.run()
         except FloatingPointError as error:
             sys.exit(f"\n{error}")
-    print(f"Weights for --vgg_weights: {finetuning.weights_path}")
+        if stop.requested:
+            print("Stopped; the same command goes on from there.")
+        else:
+            print(f"Weights for --vgg_weights: {finetuning.weights_path}")
 
 
 if __name__ == "__main__":

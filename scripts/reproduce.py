@@ -55,6 +55,12 @@ flags.DEFINE_enum("synthesize", None, SYNTHESIS_NAMES, "Empty: as the task has i
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept.")
 flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("vgg_weights", None, "As of scripts/train.py.")
+flags.DEFINE_string(
+    "vgg_star_weights",
+    None,
+    "Weights of VGG*, as scripts/finetune_vgg.py makes them, for the systems that look "
+    "through it; empty: --vgg_weights.",
+)
 flags.DEFINE_string("dtype_policy", None, "As of scripts/train.py.")
 flags.DEFINE_integer(
     "limit", 2000, "As of scripts/evaluate.py --unaligned.", lower_bound=8
@@ -99,6 +105,7 @@ def main(argv):
             tasks=values["tasks"],
             systems=values["systems"],
             batch_size=values["batch_size"] or None,
+            vgg_star_weights=values["vgg_star_weights"],
             classifiers={name: values[name] for name in ("limit", "epochs")},
             **{name: values[name] for name in _CHANGES},
         )

@@ -37,7 +37,7 @@ flags.DEFINE_string("vgg_weights", None, "As of scripts/train.py.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
 flags.DEFINE_boolean("inverse", False, "Ask of the way back, of cycles.")
 flags.DEFINE_integer("questions", 30, "Sources that are drawn.", lower_bound=1)
-flags.DEFINE_integer("seed", 1, "Of the draw and of the outputs' ids.")
+flags.DEFINE_integer("seed", 1, "Of the draw.")
 flags.DEFINE_string("prompt", None, "What is asked; empty: which is best.")
 flags.DEFINE_enum("dataset", None, DATASET_NAMES, "Data set; empty: the run's.")
 flags.DEFINE_string("data_dir", None, "Where data sets are kept; empty: as the run had.")
@@ -68,6 +68,12 @@ def main(argv):
     values = {name: flags.FLAGS[name].value for name in flags.FLAGS}
     if (values["score"] is None) == (values["output_dir"] is None):
         sys.exit("Either --output_dir, to make a study, or --score, to score one.")
+    for name in (*_SETTINGS, "run_dir", "saved_model", "outputs", "dfi", "prompt"):
+        if values["score"] and flags.FLAGS[name].present:
+            sys.exit(f"--{name} makes a study; it does not go with --score.")
+    for name in () if values["dfi"] else ("vgg", "vgg_weights"):
+        if flags.FLAGS[name].present:
+            sys.exit(f"--{name} goes with --dfi.")
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.inference import ImageFileError
@@ -94,7 +100,7 @@ def _make(values):
     study = user_study.Study.of_runs(
         values["run_dir"], values["saved_model"], _folders(values["outputs"]), **settings
     )
-    user_study.write_study(study, values["output_dir"], values["seed"])
+    user_study.write_study(study, values["output_dir"])
     page = pathlib.Path(values["output_dir"]) / "index.html"
     print(f"{len(study.names)} questions on {', '.join(study.outputs)}: {page}")
 

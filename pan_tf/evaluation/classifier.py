@@ -4,8 +4,10 @@ Small, residual, trained from scratch: no answer depends on weights that a syste
 been trained by (a perceptual loss, a perceptual discriminator).
 """
 
+import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -16,6 +18,23 @@ from pan_tf import images
 
 # Nats of an answer of one half: what a classifier costs that knows nothing.
 CHANCE = math.log(2.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """Tells two kinds of images apart.
+
+    Attributes:
+        log_odds: uint8 `[M, H, W, 3]` -> float64 `[M]`, the log of the odds of kind 1.
+        has_learnt: whether it is better than chance on images that it was not trained
+            on; if not, it always answers one half.
+    """
+
+    log_odds: Callable
+    has_learnt: bool
+
+    def __call__(self, pixels):
+        return self.log_odds(pixels)
 
 
 def train_classifier(train, choice, seed, epochs=30, batch_size=16):
@@ -33,8 +52,7 @@ def train_classifier(train, choice, seed, epochs=30, batch_size=16):
         batch_size: images at a time.
 
     Returns:
-        A function of uint8 `[M, H, W, 3]` that gives float64 `[M]`, the log of the odds
-        of kind 1.
+        `Classifier`.
     """
     network, beginning = _compiled(train[0].shape[1:])
     _begin(network, beginning, seed)
@@ -51,7 +69,7 @@ def train_classifier(train, choice, seed, epochs=30, batch_size=16):
         ],
     ).history
     if min(history["val_loss"]) >= CHANCE:
-        return lambda pixels: np.zeros(len(pixels))
+        return Classifier(lambda pixels: np.zeros(len(pixels)), has_learnt=False)
 
     weights = network.get_weights()
 
@@ -64,7 +82,7 @@ def train_classifier(train, choice, seed, epochs=30, batch_size=16):
         ]
         return np.concatenate(logits)[:, 0].astype(np.float64)
 
-    return log_odds
+    return Classifier(log_odds, has_learnt=True)
 
 
 def log_loss(log_odds, kind):

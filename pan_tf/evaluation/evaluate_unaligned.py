@@ -9,6 +9,7 @@ Measured of a system in one direction, over held-out sources and targets:
 - `c2st`: cross-entropy of a classifier two-sample test, outputs against held-out targets
   (`two_sample_test`), nats. The higher the better; .693 cannot be told apart.
   `c2st_accuracy` is the share that the classifier tells rightly; .5 is by chance.
+  `c2st_learnt` is the share of the tests whose classifier had learnt anything.
 - `attribute_log_loss`: of a classifier that was trained on real images of both domains,
   minus the log of what it gives the target's domain on an output, nats. The lower the
   better.
@@ -56,6 +57,10 @@ from pan_tf.run_folder import RunFolder
 _CHOICE = 5
 
 
+class StoppedError(Exception):
+    """A request to stop came while systems were measured."""
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
     """What is measured, in one direction.
@@ -82,7 +87,7 @@ class UnalignedEvaluation:
     Args:
         run_dirs: run folders; of a cycle both directions are measured.
         saved_models: SavedModels, from source to target.
-        checkpoint: "best" or "last", of the run folders.
+        checkpoint: "best" or "last", of the run folders; of cycles always the last.
         split: name of the split; None for the test split, or the validation split where
             there is no other.
         output_dir: where to write; None for a folder in the only run, or beside the first
@@ -126,8 +131,14 @@ class UnalignedEvaluation:
         together.check_dataset(run_dirs, changes)
         if not (run_dirs or saved_models or output_dir):
             raise ValueError("--output_dir must be given where there is no run.")
-        self.translators = together.load(run_dirs, saved_models, checkpoint)
+        self.translators = [
+            # The way back has a last checkpoint only: both from one.
+            inference.Translator(t.path, "last") if _is_cycle(t) else t
+            for t in together.load(run_dirs, saved_models, checkpoint)
+        ]
         self.names = names or together.names_of(self.translators)
+        if dfi and "dfi" in self.names:
+            raise ValueError("--dfi needs its name: call the run folder 'dfi' otherwise.")
         first = self.translators[0].config if self.translators else None
         self.config = (first or Config()).replace(**{"load_size": None, **changes})
         together.check(self.translators, self.names, changes)
@@ -155,17 +166,23 @@ class UnalignedEvaluation:
         )
         files.check_output_dir(self.output_dir, "metrics.json")
         self._inverses = [
-            inference.Translator(t.path, checkpoint, inverse=True)
-            if t.config and recipes.resolve(t.config).is_cycle
-            else None
+            inference.Translator(t.path, "last", inverse=True) if _is_cycle(t) else None
             for t in self.translators
         ]
         self.notes = self._notes()
         for note in self.notes:
             logging.warning("*** %s ***", note)
 
-    def run(self):
-        """Measures, writes the three files, and returns what metrics.json holds."""
+    def run(self, stop=None):
+        """Measures, writes the three files, and returns what metrics.json holds.
+
+        Args:
+            stop: anything with `requested`, looked at between systems; or None.
+
+        Raises:
+            StoppedError: if it asks to stop; nothing has been written then.
+        """
+        self._stop = stop
         needs = bool(self.dfi and self.dfi.by == "attributes")
         train, held_out = (
             [
@@ -249,18 +266,29 @@ class UnalignedEvaluation:
         sources, targets = (side.pixels for side in held_out)
         print(f"{direction}: a classifier of the two domains ...", flush=True)
         log_odds = self._attribute_classifier(train)
+        if not log_odds.has_learnt:
+            self.notes.append(
+                f"{direction}: the classifier of the two domains has learnt nothing; its "
+                "log-loss, .693 for all, says nothing of any system."
+            )
+            logging.warning("*** %s ***", self.notes[-1])
 
         def judged(made, against=targets):
+            if self._stop and self._stop.requested:
+                raise StoppedError
             test = two_sample_test(against, made, self.seeds, self.epochs)
             losses = log_loss(log_odds(made), 1)
             return losses, {
                 "c2st": test["cross_entropy"],
                 "c2st_accuracy": {"mean": test["accuracy"], "ci95": None},
+                "c2st_learnt": {"mean": test["learnt"] / len(self.seeds), "ci95": None},
                 "attribute_log_loss": mean_and_interval(losses),
             }
 
         # As many other real targets as there are: what the best T could have.
-        others = train[1].pixels[: len(targets)]
+        known = train[1].pixels
+        few = min(len(known), len(targets))
+        others = known[np.linspace(0, len(known) - 1, few).round().astype(int)]
         baselines = {
             "real": _row(judged(others)[1]),
             "copy_input": _row(judged(sources)[1]),
@@ -321,16 +349,23 @@ class UnalignedEvaluation:
     def _notes(self):
         notes = []
         for name, translator in zip(self.names, self.translators, strict=True):
+            if "note" in translator.checkpoint:
+                notes.append(f"{name}: {translator.checkpoint['note']}")
             if translator.config is None:
                 continue
             folder = RunFolder(translator.path)
             notes += [f"{name}, in training: {text}" for text in folder.warnings()]
             known = folder.known_data()
-            if known and known["name"] != self.data.name:
+            # What needs pairs has another fingerprint of the same files.
+            is_alike = not recipes.resolve(translator.config).aligned
+            other = "fingerprint" if is_alike else "name"
+            if known and known[other] != getattr(self.data, other):
                 notes.append(
-                    f"{name} was trained on other data ({known['name']}) than are "
-                    f"evaluated here ({self.data.name})."
+                    f"{name} was trained on other data ({known['name']}, or other files) "
+                    f"than are evaluated here ({self.data.name})."
                 )
+        if self.sets.split == self.data.train.split:
+            notes.append("Measured on the images that were trained on.")
         for sets in (self.data.train, self.sets):
             longest = max(len(sets.source), len(sets.target))
             if longest > self.limit:
@@ -343,6 +378,10 @@ class UnalignedEvaluation:
 
 def _open(config, known):
     return data.open_data(data.locate(config), verified=known, aligned=False)
+
+
+def _is_cycle(translator):
+    return translator.config and recipes.resolve(translator.config).is_cycle
 
 
 def _row(found, checkpoint=None):

@@ -33,7 +33,7 @@ def check_dataset(run_dirs, changes):
     """Without a run somebody must say what the data are."""
     if not run_dirs and "dataset" not in changes:
         raise ValueError(
-            "--dataset must be given with --saved_model: it does not know its data."
+            "--dataset must be given where there is no run, which knows its data."
         )
 
 
@@ -57,6 +57,7 @@ def check(translators, names, changes):
             ("image_size", lambda c: c.image_size),
             ("direction", data.direction),
             ("synthesize", lambda c: c.synthesize),
+            ("attribute", lambda c: c.attribute),
         ):
             if field not in changes and of(config) != of(other):
                 raise ValueError(

@@ -31,9 +31,10 @@ def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=30, batch_siz
         batch_size: images at a time.
 
     Returns:
-        `{"cross_entropy": {"mean", "ci95"}, "accuracy", "per_seed", "n"}`: nats, with a
-        bootstrap interval over images; the share that is told rightly; the mean of each
-        seed; images of either kind.
+        `{"cross_entropy": {"mean", "ci95"}, "accuracy", "per_seed", "learnt", "n"}`:
+        nats, with a bootstrap interval over images; the share that is told rightly; the
+        mean of each seed; how many classifiers were better than chance on the images
+        that chose their epoch; images of either kind.
 
     Raises:
         ValueError: if there are too few images, or they differ in size.
@@ -44,17 +45,22 @@ def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=30, batch_siz
             f"A two-sample test needs {LEAST} images or more of either kind and of one "
             f"size. Received: {real.shape} and {generated.shape}."
         )
+    # Once: each seed judges the same images, as many of either kind.
+    draw = np.random.default_rng(0)
+    real, generated = (k[draw.permutation(len(k))[:n]] for k in (real, generated))
+    learnt = 0
     losses = {}  # (kind, number of the image) -> its loss in each test that it was in.
     right, per_seed = [], []
     for seed in seeds:
         random = np.random.default_rng(seed)
-        places = [random.permutation(len(kind))[:n] for kind in (real, generated)]
+        places = [random.permutation(n) for _ in range(2)]
         parts = [np.split(p, [n // 2 - n // 8, n // 2]) for p in places]
         train, choice, test = (
             (real[r], generated[g]) for r, g in zip(*parts, strict=True)
         )
-        log_odds = train_classifier(train, choice, seed, epochs, batch_size)
-        answers = [log_odds(kind) for kind in test]
+        classifier = train_classifier(train, choice, seed, epochs, batch_size)
+        learnt += classifier.has_learnt
+        answers = [classifier(kind) for kind in test]
         loss = np.concatenate([log_loss(a, kind) for kind, a in enumerate(answers)])
         keys = [(kind, i) for kind in (0, 1) for i in parts[kind][2]]
         for key, value in zip(keys, loss, strict=True):
@@ -67,5 +73,6 @@ def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=30, batch_siz
         "cross_entropy": mean_and_interval([np.mean(v) for v in losses.values()]),
         "accuracy": float(np.mean(right)),
         "per_seed": per_seed,
+        "learnt": learnt,
         "n": n,
     }

@@ -9,6 +9,7 @@ _DOZEN = 12
 TITLES = {
     "c2st": "C2ST (nats)",
     "c2st_accuracy": "C2ST, share told",
+    "c2st_learnt": "of the tests, learnt anything",
     "attribute_log_loss": "Attribute log-loss (nats)",
     "source_psnr": "Output against source (dB)",
     "identity_psnr": "T(target) against target (dB)",
@@ -42,6 +43,12 @@ def render(evaluation, record, shown):
         {
             "title": " | ".join(names),
             "record": record,
+            "checkpoints": [
+                (name, _described(translator.checkpoint))
+                for name, translator in zip(
+                    evaluation.names, evaluation.translators, strict=True
+                )
+            ],
             "titles": TITLES,
             "directions": [
                 {
@@ -55,6 +62,12 @@ def render(evaluation, record, shown):
             "shown_width": pictures.shown_width(size),
         },
     )
+
+
+def _described(checkpoint):
+    if checkpoint["kind"] == "saved_model":
+        return "a SavedModel"
+    return f"the {checkpoint['kind']} checkpoint, iteration {checkpoint['iteration']}"
 
 
 def sentences(found):

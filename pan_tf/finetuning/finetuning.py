@@ -2,8 +2,8 @@
 
 The Perceptual Discriminators paper: VGG-19, its pools and ReLUs exchanged, is "fine-tuned
 on ILSVRC for two more days". It says nothing of the optimizer, and the weights are not
-published. Ours: momentum, a rate that falls to zero by a cosine, VGG's own weight decay
-and dropout.
+published. Ours: momentum, a rate that falls to zero by a cosine, VGG's own dropout, and a
+weight decay that is a share of the weights, not, as VGG's, a term of the loss.
 
     <run_dir>/
       vgg19_star.weights.h5    for --vgg_weights; renewed at every save
@@ -91,9 +91,32 @@ class Settings:
                 raise ValueError(
                     f"--{name} must be at least 1. Received: {name}={value}."
                 )
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(
+                "--momentum must be at least 0 and below 1. "
+                f"Received: momentum={self.momentum}."
+            )
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            if value < 0.0:
+                raise ValueError(
+                    f"--{name} must be at least 0. Received: {name}={value}."
+                )
         if self.head is None:
             head = "vgg" if self.dataset == "imagenet2012" else "pooled"
             object.__setattr__(self, "head", head)
+        if self.begins_whole and self.image_size != 224:
+            raise ValueError(
+                "--image_size must be 224, or --vgg_weights or --head=pooled be given: "
+                "VGG's own dense layers know that size only. "
+                f"Received: image_size={self.image_size}."
+            )
+
+    @property
+    def begins_whole(self):
+        """Whether it begins with ImageNet's dense layers too."""
+        is_own = self.dataset == "imagenet2012" and self.head == "vgg"
+        return is_own and self.vgg_weights is None
 
 
 class Finetuning:
@@ -139,7 +162,10 @@ class Finetuning:
         )
 
     def run(self):
-        """Trains to the end, or until the stop request; returns the last line of metrics.
+        """Trains to the end, or until the stop request.
+
+        Returns:
+            The last line of metrics; an empty one if there was nothing left to do.
 
         Raises:
             FloatingPointError: if the loss is not finite; nothing of it is saved.
@@ -159,6 +185,8 @@ class Finetuning:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         if self._has_begun:
             self._restore(checkpoint)
+            # A kill may have come between a checkpoint and the file.
+            networks.save_vgg_weights(model, self.weights_path, settings.vgg)
         files.write(self.run_dir / "run.json", json.dumps(self._record, indent=2) + "\n")
         iteration, line = int(model.optimizer.iterations), {}
         while iteration < settings.iterations and not self.stop.requested:
@@ -178,9 +206,10 @@ class Finetuning:
             ).history
             iteration = int(model.optimizer.iterations)
             line = {"iteration": iteration} | {k: v[-1] for k, v in history.items()}
-            if not math.isfinite(line["loss"]):
+            if not (math.isfinite(line["loss"]) and _is_finite(model)):
                 raise FloatingPointError(
-                    f"The loss is {line['loss']} at iteration {iteration}. The "
+                    f"The loss is {line['loss']}, or a weight is not finite, at "
+                    f"iteration {iteration}. The "
                     "checkpoint before is intact; try a lower --learning_rate, in "
                     "another --run_dir."
                 )
@@ -216,13 +245,13 @@ class Finetuning:
                 layer.set_weights([next(values) for _ in layer.weights])
             for name, weights in dense.items():
                 model.get_layer(name).set_weights(weights)
+            self._beginning = None  # Half a gigabyte.
         return model
 
     def _weights(self):
         """What it begins with: (weights of the convolutions, name -> of dense layers)."""
         settings = self.settings
-        is_whole = settings.dataset == "imagenet2012" and settings.head == "vgg"
-        if is_whole and settings.vgg_weights is None:
+        if settings.begins_whole:
             model = networks.imagenet_classifier(settings.vgg)
             convolutions = [
                 w for each in networks.convolutions(model) for w in each.get_weights()
@@ -240,9 +269,13 @@ class Finetuning:
     def _check_folder(self):
         """What run.json is to hold; raises if the folder is another run's."""
         own = dataclasses.asdict(self.settings)
+        given = self.settings.vgg_weights
         record = {
+            "vgg_weights": given
+            and networks.locate_vgg_weights(given, self.settings.vgg)[1],
             "settings": {k: v for k, v in own.items() if k not in _PLACES},
             "data": self.train.fingerprint,
+            "validation": self.validation and self.validation.fingerprint,
             "classes": len(self.train.classes),
             "began_with": None,
             "pan_tf": pan_tf.__version__,
@@ -257,8 +290,9 @@ class Finetuning:
             for name, value in record["settings"].items()
             if before["settings"].get(name) != value
         ]
-        if before["data"] != record["data"]:
-            changed.append("other images")
+        for name, what in (("data", "images"), ("vgg_weights", "--vgg_weights")):
+            if before[name] != record[name]:
+                changed.append(f"other {what}")
         if changed:
             raise RunFolderError(
                 f"--run_dir={self.run_dir} holds another run: {'; '.join(changed)}. "
@@ -300,6 +334,10 @@ class Finetuning:
         files.write(path, "\n".join([*kept, json.dumps(line)]) + "\n")
         numbers = " | ".join(f"{k} {v:.4g}" for k, v in line.items() if k != "iteration")
         print(f"iteration {line['iteration']}/{self.settings.iterations} | {numbers}")
+
+
+def _is_finite(model):
+    return all(bool(tf.reduce_all(tf.math.is_finite(w))) for w in model.trainable_weights)
 
 
 class _Stop(keras.callbacks.Callback):

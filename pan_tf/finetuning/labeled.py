@@ -45,8 +45,8 @@ def open_folder(data_dir):
 
     Raises:
         DatasetNotFoundError: if there is no train/.
-        ValueError: if there are fewer than two classes, one is empty, or validation has
-            others.
+        ValueError: if there are fewer than two classes, one is empty, a file cannot be
+            decoded, or validation has other classes.
     """
     root = pathlib.Path(data_dir)
     if not (root / "train").is_dir():
@@ -75,6 +75,10 @@ def _folder_split(root, classes):
             raise ValueError(f"No {', '.join(_ENDINGS)} in {root / name}.")
         files += own
         labels += [label] * len(own)
+    broken = list(filter(None, map(_problem, files)))
+    if broken:
+        more = f", and {len(broken) - 5} more" if len(broken) > 5 else ""
+        raise ValueError(f"Unreadable: {'; '.join(broken[:5])}{more}.")
     paths, numbers = tf.constant([str(f) for f in files]), tf.constant(labels, tf.int64)
 
     def load(index):
@@ -83,6 +87,15 @@ def _folder_split(root, classes):
     described = "\n".join(f"{f.parent.name}/{f.name} {f.stat().st_size}" for f in files)
     digest = hashlib.sha256(described.encode(errors="backslashreplace")).hexdigest()
     return LabeledSet(len(files), found, load, f"folder {digest[:16]}")
+
+
+def _problem(file):
+    """What is wrong with an image file, or None; TensorFlow itself is to decode it."""
+    try:
+        preprocessing.decode(tf.io.read_file(str(file)))
+    except tf.errors.OpError as error:
+        return f"{file} ({error.message.splitlines()[0]})"
+    return None
 
 
 def open_imagenet(data_dir):

@@ -13,14 +13,11 @@ from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
 from pan_tf import recipes
+from pan_tf.evaluation.evaluate_unaligned import StoppedError
 from pan_tf.evaluation.findings import summary
 from pan_tf.run_folder import RunFolder
 
 _PICTURES = 8  # Held-out images shown.
-
-
-class StoppedError(Exception):
-    """A request to stop came while systems were measured."""
 
 
 class Measuring:
@@ -83,15 +80,18 @@ class Measuring:
         }
         return self._result(opened, pairs, rows, numbers), shown
 
-    def lists(self, folder, interpolation, classifiers):
+    def lists(self, opened, folder, interpolation, classifiers):
         """The same without pairs.
 
         Args:
+            opened: `OpenedData`.
             folder: where the reports of the evaluations go.
             interpolation: `dfi.Settings`, if that is one of the systems.
             classifiers: `limit`, `seeds` and `epochs` of `UnalignedEvaluation`.
         """
-        rows, numbers, shown = {}, None, None
+        sets, size = evaluation.held_out(opened), self._trials[0].config.image_size
+        rows, numbers = {}, {"n": len(sets.source), "baselines": {}}
+        shown = _some(sets, size) | {"outputs": {}}
         by_seed = {}
         for trial in self._finished(rows):
             by_seed.setdefault(trial.seed, []).append(trial)
@@ -100,15 +100,17 @@ class Measuring:
                 raise StoppedError
             keras.backend.clear_session()
             trained = [trial for trial in trials if trial.system.recipe]
+            config = trials[0].config
+            changes = {"data_dir": config.data_dir, "download": config.download}
             made = evaluation.UnalignedEvaluation(
                 [trial.run_dir for trial in trained],
                 names=[trial.system.name for trial in trained],
                 output_dir=folder / f"evaluation-seed-{seed}",
                 dfi=interpolation if len(trained) < len(trials) else None,
                 **classifiers,
-                **({} if trained else _data_of(trials[0].config)),
+                **(changes if trained else changes | _data_of(config)),
             )
-            record = made.run()
+            record = made.run(self._stop)
             there, *back = record["directions"].values()
             for trial in trials:
                 name = trial.system.name
@@ -116,12 +118,10 @@ class Measuring:
                 if back and name in back[0]["runs"]:
                     found["metrics_back"] = back[0]["runs"][name]["metrics"]
                 _add(rows, trial, found)
-            if shown is None:
-                opened, sets, shown = made.data, made.sets, made.some(_PICTURES)
+            if not numbers["baselines"]:
+                shown = made.some(_PICTURES)
                 numbers = {"n": there["n"], "baselines": _floors(there)}
                 numbers["baselines_back"] = _floors(back[0]) if back else {}
-        if shown is None:
-            raise RuntimeError(f"No training of {self._task.name} came to its end.")
         return self._result(opened, sets, rows, numbers), shown
 
     def _finished(self, rows):
@@ -149,7 +149,7 @@ class Measuring:
 
 
 def _data_of(config):
-    names = ("dataset", "data_dir", "attribute", "image_size", "direction")
+    names = ("dataset", "attribute", "image_size", "direction")
     return {name: getattr(config, name) for name in names}
 
 
@@ -197,8 +197,9 @@ def _empty_row(system):
 
 def _some(pairs, size):
     """The pairs to show, spread over the split."""
-    count = min(_PICTURES, len(pairs))
-    places = [round(i * (len(pairs) - 1) / max(1, count - 1)) for i in range(count)]
+    total = pairs.num_together if hasattr(pairs, "num_together") else len(pairs)
+    count = min(_PICTURES, total)
+    places = [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
     (batch,) = data.evaluation_dataset(
         pairs.subset(places), image_size=size, batch_size=count
     )

@@ -101,6 +101,8 @@ class Reproduction:
         batch_size: of every system; None for each its own.
         classifiers: `limit`, `seeds`, `epochs` of `UnalignedEvaluation`, of tables
             without pairs; None for its own.
+        vgg_star_weights: file of VGG*'s weights, of the systems that look through it;
+            None: they are not fine-tuned, which the page says.
         **changes: settings of all trainings, such as `data_dir`, `width`.
 
     Raises:
@@ -120,6 +122,7 @@ class Reproduction:
         systems=(),
         batch_size=_PAPERS_BATCH,
         classifiers=None,
+        vgg_star_weights=None,
         **changes,
     ):
         self.name, self.table, self.budget = table, TABLES[table], budget
@@ -129,6 +132,7 @@ class Reproduction:
         self.batch_size = batch_size
         self.changes = {k: v for k, v in changes.items() if v is not None}
         self.classifiers = classifiers or {}
+        self.vgg_star_weights = vgg_star_weights
         known = [task.name for task in self.table.tasks]
         _check_names("tasks", tasks, known)
         chosen = [t for t in self.table.tasks if not tasks or t.name in tasks]
@@ -168,12 +172,23 @@ class Reproduction:
             "systems", names, [*systems, *(n for n in extra if n not in systems)]
         )
         chosen = [({**extra, **systems})[name] for name in names or systems]
-        begun = {system.init_from for system in chosen} - {None, *names}
-        chosen = [systems[name] for name in sorted(begun) if names] + chosen
+        begun = {system.init_from for system in chosen} - {
+            None,
+            *(s.name for s in chosen),
+        }
+        chosen = [systems[name] for name in sorted(begun)] + chosen
+        chosen.sort(key=lambda system: system.init_from is not None)
+        if not any(system.is_shown for system in chosen):
+            raise ValueError(
+                "--systems must name one that is measured. Received: "
+                f"{', '.join(system.name for system in chosen)}."
+            )
         base = Config.from_flagfile(self.configs / f"{task.config}.cfg")
         trials = []
         for system in chosen:
-            for seed in range(1, self.budget.seeds + 1):
+            # What is not trained comes out the same every time.
+            seeds = self.budget.seeds if system.recipe else 1
+            for seed in range(1, seeds + 1):
                 trials.append(Trial(system, seed, self._config(base, task, system, seed)))
         return trials
 
@@ -181,6 +196,9 @@ class Reproduction:
         size = self.budget.image_size
         folder = self.output_dir / task.name
         begun = system.init_from and str(folder / system.init_from / f"seed-{seed}")
+        settings = {**task.settings, **self.changes, **system.settings}
+        if not settings.get("dataset", base.dataset).startswith("celeb"):
+            settings["attribute"] = None  # Other data have none.
         config = base.replace(
             recipe=system.recipe or base.recipe,
             init_from=begun,
@@ -192,7 +210,9 @@ class Reproduction:
             batch_size=self.batch_size,
             fallback_dataset=None,
             run_dir=str(folder / system.name / f"seed-{seed}"),
-        ).replace(**{**task.settings, **self.changes, **system.settings})
+        ).replace(**settings)
+        if self.vgg_star_weights and recipes.resolve(config).star:
+            config = config.replace(vgg_weights=self.vgg_star_weights)
         batch_size = recipes.resolve(config).batch_size
         # Another batch size: as many images.
         iterations = max(1, self.budget.iterations * _PAPERS_BATCH // batch_size)
@@ -268,11 +288,20 @@ class Reproduction:
                 child.wait()
         return child.returncode or None
 
+    def _note(self):
+        """What a reader must know, of the table and of how it was run."""
+        every = [trial.config for _, trials in self.tasks for trial in trials]
+        is_bare = any(recipes.resolve(config).star for config in every)
+        if is_bare and not self.vgg_star_weights:
+            tuned = "VGG* runs on VGG's own weights, not fine-tuned."
+            return f"{self.table.note} {tuned}".strip()
+        return self.table.note
+
     def _measure(self, failures, stop):
         record = {
             "table": self.name,
             "title": self.table.title,
-            "note": self.table.note,
+            "note": self._note(),
             "metrics": list(self.table.metrics),
             "budget": dataclasses.asdict(self.budget),
             "batch_size": self.batch_size,
@@ -289,7 +318,10 @@ class Reproduction:
                 found = measured.pairs(self._open(trials))
             else:
                 found = measured.lists(
-                    self.output_dir / task.name, self.interpolation, self.classifiers
+                    self._open(trials),
+                    self.output_dir / task.name,
+                    self.interpolation,
+                    self.classifiers,
                 )
             record["tasks"][task.name], shown[task.name] = found
         return record, shown

@@ -13,9 +13,9 @@ of the questions, is drawn anew in every browser.
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
+import secrets
 
 import numpy as np
 
@@ -53,11 +53,7 @@ class Study:
     prompt: str
 
     def __post_init__(self):
-        if not 2 <= len(self.outputs) <= _MOST:
-            raise ValueError(
-                f"A study compares 2 to {_MOST} systems. Received: "
-                f"{', '.join(self.outputs) or 'none'}."
-            )
+        _check_names(list(self.outputs))
         for name, pixels in self.outputs.items():
             if pixels.shape != self.sources.shape:
                 raise ValueError(
@@ -105,10 +101,14 @@ class Study:
         together.check_dataset(run_dirs, changes)
         translators = together.load(run_dirs, saved_models, checkpoint)
         names = together.names_of(translators)
+        _check_names([*(folders or {}), *names, *(["dfi"] if interpolation else [])])
+        if interpolation:
+            interpolation = interpolation.located()
         first = translators[0].config if translators else None
         config = (first or Config()).replace(**{"load_size": None, **changes})
         together.check(translators, names, changes)
-        together.check_shapes(translators, config.image_size, None)
+        # One by one, so that a SavedModel of a batch of one will do.
+        together.check_shapes(translators, config.image_size, 1)
         if inverse:
             translators = [
                 inference.Translator(t.path, checkpoint, inverse=True)
@@ -129,7 +129,6 @@ class Study:
         for name, translator in zip(names, translators, strict=True):
             outputs[name] = translator(domain.pixels)
         if interpolation:
-            interpolation = interpolation.located()
             known = [
                 Domain.read(each, size, LIMIT, by_attributes)
                 for each in (opened.train.source, opened.train.target)
@@ -140,6 +139,16 @@ class Study:
             )
             outputs["dfi"] = moved.translate(domain.pixels, domain.attributes)
         return cls(domain.names, domain.pixels, outputs, prompt)
+
+
+def _check_names(names):
+    if not 2 <= len(names) <= _MOST:
+        raise ValueError(
+            f"A study compares 2 to {_MOST} systems. Received: "
+            f"{', '.join(names) or 'none'}."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"Each system needs a name. Received: {', '.join(names)}.")
 
 
 def check_output_dir(path):
@@ -153,22 +162,21 @@ def check_output_dir(path):
         raise ValueError(f"--output_dir={path} is not empty. Choose another one.")
 
 
-def write_study(study, output_dir, seed=1):
+def write_study(study, output_dir):
     """Writes the page and its key.
 
     Args:
         study: `Study`.
         output_dir: folder, empty or not there.
-        seed: of the outputs' ids.
 
     Raises:
         ValueError: if the folder holds files.
     """
     output_dir = pathlib.Path(output_dir)
     check_output_dir(output_dir)
-    random = np.random.default_rng(seed)
     systems = list(study.outputs)
-    ids = [random.bytes(6).hex() for _ in range(len(study.names) * len(systems))]
+    # Of no seed: who has seen the key of one study knows nothing of the next.
+    ids = [secrets.token_hex(6) for _ in range(len(study.names) * len(systems))]
     key, questions = {}, []
     for number, name in enumerate(study.names):
         own = dict(zip(systems, ids[number * len(systems) :], strict=False))
@@ -180,7 +188,7 @@ def write_study(study, output_dir, seed=1):
         ]
         source = pictures.data_uri(study.sources[number])
         questions.append({"id": f"q{number}", "source": source, "options": options})
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    digest = secrets.token_hex(6)
     page = pages.render(
         "user_study.html",
         {
@@ -202,7 +210,8 @@ def _read_folder(path, names, size):
     for file in sorted(pathlib.Path(path).iterdir()):
         if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".webp"):
             found[file.stem] = file
-    stems = [pathlib.PurePath(name).stem for name in names]
+    # A name may have lost its ending already, and hold a dot of its own.
+    stems = [n if n in found else pathlib.PurePath(n).stem for n in names]
     missing = [stem for stem in stems if stem not in found]
     if missing:
         raise FileNotFoundError(

@@ -67,7 +67,7 @@ def test_both_directions_are_measured_beside_what_bounds_them(evaluation):
     for found in record["directions"].values():
         (run,) = found["runs"].values()
         assert set(run["metrics"]) == {
-            *("c2st", "c2st_accuracy", "attribute_log_loss"),
+            *("c2st", "c2st_accuracy", "c2st_learnt", "attribute_log_loss"),
             *("source_psnr", "cycle_psnr", "identity_psnr"),
         }
         real, sources = (found["baselines"][n]["metrics"] for n in ("real", "copy_input"))

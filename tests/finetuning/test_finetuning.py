@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import types
 
 import keras
@@ -184,9 +185,39 @@ def test_the_head_of_vgg_has_its_shapes():
     assert all(isinstance(pool, keras.layers.AveragePooling2D) for pool in pools)
 
 
-def test_a_size_that_vgg_cannot_halve_is_refused():
-    with pytest.raises(ValueError, match="--image_size must be a multiple of 32"):
-        Settings(image_size=100)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 100}, "--image_size must be a multiple of 32"),
+        ({"image_size": 128}, "--image_size must be 224, or --vgg_weights"),
+        ({"momentum": 1.0}, "--momentum must be at least 0 and below 1"),
+        ({"learning_rate": -1.0}, "--learning_rate must be at least 0"),
+        ({"iterations": 0}, "--iterations must be at least 1"),
+    ],
+)
+def test_settings_that_are_not_legal_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**changes)
+
+
+def test_a_broken_file_is_named_before_training(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    broken = tmp_path / "data" / "train" / "dark" / "0.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"Unreadable: .*dark/0\.png"):
+        labeled.open_folder(tmp_path / "data")
+
+
+def test_a_rerun_of_a_finished_run_gives_the_weights_back(
+    straight, data_dir, vgg_weights, tmp_path
+):
+    shutil.copytree(straight[0].run_dir, tmp_path / "run")
+    lost = tmp_path / "run" / straight[0].weights_path.name
+    before = lost.read_bytes()
+    lost.unlink()
+    made, line = finetune(settings(data_dir, vgg_weights), tmp_path / "run")
+    assert line == {} and made.weights_path == lost
+    assert len(lost.read_bytes()) == len(before)
 
 
 def test_a_foreign_folder_is_not_written_into(data_dir, vgg_weights, tmp_path):

@@ -117,6 +117,14 @@ def test_a_study_is_not_overwritten(written, study):
         write_study(study, written)
 
 
+def test_no_two_studies_are_taken_for_each_other(study, written, tmp_path):
+    write_study(study, tmp_path / "again")
+    path = answer(written, "one", lambda i: "beta")
+    shutil.copy(path, tmp_path / "again" / "choices")
+    with pytest.raises(ValueError, match="is of another study"):
+        score(tmp_path / "again")
+
+
 def test_one_system_cannot_be_compared(study):
     with pytest.raises(ValueError, match=r"compares 2 to 8 systems\. Received: alpha"):
         Study(study.names, study.sources, {"alpha": study.sources}, "?")
@@ -130,6 +138,10 @@ def test_runs_and_foreign_outputs_are_shown_together(small_run, small_pairs, tmp
         Image.fromarray(pixels).save(foreign / f"test-{i}.jpg", quality=95)
     made = Study.of_runs([small_run], folders={"other": foreign}, questions=3)
     assert set(made.outputs) == {"other", "small"} and len(made.names) == 3
+    with pytest.raises(
+        ValueError, match=r"Each system needs a name\. Received: small, sm"
+    ):
+        Study.of_runs([small_run], folders={"small": foreign})
     number = int(made.names[0].removeprefix("test-").partition(".")[0])
     assert abs(int(made.outputs["other"][0, 5, 5, 0]) - 10 * number) <= 2
     assert made.outputs["small"].shape == made.sources.shape == (3, 64, 64, 3)
