@@ -68,6 +68,9 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "epochs", 30, "As of scripts/evaluate.py --unaligned.", lower_bound=1
 )
+flags.DEFINE_integer(
+    "dfi_iterations", 500, "As of scripts/evaluate.py --dfi.", lower_bound=1
+)
 flags.DEFINE_string("output_dir", None, "Where to write; empty: runs/<table>-<budget>.")
 
 _CHANGES = (
@@ -106,6 +109,7 @@ def main(argv):
             systems=values["systems"],
             batch_size=values["batch_size"] or None,
             vgg_star_weights=values["vgg_star_weights"],
+            dfi_iterations=values["dfi_iterations"],
             classifiers={name: values[name] for name in ("limit", "epochs")},
             **{name: values[name] for name in _CHANGES},
         )

@@ -103,6 +103,7 @@ class Reproduction:
             without pairs; None for its own.
         vgg_star_weights: file of VGG*'s weights, of the systems that look through it;
             None: they are not fine-tuned, which the page says.
+        dfi_iterations: of deep feature interpolation, an image.
         **changes: settings of all trainings, such as `data_dir`, `width`.
 
     Raises:
@@ -123,6 +124,7 @@ class Reproduction:
         batch_size=_PAPERS_BATCH,
         classifiers=None,
         vgg_star_weights=None,
+        dfi_iterations=500,
         **changes,
     ):
         self.name, self.table, self.budget = table, TABLES[table], budget
@@ -141,7 +143,9 @@ class Reproduction:
         self.interpolation = None
         if any(trial.system.recipe is None for trial in every):
             weights = self.changes.get("vgg_weights")
-            self.interpolation = dfi.Settings(vgg_weights=weights).located()
+            self.interpolation = dfi.Settings(
+                vgg_weights=weights, iterations=dfi_iterations
+            ).located()
         for trial in every:
             if trial.system.recipe:
                 recipes.complete(trial.config)
