@@ -1,20 +1,14 @@
 """Reports in a real browser: nothing overflows, no picture is blurred or missing."""
 
-import json
-import re
 import shutil
-import subprocess
 
 import pytest
 
 from pan_tf import doctor
 from pan_tf.evaluation import Evaluation
+from tests import browser
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no chromium or google-chrome is installed"
-)
+pytestmark = browser.needed
 
 # Run in the page; what it finds goes into an attribute that --dump-dom prints.
 LOOK = """<script>addEventListener("load", () => {
@@ -62,27 +56,7 @@ def pages(small_run, small_pairs, tmp_path_factory):
 def test_fits_the_window_with_sharp_pictures(pages, tmp_path, name, width):
     frame = pages / name / f"frame-{width}.html"
     frame.write_text(FRAME % width)
-    result = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            f"--user-data-dir={tmp_path}",
-            "--window-size=1500,1000",
-            "--virtual-time-budget=10000",
-            "--dump-dom",
-            frame.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found = re.search(r'data-found="([^"]*)"', result.stdout)
-    assert found, result.stdout[-2000:] + result.stderr[-2000:]
-    found = json.loads(found[1].replace("&quot;", '"').replace("&gt;", ">"))
+    found = browser.found(frame, tmp_path)
     assert found["width"] == width and found["page"] <= width
     assert found["beyond"] == []
     assert found["pictures"] > 0

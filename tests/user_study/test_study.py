@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from PIL import Image
 from pan_tf.user_study import Study
 from pan_tf.user_study import score
 from pan_tf.user_study import write_study
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+from tests import browser
 
 
 @pytest.fixture(scope="module")
@@ -179,33 +177,14 @@ ANSWERS = """<script>addEventListener("load", () => {
 });</script>"""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome is installed")
+@browser.needed
 def test_a_browser_can_answer_it(written, tmp_path):
     page = (written / "index.html").read_text()
     options = json.loads((written / "key.json").read_text())["questions"]["q0"]["options"]
     (wanted,) = [own for own, name in options.items() if name == "beta"]
     answers = ANSWERS % wanted
     (tmp_path / "page.html").write_text(page.replace("</body>", answers + "</body>"))
-    result = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--virtual-time-budget=20000",
-            "--dump-dom",
-            (tmp_path / "page.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found = re.search(r'data-found="([^"]*)"', result.stdout)
-    assert found, result.stdout[-1000:] + result.stderr[-2000:]
-    found = json.loads(found[1].replace("&quot;", '"'))
+    found = browser.found(tmp_path / "page.html", tmp_path / "profile")
     assert not found["began"] and not found["wide"]
     assert found["name"] == "choices-Ada_L_.json"
     assert found["size"] == len(found["shown"])
