@@ -188,7 +188,7 @@ class Finetuning:
             # A kill may have come between a checkpoint and the file.
             networks.save_vgg_weights(model, self.weights_path, settings.vgg)
         files.write(self.run_dir / "run.json", json.dumps(self._record, indent=2) + "\n")
-        iteration, line = int(model.optimizer.iterations), {}
+        iteration, line = _iteration(model), {}
         while iteration < settings.iterations and not self.stop.requested:
             last = min(
                 settings.iterations,
@@ -201,10 +201,11 @@ class Finetuning:
             history = model.fit(
                 batches,
                 steps_per_epoch=last - iteration,
+                shuffle=False,  # They are.
                 verbose=0,
                 callbacks=[_Stop(self.stop)],
             ).history
-            iteration = int(model.optimizer.iterations)
+            iteration = _iteration(model)
             line = {"iteration": iteration} | {k: v[-1] for k, v in history.items()}
             if not (math.isfinite(line["loss"]) and _is_finite(model)):
                 raise FloatingPointError(
@@ -334,6 +335,11 @@ class Finetuning:
         files.write(path, "\n".join([*kept, json.dumps(line)]) + "\n")
         numbers = " | ".join(f"{k} {v:.4g}" for k, v in line.items() if k != "iteration")
         print(f"iteration {line['iteration']}/{self.settings.iterations} | {numbers}")
+
+
+def _iteration(model):
+    # Of a variable on several devices Keras' own conversion fails.
+    return int(model.optimizer.iterations.value.numpy())
 
 
 def _is_finite(model):

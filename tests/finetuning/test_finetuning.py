@@ -50,11 +50,11 @@ def settings(data_dir, vgg_weights, **changes):
     return Settings(**given | changes)
 
 
-def finetune(chosen, run_dir, stop_after=None):
-    """Trains on one device, and is asked to stop after so many saves."""
+def finetune(chosen, run_dir, stop_after=None, strategy=None):
+    """Trains, on one device by default, and is asked to stop after so many iterations."""
     stop = types.SimpleNamespace(requested=False)
     with pytest.MonkeyPatch.context() as patch:
-        strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+        strategy = strategy or tf.distribute.OneDeviceStrategy("CPU:0")
         patch.setattr(distribution, "make_strategy", lambda: strategy)
         made = Finetuning(chosen, run_dir, stop)
         if stop_after:
@@ -100,6 +100,21 @@ def test_interrupted_and_resumed_is_straight(straight, data_dir, vgg_weights, tm
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
     lines = [(p.run_dir / "metrics.jsonl").read_text() for p in (made, again)]
     assert lines[0] == lines[1]
+
+
+def test_two_replicas_do_what_one_does(data_dir, vgg_weights, tmp_path, two_replicas):
+    """Of one image a replica and an update; the head, which is drawn, is the same."""
+    chosen = settings(data_dir, vgg_weights, iterations=1, batch_size=2)
+    (one, line), (two, other) = (
+        finetune(chosen, tmp_path / name, strategy=strategy)
+        for name, strategy in (("one", None), ("two", two_replicas))
+    )
+    assert other["loss"] == pytest.approx(line["loss"], rel=1e-5)
+    before = stored(vgg_weights)
+    pairs = zip(stored(one.weights_path), stored(two.weights_path), before, strict=True)
+    for ours, theirs, began in pairs:
+        step = np.abs(ours - began).max()
+        assert step > 0.0 and np.abs(ours - theirs).max() < 1e-3 * step + 1e-9
 
 
 def test_it_learns_what_can_be_learnt(data_dir, vgg_weights, tmp_path):
