@@ -171,6 +171,7 @@ def test_a_flag_that_would_go_unheard_is_refused(flags, message):
     assert result.returncode == 1 and message in result.stderr
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_it_wrote(run, tmp_path):
     command = [sys.executable, "scripts/evaluate.py", "--unaligned", "--seeds=1"]
     command += [f"--run_dir={run}", "--epochs=1", f"--output_dir={tmp_path / 'out'}"]
