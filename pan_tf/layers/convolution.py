@@ -4,6 +4,19 @@ import keras
 import tensorflow as tf
 
 
+def check_channels_last(layer):
+    """Refuses a layer whose images would be NCHW.
+
+    Raises:
+        ValueError: naming `data_format`.
+    """
+    if layer.data_format != "channels_last":
+        raise ValueError(
+            f"`data_format` of {type(layer).__name__} must be channels_last. "
+            f"Received: data_format={layer.data_format!r}."
+        )
+
+
 @keras.saving.register_keras_serializable("pan_tf")
 class SymmetricConv2D(keras.layers.Conv2D):
     """Convolution with `(kernel_size - 1) // 2` zeros on *every* side of its input.
@@ -15,10 +28,12 @@ class SymmetricConv2D(keras.layers.Conv2D):
     Args:
         filters: number of output channels.
         kernel_size: odd number, height and width of the kernel.
-        **kwargs: as `keras.layers.Conv2D`, except `padding`.
+        **kwargs: as `keras.layers.Conv2D`, without `padding`, `groups` and
+            `data_format`.
 
     Raises:
-        ValueError: if the kernel size is even, or `padding` is given.
+        ValueError: if the kernel size is even, or one of those three is given a value
+            other than its default.
     """
 
     def __init__(self, filters, kernel_size, **kwargs):
@@ -28,20 +43,25 @@ class SymmetricConv2D(keras.layers.Conv2D):
             raise ValueError(
                 f"`kernel_size` must be odd. Received: kernel_size={kernel_size}."
             )
-        if self.padding != "valid" or self.data_format != "channels_last":
+        if self.padding != "valid":
             raise ValueError(
-                "SymmetricConv2D pads by itself, channels last. Received: "
-                f"padding={self.padding!r}, data_format={self.data_format!r}."
+                f"SymmetricConv2D pads by itself. Received: padding={self.padding!r}."
             )
+        if self.groups != 1:  # TensorFlow has no gradient of them on CPUs.
+            raise ValueError(f"`groups` must be 1. Received: groups={self.groups}.")
+        check_channels_last(self)
 
     def convolution_op(self, inputs, kernel):
-        if self.strides == (1, 1):
-            return tf.nn.conv2d(inputs, kernel, 1, "SAME")  # Symmetric by itself.
+        if self.strides == (1, 1):  # Symmetric by itself.
+            return tf.nn.conv2d(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
         return _strided_convolution(inputs, kernel, self.strides)
 
     def call(self, inputs):
+        # As Keras', but for `bias_add`, which has a kernel of its own.
         outputs = self.convolution_op(inputs, self.kernel)
-        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):
         batch, *spatial, _ = input_shape
