@@ -14,8 +14,13 @@ def to_float(pixels):
 
 
 def to_pixels(image):
-    """float `[..., 3]` in [-1, 1] -> float32 in [0, 255], neither rounded nor clipped."""
-    return (tf.cast(image, tf.float32) + 1.0) * 127.5
+    """float `[..., 3]` in [-1, 1] -> [0, 255], neither rounded nor clipped.
+
+    The result is float32, or float64 as the image.
+    """
+    image = tf.convert_to_tensor(image)
+    dtype = tf.float64 if image.dtype == tf.float64 else tf.float32
+    return (tf.cast(image, dtype) + 1.0) * 127.5
 
 
 def to_uint8(image):
@@ -37,7 +42,8 @@ def to_caffe(image):
     BGR in [0, 255], less ImageNet's mean colour; never the other convention's division
     by a standard deviation.
     """
-    return to_pixels(image)[..., ::-1] - tf.constant((103.939, 116.779, 123.68))
+    pixels = to_pixels(image)
+    return pixels[..., ::-1] - tf.constant((103.939, 116.779, 123.68), pixels.dtype)
 
 
 def hole_color():

@@ -83,6 +83,15 @@ class RunFolder:
         """The manifest's record of how T translates; None in runs that have none."""
         return self._read_manifest().get("inference")
 
+    def revisions(self):
+        """The manifest's record of which networks these are; None in a new folder."""
+        manifest = self._read_manifest()
+        return manifest.get("revisions", {}) if manifest else None
+
+    def commit(self):
+        """The commit that the run was last started with, where it is known."""
+        return self._read_manifest().get("git")
+
     def check_data(self, fingerprint):
         """Refuses data other than those that the run was started with.
 
@@ -111,13 +120,14 @@ class RunFolder:
                 "another --run_dir."
             )
 
-    def start(self, config, data, devices):
+    def start(self, config, data, devices, revisions=None):
         """Makes the folder, or adds a start to its manifest.
 
         Args:
             config: `Config`.
             data: what `OpenedData.describe` gives.
             devices: names of the devices in use.
+            revisions: which networks these are, as `recipes.revisions` gives it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         files.write(self._config, config.to_flagfile())
@@ -127,6 +137,7 @@ class RunFolder:
         manifest.setdefault("starts", []).append(now)
         manifest["flags"] = dict(vars(config))
         manifest["seed"] = config.seed
+        manifest["revisions"] = revisions or {}
         manifest["data"] = data
         manifest["versions"] = {
             name: importlib.import_module(name).__version__ for name in _MODULES

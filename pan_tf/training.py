@@ -100,6 +100,7 @@ class Training:
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
         self.folder.check(self.config)
+        recipes.check_revisions(self.config, self.folder, to_train=True)
         known = self.folder.known_data()
         self.data = _open(self.config, requested, known, recipe)
         self.folder.check_data(self.data.fingerprint)
@@ -139,7 +140,7 @@ class Training:
         if self.is_chief:
             run = self.folder
             devices = [str(d) for d in self.strategy.extended.worker_devices]
-            run.start(config, pairs.describe(), devices)
+            run.start(config, pairs.describe(), devices, recipes.revisions(config))
             statistics = recipes.resolve(config).statistics
             run.note("inference", {"batch_normalization": statistics})
             if self.vgg:

@@ -65,7 +65,8 @@ class Translator:
     Raises:
         FileNotFoundError: if there is no run, no checkpoint in it, and no SavedModel.
         OSError: if the checkpoint is damaged.
-        ValueError: if no signature of the SavedModel fits, or the run has no inverse.
+        ValueError: if no signature of the SavedModel fits, the run has no inverse, or its
+            networks were others than those of this version.
     """
 
     def __init__(self, path, checkpoint="best", statistics=None, inverse=False):
@@ -236,6 +237,7 @@ class Translator:
                 + (f" Its versions are: {', '.join(versions)}." if versions else "")
             )
         config = Config.from_flagfile(path / "run.cfg")
+        recipes.check_revisions(config, RunFolder(path))
         # As the run was made, whatever the recipe says by now.
         stored = RunFolder(path).inference() or {}
         statistics = statistics or stored.get("batch_normalization", config.statistics)

@@ -13,6 +13,7 @@ from pan_tf.layers.convolution import SymmetricAveragePooling2D
 from pan_tf.layers.convolution import SymmetricConv2D
 from pan_tf.layers.normalization import BatchNormalization
 from pan_tf.layers.normalization import InstanceNormalization
+from pan_tf.layers.normalization import plane_means
 from pan_tf.layers.stochastic import Dropout
 from pan_tf.layers.stochastic import ImageHistory
 
@@ -28,4 +29,5 @@ __all__ = [
     "ReflectionPadding2D",
     "SymmetricAveragePooling2D",
     "SymmetricConv2D",
+    "plane_means",
 ]

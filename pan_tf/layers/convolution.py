@@ -28,11 +28,11 @@ class SymmetricConv2D(keras.layers.Conv2D):
     Args:
         filters: number of output channels.
         kernel_size: odd number, height and width of the kernel.
-        **kwargs: as `keras.layers.Conv2D`, without `padding`, `groups` and
-            `data_format`.
+        **kwargs: as `keras.layers.Conv2D`, without `padding`, `groups`,
+            `dilation_rate` and `data_format`.
 
     Raises:
-        ValueError: if the kernel size is even, or one of those three is given a value
+        ValueError: if the kernel size is even, or one of those four is given a value
             other than its default.
     """
 
@@ -47,13 +47,17 @@ class SymmetricConv2D(keras.layers.Conv2D):
             raise ValueError(
                 f"SymmetricConv2D pads by itself. Received: padding={self.padding!r}."
             )
-        if self.groups != 1:  # TensorFlow has no gradient of them on CPUs.
-            raise ValueError(f"`groups` must be 1. Received: groups={self.groups}.")
+        # TensorFlow has no gradient of the other ones on CPUs.
+        if self.groups != 1 or self.dilation_rate != (1, 1):
+            raise ValueError(
+                "`groups` and `dilation_rate` must be 1. Received: "
+                f"groups={self.groups}, dilation_rate={self.dilation_rate}."
+            )
         check_channels_last(self)
 
     def convolution_op(self, inputs, kernel):
         if self.strides == (1, 1):  # Symmetric by itself.
-            return tf.nn.conv2d(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
+            return tf.nn.conv2d(inputs, kernel, 1, "SAME")
         return _strided_convolution(inputs, kernel, self.strides)
 
     def call(self, inputs):
@@ -134,8 +138,15 @@ class Cropping2D(keras.layers.Cropping2D):
     a plain one is padding.
 
     Args:
-        **kwargs: as `keras.layers.Cropping2D`.
+        **kwargs: as `keras.layers.Cropping2D`, channels last.
+
+    Raises:
+        ValueError: for another `data_format`.
     """
+
+    def __init__(self, cropping=((0, 0), (0, 0)), **kwargs):
+        super().__init__(cropping, **kwargs)
+        check_channels_last(self)
 
     def call(self, inputs):
         (top, bottom), (left, right) = self.cropping
@@ -153,10 +164,18 @@ class LeakyReLU(keras.layers.LeakyReLU):
     Args:
         negative_slope: above 0.
         **kwargs: as `keras.layers.LeakyReLU`.
+
+    Raises:
+        ValueError: for another slope.
     """
 
     def __init__(self, negative_slope=0.2, **kwargs):
         super().__init__(negative_slope=negative_slope, **kwargs)
+        if not self.negative_slope > 0.0:  # Else the output's sign says too little.
+            raise ValueError(
+                "`negative_slope` must be above 0. "
+                f"Received: negative_slope={negative_slope}."
+            )
 
     def call(self, inputs):
         slope = self.negative_slope
@@ -180,7 +199,7 @@ class SymmetricAveragePooling2D(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        around = [[0, 0], [1, 0], [1, 0], [0, 0]]
+        around = [[0, 0], [1, 1], [1, 1], [0, 0]]
 
         def total(x):
             return 9.0 * tf.nn.avg_pool2d(tf.pad(x, around), 3, 2, "VALID")
@@ -188,5 +207,5 @@ class SymmetricAveragePooling2D(keras.layers.Layer):
         return total(inputs) / total(tf.ones_like(inputs[:1, :, :, :1]))
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
-        return (batch, height // 2, width // 2, channels)
+        batch, *spatial, channels = input_shape
+        return (batch, *(size and -(-size // 2) for size in spatial), channels)

@@ -1,4 +1,9 @@
-"""Normalization by the statistics of a batch, or of each image."""
+"""Normalization by the statistics of a batch, or of each image.
+
+TensorFlow's kernel of batch normalization adds up a plane in float32, one number after
+the other: at 2048 px the mean is off by a hundredth of a standard deviation. Here
+`plane_means` adds up rows in float32 and the rows' sums in float64, in every layer.
+"""
 
 import keras
 import tensorflow as tf
@@ -10,7 +15,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Keras' own layer normalizes each replica by its own statistics, or, synchronized,
     falls back to unfused kernels on a single replica too (about a third of the speed
-    on a CPU). Statistics are float32 under every dtype policy.
+    on a CPU). Statistics are float32 under every dtype policy, float64 in a layer of
+    that dtype.
 
     Args:
         momentum: share of the old moving average that is kept; 0.9 is Lasagne's
@@ -21,36 +27,59 @@ class BatchNormalization(keras.layers.BatchNormalization):
             training mode with a batch of one; here it holds in every batch, so that an
             image's output does not depend on its neighbours. A map of a single position
             has none worth the name, and takes the moving averages.
-        **kwargs: as `keras.layers.BatchNormalization`.
+        synchronized: True, which is all that it can be.
+        **kwargs: as `keras.layers.BatchNormalization`, without masks.
 
     Raises:
-        ValueError: if `statistics` is neither.
+        ValueError: if `statistics` is neither, `axis` is not the last, `synchronized` is
+            False, or `renorm` True.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-4, statistics="moving", **kwargs):
-        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+    def __init__(
+        self,
+        momentum=0.9,
+        epsilon=1e-4,
+        statistics="moving",
+        synchronized=True,
+        **kwargs,
+    ):
+        super().__init__(
+            momentum=momentum, epsilon=epsilon, synchronized=synchronized, **kwargs
+        )
         if statistics not in ("moving", "image"):
             raise ValueError(
                 "`statistics` must be one of: moving, image. "
                 f"Received: statistics={statistics!r}."
             )
+        if not synchronized:
+            raise ValueError(
+                "`synchronized` must be True: all replicas have one batch. "
+                f"Received: synchronized={synchronized}."
+            )
+        if getattr(self, "renorm", False):
+            raise ValueError("`renorm` must be False. Received: renorm=True.")
+        if self.axis not in (-1, 3):
+            raise ValueError(
+                f"`axis` must be the last, -1 or 3. Received: axis={self.axis}."
+            )
         self.statistics = statistics
 
     def call(self, inputs, training=None, mask=None):
+        if mask is not None:
+            raise ValueError("BatchNormalization has no masks. Received: a mask.")
         moving = self.moving_mean.value, self.moving_variance.value
-        if training:
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            normalize = _normalize_by_batch if replicas == 1 else _normalize_by_replicas
-            outputs, *batch = normalize(inputs, self.gamma, self.beta, self.epsilon)
+        channels = inputs.shape[-1]
+        gamma = self.gamma if self.scale else tf.ones(channels, moving[0].dtype)
+        beta = self.beta if self.center else tf.zeros(channels, moving[0].dtype)
+        if training and self.trainable:  # Frozen, it is as outside of training.
+            outputs, *batch = _normalize_by_batch(inputs, gamma, beta, self.epsilon)
             variables = self.moving_mean, self.moving_variance
             for variable, old, new in zip(variables, moving, batch, strict=True):
                 variable.assign(old * self.momentum + new * (1.0 - self.momentum))
             return outputs
         if self.statistics == "image":
-            return _normalize_by_image(
-                inputs, self.gamma, self.beta, self.epsilon, *moving
-            )
-        return _fused(inputs, self.gamma, self.beta, self.epsilon, *moving)[0]
+            return _normalize_by_image(inputs, gamma, beta, self.epsilon, *moving)
+        return _apply(inputs, gamma, beta, self.epsilon, *moving)
 
     def get_config(self):
         return {**super().get_config(), "statistics": self.statistics}
@@ -66,7 +95,8 @@ class InstanceNormalization(keras.layers.Layer):
     Without scale and offset, as the authors' PyTorch code of CycleGAN has it. The same
     function as `keras.layers.GroupNormalization(groups=-1)` without them, which takes 1.5
     times as long on a CPU: a batch of one, CycleGAN's, goes through the kernel of batch
-    normalization. Statistics are float32 under every dtype policy.
+    normalization. Statistics are float32 under every dtype policy, float64 in a layer of
+    that dtype.
 
     Args:
         epsilon: added to the variance.
@@ -78,10 +108,10 @@ class InstanceNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def call(self, inputs):
-        if inputs.shape[0] == 1:
+        if inputs.shape[0] == 1 and inputs.dtype != tf.float64:
             channels = inputs.shape[-1]
             one, zero = tf.ones(channels), tf.zeros(channels)
-            return _fused(inputs, one, zero, self.epsilon)[0]
+            return _normalize_fused(inputs, one, zero, self.epsilon)[0]
         return _normalize_each(inputs, self.epsilon)
 
     def compute_output_shape(self, input_shape):
@@ -91,28 +121,59 @@ class InstanceNormalization(keras.layers.Layer):
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
+def _statistics_dtype(x):
+    return tf.float64 if x.dtype == tf.float64 else tf.float32
+
+
+def plane_means(x, axes=(0, 1, 2)):
+    """Means over planes, float32 or float64 `[B, H, W, C]`, to the last digit or two.
+
+    Args:
+        x: the images.
+        axes: (0, 1, 2), or (1, 2) for each image's own.
+
+    Returns:
+        `[C]` or `[B, C]`, dtype of `x`.
+    """
+    batch, height, width = tf.unstack(tf.shape(x)[:3])
+    channels = x.shape[-1]
+    # A product of matrices reads memory as it lies, and runs on all cores.
+    rows = tf.reshape(x, (-1, width, channels))
+    sums = tf.matmul(tf.ones((1, 1, width), x.dtype), rows)
+    sums = tf.cast(tf.reshape(sums, (batch, height, channels)), tf.float64)
+    count = height * width * (batch if 0 in axes else 1)
+    total = tf.reduce_sum(sums, axes[:-1])
+    return tf.cast(total / tf.cast(count, tf.float64), x.dtype)
+
+
 def _normalize_each(x, epsilon):
     """Instance normalization of a batch; what is kept for the gradient is the output."""
 
+    def means(value):
+        return plane_means(value, (1, 2))[:, None, None]
+
     @tf.custom_gradient
     def normalize(x):
-        x32 = tf.cast(x, tf.float32)
-        mean, variance = tf.nn.moments(x32, [1, 2], keepdims=True)
+        x32 = tf.cast(x, _statistics_dtype(x))
+        mean = means(x32)
+        variance = means(tf.math.squared_difference(x32, mean))
         scale = tf.math.rsqrt(variance + epsilon)
         y = (x32 - mean) * scale
 
         def gradient(dy):
-            dy = tf.cast(dy, tf.float32)
-            away = tf.reduce_mean(dy, [1, 2], keepdims=True)
-            along = tf.reduce_mean(dy * y, [1, 2], keepdims=True)
-            return tf.cast(scale * (dy - away - y * along), x.dtype)
+            dy = tf.cast(dy, y.dtype)
+            dx = scale * (dy - means(dy) - y * means(dy * y))
+            return tf.cast(dx, x.dtype)
 
         return tf.cast(y, x.dtype), gradient
 
     return normalize(x)
 
 
-def _fused(x, gamma, beta, epsilon, mean=None, variance=None):
+def _apply(x, gamma, beta, epsilon, mean, variance):
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta, statistics `[C]`."""
+    if x.dtype == tf.float64:  # The kernel has none.
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon)
     return tf.compat.v1.nn.fused_batch_norm(
         x,
         tf.convert_to_tensor(gamma),
@@ -120,21 +181,62 @@ def _fused(x, gamma, beta, epsilon, mean=None, variance=None):
         mean=mean,
         variance=variance,
         epsilon=epsilon,
-        is_training=mean is None,
-    )
+        is_training=False,
+    )[0]
 
 
 def _normalize_by_batch(x, gamma, beta, epsilon):
-    y, mean, variance = _fused(x, gamma, beta, epsilon)
-    # The kernel reports the unbiased variance but normalizes by the biased one, which is
-    # also what several replicas compute: keep that.
-    count = tf.cast(tf.size(x) // tf.shape(x)[-1], variance.dtype)
-    return y, mean, variance * (count - 1.0) / count
+    """(normalized, mean, biased variance) of the global batch."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1 and x.dtype != tf.float64:
+        gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
+        return _normalize_fused(x, gamma, beta, epsilon)
+    return _normalize_by_replicas(x, gamma, beta, epsilon)
+
+
+def _normalize_fused(x, gamma, beta, epsilon):
+    """The same on one replica, by two kernels: one to normalize, one for the gradient.
+
+    On a CPU only: the gradient's kernel is given the variance there, on a GPU something
+    else, which only the kernel that computes the statistics too can give it.
+    """
+    if tf.config.list_logical_devices("GPU"):
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, gamma, beta, epsilon=epsilon, is_training=True
+        )
+        # It reports the unbiased variance but normalizes by the biased one, which is
+        # also what several replicas compute: keep that.
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1], variance.dtype)
+        return y, mean, variance * (count - 1.0) / count
+
+    @tf.custom_gradient
+    def normalize(x, gamma, beta):
+        x32 = tf.cast(x, tf.float32)
+        mean = plane_means(x32)
+        variance = plane_means(tf.math.squared_difference(x32, mean))
+
+        def gradient(dy, *_):
+            return tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=dy,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=tf.constant([], tf.float32),
+                epsilon=epsilon,
+                is_training=True,
+            )[:3]
+
+        y = _apply(x, gamma, beta, epsilon, mean, variance)
+        return (y, mean, variance), gradient
+
+    return normalize(x, gamma, beta)
 
 
 def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
-    x32 = tf.cast(x, tf.float32)
-    mean, variance = tf.nn.moments(x32, [1, 2], keepdims=True)
+    x32 = tf.cast(x, _statistics_dtype(x))
+    mean = plane_means(x32, (1, 2))[:, None, None]
+    variance = plane_means(tf.math.squared_difference(x32, mean), (1, 2))[:, None, None]
     # A map of one position is its own mean: nothing of it would be left.
     is_single = tf.reduce_prod(tf.shape(x)[1:3]) == 1
     mean = tf.where(is_single, moving_mean, mean)
@@ -145,13 +247,12 @@ def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
 
 def _normalize_by_replicas(x, gamma, beta, epsilon):
     def over_replicas(value):
-        local = tf.reduce_mean(value, [0, 1, 2])
         context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.MEAN, local)
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, plane_means(value))
 
     # Replicas hold equal shares of the batch. Two passes, as one device makes: the
     # difference of E[x^2] and E[x]^2 loses the digits that they have in common.
-    x32 = tf.cast(x, tf.float32)
+    x32 = tf.cast(x, _statistics_dtype(x))
     mean = over_replicas(x32)
     variance = over_replicas(tf.math.squared_difference(x32, mean))
     y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)

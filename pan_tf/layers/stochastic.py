@@ -15,12 +15,18 @@ class Dropout(keras.layers.Layer):
     in every checkpoint; a replica takes its share of it.
 
     Args:
-        rate: share of the values that training sets to 0; the others grow to make up.
+        rate: share of the values that training sets to 0, below 1; the others grow to
+            make up.
         **kwargs: as `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if the rate is not in [0, 1).
     """
 
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"`rate` must be in [0, 1). Received: rate={rate}.")
         self.rate = rate
         self.built = True
         # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
@@ -70,11 +76,18 @@ class ImageHistory(keras.layers.Layer):
 
     Args:
         image_shape: (height, width, channels).
-        capacity: images that are stored.
+        capacity: images that are stored, at least one.
         **kwargs: as `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if nothing is to be stored.
     """
 
     def __init__(self, image_shape, capacity=50, **kwargs):
+        if capacity < 1:
+            raise ValueError(
+                f"`capacity` must be at least 1. Received: capacity={capacity}."
+            )
         # Whatever the dtype policy: what was generated is to come back as it was.
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.image_shape, self.capacity = tuple(image_shape), capacity
@@ -93,7 +106,7 @@ class ImageHistory(keras.layers.Layer):
         # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
         self.draws = state("seed", (), "int64", random.getrandbits(31))
         self.count = state("count", (), "int64", 0)  # Images seen so far.
-        self.images = state("images", (capacity, *self.image_shape), "float32", 0.0)
+        self.images = state("images", (capacity, *self.image_shape), self.dtype, 0.0)
 
     def call(self, inputs):
         """float32 `[B, *image_shape]` -> as many, each new or of the past."""

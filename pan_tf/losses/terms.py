@@ -61,13 +61,15 @@ class LossTerm:
     and gets no metric.
 
     Attributes:
-        weight: multiplies both sides.
+        weight: multiplies T's side, and D's unless that has its own.
+        d_weight: multiplies D's side; None for `weight`.
         name: tag in logs, `t_<name>` and `d_<name>`.
         images: names of images of a `Translation` that are made only where a term names
             them.
     """
 
     weight: float = dataclasses.field(default=1.0, kw_only=True)
+    d_weight: float | None = dataclasses.field(default=None, kw_only=True)
     name = ""
     images = ()
 
@@ -85,4 +87,7 @@ class LossTerm:
 
     def loss(self, player, translation):
         """The weighted side of one player."""
-        return self.weight * getattr(self, f"{player}_loss")(translation)
+        weight = self.weight
+        if player == "discriminator" and self.d_weight is not None:
+            weight = self.d_weight
+        return weight * getattr(self, f"{player}_loss")(translation)

@@ -8,7 +8,8 @@ they run eagerly, in a `tf.function`, under a strategy. Wrong shapes, dtypes and
 are refused; see `planes.channels`.
 
 Precision: sums that cancel are taken in float64, or in float32 after the mean of the
-image has been taken off.
+image has been taken off; means of whole planes are float64 from row to row. Up to 2048 px
+values are within 1e-5 of float64, PSNR within 1e-5 dB (tests/metrics/test_precision.py).
 """
 
 import tensorflow as tf
@@ -17,6 +18,7 @@ from pan_tf.metrics import filters
 from pan_tf.metrics.planes import centered
 from pan_tf.metrics.planes import channels
 from pan_tf.metrics.planes import luma
+from pan_tf.metrics.planes import means
 
 
 def psnr(reference, prediction):
@@ -101,4 +103,4 @@ def _ssim(x, y):
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     luminance = (2.0 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2.0 * covariance + c2) / (variances + c2)
-    return tf.reduce_mean(luminance * structure, axis=(0, 1))
+    return tf.cast(means(luminance * structure), tf.float32)

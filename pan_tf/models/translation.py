@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.layers import plane_means
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
 from pan_tf.models.updates import Views
@@ -363,16 +364,22 @@ def variation(translation):
         *replica's* batch, float32 scalar. A batch of one has no diversity; it gives 1.
     """
 
-    def ratio(*axes):
-        deviations = [
-            tf.reduce_mean(tf.math.reduce_std(tf.cast(x, tf.float32), axes))
+    def within(x):
+        mean = plane_means(x, (1, 2))[:, None, None]
+        return tf.sqrt(plane_means(tf.math.squared_difference(x, mean), (1, 2)))
+
+    def between(x):
+        return tf.math.reduce_std(x, axis=0)
+
+    def ratio(deviation):
+        output, target = (
+            # A level of 8 bits on both sides: no target is too flat to divide by.
+            tf.reduce_mean(deviation(tf.cast(x, tf.float32))) + 1.0 / 127.5
             for x in (translation.output, translation.target)
-        ]
-        # A level of 8 bits on both sides: no target is too flat to divide by.
-        output, target = (deviation + 1.0 / 127.5 for deviation in deviations)
+        )
         return output / target
 
-    return {"output_contrast": ratio(1, 2), "output_diversity": ratio(0)}
+    return {"output_contrast": ratio(within), "output_diversity": ratio(between)}
 
 
 def _reduced(gradients, optimizer):

@@ -20,6 +20,9 @@ from pan_tf.networks.receptive_field import activation_bytes
 from pan_tf.networks.receptive_field import receptive_field
 from pan_tf.networks.resnet import cyclegan_transformer
 from pan_tf.networks.resnet import manipulation_transformer
+from pan_tf.networks.revisions import original
+from pan_tf.networks.revisions import revision_of
+from pan_tf.networks.revisions import what_changed
 from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
@@ -50,6 +53,7 @@ __all__ = [
     "locate_vgg_weights",
     "manipulation_transformer",
     "official_pan_transformer",
+    "original",
     "pan_discriminator",
     "pan_inpainting_transformer",
     "pan_transformer",
@@ -57,9 +61,11 @@ __all__ = [
     "perceptual_discriminator",
     "pix2pix_transformer",
     "receptive_field",
+    "revision_of",
     "save_vgg_weights",
     "separate_discriminators",
     "vgg_classifier",
     "vgg_encoder",
     "vgg_features",
+    "what_changed",
 ]

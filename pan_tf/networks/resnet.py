@@ -16,6 +16,7 @@ from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_bias
+from pan_tf.networks.revisions import revision
 
 
 def cyclegan_transformer(image_size=None, num_blocks=9, width=1.0, name="transformer"):
@@ -79,6 +80,7 @@ def _doubled(x, number, filters):
     return Cropping2D(((1, 0), (1, 0)))(x)
 
 
+@revision(2, {1: "had no ReLU in its residual blocks"})
 def manipulation_transformer(
     image_size=None, halvings=3, num_blocks=7, width=1.0, name="transformer"
 ):

@@ -77,7 +77,7 @@ def resolve(config):
         )
     if kind == "inpainting":
         _check_inpainting(config, recipe)
-    if _function(recipe.discriminator) is networks.perceptual_discriminator:
+    if networks.original(recipe.discriminator) is networks.perceptual_discriminator:
         heads = getattr(recipe.discriminator, "keywords", {}).get("heads", (8, 4, 1))
         networks.check_heads(config.image_size, heads)
     statistics = config.statistics or recipe.statistics
@@ -108,6 +108,69 @@ def resolve(config):
     )
 
 
+def revisions(config):
+    """What a run folder records of its networks and losses.
+
+    Returns:
+        Part -> [name, revision], see `networks.revisions`; parts are "transformer",
+        "discriminator" and, for the losses, "recipe".
+    """
+    recipe = RECIPES[config.recipe]
+    return {
+        **{
+            part: [networks.original(builder).__name__, networks.revision_of(builder)]
+            for part, builder in _builders(config).items()
+        },
+        "recipe": [config.recipe, recipe.revision],
+    }
+
+
+def check_revisions(config, folder, to_train=False):
+    """Refuses a run whose networks, by the same names, were others than today's.
+
+    Args:
+        config: `Config` of the run.
+        folder: its `RunFolder`; one without a run yet is fine.
+        to_train: whether it is to go on, for which its losses must be today's too.
+
+    Raises:
+        ValueError: naming the folder, and how the two differ.
+    """
+    recorded = folder.revisions()
+    if recorded is None:
+        return
+    builders, recipe = _builders(config), RECIPES[config.recipe]
+    for part, (name, number) in revisions(config).items():
+        was_name, was = recorded.get(part, [name, 1])
+        if (was_name, was) == (name, number) or (part == "recipe" and not to_train):
+            continue
+        if was_name != name:
+            difference = f"{part} is {was_name} where this one has {name}"
+        elif was > number:
+            difference = f"{name} is of revision {was}, newer than the {number} here"
+        elif part == "recipe":
+            difference = f"{name} {recipe.earlier_revisions[was]}"
+        else:
+            difference = f"{name} {networks.what_changed(builders[part], was)}"
+        raise ValueError(
+            f"{folder.path} is a run of another pan_tf, whose {difference}. Train it "
+            "again in another --run_dir, or use it with the version that trained it"
+            + (f", commit {commit}." if (commit := folder.commit()) else ".")
+            + " CHANGELOG.md has the changes."
+        )
+
+
+def _builders(config):
+    """part -> builder of the recipe's T and D, as the table has them."""
+    recipe = RECIPES[config.recipe]
+    kind = config.transformer or recipe.kind
+    recipe = dataclasses.replace(recipe, **recipe.by_kind.get(kind, {}))
+    builders = {"transformer": recipe.transformers[kind]}
+    if recipe.discriminator is not None:
+        builders["discriminator"] = recipe.discriminator
+    return builders
+
+
 # Settings that mean something to a part of the recipes only.
 _CONCERNS = {
     "theta": AdversarialLoss,
@@ -125,9 +188,9 @@ def _check_settings(config, recipe):
     idle = [name for name, term in _CONCERNS.items() if term not in terms]
     if recipe.discriminator is None:
         idle += ["d_updates", "d_learning_rate"]
-    if _function(recipe.discriminator) is not networks.pan_discriminator:
+    if networks.original(recipe.discriminator) is not networks.pan_discriminator:
         idle += ["first_activation"]
-    if _function(recipe.discriminator) is not networks.perceptual_discriminator:
+    if networks.original(recipe.discriminator) is not networks.perceptual_discriminator:
         idle += ["discriminator_form"]
     if vgg_of(recipe) is None:
         idle += ["vgg"]
@@ -141,13 +204,6 @@ def _check_settings(config, recipe):
             f"--recipe={config.recipe} has no use for "
             f"{', '.join(f'--{name}' for name in given)}: leave it out."
         )
-
-
-def _function(builder):
-    """What a builder with some arguments in place calls in the end."""
-    while isinstance(builder, functools.partial):
-        builder = builder.func
-    return builder
 
 
 def _check_inpainting(config, recipe):

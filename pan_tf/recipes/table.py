@@ -46,6 +46,9 @@ class Recipe:
         is_encoded: whether D looks through it.
         star: whether that is VGG*, see `networks.vgg_encoder`.
         by_kind: kind of T -> fields that are different with it.
+        revision: of the losses; another one cannot go on with a run. Those of networks
+            are their builders' own.
+        earlier_revisions: revision -> what it did otherwise.
     """
 
     transformers: dict
@@ -66,6 +69,8 @@ class Recipe:
     is_encoded: bool = False
     star: bool = False
     by_kind: dict = dataclasses.field(default_factory=dict)
+    revision: int = 1
+    earlier_revisions: dict = dataclasses.field(default_factory=dict)
 
     @property
     def transformer(self):
@@ -305,12 +310,13 @@ RECIPES = {
         batch_size=1,
         statistics="image",
     ),
-    # Table IV: Context-Encoders; T learns ten times as fast as D.
+    # Table IV: Context-Encoders; T learns ten times as fast as D, whose own loss is whole:
+    # the weight is of what D tells T.
     "context_encoder": Recipe(
         transformers={"inpainting": networks.context_encoder_transformer},
         discriminator=networks.context_encoder_discriminator,
         terms=(
-            AdversarialLoss("non_saturating", weight=0.001),
+            AdversarialLoss("non_saturating", weight=0.001, d_weight=1.0),
             CentreLoss(weight=0.999),
         ),
         schedule=_SHARED_MINIBATCH,
@@ -318,6 +324,8 @@ RECIPES = {
         batch_size=64,
         learning_rate=2e-3,
         d_learning_rate=2e-4,
+        revision=2,
+        earlier_revisions={1: "multiplied D's loss by .001 too"},
     ),
     # Unaligned sets. PAN, Sec. IV-E: CycleGAN, and Eq. 7 on D's third and fourth layer.
     "cyclegan": _CYCLEGAN,

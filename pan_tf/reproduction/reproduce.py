@@ -149,7 +149,9 @@ class Reproduction:
         for trial in every:
             if trial.system.recipe:
                 recipes.complete(trial.config)
-                RunFolder(trial.run_dir).check(trial.config)
+                folder = RunFolder(trial.run_dir)
+                folder.check(trial.config)
+                recipes.check_revisions(trial.config, folder, to_train=True)
         for _, trials in self.tasks:
             self._open(trials)
 

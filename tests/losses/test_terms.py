@@ -49,6 +49,16 @@ def test_weight_is_theta_on_both_sides():
         )
 
 
+def test_a_weight_of_ds_own_leaves_ts_alone():
+    """Context-Encoders: T's share of the game is weighed, D's own loss is not."""
+    view = translation(0.3, -0.2, 0.0)
+    plain, weighed = AdversarialLoss(), AdversarialLoss(weight=0.001, d_weight=1.0)
+    for player, weight in (("transformer", 0.001), ("discriminator", 1.0)):
+        assert float(weighed.loss(player, view)) == pytest.approx(
+            weight * float(plain.loss(player, view))
+        )
+
+
 def test_players_pull_the_generated_logit_apart():
     for kind in ("saturating", "non_saturating"):
         term = AdversarialLoss(kind)
