@@ -1,4 +1,4 @@
-"""Every layer of ours honours or refuses every argument of the Keras layer it derives from.
+"""Every layer of ours honours or refuses every argument of the Keras layer that it is.
 
 A layer that overrides `call` drops, without a word, whatever Keras' own `call` does and
 it does not. So each argument is tried, by its name in Keras' signature, and the layer
@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import pan_tf.layers
-import pan_tf.networks  # noqa: F401 (has layers too)
+import pan_tf.networks
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Cropping2D
 from pan_tf.layers import LeakyReLU
@@ -21,7 +21,8 @@ from pan_tf.layers import SymmetricConv2D
 
 
 def ours():
-    """All layers of this package, by what registers them."""
+    """All layers of this package, by what registers them: those of networks too."""
+    assert pan_tf.networks
     found = [
         value
         for key, value in keras.saving.get_custom_objects().items()
@@ -156,7 +157,7 @@ def padded(layer, x):
 
 
 def outcome(layer, x, training):
-    """(output, loss, gradients of both, state afterwards) of a call in training or not."""
+    """(output, loss, gradients of both, state afterwards) of a call."""
     takes_training = "training" in inspect.signature(layer.call).parameters
     keywords = {"training": training} if takes_training else {}
     with tf.GradientTape() as tape:

@@ -171,7 +171,10 @@ def _normalize_each(x, epsilon):
 
 
 def _apply(x, gamma, beta, epsilon, mean, variance):
-    """gamma (x - mean) / sqrt(variance + epsilon) + beta, statistics `[C]`."""
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta, statistics `[C]`.
+
+    By the kernel, which TensorFlow's optimizer joins with the convolution before it.
+    """
     if x.dtype == tf.float64:  # The kernel has none.
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon)
     return tf.compat.v1.nn.fused_batch_norm(
@@ -195,10 +198,10 @@ def _normalize_by_batch(x, gamma, beta, epsilon):
 
 
 def _normalize_fused(x, gamma, beta, epsilon):
-    """The same on one replica, by two kernels: one to normalize, one for the gradient.
+    """The same on one replica; the gradient is a kernel.
 
-    On a CPU only: the gradient's kernel is given the variance there, on a GPU something
-    else, which only the kernel that computes the statistics too can give it.
+    On a GPU the statistics are too: the gradient's kernel wants of them what only the
+    kernel that computes them can give it. On a CPU it wants mean and variance.
     """
     if tf.config.list_logical_devices("GPU"):
         y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
@@ -227,8 +230,8 @@ def _normalize_fused(x, gamma, beta, epsilon):
                 is_training=True,
             )[:3]
 
-        y = _apply(x, gamma, beta, epsilon, mean, variance)
-        return (y, mean, variance), gradient
+        y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
+        return (tf.cast(y, x.dtype), mean, variance), gradient
 
     return normalize(x, gamma, beta)
 

@@ -310,8 +310,8 @@ RECIPES = {
         batch_size=1,
         statistics="image",
     ),
-    # Table IV: Context-Encoders; T learns ten times as fast as D, whose own loss is whole:
-    # the weight is of what D tells T.
+    # Table IV: Context-Encoders; T learns ten times as fast as D, whose own loss is
+    # whole: the weight is of what D tells T.
     "context_encoder": Recipe(
         transformers={"inpainting": networks.context_encoder_transformer},
         discriminator=networks.context_encoder_discriminator,
