@@ -34,9 +34,26 @@ OF_PROBABILITIES = 1e-5 if IS_DOUBLE else 1e-3
 OF_VALUES, OF_GRADIENTS = (1e-6, 1e-4) if IS_DOUBLE else (1e-4, 5e-2)
 
 
+# Of one test: kind of number -> largest difference.
+WORST = {}
+
+
 @pytest.fixture(autouse=True)
 def dtype_policy():
     keras.config.set_dtype_policy(DTYPE)
+
+
+@pytest.fixture(autouse=True)
+def worst(request):
+    """Prints what `pytest -rP` shows, the table of docs/parity.md."""
+    WORST.clear()
+    yield
+    found = ", ".join(f"{kind} {value:.1e}" for kind, value in WORST.items())
+    print(f"{DTYPE} {request.node.name}: {found}")
+
+
+def note(kind, difference):
+    WORST[kind] = max(WORST.get(kind, 0.0), float(difference))
 
 
 class Golden:
@@ -75,8 +92,10 @@ def assert_close(found, expected, tolerance=OF_VALUES):
     """Within a share of the expected values' range, or of a number itself."""
     found, expected = np.asarray(found, float), np.asarray(expected, float)
     assert found.shape == expected.shape
-    scale = np.ptp(expected) if expected.size > 1 else abs(expected)
-    assert np.abs(found - expected).max() <= tolerance * scale
+    scale = np.ptp(expected) if expected.size > 1 else np.abs(expected).max()
+    error = np.abs(found - expected).max() / scale
+    note("outputs and losses" if tolerance == OF_VALUES else "probabilities", error)
+    assert error <= tolerance
 
 
 def assert_gradients_close(network, found, expected, places):
@@ -102,6 +121,7 @@ def assert_gradients_close(network, found, expected, places):
         errors += ((gradient - theirs[key]) ** 2).sum()
         total += (theirs.pop(key) ** 2).sum()
     assert not theirs
+    note("gradients", (errors / total) ** 0.5)
     assert (errors / total) ** 0.5 <= OF_GRADIENTS
 
 

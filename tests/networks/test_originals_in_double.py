@@ -16,7 +16,8 @@ sys.path.insert(0, {copy!r})
 import pan_tf
 assert pan_tf.__file__.startswith({copy!r})
 import pytest
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", {tests!r}]))
+plain = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+sys.exit(pytest.main(["-q", "-rP", *plain, {tests!r}]))
 """
 
 
@@ -35,5 +36,6 @@ def test_in_double_precision_the_systems_are_the_originals(tmp_path):
         text=True,
         check=False,
     )
+    print("\n".join(line for line in run.stdout.splitlines() if line[:5] == "float"))
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert " passed" in run.stdout and "skipped" not in run.stdout
