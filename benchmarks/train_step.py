@@ -174,7 +174,11 @@ KINDS = {
         "Conv2DBackpropFilter",
         "Conv2DBackpropFilterWithBias",
     ),
-    "batch normalization": ("FusedBatchNormV3", "FusedBatchNormGradV3"),
+    "batch normalization: sums, gradient": (
+        "BatchMatMulV2",
+        "FusedBatchNormGradV3",
+        "SquaredDifference",
+    ),
     "activations": ("LeakyRelu", "LeakyReluGrad", "Relu", "ReluGrad", "Tanh", "TanhGrad"),
     "padding and its gradient": ("Pad", "Slice"),
     "Adam": ("ResourceApplyAdam",),

@@ -163,7 +163,7 @@ def test_context_encoder_is_the_published_one(toy):
         toy(recipe="context_encoder", batch_size=None, synthesize="hole")
     )
     assert recipe.terms == (
-        AdversarialLoss("non_saturating", weight=0.001),
+        AdversarialLoss("non_saturating", weight=0.001, d_weight=1.0),
         CentreLoss(edge_weight=10.0, weight=0.999),
     )
     assert (recipe.learning_rate, recipe.d_learning_rate) == (2e-3, 2e-4)

@@ -68,9 +68,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if mask is not None:
             raise ValueError("BatchNormalization has no masks. Received: a mask.")
         moving = self.moving_mean.value, self.moving_variance.value
-        channels = inputs.shape[-1]
-        gamma = self.gamma if self.scale else tf.ones(channels, moving[0].dtype)
-        beta = self.beta if self.center else tf.zeros(channels, moving[0].dtype)
+        gamma = self.gamma if self.scale else tf.ones_like(moving[1])
+        beta = self.beta if self.center else tf.zeros_like(moving[0])
         if training and self.trainable:  # Frozen, it is as outside of training.
             outputs, *batch = _normalize_by_batch(inputs, gamma, beta, self.epsilon)
             variables = self.moving_mean, self.moving_variance
@@ -109,7 +108,7 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         if inputs.shape[0] == 1 and inputs.dtype != tf.float64:
-            channels = inputs.shape[-1]
+            channels = tf.shape(inputs)[-1:]
             one, zero = tf.ones(channels), tf.zeros(channels)
             return _normalize_fused(inputs, one, zero, self.epsilon)[0]
         return _normalize_each(inputs, self.epsilon)
@@ -135,8 +134,9 @@ def plane_means(x, axes=(0, 1, 2)):
     Returns:
         `[C]` or `[B, C]`, dtype of `x`.
     """
-    batch, height, width = tf.unstack(tf.shape(x)[:3])
-    channels = x.shape[-1]
+    batch, height, width, channels = tf.unstack(tf.shape(x))
+    if x.shape[-1] is not None:  # An optimized export may not know it.
+        channels = x.shape[-1]
     # A product of matrices reads memory as it lies, and runs on all cores.
     rows = tf.reshape(x, (-1, width, channels))
     sums = tf.matmul(tf.ones((1, 1, width), x.dtype), rows)
