@@ -236,6 +236,17 @@ def test_instance_normalization_is_group_normalization_by_channel(batch):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    "layer", [InstanceNormalization(), BatchNormalization(statistics="image")]
+)
+def test_of_a_flat_plane_nothing_is_left(layer, batch):
+    """Not its mean's rounding, which the next layers would take for an image."""
+    color = np.random.default_rng(0).normal(0.3, 1.0, (batch, 1, 1, 16))
+    flat = np.broadcast_to(color, (batch, 37, 50, 16)).astype("float32")
+    assert np.abs(layer(flat)).max() == 0.0
+
+
 def test_reflection_leaves_the_border_out():
     row = tf.reshape(tf.range(4.0), (1, 1, 4, 1)) * tf.ones((1, 4, 1, 1))
     padded = ReflectionPadding2D(2)(row)

@@ -107,11 +107,14 @@ class InstanceNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def call(self, inputs):
+        # Of a flat plane exactly nothing is left, then. Else the rounding of its mean
+        # would, times 1 / sqrt(epsilon) in each layer, until it is all that one sees.
+        x = inputs - tf.stop_gradient(inputs[:, :1, :1])
         if inputs.shape[0] == 1 and inputs.dtype != tf.float64:
             channels = tf.shape(inputs)[-1:]
             one, zero = tf.ones(channels), tf.zeros(channels)
-            return _normalize_fused(inputs, one, zero, self.epsilon)[0]
-        return _normalize_each(inputs, self.epsilon)
+            return _normalize_fused(x, one, zero, self.epsilon)[0]
+        return _normalize_each(x, self.epsilon)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -238,13 +241,14 @@ def _normalize_fused(x, gamma, beta, epsilon):
 
 def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
     x32 = tf.cast(x, _statistics_dtype(x))
-    mean = plane_means(x32, (1, 2))[:, None, None]
+    first = x32[:, :1, :1]  # Of a flat plane it is the mean, to the last digit.
+    mean = first + plane_means(x32 - first, (1, 2))[:, None, None]
     variance = plane_means(tf.math.squared_difference(x32, mean), (1, 2))[:, None, None]
     # A map of one position is its own mean: nothing of it would be left.
     is_single = tf.reduce_prod(tf.shape(x)[1:3]) == 1
     mean = tf.where(is_single, moving_mean, mean)
     variance = tf.where(is_single, moving_variance, variance)
-    y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
+    y = (x32 - mean) * (tf.math.rsqrt(variance + epsilon) * gamma) + beta
     return tf.cast(y, x.dtype)
 
 
