@@ -107,8 +107,8 @@ class InstanceNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def call(self, inputs):
-        # Of a flat plane exactly nothing is left, then. Else the rounding of its mean
-        # would, times 1 / sqrt(epsilon) in each layer, until it is all that one sees.
+        # A flat plane then becomes exactly zero. Otherwise the rounding of its mean would
+        # be left, and grow by 1 / sqrt(epsilon) in each layer.
         x = inputs - tf.stop_gradient(inputs[:, :1, :1])
         if inputs.shape[0] == 1 and inputs.dtype != tf.float64:
             channels = tf.shape(inputs)[-1:]
@@ -241,7 +241,7 @@ def _normalize_fused(x, gamma, beta, epsilon):
 
 def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
     x32 = tf.cast(x, _statistics_dtype(x))
-    first = x32[:, :1, :1]  # Of a flat plane it is the mean, to the last digit.
+    first = x32[:, :1, :1]  # The exact mean of a flat plane.
     mean = first + plane_means(x32 - first, (1, 2))[:, None, None]
     variance = plane_means(tf.math.squared_difference(x32, mean), (1, 2))[:, None, None]
     # A map of one position is its own mean: nothing of it would be left.

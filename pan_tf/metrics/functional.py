@@ -9,7 +9,7 @@ are refused; see `planes.channels`.
 
 Precision: sums that cancel are taken in float64, or in float32 after the mean of the
 image has been taken off; means of whole planes are float64 from row to row. Up to 2048 px
-values are within 1e-5 of float64, PSNR within 1e-5 dB (tests/metrics/test_precision.py).
+values are within 1e-5 of float64, PSNR within 1e-5 dB (tests/test_precision.py).
 """
 
 import tensorflow as tf

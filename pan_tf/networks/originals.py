@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Of Lasagne's batch normalization.
+# What Lasagne's batch normalization adds to the variance.
 _LASAGNE_EPSILON = 1e-4
 
 
@@ -50,11 +50,12 @@ def assign(network, parameters, places):
             leave out, is set to zero, and moving statistics may be left as they are.
     """
     arrays = converted(parameters, places)
+    names = {layer.name for layer in network.layers}
     for layer in network.layers:
         for variable in layer.weights:
             array = arrays.pop((layer.name, variable.name), None)
             if array is None:
-                if variable.name == "bias":
+                if variable.name == "bias" and f"{layer.name}_norm" in names:
                     variable.assign(np.zeros(variable.shape))
                 elif variable.trainable:
                     raise ValueError(

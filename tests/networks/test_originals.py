@@ -552,6 +552,15 @@ def test_a_variable_without_an_array_is_refused():
         originals.assign(network, parameters, originals.pan(parameters))
 
 
+def test_a_bias_that_no_normalization_makes_idle_is_not_left_out():
+    parameters = Golden("perceptual_gan_generator_scenes").parameters()
+    parameters.pop("generator.2.bias")
+    network = networks.manipulation_transformer(None, 2, 9, width=1 / 8)
+    places = originals.manipulation_transformer(parameters)
+    with pytest.raises(ValueError, match="has no bias for its layer_2"):
+        originals.assign(network, parameters, places)
+
+
 def test_an_array_too_many_is_refused():
     golden = Golden("perceptual_gan_generator_scenes")
     parameters = golden.parameters()
