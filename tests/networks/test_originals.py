@@ -141,6 +141,28 @@ def build(**settings):
     return model
 
 
+def assign_players(model, golden, **mappings):
+    """Gives T and D the file's weights.
+
+    Args:
+        model: `TranslationModel`.
+        golden: `Golden`.
+        **mappings: prefix in the file -> function of `originals`, of T, then of D.
+
+    Returns:
+        Prefix -> places.
+    """
+    places = {}
+    networks_of_both = (model.transformer, model.discriminator)
+    for (prefix, mapping), network in zip(
+        mappings.items(), networks_of_both, strict=True
+    ):
+        parameters = golden.parameters(prefix)
+        places[prefix] = mapping(parameters)
+        originals.assign(network, parameters, places[prefix])
+    return places
+
+
 def gradient_of(loss, network):
     """(loss, gradients of a network's trainable variables)."""
     with tf.GradientTape() as tape:
@@ -191,9 +213,7 @@ def facades():
     model = build(
         recipe="pan_official", width=1 / 16, image_size=256, margin=12.0, batch_size=1
     )
-    for prefix, network in (("T_", model.transformer), ("D_", model.discriminator)):
-        parameters = golden.parameters(prefix)
-        originals.assign(network, parameters, originals.pan(parameters))
+    assign_players(model, golden, T_=originals.pan, D_=originals.pan)
     return golden, model
 
 
@@ -281,9 +301,7 @@ def test_pan_inpainting():
         margin=12.0,
         batch_size=4,
     )
-    for prefix, network in (("T_", model.transformer), ("D_", model.discriminator)):
-        parameters = golden.parameters(prefix)
-        originals.assign(network, parameters, originals.pan(parameters))
+    assign_players(model, golden, T_=originals.pan, D_=originals.pan)
     x = golden.input("x")
     check_pan(golden, model, x, whole(x, golden.input("y")), centre)
 
@@ -308,12 +326,11 @@ def test_pix2pix_unet_of_eight_levels():
 def test_pix2pix_step():
     golden = Golden("pix2pix_unet_128_step")
     model = build(recipe="pix2pix", width=1 / 16, image_size=128)
-    places = {
-        "G.": originals.pix2pix_transformer(golden.parameters("G.")),
-        "D.": originals.patch_discriminator(golden.parameters("D.")),
+    mappings = {
+        "G.": originals.pix2pix_transformer,
+        "D.": originals.patch_discriminator,
     }
-    originals.assign(model.transformer, golden.parameters("G."), places["G."])
-    originals.assign(model.discriminator, golden.parameters("D."), places["D."])
+    places = assign_players(model, golden, **mappings)
     x, y = golden.input("x"), golden.input("y")
     for batch in (1, 2):
         output = model.transformer(x[:batch], training=True)
@@ -499,11 +516,8 @@ def test_context_encoder():
         image_size=128,
         batch_size=4,
     )
-    places = {}
-    for prefix, network in (("T.", model.transformer), ("D.", model.discriminator)):
-        parameters = golden.parameters(prefix)
-        places[prefix] = originals.context_encoder(parameters)
-        originals.assign(network, parameters, places[prefix])
+    mapping = originals.context_encoder
+    places = assign_players(model, golden, **{"T.": mapping, "D.": mapping})
     image, context = golden.input("image"), golden.input("context")
     output = model.transformer(context, training=True)
     assert_close(centre(output.numpy()), golden.expect("output_centre"))
