@@ -1,29 +1,16 @@
-"""`Config` as flags of a command: one absl flag for each setting."""
+"""What the commands share: `Config` as flags, and how a command is run."""
 
-import dataclasses
-
+from absl import app
 from absl import flags
 
+from pan_tf import settings
 from pan_tf.config import Config
-from pan_tf.settings import from_text
-from pan_tf.settings import type_of
 
 
 def define_flags():
     """Defines one absl flag for each setting."""
-    for field in dataclasses.fields(Config):
-        define, kwargs = flags.DEFINE_string, {}
-        kind, limits = type_of(field), field.metadata
-        if limits["choices"]:
-            define, kwargs = flags.DEFINE_enum, {"enum_values": limits["choices"]}
-        elif kind is bool:
-            define = flags.DEFINE_boolean
-        elif kind in (int, float):
-            define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
-            kwargs = {"lower_bound": limits["minimum"], "upper_bound": limits["maximum"]}
-        elif kind is tuple:
-            define = flags.DEFINE_list
-        define(field.name, default=field.default, help=limits["help"], **kwargs)
+    settings.define_flags(Config)
+    flags.adopt_module_key_flags(settings)
 
 
 def config_from_flags(**changes):
@@ -32,8 +19,10 @@ def config_from_flags(**changes):
     Raises:
         ValueError: if a setting is not legal.
     """
-    names = [field.name for field in dataclasses.fields(Config)]
-    values = {name: flags.FLAGS[name].value for name in names}
-    if values["lambdas"] is not None:
-        values["lambdas"] = from_text(tuple, ",".join(values["lambdas"]))
-    return Config(**{**values, **changes})
+    return settings.from_flags(Config, **changes)
+
+
+def run(main):
+    """Parses the flags, in which an empty value takes a value back, and calls `main`."""
+    settings.accept_empty()
+    app.run(main)

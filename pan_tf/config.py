@@ -6,13 +6,11 @@ iteration is one minibatch consumed by an update of D or of T.
 """
 
 import dataclasses
-import pathlib
 
 from pan_tf.settings import check
-from pan_tf.settings import from_text
+from pan_tf.settings import read_flagfile
 from pan_tf.settings import setting
 from pan_tf.settings import to_text
-from pan_tf.settings import type_of
 
 RECIPE_NAMES = (
     "autoencoder",
@@ -380,18 +378,5 @@ class Config:
 
     @classmethod
     def from_flagfile(cls, path):
-        """Reads what `to_flagfile` wrote.
-
-        Raises:
-            ValueError: if a line is not a known setting.
-        """
-        values = {}
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
-            if not line.strip() or line.startswith("#"):
-                continue
-            name, _, text = line.removeprefix("--").partition("=")
-            if name not in fields:
-                raise ValueError(f"{path}: unknown setting {line!r}.")
-            values[name] = from_text(type_of(fields[name]), text)
-        return cls(**values)
+        """Reads a file of flags; see `settings.read_flagfile`."""
+        return read_flagfile(cls, path)

@@ -1,6 +1,9 @@
-"""What a setting is: its limits, its help, and its value as text."""
+"""What a setting is: its limits, its help, and its flag, absl's semantics included."""
 
 import dataclasses
+import math
+
+from absl import flags
 
 
 def setting(default, help, choices=None, minimum=None, maximum=None, free=False):
@@ -36,24 +39,6 @@ def to_text(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def from_text(kind, text):
-    """The value of a flag's text, of a type that `type_of` gives.
-
-    Raises:
-        ValueError: if it is not one.
-    """
-    if kind is bool:
-        return text == "true"
-    if kind is tuple:
-        try:
-            return tuple(float(number) for number in text.split(","))
-        except ValueError:
-            raise ValueError(
-                f"--lambdas must be numbers. Received: lambdas={text!r}."
-            ) from None
-    return kind(text)
-
-
 def check(field, value):
     """Raises ValueError, naming the flag, if a value is beyond its field's limits."""
     if value is None:
@@ -66,8 +51,122 @@ def check(field, value):
         )
     for number in value if isinstance(value, tuple) else (value,):
         low, high = rule["minimum"], rule["maximum"]
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(
+                f"--{field.name} must be finite. Received: {field.name}={value}."
+            )
         if (low is not None and number < low) or (high is not None and number > high):
             bounds = f"at least {low}" + ("" if high is None else f", at most {high}")
             raise ValueError(
                 f"--{field.name} must be {bounds}. Received: {field.name}={value}."
             )
+
+
+class _Numbers(flags.ArgumentParser):
+    """Parses numbers with commas between them into a tuple."""
+
+    syntactic_help = "numbers with commas between them"
+
+    def parse(self, argument):
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(float(number) for number in argument.split(","))
+        except ValueError:
+            raise ValueError(f"must be {self.syntactic_help}") from None
+
+
+class _EmptyIsDefault:
+    """Parses as another parser does, but for an empty text, which is the default.
+
+    Args:
+        flag: absl flag, defined already.
+    """
+
+    def __init__(self, flag):
+        self._parser, self._default = flag.parser, flag.default
+
+    def parse(self, argument):
+        return self._default if argument == "" else self._parser.parse(argument)
+
+    def __getattr__(self, name):
+        return getattr(self._parser, name)
+
+
+def accept_empty(flag_values=flags.FLAGS):
+    """Lets an empty value take a value back: `--name=` gives the flag its default again.
+
+    Call it when all flags are defined. Flags that may be given several times are left
+    alone.
+
+    Args:
+        flag_values: absl's, of the command or of a test.
+    """
+    for name in flag_values:
+        flag = flag_values[name]
+        if not isinstance(flag, flags.MultiFlag):
+            flag.parser = _EmptyIsDefault(flag)
+
+
+def define_flags(settings, flag_values=flags.FLAGS):
+    """Defines one absl flag for each setting.
+
+    Args:
+        settings: dataclass whose fields `setting` made.
+        flag_values: absl's, of the command or of a test.
+    """
+    for field in dataclasses.fields(settings):
+        define, kwargs = flags.DEFINE_string, {}
+        kind, limits = type_of(field), field.metadata
+        if limits["choices"]:
+            define, kwargs = flags.DEFINE_enum, {"enum_values": limits["choices"]}
+        elif kind is bool:
+            define = flags.DEFINE_boolean
+        elif kind in (int, float):
+            define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+            kwargs = {"lower_bound": limits["minimum"], "upper_bound": limits["maximum"]}
+        elif kind is tuple:
+            define, kwargs = flags.DEFINE, {"parser": _Numbers()}
+        define(
+            name=field.name,
+            default=field.default,
+            help=limits["help"],
+            flag_values=flag_values,
+            **kwargs,
+        )
+
+
+def from_flags(settings, flag_values=flags.FLAGS, **changes):
+    """The settings that parsed flags ask for.
+
+    Raises:
+        ValueError: if one is not legal.
+    """
+    values = {f.name: flag_values[f.name].value for f in dataclasses.fields(settings)}
+    return settings(**{**values, **changes})
+
+
+def read_flagfile(settings, path):
+    """The settings of a flagfile, as `--flagfile` reads it: `--noflip`, nested files, ...
+
+    Args:
+        settings: dataclass whose fields `setting` made.
+        path: file of flags, such as a run's `run.cfg`.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if a line is not a known setting, or one is not legal; the message
+            names the file.
+    """
+    with open(path, encoding="utf-8"):
+        pass  # absl's own error is no OSError.
+    values = flags.FlagValues()
+    define_flags(settings, values)
+    accept_empty(values)
+    try:
+        _, *rest = values(["pan_tf", f"--flagfile={path}"])
+        if rest:
+            raise ValueError(f"settings begin with --, and {rest[0]!r} does not.")
+        return from_flags(settings, values)
+    except (flags.Error, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None

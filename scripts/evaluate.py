@@ -19,9 +19,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app
 from absl import flags
 
+from pan_tf import command_line
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import SYNTHESIS_NAMES
@@ -166,4 +166,4 @@ def _print_columns(columns):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

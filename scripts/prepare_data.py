@@ -21,9 +21,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app
 from absl import flags
 
+from pan_tf import command_line
 from pan_tf.config import ARCHIVE_NAMES
 
 flags.DEFINE_enum("dataset", None, ARCHIVE_NAMES, "Data set to prepare.")
@@ -72,4 +72,4 @@ def _edges():
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

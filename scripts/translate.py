@@ -16,8 +16,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app
 from absl import flags
+
+from pan_tf import command_line
 
 flags.DEFINE_string("run_dir", None, "Run folder.")
 flags.DEFINE_string("saved_model", None, "SavedModel, in place of a run.")
@@ -85,4 +86,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -16,9 +16,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app
 from absl import flags
 
+from pan_tf import command_line
 from pan_tf.config import DATASET_NAMES
 
 flags.DEFINE_string("score", None, "Folder of a study to score.")
@@ -137,4 +137,4 @@ def _score(study_dir):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

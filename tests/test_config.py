@@ -1,11 +1,12 @@
 import dataclasses
+import re
 
 import pytest
 from absl import flags
 
-from pan_tf import command_line
 from pan_tf import config as config_lib
 from pan_tf import recipes
+from pan_tf import settings as settings_lib
 from pan_tf.config import Config
 
 
@@ -18,39 +19,83 @@ def test_run_cfg_round_trip(tmp_path):
     assert Config.from_flagfile(path) == config
 
 
-def test_flags_give_the_same_config(tmp_path):
-    """What run.cfg holds can be given back by --flagfile, for every setting."""
+FORMS = [
+    ("--flip", {"flip": True}),
+    ("--noflip", {"flip": False}),
+    ("--flip=1", {"flip": True}),
+    ("--flip=True", {"flip": True}),
+    ("--flip=false", {"flip": False}),
+    ("--flip\n--flip=", {"flip": None}),
+    ("-flip\n\n# of mine\n// too\n--seed=7", {"flip": True, "seed": 7}),
+    ("--theta=.5\n--theta=", {"theta": None}),
+    ("--iterations=5\n--iterations=", {"iterations": 100_000}),
+    ("--nodownload\n--download=", {"download": True}),
+    ("--data_dir=here\n--data_dir=", {"data_dir": "data"}),
+    ("--lambdas=1,2,3,.5", {"lambdas": (1.0, 2.0, 3.0, 0.5)}),
+    ("--lambdas=1,2,3,4\n--lambdas=", {"lambdas": None}),
+    ("--recipe=l1\n--recipe=", {"recipe": "pan"}),
+    ("--direction=BtoA\n--direction=", {"direction": None}),
+    ("--best_by=vif\n--seed=1\n--seed=2", {"best_by": "vif", "seed": 2}),
+]
+
+
+@pytest.mark.parametrize(("lines", "expected"), FORMS)
+def test_a_flagfile_is_read_as_by_the_command_line(lines, expected, tmp_path):
+    path = tmp_path / "some.cfg"
+    path.write_text(f"--dataset=maps\n{lines}\n")
+    config = Config.from_flagfile(path)
+    assert config == Config(dataset="maps", **expected)
     values = flags.FlagValues()
-    before, flags.FLAGS = flags.FLAGS, values
-    try:
-        for name in ("DEFINE_string", "DEFINE_enum", "DEFINE_boolean"):
-            assert callable(getattr(flags, name))
-        _define_into(values)
-        config = Config(
-            dataset="folder", lambdas=(1.0, 2.0, 3.0, 4.0), flip=True, margin=0.5
-        )
-        path = tmp_path / "run.cfg"
-        path.write_text(config.to_flagfile())
-        values(["program", f"--flagfile={path}"])
-        assert command_line.config_from_flags() == config
-    finally:
-        flags.FLAGS = before
+    settings_lib.define_flags(Config, values)
+    settings_lib.accept_empty(values)
+    values(["program", f"--flagfile={path}"])
+    assert settings_lib.from_flags(Config, values) == config
 
 
-def _define_into(values):
-    """`define_flags`, into flag values of the test's own."""
-    originals = {n: getattr(flags, n) for n in dir(flags) if n.startswith("DEFINE_")}
-    try:
-        for name, define in originals.items():
-            setattr(flags, name, _bound(define, values))
-        command_line.define_flags()
-    finally:
-        for name, define in originals.items():
-            setattr(flags, name, define)
+def test_an_empty_value_takes_back_what_the_flagfile_before_it_set(tmp_path):
+    path = tmp_path / "some.cfg"
+    path.write_text("--theta=0.5\n--iterations=7\n--noflip\n")
+    values = flags.FlagValues()
+    settings_lib.define_flags(Config, values)
+    settings_lib.accept_empty(values)
+    values(["program", f"--flagfile={path}", "--theta=", "--iterations=", "--flip="])
+    assert settings_lib.from_flags(Config, values) == Config()
 
 
-def _bound(define, values):
-    return lambda *args, **kwargs: define(*args, flag_values=values, **kwargs)
+def test_flagfiles_may_be_nested(tmp_path):
+    inner, outer = tmp_path / "inner.cfg", tmp_path / "outer.cfg"
+    inner.write_text("--seed=3\n--width=0.5\n")
+    outer.write_text(f"--seed=2\n--flagfile={inner}\n--width=0.25\n")
+    assert Config.from_flagfile(outer) == Config(seed=3, width=0.25)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--recepi=pan", "Unknown command line flag 'recepi'"),
+        ("--iterations=many", "--iterations=many"),
+        ("--lambdas=1,two", "numbers with commas between them"),
+        ("--theta=nan", "--theta must be finite"),
+        ("--learning_rate=inf", "--learning_rate must be finite"),
+        ("--lambdas=1,2,3,nan", "--lambdas must be finite"),
+        ("--noseed", "noseed"),
+        ("--flip=perhaps", "--flip=perhaps"),
+        ("seed=3", "'seed=3' does not"),
+        ("--flagfile=nowhere.cfg", "nowhere.cfg"),
+        ("--seed=-1", "--seed=-1"),
+    ],
+)
+def test_what_a_flagfile_cannot_say_names_file_and_flag(line, message, tmp_path):
+    path = tmp_path / "some.cfg"
+    path.write_text(f"--dataset=maps\n{line}\n--image_size=64\n")
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        Config.from_flagfile(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_flagfile_that_is_not_there_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Config.from_flagfile(tmp_path / "none.cfg")
 
 
 @pytest.mark.parametrize(
