@@ -1,6 +1,7 @@
 """Losses: functions of tensors (`functional`), and the two-sided terms of them."""
 
 from pan_tf.losses.adversarial import AdversarialLoss
+from pan_tf.losses.adversarial import FeatureMatchingLoss
 from pan_tf.losses.adversarial import PerceptualAdversarialLoss
 from pan_tf.losses.reconstruction import CentreLoss
 from pan_tf.losses.reconstruction import CycleConsistencyLoss
@@ -10,16 +11,35 @@ from pan_tf.losses.reconstruction import PixelLoss
 from pan_tf.losses.terms import DiscriminatorOutput
 from pan_tf.losses.terms import LossTerm
 from pan_tf.losses.terms import Translation
+from pan_tf.losses.terms import check_names
 
 __all__ = [
+    "TERMS",
     "AdversarialLoss",
     "CentreLoss",
     "CycleConsistencyLoss",
     "DiscriminatorOutput",
+    "FeatureMatchingLoss",
     "IdentityLoss",
     "LossTerm",
     "PerceptualAdversarialLoss",
     "PerceptualLoss",
     "PixelLoss",
     "Translation",
+    "check_names",
 ]
+
+# Every kind of term, by the name that a run folder records.
+TERMS = {
+    term.__name__: term
+    for term in (
+        AdversarialLoss,
+        CentreLoss,
+        CycleConsistencyLoss,
+        FeatureMatchingLoss,
+        IdentityLoss,
+        PerceptualAdversarialLoss,
+        PerceptualLoss,
+        PixelLoss,
+    )
+}

@@ -1,17 +1,50 @@
 """Terms in which D takes part: what is a game between T and D."""
 
 import dataclasses
-import functools
+from collections.abc import Callable
+from typing import ClassVar
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from pan_tf.losses import functional
 from pan_tf.losses.terms import LossTerm
 
-_T_SIDES = {
-    "saturating": functional.saturating_transformer_loss,
-    "non_saturating": functional.non_saturating_transformer_loss,
-    "least_squares": functional.least_squares_transformer_loss,
+
+class _Game(NamedTuple):
+    """One kind of adversarial loss: both sides, and how sure D is by its logits."""
+
+    transformer_loss: Callable
+    discriminator_loss: Callable
+    probability: Callable
+
+
+def _clipped(logits):
+    """Least squares draw D itself towards 0 and 1."""
+    return tf.clip_by_value(logits, 0.0, 1.0)
+
+
+_GAMES = {
+    "saturating": _Game(
+        functional.saturating_transformer_loss,
+        functional.gan_discriminator_loss,
+        tf.sigmoid,
+    ),
+    "non_saturating": _Game(
+        functional.non_saturating_transformer_loss,
+        functional.gan_discriminator_loss,
+        tf.sigmoid,
+    ),
+    "least_squares": _Game(
+        functional.least_squares_transformer_loss,
+        functional.least_squares_discriminator_loss,
+        _clipped,
+    ),
+    "hinge": _Game(
+        functional.hinge_transformer_loss,
+        functional.hinge_discriminator_loss,
+        tf.sigmoid,
+    ),
 }
 
 
@@ -25,28 +58,38 @@ class AdversarialLoss(LossTerm):
 
     Attributes:
         kind: T's side, "saturating" (as printed) or "non_saturating"; or both sides by
-            "least_squares" (LSGAN).
+            "least_squares" (LSGAN) or "hinge".
         real_label: what D is to say of real images; below 1 smooths the label.
         remembers: whether D judges outputs of the past too, see `layers.ImageHistory`.
 
     Raises:
-        ValueError: for another kind or a label outside (0, 1].
+        ValueError: for another kind, a label outside (0, 1], or one but 1 for a hinge.
     """
 
     kind: str = "saturating"
     real_label: float = 1.0
     remembers: bool = False
-    name = "adversarial"
+    name: str = dataclasses.field(default="adversarial", kw_only=True)
+    settings: ClassVar = {
+        "theta": "weight",
+        "adversarial": "kind",
+        "real_label": "real_label",
+    }
 
     def __post_init__(self):
-        if self.kind not in _T_SIDES:
+        if self.kind not in _GAMES:
             raise ValueError(
-                f"`kind` must be one of: {', '.join(_T_SIDES)}. "
+                f"`kind` must be one of: {', '.join(_GAMES)}. "
                 f"Received: kind={self.kind!r}."
             )
         if not 0.0 < self.real_label <= 1.0:
             raise ValueError(
                 "`real_label` must be above 0 and at most 1. "
+                f"Received: real_label={self.real_label}."
+            )
+        if self.kind == "hinge" and self.real_label != 1.0:
+            raise ValueError(
+                "`real_label` must be 1 for a hinge, which has no labels to smooth. "
                 f"Received: real_label={self.real_label}."
             )
 
@@ -60,13 +103,11 @@ class AdversarialLoss(LossTerm):
         return "target", "remembered" if self.remembers else "output"
 
     def transformer_loss(self, translation):
-        side = _T_SIDES[self.kind]
+        side = _GAMES[self.kind].transformer_loss
         return tf.add_n([side(z) for z in translation.seen["output"].logits])
 
     def discriminator_loss(self, translation):
-        side = functional.gan_discriminator_loss
-        if self.kind == "least_squares":
-            side = functional.least_squares_discriminator_loss
+        side = _GAMES[self.kind].discriminator_loss
         real, generated = self._seen_by_d(translation)
         return tf.add_n(
             [
@@ -76,14 +117,10 @@ class AdversarialLoss(LossTerm):
         )
 
     def diagnostics(self, translation):
+        share = _GAMES[self.kind].probability
+
         def probability(seen):
             logits = [tf.cast(z, tf.float32) for z in seen.logits]
-            # Least squares draw D itself towards 0 and 1.
-            share = tf.sigmoid
-            if self.kind == "least_squares":
-                share = functools.partial(
-                    tf.clip_by_value, clip_value_min=0.0, clip_value_max=1.0
-                )
             means = [tf.reduce_mean(share(z)) for z in logits]
             return tf.add_n(means) / len(means)
 
@@ -120,14 +157,11 @@ class PerceptualAdversarialLoss(LossTerm):
     lambdas: tuple = (5.0, 1.5, 1.5, 1.0)
     margin: float = 3.0
     aligned: bool = True
-    name = "perceptual_adversarial"
+    name: str = dataclasses.field(default="perceptual_adversarial", kw_only=True)
+    settings: ClassVar = {"lambdas": "lambdas", "margin": "margin"}
 
     def __post_init__(self):
-        if not self.lambdas or min(self.lambdas) < 0.0:
-            raise ValueError(
-                "`lambdas` must be weights of at least 0, one a feature of D. "
-                f"Received: lambdas={self.lambdas}."
-            )
+        _check_lambdas(self.lambdas)
         if self.margin <= 0.0:
             raise ValueError(
                 f"`margin` must be positive. Received: margin={self.margin}."
@@ -153,3 +187,40 @@ class PerceptualAdversarialLoss(LossTerm):
     def _global_distance(self, translation):
         distance = self.transformer_loss(translation)
         return functional.global_mean(distance) if self.aligned else distance
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureMatchingLoss(LossTerm):
+    """T closes the gap between D's features, and D does not mind: P of Eq. (3), T's side.
+
+    The feature matching of pix2pixHD, Eq. (4) there, whose code counts a feature of N
+    discriminators by 1 / N.
+
+    Attributes:
+        lambdas: a weight for each of D's features, as D lists them.
+
+    Raises:
+        ValueError: if a lambda is negative.
+    """
+
+    lambdas: tuple = (1.0, 1.0, 1.0, 1.0)
+    name: str = dataclasses.field(default="feature_matching", kw_only=True)
+    settings: ClassVar = {"lambdas": "lambdas"}
+
+    def __post_init__(self):
+        _check_lambdas(self.lambdas)
+
+    def d_inputs(self, player):
+        return ("target", "output") if player == "transformer" else ()
+
+    def transformer_loss(self, translation):
+        real, generated = (translation.seen[n].features for n in ("target", "output"))
+        return functional.perceptual_distance(real, generated, self.lambdas)
+
+
+def _check_lambdas(lambdas):
+    if not lambdas or min(lambdas) < 0.0:
+        raise ValueError(
+            "`lambdas` must be weights of at least 0, one a feature of D. "
+            f"Received: lambdas={lambdas}."
+        )

@@ -59,6 +59,28 @@ def least_squares_transformer_loss(generated_logits):
     return tf.reduce_mean(tf.square(_float32(generated_logits) - 1.0))
 
 
+def hinge_discriminator_loss(real_logits, generated_logits, real_label=1.0):
+    """D's side of the hinge loss: mean [1 - D(y)]^+ + mean [1 + D(T(x))]^+.
+
+    Geometric GAN, Eq. (18); as in SAGAN and SPADE. D is what it says itself.
+
+    Args:
+        real_logits, generated_logits: as of `gan_discriminator_loss`.
+        real_label: 1; the hinge knows no other label.
+
+    Returns:
+        float32 scalar.
+    """
+    real, generated = _float32(real_logits), _float32(generated_logits)
+    real_loss = tf.reduce_mean(tf.nn.relu(real_label - real))
+    return real_loss + tf.reduce_mean(tf.nn.relu(1.0 + generated))
+
+
+def hinge_transformer_loss(generated_logits):
+    """T's side of the hinge loss: -mean D(T(x))."""
+    return -tf.reduce_mean(_float32(generated_logits))
+
+
 def perceptual_distance(real_features, generated_features, lambdas):
     """P = sum_j lambda_j mean |d_j(y) - d_j(T(x))|; Eq. (3) and (4).
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +32,8 @@ class PixelLoss(LossTerm):
 
     kind: str = "l1"
     region: str = "image"
-    name = "pixel"
+    name: str = dataclasses.field(default="pixel", kw_only=True)
+    settings: ClassVar = {"pixel_weight": "weight"}
 
     def __post_init__(self):
         _check_difference(self.kind)
@@ -49,8 +51,9 @@ class PixelLoss(LossTerm):
 class CycleConsistencyLoss(LossTerm):
     """Mean |F(T(x)) - x|, F the other direction's T; Eq. (2) of CycleGAN."""
 
-    name = "cycle_consistency"
-    images = ("cycled",)
+    name: str = dataclasses.field(default="cycle_consistency", kw_only=True)
+    images: ClassVar = ("cycled",)
+    settings: ClassVar = {"cycle_weight": "weight"}
 
     def transformer_loss(self, translation):
         return functional.mean_absolute_difference(
@@ -65,8 +68,9 @@ class IdentityLoss(LossTerm):
     Sec. 5.2 of CycleGAN; Eq. (7) of the Perceptual Discriminators paper.
     """
 
-    name = "identity"
-    images = ("identity",)
+    name: str = dataclasses.field(default="identity", kw_only=True)
+    images: ClassVar = ("identity",)
+    settings: ClassVar = {"identity_weight": "weight"}
 
     def transformer_loss(self, translation):
         return functional.mean_absolute_difference(
@@ -84,7 +88,8 @@ class CentreLoss(LossTerm):
     """
 
     edge_weight: float = 10.0
-    name = "pixel"
+    name: str = dataclasses.field(default="pixel", kw_only=True)
+    settings: ClassVar = {"pixel_weight": "weight"}
 
     def transformer_loss(self, translation):
         size = translation.target.shape[1]
@@ -104,44 +109,60 @@ class PerceptualLoss(LossTerm):
     """The difference between two images as a frozen, trained network sees them.
 
     Attributes:
-        layer: of VGG, by its Keras name; None for all features that the network has,
-            whose differences are added up.
+        layer: of VGG, by its Keras name, or a tuple of names; None for all features of
+            its encoder. The differences of several are added up.
         kind: "l1" or "l2", as of `PixelLoss`.
         preprocessing: what the network is given, see `networks.vgg_features`.
         scale: features are divided by it.
         between: names of the two images of a `Translation`.
+        layer_weights: of each layer's difference; None for 1.
         network: image -> features; put here when a system is built, float `[B, H, W, 3]`
-            in [-1, 1] -> `[B, h, w, c]`.
+            in [-1, 1] -> `[B, h, w, c]`, or a list of such.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind, or if layers and weights differ in number.
     """
 
-    layer: str | None = "block2_conv2"
+    layer: str | tuple | None = "block2_conv2"
     kind: str = "l2"
     preprocessing: str = "caffe"
     scale: float = 1.0
     between: tuple = ("target", "output")
+    layer_weights: tuple | None = None
     network: Any = dataclasses.field(default=None, repr=False, compare=False)
+    name: str = dataclasses.field(default="perceptual", kw_only=True)
+    looks_through_vgg: ClassVar = True
 
     def __post_init__(self):
         _check_difference(self.kind)
-
-    @property
-    def name(self):
-        made = self.between[-1]
-        return "perceptual" + (f"_{made}" if made != "output" else "")
+        weights, layers = self.layer_weights, self.layer
+        if weights is not None and isinstance(layers, str | tuple):
+            count = 1 if isinstance(layers, str) else len(layers)
+            if len(weights) != count or min(weights) < 0.0:
+                raise ValueError(
+                    "`layer_weights` must be numbers of at least 0, one a layer. "
+                    f"Received: layer={layers}, layer_weights={weights}."
+                )
 
     @property
     def images(self):
         return tuple(set(self.between) & {"cycled", "identity"})
+
+    def with_vgg(self, features):
+        return dataclasses.replace(self, network=features(self.layer, self.preprocessing))
 
     def transformer_loss(self, translation):
         real, generated = (
             self._features(getattr(translation, name)) for name in self.between
         )
         difference = _DIFFERENCES[self.kind]
-        return tf.add_n([difference(a, b) for a, b in zip(real, generated, strict=True)])
+        weights = self.layer_weights or (1.0,) * len(real)
+        return tf.add_n(
+            [
+                weight * difference(a, b)
+                for weight, a, b in zip(weights, real, generated, strict=True)
+            ]
+        )
 
     def _features(self, image):
         features = self.network(tf.cast(image, tf.float32), training=False)

@@ -8,6 +8,7 @@ minimises the sum of both.
 
 import dataclasses
 from typing import Any
+from typing import ClassVar
 from typing import NamedTuple
 
 
@@ -63,15 +64,29 @@ class LossTerm:
     Attributes:
         weight: multiplies T's side, and D's unless that has its own.
         d_weight: multiplies D's side; None for `weight`.
-        name: tag in logs, `t_<name>` and `d_<name>`.
+        name: tag in logs, `t_<name>` and `d_<name>`; no two terms of a system may share
+            one.
         images: names of images of a `Translation` that are made only where a term names
             them.
+        settings: settings of a run that the term takes, by flag -> its own field.
+        looks_through_vgg: whether it needs a VGG, see `with_vgg`.
     """
 
     weight: float = dataclasses.field(default=1.0, kw_only=True)
     d_weight: float | None = dataclasses.field(default=None, kw_only=True)
-    name = ""
-    images = ()
+    name: str = dataclasses.field(default="", kw_only=True)
+    images: ClassVar = ()
+    settings: ClassVar = {}
+    looks_through_vgg: ClassVar = False
+
+    def with_vgg(self, features):
+        """The term with the network that it looks through.
+
+        Args:
+            features: (layers, preprocessing) -> `networks.vgg_features`; without
+                layers, the VGG's encoder.
+        """
+        return self
 
     def d_inputs(self, player):
         """Names of the images that D must look at for one player's side."""
@@ -91,3 +106,19 @@ class LossTerm:
         if player == "discriminator" and self.d_weight is not None:
             weight = self.d_weight
         return weight * getattr(self, f"{player}_loss")(translation)
+
+
+def check_names(terms):
+    """Refuses two terms of one name: a system would silently train on one of them.
+
+    Raises:
+        ValueError: naming the terms.
+    """
+    names = [term.name for term in terms]
+    for term in terms:
+        if names.count(term.name) > 1:
+            raise ValueError(
+                "Names of loss terms must be unique within a system. Received: "
+                f"{names.count(term.name)} terms named {term.name!r}. Name one of them, "
+                f"as in {type(term).__name__}(..., name='{term.name}_2')."
+            )

@@ -17,6 +17,7 @@ from pan_tf import images
 from pan_tf.layers import plane_means
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
+from pan_tf.losses import check_names
 from pan_tf.models.updates import Views
 
 
@@ -39,6 +40,9 @@ class TranslationModel(keras.Model):
 
     Attributes:
         deployed: the T to translate with: the average if there is one.
+
+    Raises:
+        ValueError: if two terms have one name.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class TranslationModel(keras.Model):
         memory=None,
         **kwargs,
     ):
+        check_names(terms)
         super().__init__(**kwargs)
         self.transformer = transformer
         self.deployed = follower(average, transformer)
@@ -280,9 +285,12 @@ class TranslationModel(keras.Model):
         if player == "transformer":
             return losses | _over_directions(variation, translations, tf.minimum)
         for term in self.terms:
-            losses.update(
-                _over_directions(term.diagnostics, translations, lambda a, b: (a + b) / 2)
+            numbers = _over_directions(
+                term.diagnostics, translations, lambda a, b: (a + b) / 2
             )
+            for name, value in numbers.items():
+                # Of a second term of a kind, under a name of its own.
+                losses[f"{name}_{term.name}" if name in losses else name] = value
         return losses
 
     def _translate_for(self, player, views):

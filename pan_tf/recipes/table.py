@@ -203,7 +203,9 @@ _VGG_MS_CYCLEGAN = Recipe(
 )
 
 _SOURCES_AGAIN = PerceptualLoss(None, "l1", between=("source", "output"))
-_TARGETS_AGAIN = PerceptualLoss(None, "l1", between=("target", "identity"))
+_TARGETS_AGAIN = PerceptualLoss(
+    None, "l1", between=("target", "identity"), name="perceptual_identity"
+)
 
 
 def _with_discriminator(recipe, change):

@@ -2,15 +2,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf import losses
+from pan_tf.losses import TERMS
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
 from pan_tf.losses import CycleConsistencyLoss
 from pan_tf.losses import DiscriminatorOutput
+from pan_tf.losses import FeatureMatchingLoss
 from pan_tf.losses import IdentityLoss
+from pan_tf.losses import LossTerm
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
 from pan_tf.losses import Translation
+from pan_tf.losses import check_names
 
 
 def translation(real_logit, generated_logit, gap):
@@ -60,7 +65,7 @@ def test_a_weight_of_ds_own_leaves_ts_alone():
 
 
 def test_players_pull_the_generated_logit_apart():
-    for kind in ("saturating", "non_saturating"):
+    for kind in ("saturating", "non_saturating", "hinge"):
         term = AdversarialLoss(kind)
         low, high = translation(0.0, -1.0, 0.0), translation(0.0, 1.0, 0.0)
         assert term.transformer_loss(high) < term.transformer_loss(low)
@@ -78,6 +83,12 @@ def test_probabilities_are_those_of_the_logits():
     [
         (lambda: AdversarialLoss("wgan"), "`kind` must be one of"),
         (lambda: AdversarialLoss(real_label=0.0), "`real_label` must be above 0"),
+        (lambda: AdversarialLoss("hinge", 0.9), "`real_label` must be 1 for a hinge"),
+        (lambda: FeatureMatchingLoss(()), "`lambdas` must be"),
+        (
+            lambda: PerceptualLoss(("block1_conv1",), layer_weights=(1.0, 2.0)),
+            "`layer_weights` must be",
+        ),
         (lambda: PerceptualAdversarialLoss(margin=0.0), "`margin` must be positive"),
         (lambda: PerceptualAdversarialLoss(lambdas=(-1.0,)), "`lambdas` must be"),
     ],
@@ -194,3 +205,54 @@ def test_cycle_and_identity_compare_with_the_source_and_the_target():
     assert float(IdentityLoss(weight=4.0).loss("transformer", view)) == pytest.approx(2.0)
     for term in (CycleConsistencyLoss(), IdentityLoss()):
         assert not term.concerns("discriminator")
+
+
+@pytest.mark.parametrize(
+    ("real", "generated", "d_loss", "t_loss"),
+    [(0.5, -0.5, 1.0, 0.5), (2.0, -3.0, 0.0, 3.0), (-1.0, 1.5, 4.5, -1.5)],
+)
+def test_hinge_sides_by_hand(real, generated, d_loss, t_loss):
+    """[1 - D(y)]^+ + [1 + D(T(x))]^+ and -D(T(x))."""
+    view = translation(real, generated, 0.0)
+    term = AdversarialLoss("hinge")
+    assert float(term.discriminator_loss(view)) == pytest.approx(d_loss)
+    assert float(term.transformer_loss(view)) == pytest.approx(t_loss)
+
+
+def test_feature_matching_is_the_perceptual_distance_without_ds_side():
+    view = translation(0.0, 0.0, gap=0.5)
+    term = FeatureMatchingLoss((4.0,), weight=10.0)
+    assert float(term.loss("transformer", view)) == pytest.approx(20.0)
+    assert not term.concerns("discriminator")
+    assert term.d_inputs("discriminator") == ()
+
+
+def test_features_of_several_layers_are_weighed():
+    """Twice the image and a third of it, 1 apart, by weights .5 and 3."""
+    term = PerceptualLoss(
+        ("block1_conv1", "block2_conv1"),
+        kind="l1",
+        layer_weights=(0.5, 3.0),
+        network=lambda image, training: [2.0 * image, image / 3.0],
+    )
+    view = images(-0.5, 0.5)
+    assert float(term.transformer_loss(view)) == pytest.approx(0.5 * 2 + 3 / 3)
+
+
+def test_names_of_terms_must_be_unique():
+    deep = PerceptualLoss("block4_conv1", name="deep")
+    check_names([PerceptualLoss(), deep, AdversarialLoss()])
+    with pytest.raises(
+        ValueError, match=r"2 terms named 'perceptual'.*name='perceptual_2'"
+    ):
+        check_names([PerceptualLoss(), PerceptualLoss("block4_conv1")])
+
+
+def test_every_kind_of_term_is_in_the_table_and_has_a_name():
+    kinds = {
+        kind
+        for kind in vars(losses).values()
+        if isinstance(kind, type) and issubclass(kind, LossTerm) and kind is not LossTerm
+    }
+    assert kinds == set(TERMS.values())
+    assert all(kind().name for kind in kinds)

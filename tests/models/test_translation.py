@@ -1,9 +1,13 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pan_tf import recipes
+from pan_tf.losses import PerceptualAdversarialLoss
+from pan_tf.losses import PixelLoss
 from pan_tf.models import UpdateSchedule
 from pan_tf.models import Views
 
@@ -231,3 +235,26 @@ def test_copies_on_replicas_stay_equal(toy, two_replicas):
         for variable in network.variables:
             one, other = two_replicas.experimental_local_results(variable.value)
             assert np.array_equal(one, other), variable.path
+
+
+def test_two_terms_of_one_name_are_refused(toy, monkeypatch):
+    """The model would train on one of them, and say nothing."""
+    row = recipes.RECIPES["l1"]
+    twice = dataclasses.replace(row, terms=(*row.terms, PixelLoss("l2")))
+    monkeypatch.setitem(recipes.RECIPES, "l1", twice)
+    with pytest.raises(ValueError, match="2 terms named 'pixel'"):
+        recipes.build(toy(recipe="l1"))
+
+
+def test_two_terms_of_a_kind_are_both_trained_on_and_watched(toy, monkeypatch):
+    row = recipes.RECIPES["pan_literal"]
+    second = PerceptualAdversarialLoss((1.0, 0.0, 0.0, 0.0), 0.5, name="shallow")
+    both = dataclasses.replace(row, terms=(*row.terms, second))
+    monkeypatch.setitem(recipes.RECIPES, "pan_literal", both)
+    model = recipes.build(toy(recipe="pan_literal"))
+    views = Views(minibatch())
+    logs = model.differentiate("discriminator", views)
+    assert {"d_perceptual_adversarial", "d_shallow"} <= set(logs)
+    assert {"d_hinge_active", "d_hinge_active_shallow"} <= set(logs)
+    (translation,) = views.translations
+    assert float(logs["d_shallow"]) == float(second.discriminator_loss(translation))
