@@ -1,7 +1,8 @@
-"""Settings of the process: what TensorFlow and the C library are told before training."""
+"""Settings of the process: what TensorFlow, Keras and the C library are told."""
 
 import ctypes
 
+import keras
 import tensorflow as tf
 
 _M_ARENA_MAX = -8  # Of malloc.h.
@@ -13,6 +14,7 @@ def prepare(deterministic=False):
     Args:
         deterministic: only deterministic kernels.
     """
+    set_up_keras()
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     # It would fuse layer 9 of D with its activation, finds that a gradient still needs
@@ -24,3 +26,14 @@ def prepare(deterministic=False):
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
+
+
+def set_up_keras():
+    """Sets what networks and optimizers depend on, whatever the user's keras.json says.
+
+    That file is for all programs of a user. Half precision is a setting of the run,
+    `--dtype_policy`; under a `floatx` of float16 learning rates would be float16 too.
+    """
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)

@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from pan_tf import callbacks
+from pan_tf import images
 from pan_tf import recipes
 from pan_tf.checkpoints import RunState
 from pan_tf.config import Config
@@ -94,8 +97,8 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
         def save_best(self):
             saves.append(model.iteration)
 
-    image = tf.zeros((2, 64, 64, 3))
-    samples = {"source": image, "target": image}
+    source = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
+    samples = {"source": source, "target": -source}
     writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
     state = RunState(model)
     config = Config(image_size=64, validate_every=4, best_by="uqi")
@@ -117,6 +120,12 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
         "0000008.png",
         "0000012.png",
     ]
+    for path in (tmp_path / "samples").iterdir():
+        shown = np.asarray(Image.open(path))
+        for i, top in enumerate((0, 68)):  # 64 px, and a gap of 4.
+            row = shown[top : top + 64]
+            assert np.array_equal(row[:, :64], images.to_uint8(source)[i])
+            assert np.array_equal(row[:, 136:200], images.to_uint8(-source)[i])
 
 
 @pytest.mark.parametrize(

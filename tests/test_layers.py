@@ -273,7 +273,7 @@ def numbers(images):
 def test_history_fills_and_then_exchanges():
     """Against a slow twin that takes one image after the other."""
     memory = ImageHistory((2, 2, 3), capacity=5)
-    stored, exchanged = [], 0
+    stored, exchanged, used = [], 0, set()
     for call in range(40):
         count = int(memory.count.numpy())
         slots = memory._slots(tf.constant(count, tf.int64), 4).numpy()
@@ -288,9 +288,11 @@ def test_history_fills_and_then_exchanges():
                 expected.append(stored[slot])
                 stored[slot] = number
                 exchanged += 1
+                used.add(int(slot))
         assert numbers(memory(numbered(4 * call, 4))) == expected
         assert numbers(memory.images.value) == stored or len(stored) < 5
     assert 0.4 < exchanged / (160 - 5) < 0.6
+    assert used == set(range(5))
 
 
 def test_history_of_two_replicas_is_that_of_the_whole_batch(two_replicas):

@@ -89,10 +89,12 @@ def training_dataset(
     def strangers(n):
         sides = {}
         for name, domain in (("source", pairs.source), ("target", pairs.target)):
-            # The two lists must not be shuffled alike.
             own_seed = seed + _TARGETS * (name == "target")
+            # Lists of one length must not be shuffled alike, else the same images would
+            # meet for ever. The shuffle looks at a seed's lowest bits only.
+            list_seed = ~seed if name == "target" else seed
             sides[name] = preprocessing.jitter_alone(
-                drawn(domain, n, own_seed),
+                drawn(domain, n, list_seed),
                 seed=tf.stack([tf.constant(own_seed, tf.int64), n]),
                 **augmentation,
             )

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from pan_tf import images
+from pan_tf import runtime
 
 # Nats of an answer of one half: what a classifier costs that knows nothing.
 CHANCE = math.log(2.0)
@@ -113,6 +114,7 @@ def _mixture(kinds, batch_size, seed=None):
 @functools.lru_cache(maxsize=4)
 def _compiled(shape):
     """(classifier, values of its optimizer's variables), traced once for all seeds."""
+    runtime.set_up_keras()
     network = _classifier(shape)
     optimizer = keras.optimizers.Adam(1e-3)
     network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))

@@ -25,6 +25,7 @@ import pan_tf
 from pan_tf import distribution
 from pan_tf import files
 from pan_tf import networks
+from pan_tf import runtime
 from pan_tf.checkpoints import damage
 from pan_tf.finetuning import labeled
 from pan_tf.run_folder import RunFolderError
@@ -171,6 +172,7 @@ class Finetuning:
             FloatingPointError: if the loss is not finite; nothing of it is saved.
         """
         settings = self.settings
+        runtime.set_up_keras()
         keras.config.set_dtype_policy(settings.dtype_policy)
         keras.utils.set_random_seed(settings.seed)
         with self.strategy.scope():

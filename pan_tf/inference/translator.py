@@ -17,6 +17,7 @@ from absl import logging
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
+from pan_tf import runtime
 from pan_tf.checkpoints import damage
 from pan_tf.checkpoints import newest_best
 from pan_tf.config import Config
@@ -236,6 +237,7 @@ class Translator:
                 "SavedModel."
                 + (f" Its versions are: {', '.join(versions)}." if versions else "")
             )
+        runtime.set_up_keras()
         config = Config.from_flagfile(path / "run.cfg")
         recipes.check_revisions(config, RunFolder(path))
         # As the run was made, whatever the recipe says by now.

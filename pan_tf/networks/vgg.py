@@ -14,6 +14,7 @@ import keras
 from keras import layers
 
 from pan_tf import images
+from pan_tf import runtime
 
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
@@ -84,7 +85,9 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None, vgg="vgg
         ValueError: if the file does not hold the weights of the network's convolutions.
     """
     names = (layer,) if isinstance(layer, str) else layer
-    return _frozen(vgg, False, names, preprocessing, weights, size, "_".join(names))
+    model = _layers_of(vgg, False, names, preprocessing, weights, size, "_".join(names))
+    model.trainable = False
+    return model
 
 
 def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
@@ -108,7 +111,11 @@ def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
     Raises:
         ValueError: if the file does not hold the network's weights.
     """
-    return _frozen(network, star, VGG_LAYERS, "caffe", weights, size, "encoder")
+    model = _layers_of(
+        network, star, VGG_LAYERS, "caffe", weights, size, "encoder", _LEVELS_A_DEVIATION
+    )
+    model.trainable = weights is None
+    return model
 
 
 def vgg_classifier(network, star, classes, head="vgg", size=224):
@@ -185,8 +192,9 @@ def save_vgg_weights(classifier, path, network):
     partial.replace(path)
 
 
-def _frozen(network, star, names, preprocessing, weights, size, name):
-    """Layers of a VGG, as a model in float32."""
+def _layers_of(network, star, names, preprocessing, weights, size, name, scale=None):
+    """Layers of a VGG, divided by a scale if there is one, as a model in float32."""
+    runtime.set_up_keras()
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -198,8 +206,8 @@ def _frozen(network, star, names, preprocessing, weights, size, name):
         if weights is not None:
             vgg.set_weights(check_vgg_weights(weights, network))
         outputs = [vgg.get_layer(each).output for each in names]
-        if name == "encoder":
-            rescale = layers.Rescaling(1.0 / _LEVELS_A_DEVIATION)
+        if scale is not None:
+            rescale = layers.Rescaling(1.0 / scale)
             outputs = [rescale(output) for output in outputs]
         model = keras.Model(
             vgg.inputs[0],
@@ -208,7 +216,6 @@ def _frozen(network, star, names, preprocessing, weights, size, name):
         )
     finally:
         keras.config.set_dtype_policy(policy)
-    model.trainable = weights is None and name == "encoder"
     return model
 
 
@@ -233,6 +240,7 @@ def check_vgg_weights(path, network="vgg16"):
     Raises:
         ValueError: if they are not in it; the message names it.
     """
+    runtime.set_up_keras()
     vgg = APPLICATIONS[network](include_top=False, weights=None)
     try:
         with warnings.catch_warnings():

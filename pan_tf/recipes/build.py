@@ -6,6 +6,7 @@ import functools
 import keras
 
 from pan_tf import networks
+from pan_tf import runtime
 from pan_tf.layers import ImageHistory
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
@@ -285,6 +286,7 @@ def build(config):
     Returns:
         A compiled `TranslationModel`.
     """
+    runtime.set_up_keras()
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
     recipe = resolve(config)

@@ -78,6 +78,13 @@ def test_each_list_is_shuffled_for_itself(lists):
     assert len(set(zip(sources, targets, strict=True))) > 8  # Of 15 meetings.
 
 
+def test_lists_of_one_length_are_not_shuffled_alike():
+    """Else the true partners of pairs that were taken apart would always meet."""
+    side = ImageSet(tuple("abcdef"), lambda i: tf.fill((8, 8, 3), tf.cast(i, tf.uint8)))
+    sources, targets = drawn(UnalignedSet("train", side, side), 30)
+    assert len(set(zip(sources, targets, strict=True))) > 12  # 6 if shuffled alike.
+
+
 def test_resumed_lists_go_on_where_the_straight_ones_were(lists):
     sets = opened(lists).train
     whole = drawn(sets, 12)

@@ -35,7 +35,9 @@ def test_faint_and_short_ones_go():
 
 
 def test_nothing_along_the_border():
-    assert (edges.lines(ridge(40, 40, 0)) == 255).all()
+    for place in (0, 1, 2, 37, 38, 39):
+        assert (edges.lines(ridge(40, 40, place)) == 255).all()
+        assert (edges.lines(ridge(40, 40, place).T) == 255).all()
 
 
 def test_without_the_package_its_name_is_told(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from PIL import TiffImagePlugin
 
 from pan_tf import networks
 from pan_tf.inference import TranslationJob
@@ -155,9 +156,14 @@ def test_nothing_to_translate_is_an_error(tmp_path):
 
 
 def test_tiles_and_lost_tags_are_noted(photos, tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[270] = "a place"
+    pixels = smooth_noise(np.random.default_rng(0), 300, 40)
+    Image.fromarray(pixels).save(photos / "below" / "b.TIF", tiffinfo=tags)
     outcome = TranslationJob(photos, tmp_path / "out").run(Negative(), tile_size=256)
-    (note,) = outcome.notes
-    assert "2 tiles of 256 px; seam score" in note
+    tiles, lost = outcome.notes
+    assert "2 tiles of 256 px; seam score" in tiles
+    assert lost.endswith("its TIFF tags are lost; --format=input keeps them")
 
 
 def test_a_finer_tiling_for_want_of_memory_is_noted(photos, tmp_path):

@@ -576,11 +576,12 @@ def test_a_bias_that_no_normalization_makes_idle_is_not_left_out():
 
 
 def test_an_array_too_many_is_refused():
-    golden = Golden("perceptual_gan_generator_scenes")
-    parameters = golden.parameters()
-    network = networks.manipulation_transformer(None, 2, 8, width=1 / 8)
+    parameters = Golden("perceptual_gan_generator_scenes").parameters()
+    network = networks.manipulation_transformer(None, 2, 9, width=1 / 8)
     places = originals.manipulation_transformer(parameters)
-    with pytest.raises(ValueError, match=r"must have the shape|has no place for"):
+    places["extra"] = originals.Place("layer_25", "kernel")
+    parameters["extra"] = np.zeros((3, 3, 4, 3))
+    with pytest.raises(ValueError, match=r"has no place for: layer_25\.kernel"):
         originals.assign(network, parameters, places)
 
 
