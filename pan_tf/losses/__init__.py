@@ -29,7 +29,7 @@ __all__ = [
     "check_names",
 ]
 
-# Every kind of term, by the name that a run folder records.
+# Every kind of term, by the name of its class.
 TERMS = {
     term.__name__: term
     for term in (

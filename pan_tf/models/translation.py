@@ -289,7 +289,7 @@ class TranslationModel(keras.Model):
                 term.diagnostics, translations, lambda a, b: (a + b) / 2
             )
             for name, value in numbers.items():
-                # Of a second term of a kind, under a name of its own.
+                # A second term of a kind keeps its numbers apart by its name.
                 losses[f"{name}_{term.name}" if name in losses else name] = value
         return losses
 
