@@ -8,12 +8,7 @@ import keras
 from pan_tf import networks
 from pan_tf import runtime
 from pan_tf.layers import ImageHistory
-from pan_tf.losses import AdversarialLoss
-from pan_tf.losses import CentreLoss
-from pan_tf.losses import CycleConsistencyLoss
-from pan_tf.losses import IdentityLoss
-from pan_tf.losses import PerceptualAdversarialLoss
-from pan_tf.losses import PerceptualLoss
+from pan_tf.losses import TERMS
 from pan_tf.losses import PixelLoss
 from pan_tf.models import CycleModel
 from pan_tf.models import TranslationModel
@@ -46,7 +41,7 @@ def complete(config):
 
 def vgg_of(recipe):
     """The VGG that a term of the recipe, or its D, looks through, or None."""
-    looks = any(isinstance(term, PerceptualLoss) for term in recipe.terms)
+    looks = any(term.looks_through_vgg for term in recipe.terms)
     return recipe.vgg if looks or recipe.is_encoded else None
 
 
@@ -172,21 +167,12 @@ def _builders(config):
     return builders
 
 
-# Settings that mean something to a part of the recipes only.
-_CONCERNS = {
-    "theta": AdversarialLoss,
-    "adversarial": AdversarialLoss,
-    "real_label": AdversarialLoss,
-    "lambdas": PerceptualAdversarialLoss,
-    "margin": PerceptualAdversarialLoss,
-    "cycle_weight": CycleConsistencyLoss,
-    "identity_weight": IdentityLoss,
-}
-
-
 def _check_settings(config, recipe):
-    terms = {type(term) for term in recipe.terms}
-    idle = [name for name, term in _CONCERNS.items() if term not in terms]
+    taken = {name for term in recipe.terms for name in term.settings}
+    every = {name for kind in TERMS.values() for name in kind.settings}
+    if recipe.aligned:
+        taken.add("pixel_weight")  # Else a pixel loss is added; see `_terms`.
+    idle = sorted(every - taken)
     if recipe.discriminator is None:
         idle += ["d_updates", "d_learning_rate"]
     if networks.original(recipe.discriminator) is not networks.pan_discriminator:
@@ -197,8 +183,6 @@ def _check_settings(config, recipe):
         idle += ["vgg"]
     if recipe.statistics is None:
         idle += ["statistics"]
-    if not recipe.aligned:
-        idle += ["pixel_weight"]
     given = [name for name in idle if getattr(config, name) is not None]
     if given:
         raise ValueError(
@@ -225,19 +209,14 @@ def _check_inpainting(config, recipe):
 
 def _terms(terms, config, kind):
     region = "centre" if kind == "inpainting" else "image"
-    changes = {
-        AdversarialLoss: {
-            "weight": config.theta,
-            "kind": config.adversarial,
-            "real_label": config.real_label,
-        },
-        PerceptualAdversarialLoss: {"lambdas": config.lambdas, "margin": config.margin},
-        PixelLoss: {"weight": config.pixel_weight, "region": region},
-        CentreLoss: {"weight": config.pixel_weight},
-        CycleConsistencyLoss: {"weight": config.cycle_weight},
-        IdentityLoss: {"weight": config.identity_weight},
-    }
-    terms = tuple(_with(term, changes.get(type(term), {})) for term in terms)
+
+    def changed(term):
+        changes = {field: getattr(config, name) for name, field in term.settings.items()}
+        if "region" in vars(term):
+            changes["region"] = region
+        return _with(term, changes)
+
+    terms = tuple(changed(term) for term in terms)
     if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
         terms += (PixelLoss("l1", region, weight=config.pixel_weight),)
     return terms
@@ -301,8 +280,14 @@ def build(config):
         parts |= {names.get(k, f"inverse_{k}"): part for k, part in inverse.items()}
     if recipe.is_encoded:
         parts["encoder"] = networks.vgg_encoder(vgg, recipe.star, path)
+
+    def features(layers, preprocessing):
+        if layers is None:
+            return networks.vgg_encoder(vgg, weights=path)
+        return networks.vgg_features(layers, preprocessing, path, vgg=vgg)
+
     model = topology(
-        terms=[_with_vgg(term, vgg, path) for term in recipe.terms],
+        terms=[term.with_vgg(features) for term in recipe.terms],
         schedule=recipe.schedule,
         average_decay=recipe.ema,
         name=config.recipe,
@@ -339,17 +324,6 @@ def _direction(recipe, config, names=None):
         "average": recipe.transformer(None) if recipe.ema else None,
         "memory": ImageHistory((size, size, 3), recipe.memory) if recipe.memory else None,
     }
-
-
-def _with_vgg(term, vgg, path):
-    """A perceptual loss with its network, any other term as it is."""
-    if not isinstance(term, PerceptualLoss):
-        return term
-    if term.layer is None:
-        network = networks.vgg_encoder(vgg, weights=path)
-    else:
-        network = networks.vgg_features(term.layer, term.preprocessing, path, vgg=vgg)
-    return dataclasses.replace(term, network=network)
 
 
 def _with(row, changes):
