@@ -38,6 +38,21 @@ RECIPE_NAMES = (
     "vgg_star_gan",
     "vgg_star_ms_cyclegan",
 )
+# What a task asks of T; which one does it, the recipe says.
+ROLES = ("translate", "restore", "fill", "scenes", "faces")
+TRANSFORMER_NAMES = (
+    "context_encoder_transformer",
+    "cyclegan_transformer",
+    "deraining_transformer",
+    "id_cgan_transformer",
+    "manipulation_transformer",
+    "official_pan_transformer",
+    "pan_inpainting_transformer",
+    "pan_transformer",
+    "pix2pix_transformer",
+)
+# What roles were called up to version 0.1.
+_FORMER_ROLES = {"unet": "translate", "deraining": "restore", "inpainting": "fill"}
 DATASET_NAMES = (
     "apple2orange",
     "bluemarble",
@@ -135,10 +150,11 @@ class Config:
     # Networks.
     transformer: str | None = setting(
         None,
-        "Kind of T; which one of that kind, the recipe says: unet for images of another "
-        "kind, deraining for small corrections, inpainting for a missing centre; scenes "
-        "or faces for unaligned sets; empty: the recipe's.",
-        choices=("unet", "deraining", "inpainting", "scenes", "faces"),
+        "Role of T, in which the recipe has its own: translate into images of another "
+        "kind, restore (small corrections), fill a missing centre; scenes or faces for "
+        "unpaired sets. Or any T by its name. Empty: the recipe's own role.",
+        choices=(*ROLES, *TRANSFORMER_NAMES),
+        aliases=_FORMER_ROLES,
     )
     vgg: str | None = setting(
         None,
@@ -156,6 +172,13 @@ class Config:
         "Of a perceptual discriminator: as its released code or as the paper's equations "
         "have it; empty: as released.",
         choices=("released", "equations"),
+    )
+
+    recipe_digest: str | None = setting(
+        None,
+        "Digest of the recipe's row, as a run.cfg has it: a replay is refused where the "
+        "table has changed; empty: not looked at.",
+        free=True,
     )
 
     # Images.
@@ -322,6 +345,9 @@ class Config:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
+            value = field.metadata["aliases"].get(getattr(self, field.name))
+            if value is not None:
+                object.__setattr__(self, field.name, value)
             check(field, getattr(self, field.name))
         if self.image_size % 32:
             raise ValueError(

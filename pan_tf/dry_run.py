@@ -18,32 +18,29 @@ def report(config):
     Raises:
         ValueError: if settings do not go with the recipe.
     """
-    recipe = recipes.resolve(config)
+    system = recipes.resolve(config)
     keras.config.set_dtype_policy(config.dtype_policy)
     size = config.image_size
-    transformer = recipe.transformer(size)
-    discriminator = recipe.discriminator and recipe.discriminator(size)
-    print(config.replace(batch_size=recipe.batch_size).to_flagfile())
+    transformer = system.transformer(size)
+    discriminator = system.discriminator and system.discriminator(size)
+    print(config.replace(batch_size=system.batch_size).to_flagfile())
     print(f"Recipe {config.recipe}:")
-    for term in recipe.terms:
+    for term in system.terms:
         print(f"    {term}")
-    print(f"    {recipe.schedule}")
-    d_rate = recipe.d_learning_rate
-    if d_rate is None:
-        d_rate = recipe.learning_rate
+    print(f"    {system.schedule}")
     print(
-        f"    Adam, learning_rate={recipe.learning_rate}"
-        + (f", of D {d_rate}" if discriminator else "")
-        + f", beta_1={recipe.beta_1}\n"
-        f"    average of T: {recipe.ema or 'none'}\n"
-        f"    batch normalization outside of training: {recipe.statistics or 'none'}\n"
+        f"    Adam, learning_rate={system.learning_rate}"
+        + (f", of D {system.d_learning_rate}" if discriminator else "")
+        + f", beta_1={system.beta_1}\n"
+        f"    average of T: {system.ema or 'none'}\n"
+        f"    batch normalization outside of training: {system.statistics or 'none'}\n"
     )
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
-    print(cost(recipe, transformer, discriminator, size))
+    print(cost(system, transformer, discriminator, size))
 
 
-def cost(recipe, transformer, discriminator, image_size):
+def cost(system, transformer, discriminator, image_size):
     """The arithmetic of one cycle, as text.
 
     Multiply-accumulates of convolutions and dense layers. A backward pass costs twice a
@@ -55,7 +52,7 @@ def cost(recipe, transformer, discriminator, image_size):
     directions costs twice as much.
     """
     lines = []
-    networks_of = {"T": transformer, "D": discriminator} | _judges(recipe, image_size)
+    networks_of = {"T": transformer, "D": discriminator} | _judges(system, image_size)
     macs = {}
     for name, network in networks_of.items():
         macs[name] = multiply_accumulates(network) if network else 0
@@ -65,32 +62,32 @@ def cost(recipe, transformer, discriminator, image_size):
                 size = f"{network.count_params():,} frozen parameters"
             lines.append(f"{name}: {size}, {macs[name] / 1e9:.2f} GMAC an image forward")
     t, d, vgg = macs["T"], macs["D"], macs.get("VGG", 0)
-    schedule, batch_size = recipe.schedule, recipe.batch_size
-    made = 1 + len({n for term in recipe.terms for n in term.images} - {"remembered"})
+    schedule, batch_size = system.schedule, system.batch_size
+    made = 1 + len({n for term in system.terms for n in term.images} - {"remembered"})
     seen = {
-        player: {n for term in recipe.terms for n in term.d_inputs(player)}
+        player: {n for term in system.terms for n in term.d_inputs(player)}
         for player in ("transformer", "discriminator")
     }
     back = 2 * ("output" in seen["transformer"])
-    judge = d + (vgg if recipe.is_encoded else 0)
+    judge = d + (vgg if system.is_encoded else 0)
     per_d = t + len(seen["discriminator"]) * 3 * d
     per_t = 3 * made * t + (back + ("target" in seen["transformer"])) * judge
-    if recipe.is_encoded:
+    if system.is_encoded:
         per_d += vgg  # Of the target; of the output T has it.
     else:
-        per_t += (2 + 1) * vgg * sum(isinstance(t, PerceptualLoss) for t in recipe.terms)
+        per_t += (2 + 1) * vgg * sum(isinstance(t, PerceptualLoss) for t in system.terms)
     images = schedule.minibatches * batch_size
     cycle = schedule.d_updates * per_d + schedule.t_updates * per_t
     if schedule.reuse_minibatch:
         cycle -= schedule.d_updates * t
         cycle -= (schedule.t_updates - 1) * d * ("target" in seen["transformer"])
-    directions = 2 if recipe.is_cycle else 1
+    directions = 2 if system.is_cycle else 1
     cycle *= batch_size * directions
     trainable = sum(_parameters(network) for network in (transformer, discriminator))
     return "\n".join(
         [
             *lines,
-            *(["And the same for the inverse."] if recipe.is_cycle else []),
+            *(["And the same for the inverse."] if system.is_cycle else []),
             f"A cycle: {schedule.d_updates} update(s) of D, {schedule.t_updates} of T, "
             f"on {schedule.minibatches} minibatch(es) of {batch_size}: about "
             f"{cycle / 1e9:,.0f} GMAC, {cycle / images / 1e9:.1f} an image consumed",
@@ -99,14 +96,14 @@ def cost(recipe, transformer, discriminator, image_size):
     )
 
 
-def _judges(recipe, image_size):
+def _judges(system, image_size):
     """The frozen network of a perceptual loss or D, without its trained weights."""
-    layers = {term.layer for term in recipe.terms if isinstance(term, PerceptualLoss)}
-    if recipe.is_encoded or None in layers:
-        encoder = networks.vgg_encoder(recipe.vgg, recipe.star, size=image_size)
+    layers = {term.layer for term in system.terms if isinstance(term, PerceptualLoss)}
+    if system.is_encoded or None in layers:
+        encoder = networks.vgg_encoder(system.vgg, system.star, size=image_size)
         return {"VGG": encoder}
     for layer in layers:
-        return {"VGG": networks.vgg_features(layer, size=image_size, vgg=recipe.vgg)}
+        return {"VGG": networks.vgg_features(layer, size=image_size, vgg=system.vgg)}
     return {}
 
 

@@ -1,6 +1,7 @@
 """The run folder: what a training run leaves behind.
 
     run.cfg         resolved flags; --flagfile=run.cfg --run_dir=NEW replays the run
+    system.json     the recipe with every value in place: networks, losses, schedule
     manifest.json   flags, versions, hardware, data, git commit, and each start
     metrics.jsonl   an object a line, key `iteration`
     result.json     metrics of the last and the best checkpoint, beside the floors
@@ -43,6 +44,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self._config = self.path / "run.cfg"
+        self._system = self.path / "system.json"
         self._manifest = self.path / "manifest.json"
         self._metrics = self.path / "metrics.jsonl"
 
@@ -79,12 +81,16 @@ class RunFolder:
         """The manifest's record of the data; None in a new folder."""
         return self._read_manifest().get("data")
 
+    def system(self):
+        """What system.json holds of the run; None in a new folder and in runs of 0.1."""
+        return _read(self._system)
+
     def inference(self):
-        """The manifest's record of how T translates; None in runs that have none."""
+        """How T translates, as the manifest of a run of 0.1 has it, or None."""
         return self._read_manifest().get("inference")
 
     def revisions(self):
-        """The manifest's record of which networks these are; None in a new folder."""
+        """Which networks a run of 0.1 has, by its manifest; None in a new folder."""
         manifest = self._read_manifest()
         return manifest.get("revisions", {}) if manifest else None
 
@@ -120,24 +126,25 @@ class RunFolder:
                 "another --run_dir."
             )
 
-    def start(self, config, data, devices, revisions=None):
+    def start(self, config, data, devices, system=None):
         """Makes the folder, or adds a start to its manifest.
 
         Args:
             config: `Config`.
             data: what `OpenedData.describe` gives.
             devices: names of the devices in use.
-            revisions: which networks these are, as `recipes.revisions` gives it.
+            system: what `recipes.System.to_json` gives; written once.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         files.write(self._config, config.to_flagfile())
+        if system is not None and not self._system.exists():
+            files.write(self._system, json.dumps(system, indent=2) + "\n")
         manifest = self._read_manifest()
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         manifest.setdefault("started", now)
         manifest.setdefault("starts", []).append(now)
         manifest["flags"] = dict(vars(config))
         manifest["seed"] = config.seed
-        manifest["revisions"] = revisions or {}
         manifest["data"] = data
         manifest["versions"] = {
             name: importlib.import_module(name).__version__ for name in _MODULES
@@ -202,9 +209,14 @@ class RunFolder:
         files.write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
     def _read_manifest(self):
-        if not self._manifest.exists():
-            return {}
-        return json.loads(self._manifest.read_text(encoding="utf-8"))
+        return _read(self._manifest) or {}
+
+
+def _read(path):
+    """What a file of JSON holds; None without it."""
+    if not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _git_commit():

@@ -6,7 +6,9 @@ import math
 from absl import flags
 
 
-def setting(default, help, choices=None, minimum=None, maximum=None, free=False):
+def setting(
+    default, help, choices=None, minimum=None, maximum=None, free=False, aliases=None
+):
     """A field of `Config`.
 
     Args:
@@ -17,10 +19,12 @@ def setting(default, help, choices=None, minimum=None, maximum=None, free=False)
         maximum: largest legal number.
         free: whether a run may be resumed with another value, since it changes what is
             written or how long, but not what is computed.
+        aliases: former name of a choice -> its name now.
     """
     limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
     return dataclasses.field(
-        default=default, metadata={"help": help, "free": free, **limits}
+        default=default,
+        metadata={"help": help, "free": free, "aliases": aliases or {}, **limits},
     )
 
 
@@ -76,6 +80,17 @@ class _Numbers(flags.ArgumentParser):
             raise ValueError(f"must be {self.syntactic_help}") from None
 
 
+class _Choice(flags.EnumParser):
+    """Parses one of several names, or what one was called before."""
+
+    def __init__(self, choices, aliases):
+        super().__init__(choices)
+        self._aliases = aliases
+
+    def parse(self, argument):
+        return super().parse(self._aliases.get(argument, argument))
+
+
 class _EmptyIsDefault:
     """Parses as another parser does, but for an empty text, which is the default.
 
@@ -119,7 +134,8 @@ def define_flags(settings, flag_values=flags.FLAGS):
         define, kwargs = flags.DEFINE_string, {}
         kind, limits = type_of(field), field.metadata
         if limits["choices"]:
-            define, kwargs = flags.DEFINE_enum, {"enum_values": limits["choices"]}
+            parser = _Choice(limits["choices"], limits["aliases"])
+            define, kwargs = flags.DEFINE, {"parser": parser}
         elif kind is bool:
             define = flags.DEFINE_boolean
         elif kind in (int, float):

@@ -95,24 +95,23 @@ class Training:
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync
         distribution.check_replicas(config, replicas)
-        recipe = recipes.resolve(config)
+        system = recipes.resolve(config)
         requested, config = config.dataset, data.locate(config)
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
         self.folder.check(self.config)
-        recipes.check_revisions(self.config, self.folder, to_train=True)
+        recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
-        self.data = _open(self.config, requested, known, recipe)
+        self.data = _open(self.config, requested, known, system)
         self.folder.check_data(self.data.fingerprint)
         self.vgg = None  # What the manifest records of it.
-        vgg = recipes.vgg_of(recipe)
-        if vgg:
-            _, sha256 = networks.locate_vgg_weights(config.vgg_weights, vgg)
+        if system.vgg:
+            _, sha256 = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
             self.folder.check_vgg(sha256)
-            self.vgg = {"network": vgg, "sha256": sha256}
-            if recipe.star:
+            self.vgg = {"network": system.vgg, "sha256": sha256}
+            if system.star:
                 self.vgg["star"] = "weights of --vgg_weights"
-            if recipe.star and config.vgg_weights is None:
+            if system.star and config.vgg_weights is None:
                 self.vgg["star"] = "not fine-tuned"
                 logging.warning(
                     "*** %s asks for VGG*, of which no fine-tuned weights are published: "
@@ -122,7 +121,8 @@ class Training:
                 )
         self.beginning = None  # Weights to begin with: of T, of its inverse.
         if config.init_from and not self.folder.has_checkpoint():
-            self.beginning = _beginning(config.init_from, recipe)
+            self.beginning = _beginning(config.init_from, system)
+        self.system = system
         self.is_chief = distribution.is_chief(self.strategy)
 
     def run(self):
@@ -140,9 +140,7 @@ class Training:
         if self.is_chief:
             run = self.folder
             devices = [str(d) for d in self.strategy.extended.worker_devices]
-            run.start(config, pairs.describe(), devices, recipes.revisions(config))
-            statistics = recipes.resolve(config).statistics
-            run.note("inference", {"batch_normalization": statistics})
+            run.start(config, pairs.describe(), devices, self.system.to_json())
             if self.vgg:
                 run.note("vgg", self.vgg)
             if self.beginning:
@@ -151,9 +149,9 @@ class Training:
         _fit(config, run, self.folder, pairs, model, self.stop)
 
 
-def _open(config, requested, known, recipe):
+def _open(config, requested, known, system):
     try:
-        return data.open_data(config, requested, known, recipe.aligned)
+        return data.open_data(config, requested, known, system.paired)
     except data.NoPairsError as error:
         raise ValueError(
             f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
@@ -161,16 +159,16 @@ def _open(config, requested, known, recipe):
         ) from None
 
 
-def _beginning(run_dir, recipe):
+def _beginning(run_dir, system):
     """Weights of another run's T, and of its inverse or, without one, of T again."""
     if not (pathlib.Path(run_dir) / "run.cfg").is_file():
         raise ValueError(f"--init_from must name a run folder: no run.cfg in {run_dir}.")
     found = inference.Translator(run_dir, "last")
     weights = [found.network.get_weights()] * 2
-    if recipes.resolve(found.config).is_cycle:
+    if found.system.is_cycle:
         inverse = inference.Translator(run_dir, "last", inverse=True)
         weights[1] = inverse.network.get_weights()
-    shapes = [v.shape for v in recipe.transformer(None).variables]
+    shapes = [v.shape for v in system.transformer().variables]
     if shapes != [value.shape for value in weights[0]]:
         raise ValueError(
             "--init_from must name a run whose T has the same layers: --recipe, "

@@ -151,3 +151,11 @@ def test_choices_are_what_there_is():
 def test_an_attribute_goes_with_faces(settings):
     with pytest.raises(ValueError, match="--attribute goes with celeb_a and celeba_hq"):
         Config(**settings)
+
+
+def test_roles_may_be_named_as_they_were(tmp_path):
+    path = tmp_path / "old.cfg"
+    for old, new in (("unet", "translate"), ("deraining", "restore")):
+        path.write_text(f"--transformer={old}\n")
+        assert Config.from_flagfile(path) == Config(transformer=old)
+        assert Config(transformer=old).transformer == new

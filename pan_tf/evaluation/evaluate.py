@@ -17,7 +17,6 @@ from absl import logging
 import pan_tf
 from pan_tf import data
 from pan_tf import files
-from pan_tf import recipes
 from pan_tf.config import UNALIGNED_NAMES
 from pan_tf.config import Config
 from pan_tf.evaluation import report
@@ -190,7 +189,7 @@ def _notes(translators, names, opened, pairs):
         folder = RunFolder(translator.path)
         notes += [f"{name}, in training: {warning}" for warning in folder.warnings()]
         known = folder.known_data()
-        is_aligned = recipes.resolve(translator.config).aligned
+        is_aligned = translator.system.paired
         if known and not is_aligned and known["name"] == opened.name:
             continue  # Two lists have another fingerprint than pairs of the same files.
         if known and known["fingerprint"] != opened.fingerprint:

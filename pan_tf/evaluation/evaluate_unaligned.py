@@ -37,7 +37,6 @@ from pan_tf import files
 from pan_tf import images
 from pan_tf import inference
 from pan_tf import metrics
-from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.dfi import Interpolation
 from pan_tf.evaluation import together
@@ -357,7 +356,7 @@ class UnalignedEvaluation:
             notes += [f"{name}, in training: {text}" for text in folder.warnings()]
             known = folder.known_data()
             # What needs pairs has another fingerprint of the same files.
-            is_alike = not recipes.resolve(translator.config).aligned
+            is_alike = not translator.system.paired
             other = "fingerprint" if is_alike else "name"
             if known and known[other] != getattr(self.data, other):
                 notes.append(
@@ -381,7 +380,7 @@ def _open(config, known):
 
 
 def _is_cycle(translator):
-    return translator.config and recipes.resolve(translator.config).is_cycle
+    return translator.system and translator.system.is_cycle
 
 
 def _row(found, checkpoint=None):

@@ -28,7 +28,6 @@ import pan_tf
 from pan_tf import data
 from pan_tf import files
 from pan_tf import images
-from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.export import parity
@@ -154,8 +153,9 @@ class Export:
         )
         known = RunFolder(self.translator.path).known_data()
         try:
-            aligned = recipes.resolve(config).aligned
-            opened = data.open_data(data.locate(config), verified=known, aligned=aligned)
+            opened = data.open_data(
+                data.locate(config), verified=known, aligned=self.translator.system.paired
+            )
         except (DatasetNotFoundError, OSError, ValueError) as error:
             # The label goes with the model: it names no folder of this machine.
             self._note("Parity was looked at with Blue Marble: the run's data are away.")
@@ -192,7 +192,7 @@ class Export:
             "run": self.translator.path.resolve().name,
             "checkpoint": self.translator.checkpoint,
             "weights_sha256": digest.hexdigest(),
-            "batch_normalization": recipes.resolve(config).statistics,
+            "batch_normalization": self.translator.system.statistics,
             "optimized": is_optimized,
             "max_pixels": self.max_pixels,
             "receptive_field": {

@@ -56,6 +56,7 @@ class Translator:
             `iteration`, `chosen_by`, the last two None where they are not known; and
             `note`, if another kind was asked for.
         config: the run's `Config`; None for a SavedModel.
+        system: the run's `recipes.System`; None for a SavedModel.
         inverse: as given.
         label: what a SavedModel of ours says of itself, else None.
         field: `networks.ReceptiveField`; None where it is not known.
@@ -72,7 +73,8 @@ class Translator:
 
     def __init__(self, path, checkpoint="best", statistics=None, inverse=False):
         self.path, self.inverse = pathlib.Path(path), inverse
-        self.config = self.label = self.field = self.shape = self.network = None
+        self.config = self.system = self.label = self.field = None
+        self.shape = self.network = None
         if (self.path / "saved_model.pb").is_file():
             if inverse:
                 raise ValueError(
@@ -239,12 +241,10 @@ class Translator:
             )
         runtime.set_up_keras()
         config = Config.from_flagfile(path / "run.cfg")
-        recipes.check_revisions(config, RunFolder(path))
-        # As the run was made, whatever the recipe says by now.
-        stored = RunFolder(path).inference() or {}
-        statistics = statistics or stored.get("batch_normalization", config.statistics)
-        self.config = config = config.replace(statistics=statistics)
-        if self.inverse and not recipes.resolve(config).is_cycle:
+        # As the run was made, whatever the table says by now.
+        self.system = recipes.stored(config, RunFolder(path)).with_statistics(statistics)
+        self.config = config
+        if self.inverse and not self.system.is_cycle:
             raise ValueError(
                 f"--inverse asks for the way back, which {path} has none of: its recipe, "
                 f"{config.recipe}, learns one direction."
@@ -254,7 +254,7 @@ class Translator:
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
         try:
-            self.network = recipes.resolve(config).transformer(None)
+            self.network = self.system.transformer()
         finally:
             keras.config.set_dtype_policy(policy)
         # The best checkpoint holds the T to translate with. The others hold T and, as

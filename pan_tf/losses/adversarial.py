@@ -148,7 +148,7 @@ class PerceptualAdversarialLoss(LossTerm):
     Attributes:
         lambdas: a weight for each of D's features, shallow to deep.
         margin: m, the gap beyond which D is content, in units of P.
-        aligned: whether a target belongs to its source.
+        paired: whether a target belongs to its source.
 
     Raises:
         ValueError: if a lambda is negative, or the margin not positive.
@@ -156,7 +156,7 @@ class PerceptualAdversarialLoss(LossTerm):
 
     lambdas: tuple = (5.0, 1.5, 1.5, 1.0)
     margin: float = 3.0
-    aligned: bool = True
+    paired: bool = True
     name: str = dataclasses.field(default="perceptual_adversarial", kw_only=True)
     settings: ClassVar = {"lambdas": "lambdas", "margin": "margin"}
 
@@ -172,7 +172,7 @@ class PerceptualAdversarialLoss(LossTerm):
 
     def transformer_loss(self, translation):
         real, generated = (translation.seen[n].features for n in ("target", "output"))
-        if self.aligned:
+        if self.paired:
             return functional.perceptual_distance(real, generated, self.lambdas)
         return functional.mean_feature_distance(real, generated, self.lambdas)
 
@@ -186,7 +186,7 @@ class PerceptualAdversarialLoss(LossTerm):
 
     def _global_distance(self, translation):
         distance = self.transformer_loss(translation)
-        return functional.global_mean(distance) if self.aligned else distance
+        return functional.global_mean(distance) if self.paired else distance
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,15 +4,18 @@ Transformers map an image to an image. Discriminators map `{"source", "image"}` 
 `{"logits", "features"}`.
 """
 
+from pan_tf.networks.declarations import DISCRIMINATORS
+from pan_tf.networks.declarations import TRANSFORMERS
+from pan_tf.networks.declarations import Declaration
+from pan_tf.networks.declarations import declaration
+from pan_tf.networks.declarations import original
 from pan_tf.networks.deraining import deraining_transformer
 from pan_tf.networks.deraining import id_cgan_transformer
 from pan_tf.networks.discriminators import context_encoder_discriminator
 from pan_tf.networks.discriminators import pan_discriminator
 from pan_tf.networks.discriminators import patch_discriminator
-from pan_tf.networks.inpainting import check_inpainting_size
 from pan_tf.networks.inpainting import context_encoder_transformer
 from pan_tf.networks.inpainting import pan_inpainting_transformer
-from pan_tf.networks.perceptual import check_heads
 from pan_tf.networks.perceptual import perceptual_discriminator
 from pan_tf.networks.perceptual import separate_discriminators
 from pan_tf.networks.receptive_field import ReceptiveField
@@ -20,9 +23,6 @@ from pan_tf.networks.receptive_field import activation_bytes
 from pan_tf.networks.receptive_field import receptive_field
 from pan_tf.networks.resnet import cyclegan_transformer
 from pan_tf.networks.resnet import manipulation_transformer
-from pan_tf.networks.revisions import original
-from pan_tf.networks.revisions import revision_of
-from pan_tf.networks.revisions import what_changed
 from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
@@ -37,16 +37,18 @@ from pan_tf.networks.vgg import vgg_encoder
 from pan_tf.networks.vgg import vgg_features
 
 __all__ = [
+    "DISCRIMINATORS",
+    "TRANSFORMERS",
+    "Declaration",
     "ReceptiveField",
     "WeightsNotFoundError",
     "activation_bytes",
-    "check_heads",
-    "check_inpainting_size",
     "check_vgg_weights",
     "context_encoder_discriminator",
     "context_encoder_transformer",
     "convolutions",
     "cyclegan_transformer",
+    "declaration",
     "deraining_transformer",
     "id_cgan_transformer",
     "imagenet_classifier",
@@ -61,11 +63,9 @@ __all__ = [
     "perceptual_discriminator",
     "pix2pix_transformer",
     "receptive_field",
-    "revision_of",
     "save_vgg_weights",
     "separate_discriminators",
     "vgg_classifier",
     "vgg_encoder",
     "vgg_features",
-    "what_changed",
 ]

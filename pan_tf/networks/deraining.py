@@ -13,15 +13,19 @@ from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_norm
-from pan_tf.networks.revisions import revision
+from pan_tf.networks.declarations import transformer
 
 _ENCODER = (64, 64, 64, 64, 32)
 _DECODER = (32, 64, 64, 64, 64)
 _SKIPS = {8: 4, 10: 2}  # Decoder layer -> encoder layer that is added to it.
-_EARLIER = {1: "had no tanh at its end, so that its outputs had no bounds"}
+_DECLARED = {
+    "settings": {"statistics": "statistics"},
+    "revision": 2,
+    "earlier": {1: "had no tanh at its end, so that its outputs had no bounds"},
+}
 
 
-@revision(2, _EARLIER)
+@transformer(**_DECLARED)
 def deraining_transformer(
     image_size=None, width=1.0, statistics="moving", name="transformer"
 ):
@@ -42,7 +46,7 @@ def deraining_transformer(
     return _build(image_size, width, statistics, name, norm, 0.05, "before")
 
 
-@revision(2, _EARLIER)
+@transformer(**_DECLARED)
 def id_cgan_transformer(
     image_size=None, width=1.0, statistics="image", name="transformer"
 ):

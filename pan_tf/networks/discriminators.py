@@ -17,16 +17,31 @@ from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_norm
+from pan_tf.networks.declarations import discriminator
+from pan_tf.networks.declarations import multiple_of
+from pan_tf.networks.inpainting import check_inpainting_size
 
 # Layers 2 to 8 of Table I: filters, stride.
 _TABLE_I = ((128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 2))
 _FEATURE_LAYERS = (4, 6, 8)  # And layer 1.
+# Layer 1's initial standard deviation, by its activation, as released.
+_FIRST_STDDEV = {"leaky_relu": 0.02, "tanh": 0.5}
 
 
+def _check_size(image_size, region="image", **arguments):
+    number = 32 if region == "image" else 64
+    multiple_of(number, f"D halves it to {number} parts a side")(image_size)
+
+
+@discriminator(
+    settings={"first_activation": "first_activation"},
+    check_size=_check_size,
+    regions=("image", "centre"),
+)
 def pan_discriminator(
     image_size,
     first_activation="leaky_relu",
-    first_stddev=0.02,
+    first_stddev=None,
     last_activation="leaky_relu",
     conditional=False,
     region="image",
@@ -41,9 +56,10 @@ def pan_discriminator(
     Args:
         image_size: height and width in pixels, a multiple of 32; of 64 for the centre.
         first_activation: "leaky_relu" (Table I) or "tanh" (the released code).
-        first_stddev: of layer 1's initial kernel; 0.5 in the released code. Layer 1 has
-            no normalization, and layer 2's cancels its scale: under a leaky ReLU, D can
-            reach any margin by scaling layer 1 alone; tanh bounds it.
+        first_stddev: of layer 1's initial kernel; None: 0.02, or, with tanh, 0.5, as in
+            the released code. Layer 1 has no normalization, and layer 2's cancels its
+            scale: under a leaky ReLU, D can reach any margin by scaling layer 1 alone;
+            tanh bounds it.
         last_activation: of layer 9; "leaky_relu" (Table I) or "linear" (released code).
         conditional: whether D judges the image together with its source ("PA Loss +
             cGAN" of Table III): six channels in.
@@ -60,6 +76,8 @@ def pan_discriminator(
         "tanh": layers.Activation("tanh"),
         "linear": lambda x: x,
     }
+    if first_stddev is None:
+        first_stddev = _FIRST_STDDEV[first_activation]
     inputs, x = _inputs(image_size, conditional, region)
     (first, *rest) = scaled((64, *(filters for filters, _ in _TABLE_I)), width)
     if region == "centre":
@@ -82,6 +100,7 @@ def pan_discriminator(
     return keras.Model(inputs, {"logits": [logit], "features": features}, name=name)
 
 
+@discriminator(regions=("image", "centre"))
 def patch_discriminator(
     image_size,
     filters=64,
@@ -157,6 +176,7 @@ def patches(
     return conv4(x, last, 1, 1, padding, use_bias=use_bias), features
 
 
+@discriminator(check_size=check_inpainting_size, regions=("centre",))
 def context_encoder_discriminator(image_size, width=1.0, name="discriminator"):
     """D of Context-Encoders: the generated centre, halved down to 4 x 4, one logit.
 

@@ -18,10 +18,30 @@ from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_norm
+from pan_tf.networks.declarations import transformer
 
 _BOTTLENECK = 4000
 
 
+def check_inpainting_size(image_size, **arguments):
+    """Raises ValueError unless an image of that size can be halved to 4 x 4."""
+    if image_size is None or image_size < 64 or image_size & (image_size - 1):
+        raise ValueError(
+            "--image_size must be 64, 128, 256 or another power of 2 for inpainting. "
+            f"Received: image_size={image_size}."
+        )
+
+
+_DECLARED = {
+    "settings": {"statistics": "statistics"},
+    "check_size": check_inpainting_size,
+    "fills_centre": True,
+    # The innermost layer has one position, which a batch of one would normalize away.
+    "min_batch": 2,
+}
+
+
+@transformer(**_DECLARED)
 def context_encoder_transformer(
     image_size, width=1.0, statistics="moving", name="transformer"
 ):
@@ -48,6 +68,7 @@ def context_encoder_transformer(
     return _build(image_size, width, statistics, name, encode, torch_norm, use_bias=False)
 
 
+@transformer(**_DECLARED)
 def pan_inpainting_transformer(
     image_size, width=1.0, statistics="moving", name="transformer"
 ):
@@ -61,15 +82,6 @@ def pan_inpainting_transformer(
         return symmetric_conv(x, number, filters, 2)
 
     return _build(image_size, width, statistics, name, encode, norm)
-
-
-def check_inpainting_size(image_size):
-    """Raises ValueError unless an image of that size can be halved to 4 x 4."""
-    if image_size is None or image_size < 64 or image_size & (image_size - 1):
-        raise ValueError(
-            "--image_size must be 64, 128, 256 or another power of 2 for inpainting. "
-            f"Received: image_size={image_size}."
-        )
 
 
 def _build(image_size, width, statistics, name, encode, normalize, **kwargs):

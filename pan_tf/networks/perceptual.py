@@ -15,10 +15,31 @@ from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import torch_bias
+from pan_tf.networks.declarations import discriminator
 from pan_tf.networks.discriminators import patches
 from pan_tf.networks.vgg import vgg_encoder
 
 
+def check_heads(image_size, heads=(8, 4, 1), **arguments):
+    """Refuses a size of images that cannot be halved to the maps that D judges.
+
+    Raises:
+        ValueError: naming --image_size.
+    """
+    sizes = [image_size]
+    while sizes[-1] % 2 == 0 and sizes[-1] > 7:
+        sizes.append(sizes[-1] // 2)
+    # The last layer makes one logit of 4 x 4 or 5 x 5.
+    fits = all(head in sizes for head in heads if head > 1)
+    if not fits or (1 in heads and sizes[-1] not in (4, 5)):
+        legal = "4 or 5 times a power of 2" if tuple(heads) == (1,) else "a power of 2"
+        raise ValueError(
+            f"--image_size must be {legal} for this D, which judges maps of "
+            f"{', '.join(map(str, heads))} px. Received: image_size={image_size}."
+        )
+
+
+@discriminator(settings={"discriminator_form": "form"}, check_size=check_heads)
 def perceptual_discriminator(
     image_size,
     sees="features",
@@ -86,25 +107,6 @@ def perceptual_discriminator(
     return keras.Model(inputs, {"logits": logits, "features": features}, name=name)
 
 
-def check_heads(image_size, heads=(8, 4, 1)):
-    """Refuses a size of images that cannot be halved to the maps that D judges.
-
-    Raises:
-        ValueError: naming --image_size.
-    """
-    sizes = [image_size]
-    while sizes[-1] % 2 == 0 and sizes[-1] > 7:
-        sizes.append(sizes[-1] // 2)
-    # The last layer makes one logit of 4 x 4 or 5 x 5.
-    fits = all(head in sizes for head in heads if head > 1)
-    if not fits or (1 in heads and sizes[-1] not in (4, 5)):
-        legal = "4 or 5 times a power of 2" if tuple(heads) == (1,) else "a power of 2"
-        raise ValueError(
-            f"--image_size must be {legal} for this D, which judges maps of "
-            f"{', '.join(map(str, heads))} px. Received: image_size={image_size}."
-        )
-
-
 def _inputs(image_size, sees):
     """(D's inputs by name, the maps that its trunk is given, large to small)."""
     shape = (image_size, image_size, 3)
@@ -164,6 +166,7 @@ def _three(x, filters, name):
     )(x)
 
 
+@discriminator()
 def separate_discriminators(image_size, num_scales=2, width=1.0, name="discriminator"):
     """Independent PatchGANs on the image and on smaller copies of it; pix2pixHD.
 

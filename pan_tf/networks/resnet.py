@@ -16,9 +16,11 @@ from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_bias
-from pan_tf.networks.revisions import revision
+from pan_tf.networks.declarations import multiple_of
+from pan_tf.networks.declarations import transformer
 
 
+@transformer(check_size=multiple_of(4, "T halves the image twice"))
 def cyclegan_transformer(image_size=None, num_blocks=9, width=1.0, name="transformer"):
     """T of CycleGAN as the authors' PyTorch code has it by default.
 
@@ -80,7 +82,15 @@ def _doubled(x, number, filters):
     return Cropping2D(((1, 0), (1, 0)))(x)
 
 
-@revision(2, {1: "had no ReLU in its residual blocks"})
+def _check_halvings(image_size, halvings=3, **arguments):
+    multiple_of(2**halvings, f"T halves the image {halvings} times")(image_size)
+
+
+@transformer(
+    check_size=_check_halvings,
+    revision=2,
+    earlier={1: "had no ReLU in its residual blocks"},
+)
 def manipulation_transformer(
     image_size=None, halvings=3, num_blocks=7, width=1.0, name="transformer"
 ):

@@ -15,11 +15,20 @@ from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_norm
+from pan_tf.networks.declarations import multiple_of
+from pan_tf.networks.declarations import transformer
 
 # Encoder of Table II, then what the deeper networks append.
 _FILTERS = (64, 128, 256, 512, 512, 512, 512, 512)
+_HALVED_SIX_TIMES = multiple_of(64, "T halves the image six times")
 
 
+def _deepest(image_size):
+    """As many layers down, up to eight, as the image has room for."""
+    return {"depth": max((n for n in (6, 7, 8) if image_size % 2**n == 0), default=6)}
+
+
+@transformer(settings={"statistics": "statistics"}, check_size=_HALVED_SIX_TIMES)
 def pan_transformer(image_size=None, width=1.0, statistics="moving", name="transformer"):
     """T of the PAN paper, Table II: six layers down, six up.
 
@@ -53,6 +62,11 @@ def pan_transformer(image_size=None, width=1.0, statistics="moving", name="trans
     return keras.Model(image, x, name=name)
 
 
+@transformer(
+    settings={"statistics": "statistics"},
+    check_size=_HALVED_SIX_TIMES,
+    arguments_at=_deepest,
+)
 def official_pan_transformer(
     image_size=None, depth=8, width=1.0, statistics="moving", name="transformer"
 ):
@@ -87,6 +101,11 @@ def official_pan_transformer(
     return keras.Model(image, x, name=name)
 
 
+@transformer(
+    settings={"statistics": "statistics"},
+    check_size=_HALVED_SIX_TIMES,
+    arguments_at=_deepest,
+)
 def pix2pix_transformer(
     image_size=None, depth=8, width=1.0, statistics="image", name="transformer"
 ):

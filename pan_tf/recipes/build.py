@@ -1,7 +1,6 @@
-"""From a configuration to a recipe with its values in place, and to a compiled model."""
+"""From a configuration to a system, and from that to a compiled model."""
 
 import dataclasses
-import functools
 
 import keras
 
@@ -13,7 +12,9 @@ from pan_tf.losses import PixelLoss
 from pan_tf.models import CycleModel
 from pan_tf.models import TranslationModel
 from pan_tf.optimizers import Adam
-from pan_tf.recipes.table import FIRST_LAYERS
+from pan_tf.recipes.system import Network
+from pan_tf.recipes.system import System
+from pan_tf.recipes.system import digest
 from pan_tf.recipes.table import RECIPES
 from pan_tf.schedules import LinearDecay
 
@@ -25,24 +26,26 @@ def complete(config):
         config: `Config`.
 
     Returns:
-        `Config` with a `batch_size`.
+        `Config` with a `batch_size` and a `recipe_digest`.
 
     Raises:
-        ValueError: if settings do not go with the recipe.
+        ValueError: if settings do not go with the recipe, or the recipe is not the one
+            that the configuration was written for.
         WeightsNotFoundError: if the recipe needs VGG's weights and there are none.
     """
-    recipe = resolve(config)
-    vgg = vgg_of(recipe)
-    if vgg:
-        path, _ = networks.locate_vgg_weights(config.vgg_weights, vgg)
-        networks.check_vgg_weights(path, vgg)
-    return config.replace(batch_size=recipe.batch_size)
-
-
-def vgg_of(recipe):
-    """The VGG that a term of the recipe, or its D, looks through, or None."""
-    looks = any(term.looks_through_vgg for term in recipe.terms)
-    return recipe.vgg if looks or recipe.is_encoded else None
+    system = resolve(config)
+    today = digest(RECIPES[config.recipe])
+    if config.recipe_digest not in (None, today):
+        raise ValueError(
+            f"--recipe_digest={config.recipe_digest} is of another {config.recipe} than "
+            f"that of this version, {today}: the run whose run.cfg this is cannot be "
+            "replayed here. Its system.json says what was trained. To train today's "
+            f"{config.recipe} add --recipe_digest= (empty)."
+        )
+    if system.vgg:
+        path, _ = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
+        networks.check_vgg_weights(path, system.vgg)
+    return config.replace(batch_size=system.batch_size, recipe_digest=today)
 
 
 def resolve(config):
@@ -52,138 +55,105 @@ def resolve(config):
         config: `Config`; a setting that is None leaves the recipe's value.
 
     Returns:
-        `Recipe`.
+        `System`.
 
     Raises:
         ValueError: if a setting has no meaning for the recipe.
     """
-    recipe = RECIPES[config.recipe]
-    kind = config.transformer or recipe.kind
-    if kind not in recipe.transformers:
-        raise ValueError(
-            f"--transformer must be one of: {', '.join(recipe.transformers)}, for "
-            f"--recipe={config.recipe}. Received: transformer={kind!r}."
-        )
-    recipe = dataclasses.replace(recipe, **recipe.by_kind.get(kind, {}))
-    _check_settings(config, recipe)
-    if recipe.aligned and config.image_size % 64:
-        raise ValueError(
-            "--image_size must be a multiple of 64 (64, 128, 256, 512, ...): T halves "
-            f"the image six times. Received: image_size={config.image_size}."
-        )
-    if kind == "inpainting":
-        _check_inpainting(config, recipe)
-    if networks.original(recipe.discriminator) is networks.perceptual_discriminator:
-        heads = getattr(recipe.discriminator, "keywords", {}).get("heads", (8, 4, 1))
-        networks.check_heads(config.image_size, heads)
-    statistics = config.statistics or recipe.statistics
-    own = {
-        name: value
-        for name in ("batch_size", "learning_rate", "d_learning_rate", "ema")
-        if (value := getattr(config, name)) is not None
-    }
-    return dataclasses.replace(
-        recipe,
-        kind=kind,
-        transformers={
-            kind: _transformer(recipe.transformers[kind], config, kind, statistics)
-        },
-        discriminator=_discriminator(recipe.discriminator, config, kind),
-        vgg=config.vgg or recipe.vgg,
-        terms=_terms(recipe.terms, config, kind),
+    row = RECIPES[config.recipe]
+    role, builder = _transformer(row, config)
+    row = dataclasses.replace(row, **row.by_role.get(role, {}))
+    parts = [networks.declaration(builder)]
+    if row.discriminator is not None:
+        parts.append(networks.declaration(row.discriminator))
+    vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
+    _check_settings(config, row, parts, vgg)
+    system = System(
+        recipe=config.recipe,
+        role=role,
+        transformer=_network(builder, config, row, "image"),
+        discriminator=None,
+        terms=row.terms,
         schedule=_with(
-            recipe.schedule,
+            row.schedule,
             {
                 "d_updates": config.d_updates,
                 "t_updates": config.t_updates,
                 "reuse_minibatch": config.reuse_minibatch,
             },
         ),
-        statistics=statistics,
-        **own,
+        batch_size=_first(config.batch_size, row.batch_size),
+        learning_rate=(rate := _first(config.learning_rate, row.learning_rate)),
+        d_learning_rate=row.discriminator
+        and _first(config.d_learning_rate, row.d_learning_rate, rate),
+        beta_1=row.beta_1,
+        ema=_first(config.ema, row.ema),
+        statistics=None,
+        paired=row.paired,
+        is_cycle=row.is_cycle,
+        pool_size=row.pool_size,
+        vgg=vgg,
+        is_encoded=row.is_encoded,
+        star=row.star,
+        revision=row.revision,
+    )
+    region = "centre" if system.transformer.declaration.fills_centre else "image"
+    if row.discriminator:
+        _check_region(config, row, region)
+    if region == "centre":
+        _check_filling(config, row, system)
+    return dataclasses.replace(
+        system,
+        discriminator=row.discriminator
+        and _network(row.discriminator, config, row, region),
+        terms=_terms(row, config, region),
+        statistics=system.transformer.arguments.get("statistics"),
     )
 
 
-def revisions(config):
-    """What a run folder records of its networks and losses.
-
-    Returns:
-        Part -> [name, revision], see `networks.revisions`; parts are "transformer",
-        "discriminator" and, for the losses, "recipe".
-    """
-    recipe = RECIPES[config.recipe]
-    return {
-        **{
-            part: [networks.original(builder).__name__, networks.revision_of(builder)]
-            for part, builder in _builders(config).items()
-        },
-        "recipe": [config.recipe, recipe.revision],
-    }
+def _transformer(row, config):
+    """(role, builder of T): the row's own in a role, or any T by its name."""
+    asked = config.transformer or row.role
+    if asked in row.transformers:
+        return asked, row.transformers[asked]
+    if asked in networks.TRANSFORMERS:
+        return row.role, networks.TRANSFORMERS[asked]
+    raise ValueError(
+        f"--transformer must be one of: {', '.join(row.transformers)}, for "
+        f"--recipe={config.recipe}, or name a T (--help lists them). "
+        f"Received: transformer={asked!r}."
+    )
 
 
-def check_revisions(config, folder, to_train=False):
-    """Refuses a run whose networks, by the same names, were others than today's.
-
-    Args:
-        config: `Config` of the run.
-        folder: its `RunFolder`; one without a run yet is fine.
-        to_train: whether it is to go on, for which its losses must be today's too.
-
-    Raises:
-        ValueError: naming the folder, and how the two differ.
-    """
-    recorded = folder.revisions()
-    if recorded is None:
-        return
-    builders, recipe = _builders(config), RECIPES[config.recipe]
-    for part, (name, number) in revisions(config).items():
-        was_name, was = recorded.get(part, [name, 1])
-        if (was_name, was) == (name, number) or (part == "recipe" and not to_train):
-            continue
-        if was_name != name:
-            difference = f"{part} is {was_name} where this one has {name}"
-        elif was > number:
-            difference = f"{name} is of revision {was}, newer than the {number} here"
-        elif part == "recipe":
-            difference = f"{name} {recipe.earlier_revisions[was]}"
-        else:
-            difference = f"{name} {networks.what_changed(builders[part], was)}"
-        raise ValueError(
-            f"{folder.path} is a run of another pan_tf, whose {difference}. Train it "
-            "again in another --run_dir, or use it with the version that trained it"
-            + (f", commit {commit}." if (commit := folder.commit()) else ".")
-            + " CHANGELOG.md has the changes."
-        )
+def _network(builder, config, row, region):
+    """A T or D at the configuration's width and size, with the settings that it takes."""
+    declared, arguments = networks.declaration(builder), {"width": config.width}
+    if "statistics" in declared.settings and row.statistics is not None:
+        arguments["statistics"] = row.statistics
+    for name, argument in declared.settings.items():
+        if getattr(config, name) is not None:
+            arguments[argument] = getattr(config, name)
+    if region != "image" and len(declared.regions) > 1:
+        arguments["region"] = region
+    return Network.of(builder, config.image_size, **arguments)
 
 
-def _builders(config):
-    """part -> builder of the recipe's T and D, as the table has them."""
-    recipe = RECIPES[config.recipe]
-    kind = config.transformer or recipe.kind
-    recipe = dataclasses.replace(recipe, **recipe.by_kind.get(kind, {}))
-    builders = {"transformer": recipe.transformers[kind]}
-    if recipe.discriminator is not None:
-        builders["discriminator"] = recipe.discriminator
-    return builders
-
-
-def _check_settings(config, recipe):
-    taken = {name for term in recipe.terms for name in term.settings}
-    every = {name for kind in TERMS.values() for name in kind.settings}
-    if recipe.aligned:
+def _check_settings(config, row, parts, vgg):
+    """Refuses settings that no part of a system takes."""
+    taken = {name for part in (*row.terms, *parts) for name in part.settings}
+    if row.discriminator is not None:
+        taken |= {"d_updates", "d_learning_rate"}
+    if row.paired:
         taken.add("pixel_weight")  # Else a pixel loss is added; see `_terms`.
-    idle = sorted(every - taken)
-    if recipe.discriminator is None:
-        idle += ["d_updates", "d_learning_rate"]
-    if networks.original(recipe.discriminator) is not networks.pan_discriminator:
-        idle += ["first_activation"]
-    if networks.original(recipe.discriminator) is not networks.perceptual_discriminator:
-        idle += ["discriminator_form"]
-    if vgg_of(recipe) is None:
-        idle += ["vgg"]
-    if recipe.statistics is None:
-        idle += ["statistics"]
-    given = [name for name in idle if getattr(config, name) is not None]
+    if vgg:
+        taken.add("vgg")
+    known = [*networks.TRANSFORMERS.values(), *networks.DISCRIMINATORS.values()]
+    every = {
+        name
+        for part in (*TERMS.values(), *map(networks.declaration, known))
+        for name in part.settings
+    } | {"d_updates", "d_learning_rate", "vgg"}
+    given = [name for name in sorted(every - taken) if getattr(config, name) is not None]
     if given:
         raise ValueError(
             f"--recipe={config.recipe} has no use for "
@@ -191,67 +161,48 @@ def _check_settings(config, recipe):
         )
 
 
-def _check_inpainting(config, recipe):
-    networks.check_inpainting_size(config.image_size)
-    batch_size = config.batch_size or recipe.batch_size
+def _check_region(config, row, region):
+    """Refuses a D that cannot judge what T generates."""
+    if region not in networks.declaration(row.discriminator).regions:
+        raise ValueError(
+            f"--transformer={config.transformer} generates the {region}, which the D of "
+            f"--recipe={config.recipe} cannot judge."
+        )
+
+
+def _check_filling(config, row, system):
+    """Refuses what does not go with a T that invents the centre of an image."""
+    name = f"--transformer={config.transformer or system.role}"
+    if not row.paired:
+        raise ValueError(
+            f"{name} fills the centre of a target that is known: it needs a recipe of "
+            f"pairs. Received: recipe={config.recipe}."
+        )
     if config.synthesize != "hole":
         raise ValueError(
-            "--transformer=inpainting fills the centre of the target: it needs "
-            f"--synthesize=hole. Received: synthesize={config.synthesize}."
+            f"{name} fills the centre of the target: it needs --synthesize=hole. "
+            f"Received: synthesize={config.synthesize}."
         )
-    if batch_size < 2:
+    fewest = system.transformer.declaration.min_batch
+    if system.batch_size < fewest:
         raise ValueError(
-            "--batch_size must be at least 2 for inpainting: its innermost layer has one "
-            "position, which a batch of one would normalize away. "
-            f"Received: batch_size={batch_size}."
+            f"--batch_size must be at least {fewest} for inpainting: its innermost layer "
+            "has one position, which a batch of one would normalize away. "
+            f"Received: batch_size={system.batch_size}."
         )
 
 
-def _terms(terms, config, kind):
-    region = "centre" if kind == "inpainting" else "image"
-
+def _terms(row, config, region):
     def changed(term):
         changes = {field: getattr(config, name) for name, field in term.settings.items()}
         if "region" in vars(term):
             changes["region"] = region
         return _with(term, changes)
 
-    terms = tuple(changed(term) for term in terms)
+    terms = tuple(changed(term) for term in row.terms)
     if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
         terms += (PixelLoss("l1", region, weight=config.pixel_weight),)
     return terms
-
-
-def _transformer(transformer, config, kind, statistics):
-    """T's builder at the configuration's width and size.
-
-    A U-Net of up to eight layers gets as many as the image has room for: at 64 and 128 px
-    six and seven, from 256 px on all eight where the size is a multiple of 256.
-    """
-    arguments = {"width": config.width}
-    if statistics is not None:
-        arguments["statistics"] = statistics
-    if transformer in (networks.official_pan_transformer, networks.pix2pix_transformer):
-        arguments["depth"] = max(n for n in (6, 7, 8) if config.image_size % 2**n == 0)
-    if kind == "inpainting":
-        # For one size only, whatever is asked for.
-        return lambda image_size=None: transformer(config.image_size, **arguments)
-    return functools.partial(transformer, **arguments)
-
-
-def _discriminator(discriminator, config, kind):
-    """D's builder at the configuration's width; for inpainting, of the centre."""
-    if discriminator is None:
-        return None
-    arguments = {"width": config.width}
-    if config.first_activation is not None:
-        arguments |= FIRST_LAYERS[config.first_activation]
-    if config.discriminator_form is not None:
-        arguments["form"] = config.discriminator_form
-    is_centre = discriminator is networks.context_encoder_discriminator
-    if kind == "inpainting" and not is_centre:
-        arguments["region"] = "centre"
-    return functools.partial(discriminator, **arguments)
 
 
 def build(config):
@@ -268,44 +219,43 @@ def build(config):
     runtime.set_up_keras()
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-    recipe = resolve(config)
-    vgg, path = vgg_of(recipe), None
-    if vgg:
-        path, _ = networks.locate_vgg_weights(config.vgg_weights, vgg)
-    topology, parts = TranslationModel, _direction(recipe, config)
-    if recipe.is_cycle:
+    system, path = resolve(config), None
+    if system.vgg:
+        path, _ = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
+    topology, parts = TranslationModel, _direction(system, config)
+    if system.is_cycle:
         topology = CycleModel
         names = {"transformer": "inverse", "discriminator": "inverse_discriminator"}
-        inverse = _direction(recipe, config, names)
+        inverse = _direction(system, config, names)
         parts |= {names.get(k, f"inverse_{k}"): part for k, part in inverse.items()}
-    if recipe.is_encoded:
-        parts["encoder"] = networks.vgg_encoder(vgg, recipe.star, path)
+    if system.is_encoded:
+        parts["encoder"] = networks.vgg_encoder(system.vgg, system.star, path)
 
     def features(layers, preprocessing):
         if layers is None:
-            return networks.vgg_encoder(vgg, weights=path)
-        return networks.vgg_features(layers, preprocessing, path, vgg=vgg)
+            return networks.vgg_encoder(system.vgg, weights=path)
+        return networks.vgg_features(layers, preprocessing, path, vgg=system.vgg)
 
     model = topology(
-        terms=[term.with_vgg(features) for term in recipe.terms],
-        schedule=recipe.schedule,
-        average_decay=recipe.ema,
+        terms=[term.with_vgg(features) for term in system.terms],
+        schedule=system.schedule,
+        average_decay=system.ema,
         name=config.recipe,
         **parts,
     )
     model.compile(
-        t_optimizer=_optimizer(config, recipe, "t"),
-        d_optimizer=recipe.discriminator and _optimizer(config, recipe, "d"),
+        t_optimizer=_optimizer(config, system, "t"),
+        d_optimizer=system.discriminator and _optimizer(config, system, "d"),
         jit_compile=config.jit_compile,
     )
     return model
 
 
-def _direction(recipe, config, names=None):
+def _direction(system, config, names=None):
     """T, D and what else one direction has, by the names of a model's arguments.
 
     Args:
-        recipe: `Recipe`.
+        system: `System`.
         config: `Config`.
         names: argument -> name of the network, if not the same.
     """
@@ -318,12 +268,19 @@ def _direction(recipe, config, names=None):
         return build(*sizes)
 
     return {
-        "transformer": network(recipe.transformer, "transformer", None),
-        "discriminator": recipe.discriminator
-        and network(recipe.discriminator, "discriminator", size),
-        "average": recipe.transformer(None) if recipe.ema else None,
-        "memory": ImageHistory((size, size, 3), recipe.memory) if recipe.memory else None,
+        "transformer": network(system.transformer, "transformer"),
+        "discriminator": system.discriminator
+        and network(system.discriminator, "discriminator", size),
+        "average": system.transformer() if system.ema else None,
+        "memory": ImageHistory((size, size, 3), system.pool_size)
+        if system.pool_size
+        else None,
     }
+
+
+def _first(*values):
+    """The first that is not None."""
+    return next((value for value in values if value is not None), None)
 
 
 def _with(row, changes):
@@ -331,19 +288,17 @@ def _with(row, changes):
     return dataclasses.replace(row, **changes)
 
 
-def _optimizer(config, recipe, player):
-    learning_rate = recipe.learning_rate
-    if player == "d" and recipe.d_learning_rate is not None:
-        learning_rate = recipe.d_learning_rate
+def _optimizer(config, system, player):
+    learning_rate = system.learning_rate if player == "t" else system.d_learning_rate
     if config.decay_start is not None:
-        schedule = recipe.schedule
+        schedule = system.schedule
         updates = schedule.t_updates if player == "t" else schedule.d_updates
         # The flags count iterations, the optimizer its own steps.
         share = updates / schedule.minibatches
         learning_rate = LinearDecay(
             learning_rate, config.decay_start * share, config.iterations * share
         )
-    optimizer = Adam(learning_rate, recipe.beta_1, epsilon=1e-8)
+    optimizer = Adam(learning_rate, system.beta_1, epsilon=1e-8)
     if config.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

@@ -24,12 +24,12 @@ class Recipe:
     """One row of one table of a paper.
 
     Attributes:
-        transformers: kind of T -> (image size or None) -> T. A task asks for a kind, the
-            row says which T of that kind is its own.
+        transformers: role -> builder of T, image size -> T. A task asks for a role, the
+            row says which T is its own there.
         discriminator: image size -> D; None if no term looks at one.
         terms: what they are trained on.
         schedule: who is updated how often.
-        kind: of T, unless the configuration says.
+        role: of T, unless the configuration says.
         batch_size: images in a minibatch, over all replicas.
         learning_rate: Adam's, of T, and of D unless it has its own.
         d_learning_rate: D's own, or None.
@@ -38,14 +38,14 @@ class Recipe:
         statistics: what T's batch normalization uses outside of training: "moving"
             averages, or those of each "image" by itself, where a paper tests in training
             mode, one image at a time; None for a T without.
-        aligned: whether it needs targets that belong to their sources. One that does not
+        paired: whether it needs targets that belong to their sources. One that does not
             draws the two from sets of their own.
         is_cycle: whether T's inverse, with a D of its own, is trained too.
-        memory: outputs of the past that are kept for each D; 0 for none.
+        pool_size: outputs of the past that are kept for each D; 0 for none.
         vgg: which one a perceptual loss or D looks through, "vgg16" or "vgg19".
         is_encoded: whether D looks through it.
-        star: whether that is VGG*, see `networks.vgg_encoder`.
-        by_kind: kind of T -> fields that are different with it.
+        star: whether D's is VGG*, see `networks.vgg_encoder`.
+        by_role: role -> fields that are different with it.
         revision: of the losses; another one cannot go on with a run. Those of networks
             are their builders' own.
         earlier_revisions: revision -> what it did otherwise.
@@ -55,49 +55,48 @@ class Recipe:
     discriminator: Callable | None
     terms: tuple
     schedule: UpdateSchedule
-    kind: str = "unet"
+    role: str = "translate"
     batch_size: int = 4
     learning_rate: float = 2e-4
     d_learning_rate: float | None = None
     beta_1: float = 0.5
     ema: float = 0.0
     statistics: str | None = "moving"
-    aligned: bool = True
+    paired: bool = True
     is_cycle: bool = False
-    memory: int = 0
+    pool_size: int = 0
     vgg: str = "vgg16"
     is_encoded: bool = False
     star: bool = False
-    by_kind: dict = dataclasses.field(default_factory=dict)
+    by_role: dict = dataclasses.field(default_factory=dict)
     revision: int = 1
-    earlier_revisions: dict = dataclasses.field(default_factory=dict)
+    earlier_revisions: dict = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def transformer(self):
-        """(image size or None) -> T."""
-        return self.transformers[self.kind]
+        """Builder of the row's own T."""
+        return self.transformers[self.role]
 
+    @property
+    def looks_through_vgg(self):
+        """Whether a term or D does."""
+        return self.is_encoded or any(term.looks_through_vgg for term in self.terms)
 
-# How the released code has D's first layer; see `networks.pan_discriminator`.
-FIRST_LAYERS = {
-    "leaky_relu": {"first_activation": "leaky_relu", "first_stddev": 0.02},
-    "tanh": {"first_activation": "tanh", "first_stddev": 0.5},
-}
 
 # T of Table II, of PAN's de-raining, and, as the paper has it, of Context-Encoders.
 _PAN_TRANSFORMERS = {
-    "unet": networks.pan_transformer,
-    "deraining": networks.deraining_transformer,
-    "inpainting": networks.context_encoder_transformer,
+    "translate": networks.pan_transformer,
+    "restore": networks.deraining_transformer,
+    "fill": networks.context_encoder_transformer,
 }
 # Those of the systems that Table III compares: ID-CGAN's. PAN's authors have it a little
 # differently, and so do the rows of PAN.
 _ID_CGAN_TRANSFORMERS = {
     **_PAN_TRANSFORMERS,
-    "deraining": networks.id_cgan_transformer,
+    "restore": networks.id_cgan_transformer,
 }
 _TANH_DISCRIMINATOR = functools.partial(
-    networks.pan_discriminator, **FIRST_LAYERS["tanh"]
+    networks.pan_discriminator, first_activation="tanh"
 )
 # One minibatch for an update of D and one of T, as all systems but PAN have it.
 _SHARED_MINIBATCH = UpdateSchedule(d_updates=1, t_updates=1, reuse_minibatch=True)
@@ -132,7 +131,7 @@ _ID_CGAN = Recipe(
         PerceptualLoss("block2_conv2", "l1", preprocessing="none", weight=150.0),
     ),
     schedule=_SHARED_MINIBATCH,
-    kind="deraining",
+    role="restore",
     batch_size=7,
     statistics="image",
 )
@@ -155,12 +154,12 @@ _CYCLEGAN = Recipe(
         IdentityLoss(weight=5.0),
     ),
     schedule=_T_FIRST,
-    kind="scenes",
+    role="scenes",
     batch_size=1,
     statistics=None,
-    aligned=False,
+    paired=False,
     is_cycle=True,
-    memory=50,
+    pool_size=50,
 )
 
 # The full system of the Perceptual Discriminators paper as its released code trains it,
@@ -179,16 +178,16 @@ _VGG_MS_CYCLEGAN = Recipe(
         IdentityLoss(weight=25.0),
     ),
     schedule=_T_FIRST,
-    kind="faces",
+    role="faces",
     batch_size=16,
     learning_rate=1e-4,
     beta_1=0.9,
     statistics=None,
-    aligned=False,
+    paired=False,
     is_cycle=True,
     vgg="vgg19",
     is_encoded=True,
-    by_kind={
+    by_role={
         "scenes": {
             "discriminator": functools.partial(
                 networks.perceptual_discriminator, most=128, heads=(16, 8)
@@ -209,21 +208,21 @@ _TARGETS_AGAIN = PerceptualLoss(
 
 
 def _with_discriminator(recipe, change):
-    """A recipe, whatever its kind, with another D and no frozen encoder.
+    """A recipe, whatever its role, with another D and no frozen encoder.
 
     Args:
         recipe: `Recipe`.
         change: builder of D -> builder of D.
     """
-    by_kind = {
-        kind: {**fields, "discriminator": change(fields["discriminator"])}
-        for kind, fields in recipe.by_kind.items()
+    by_role = {
+        role: {**fields, "discriminator": change(fields["discriminator"])}
+        for role, fields in recipe.by_role.items()
     }
     return dataclasses.replace(
         recipe,
         discriminator=change(recipe.discriminator),
         is_encoded=False,
-        by_kind=by_kind,
+        by_role=by_role,
     )
 
 
@@ -238,7 +237,7 @@ _VGG_GAN = dataclasses.replace(
     discriminator=functools.partial(networks.perceptual_discriminator, heads=(1,)),
     terms=(AdversarialLoss("non_saturating"), IdentityLoss(weight=10.0)),
     is_cycle=False,
-    by_kind={},
+    by_role={},
 )
 
 RECIPES = {
@@ -261,8 +260,8 @@ RECIPES = {
     "pan_official": Recipe(
         transformers={
             **_PAN_TRANSFORMERS,
-            "unet": networks.official_pan_transformer,
-            "inpainting": networks.pan_inpainting_transformer,
+            "translate": networks.official_pan_transformer,
+            "fill": networks.pan_inpainting_transformer,
         },
         discriminator=functools.partial(_TANH_DISCRIMINATOR, last_activation="linear"),
         terms=(AdversarialLoss(real_label=0.9), PerceptualAdversarialLoss()),
@@ -305,7 +304,7 @@ RECIPES = {
     # Table V: pix2pix as its Torch code trains it (constant rate, sum of D's two losses),
     # with the bias-free layers of the authors' PyTorch code.
     "pix2pix": Recipe(
-        transformers={**_PAN_TRANSFORMERS, "unet": networks.pix2pix_transformer},
+        transformers={**_PAN_TRANSFORMERS, "translate": networks.pix2pix_transformer},
         discriminator=networks.patch_discriminator,
         terms=(AdversarialLoss("non_saturating"), PixelLoss("l1", weight=100.0)),
         schedule=_SHARED_MINIBATCH,
@@ -315,14 +314,14 @@ RECIPES = {
     # Table IV: Context-Encoders; T learns ten times as fast as D, whose own loss is
     # whole: the weight is of what D tells T.
     "context_encoder": Recipe(
-        transformers={"inpainting": networks.context_encoder_transformer},
+        transformers={"fill": networks.context_encoder_transformer},
         discriminator=networks.context_encoder_discriminator,
         terms=(
             AdversarialLoss("non_saturating", weight=0.001, d_weight=1.0),
             CentreLoss(weight=0.999),
         ),
         schedule=_SHARED_MINIBATCH,
-        kind="inpainting",
+        role="fill",
         batch_size=64,
         learning_rate=2e-3,
         d_learning_rate=2e-4,
@@ -335,7 +334,7 @@ RECIPES = {
         _CYCLEGAN,
         terms=(
             *_CYCLEGAN.terms,
-            PerceptualAdversarialLoss((0.0, 0.0, 0.5, 0.5), margin=0.1, aligned=False),
+            PerceptualAdversarialLoss((0.0, 0.0, 0.5, 0.5), margin=0.1, paired=False),
         ),
         batch_size=4,
     ),
@@ -363,7 +362,7 @@ RECIPES = {
         schedule=UpdateSchedule(d_updates=0, t_updates=1),
         is_cycle=False,
         is_encoded=False,
-        by_kind={"scenes": {"terms": (_SOURCES_AGAIN,)}},
+        by_role={"scenes": {"terms": (_SOURCES_AGAIN,)}},
     ),
     # Table 1: one direction.
     "vgg_gan": _VGG_GAN,

@@ -12,7 +12,6 @@ from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
-from pan_tf import recipes
 from pan_tf.evaluation.evaluate_unaligned import StoppedError
 from pan_tf.evaluation.findings import summary
 from pan_tf.run_folder import RunFolder
@@ -66,7 +65,7 @@ class Measuring:
             seed = _seed(trial, measured(translator))
             if crop:
                 seed["metrics_of_centre"] = measured(translator, crop=crop)
-            if recipes.resolve(translator.config).statistics == "image":
+            if translator.system.statistics == "image":
                 moving = inference.Translator(trial.run_dir, "last", "moving")
                 seed["metrics_with_moving"] = measured(moving)
             _add(rows, trial, seed)

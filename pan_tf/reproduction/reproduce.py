@@ -151,7 +151,7 @@ class Reproduction:
                 recipes.complete(trial.config)
                 folder = RunFolder(trial.run_dir)
                 folder.check(trial.config)
-                recipes.check_revisions(trial.config, folder, to_train=True)
+                recipes.check_stored(trial.config, folder)
         for _, trials in self.tasks:
             self._open(trials)
 

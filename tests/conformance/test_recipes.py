@@ -118,9 +118,12 @@ def build(toy, narrow_weights):
         }:
             changes["margin"] = 100.0
         settings = {"batch_size": BATCH, "vgg_weights": str(narrow_weights)}
-        if recipes.RECIPES[recipe].kind == "inpainting":
+        if recipes.RECIPES[recipe].role == "fill":
             settings["synthesize"] = "hole"
-        if recipes.vgg_of(recipes.RECIPES[recipe]) == "vgg19":
+        if (
+            recipes.RECIPES[recipe].vgg == "vgg19"
+            and recipes.RECIPES[recipe].looks_through_vgg
+        ):
             settings["vgg"] = "vgg16"
         return recipes.build(toy(recipe=recipe, **settings, **changes))
 

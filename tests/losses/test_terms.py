@@ -188,7 +188,7 @@ def test_equation_7_compares_means_over_the_batch():
 
     view = translation(0.0, 0.0, 0.0)
     view.seen = {"target": seen(1.0, 3.0), "output": seen(0.0, 4.0)}
-    apart = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1, aligned=False)
+    apart = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1, paired=False)
     assert float(apart.loss("transformer", view)) == 0.0
     assert float(apart.loss("discriminator", view)) == pytest.approx(0.1)
     together = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1)

@@ -1,8 +1,12 @@
+import dataclasses
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
+from pan_tf import config as config_lib
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.layers import Dropout
@@ -13,6 +17,7 @@ from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
+from pan_tf.recipes import system
 from pan_tf.schedules import LinearDecay
 from tests.networks.counting import parameters
 
@@ -46,7 +51,7 @@ def test_pan_literal_is_the_paper(toy):
     assert schedule.players == ("discriminator",) + ("transformer",) * 3
     assert schedule.minibatches == 4
     assert (recipe.learning_rate, recipe.beta_1) == (2e-4, 0.5)
-    assert recipe.d_learning_rate is None and recipe.ema == 0.0
+    assert recipe.d_learning_rate == 2e-4 and recipe.ema == 0.0
 
 
 def test_pan_official_is_the_released_script(toy):
@@ -126,12 +131,12 @@ def test_table_iii_is_id_cgan_with_its_switches(toy):
     for name, expected in terms.items():
         recipe = recipes.resolve(toy(recipe=name, batch_size=None, width=1.0))
         assert recipe.terms == expected
-        assert (recipe.kind, recipe.statistics) == ("deraining", "image")
+        assert (recipe.role, recipe.statistics) == ("restore", "image")
         assert (recipe.batch_size, recipe.learning_rate) == (7, 2e-4)
-        assert recipe.d_learning_rate is None and recipe.ema == 0.0
+        assert recipe.ema == 0.0
         assert recipe.schedule.minibatches == 1
         if name == "l2":
-            assert recipe.discriminator is None
+            assert recipe.discriminator is None and recipe.d_learning_rate is None
             assert recipe.schedule.players == ("transformer",)
         else:
             assert recipe.schedule.players == ("discriminator", "transformer")
@@ -184,32 +189,35 @@ def test_pan_cgan_is_pan_with_a_discriminator_that_sees_the_source(toy):
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"),
+    ("role", "expected"),
     [
-        ("unet", {"pan": "pan", "pan_official": "official_pan", "pix2pix": "pix2pix"}),
-        ("deraining", {"pan": "deraining", "l2": "id_cgan", "pix2pix": "deraining"}),
-        ("inpainting", {"pan": "context_encoder", "pan_official": "pan_inpainting"}),
+        (
+            "translate",
+            {"pan": "pan", "pan_official": "official_pan", "pix2pix": "pix2pix"},
+        ),
+        ("restore", {"pan": "deraining", "l2": "id_cgan", "pix2pix": "deraining"}),
+        ("fill", {"pan": "context_encoder", "pan_official": "pan_inpainting"}),
     ],
 )
-def test_a_task_asks_for_a_kind_and_the_recipe_says_which(toy, kind, expected):
+def test_a_task_asks_for_a_role_and_the_recipe_says_which(toy, role, expected):
     for recipe, name in expected.items():
         depth = {"depth": 6} if name in ("official_pan", "pix2pix") else {}
         built = getattr(networks, f"{name}_transformer")(64, width=1 / 16, **depth)
-        config = toy(recipe=recipe, transformer=kind, synthesize="hole")
+        config = toy(recipe=recipe, transformer=role, synthesize="hole")
         resolved = recipes.resolve(config).transformer(64)
         assert [v.shape for v in resolved.variables] == [v.shape for v in built.variables]
 
 
 def test_discriminators_of_inpainting_see_the_centre(toy):
     for recipe in ("pan", "pix2pix", "context_encoder"):
-        config = toy(recipe=recipe, transformer="inpainting", synthesize="hole")
+        config = toy(recipe=recipe, transformer="fill", synthesize="hole")
         discriminator = recipes.resolve(config).discriminator(64)
         assert any("cropping" in layer.name for layer in discriminator.layers)
 
 
 def test_context_encoder_does_nothing_but_inpainting(toy):
-    with pytest.raises(ValueError, match="--transformer must be one of: inpainting"):
-        recipes.resolve(toy(recipe="context_encoder", transformer="unet"))
+    with pytest.raises(ValueError, match="--transformer must be one of: fill"):
+        recipes.resolve(toy(recipe="context_encoder", transformer="translate"))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +248,9 @@ def test_what_the_recipe_decides_is_recorded(toy, vgg_weights):
     assert recipes.complete(toy(recipe="pix2pix", batch_size=None)).batch_size == 1
     assert recipes.complete(toy(recipe="pan", batch_size=None)).batch_size == 4
     config = toy(recipe="id_cgan", vgg_weights=str(vgg_weights))
-    assert recipes.complete(config) == config
+    completed = recipes.complete(config)
+    assert completed.replace(recipe_digest=None) == config
+    assert completed.recipe_digest == system.digest(recipes.RECIPES["id_cgan"])
 
 
 def test_weights_of_vgg_are_looked_for_before_anything_else(toy):
@@ -249,7 +259,7 @@ def test_weights_of_vgg_are_looked_for_before_anything_else(toy):
 
 
 def test_a_pixel_loss_of_inpainting_is_of_what_is_generated(toy):
-    config = toy(recipe="pix2pix", transformer="inpainting", synthesize="hole")
+    config = toy(recipe="pix2pix", transformer="fill", synthesize="hole")
     assert recipes.resolve(config).terms[-1] == PixelLoss("l1", "centre", weight=100.0)
 
 
@@ -264,14 +274,14 @@ def test_a_pixel_loss_of_inpainting_is_of_what_is_generated(toy):
 def test_what_inpainting_needs(toy, changes, message):
     settings = {"synthesize": "hole", **changes}
     with pytest.raises(ValueError, match=message):
-        recipes.resolve(toy(transformer="inpainting", **settings))
+        recipes.resolve(toy(transformer="fill", **settings))
 
 
 @pytest.mark.parametrize("recipe", ["l2", "pix2pix", "id_cgan"])
-@pytest.mark.parametrize("kind", ["unet", "deraining", "inpainting"])
-def test_two_images_have_two_translations(toy, recipe, kind):
+@pytest.mark.parametrize("role", ["translate", "restore", "fill"])
+def test_two_images_have_two_translations(toy, recipe, role):
     """An image's own statistics leave nothing of a map of one position."""
-    config = toy(recipe=recipe, transformer=kind, synthesize="hole")
+    config = toy(recipe=recipe, transformer=role, synthesize="hole")
     transformer = recipes.resolve(config).transformer(64)
     for layer in transformer.layers:
         if isinstance(layer, Dropout):
@@ -297,8 +307,8 @@ def test_cyclegan_is_the_pytorch_default(toy):
     )
     assert recipe.schedule.players == ("transformer", "discriminator")
     assert recipe.schedule.minibatches == recipe.batch_size == 1
-    assert (recipe.learning_rate, recipe.beta_1, recipe.memory) == (2e-4, 0.5, 50)
-    assert recipe.is_cycle and not recipe.aligned
+    assert (recipe.learning_rate, recipe.beta_1, recipe.pool_size) == (2e-4, 0.5, 50)
+    assert recipe.is_cycle and not recipe.paired
 
 
 def test_cyclegan_pa_is_section_iv_e(toy):
@@ -308,21 +318,21 @@ def test_cyclegan_pa_is_section_iv_e(toy):
     )
     *same, term = pa.terms
     assert tuple(same) == plain.terms and pa.batch_size == 4
-    assert term == PerceptualAdversarialLoss((0, 0, 0.5, 0.5), margin=0.1, aligned=False)
+    assert term == PerceptualAdversarialLoss((0, 0, 0.5, 0.5), margin=0.1, paired=False)
     features = pa.discriminator(256).output["features"]
     assert [f.shape[1:3] for f in features[2:]] == [(32, 32), (31, 31)]
 
 
 @pytest.mark.parametrize(
-    ("kind", "weight", "maps", "blocks"), [("faces", 25, 3, 7), ("scenes", 10, 2, 9)]
+    ("role", "weight", "maps", "blocks"), [("faces", 25, 3, 7), ("scenes", 10, 2, 9)]
 )
-def test_the_full_system_depends_on_the_kind(toy, kind, weight, maps, blocks):
+def test_the_full_system_depends_on_the_role(toy, role, weight, maps, blocks):
     recipe = recipes.resolve(
-        toy(recipe="vgg_ms_cyclegan", transformer=kind, image_size=256, batch_size=None)
+        toy(recipe="vgg_ms_cyclegan", transformer=role, image_size=256, batch_size=None)
     )
     assert [t.weight for t in recipe.terms] == [1, weight, weight]
     assert len(recipe.discriminator(256).output["logits"]) == maps
-    sums = [x for x in recipe.transformer(None).layers if isinstance(x, layers.Add)]
+    sums = [x for x in recipe.transformer().layers if isinstance(x, layers.Add)]
     assert len(sums) == blocks
     assert (recipe.batch_size, recipe.learning_rate, recipe.beta_1) == (16, 1e-4, 0.9)
 
@@ -362,3 +372,63 @@ def test_sizes_that_t_or_d_cannot_take_are_refused(toy):
     with pytest.raises(ValueError, match="--image_size must be a power of 2"):
         recipes.resolve(toy(recipe="vgg_ms_cyclegan", image_size=192))
     assert recipes.resolve(toy(recipe="cyclegan", image_size=96)).discriminator(96)
+
+
+@pytest.mark.parametrize("name", sorted(networks.TRANSFORMERS))
+def test_any_transformer_goes_with_a_recipe_that_can_take_it(toy, name):
+    config = toy(recipe="l1", transformer=name, synthesize="hole")
+    built = recipes.resolve(config).transformer(64)
+    assert built.output_shape[-1] == 3
+
+
+def test_a_named_transformer_takes_the_place_of_the_roles_own(toy):
+    system = recipes.resolve(toy(recipe="pix2pix", transformer="cyclegan_transformer"))
+    assert (system.role, system.statistics) == ("translate", None)
+    assert system.transformer.builder is networks.cyclegan_transformer
+    assert system.discriminator.builder is networks.patch_discriminator
+    back = recipes.resolve(toy(recipe="cyclegan", transformer="pan_transformer"))
+    assert back.statistics == "moving" and back.is_cycle
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name", "message"),
+    [
+        ("cyclegan", "pan_inpainting_transformer", "it needs a recipe of pairs"),
+        ("context_encoder", "pan_transformer", "which the D of .* cannot judge"),
+        ("cyclegan", "restore", "must be one of: scenes, faces, .* or name a T"),
+    ],
+)
+def test_a_transformer_that_a_recipe_cannot_take_is_refused(toy, recipe, name, message):
+    settings = {"transformer": name, "synthesize": "hole"}
+    with pytest.raises(ValueError, match=message):
+        recipes.resolve(toy(recipe=recipe, **settings))
+
+
+def test_names_of_roles_and_transformers_are_those_of_the_tables():
+    assert set(config_lib.TRANSFORMER_NAMES) == set(networks.TRANSFORMERS)
+    roles = {role for row in recipes.RECIPES.values() for role in row.transformers}
+    assert set(config_lib.ROLES) == roles
+
+
+def test_a_u_net_with_arguments_in_place_is_as_deep_as_the_image_allows(toy, monkeypatch):
+    row = recipes.RECIPES["pix2pix"]
+    narrow = functools.partial(row.transformer, width=0.5)
+    row = dataclasses.replace(row, transformers={"translate": narrow})
+    monkeypatch.setitem(recipes.RECIPES, "pix2pix", row)
+    for size, depth in ((64, 6), (128, 7), (256, 8), (192, 6)):
+        system = recipes.resolve(toy(recipe="pix2pix", image_size=size))
+        assert system.transformer.arguments["depth"] == depth
+    shallow = functools.partial(narrow, depth=3)
+    row = dataclasses.replace(row, transformers={"translate": shallow})
+    monkeypatch.setitem(recipes.RECIPES, "pix2pix", row)
+    assert recipes.resolve(toy(recipe="pix2pix")).transformer.arguments["depth"] == 3
+
+
+def test_sizes_are_those_of_the_networks_that_a_run_has(toy):
+    assert recipes.resolve(toy(transformer="restore", image_size=96))
+    with pytest.raises(ValueError, match="--image_size must be a multiple of 64"):
+        recipes.resolve(
+            toy(transformer="restore", recipe="l1", image_size=96).replace(
+                transformer="pan_transformer"
+            )
+        )

@@ -1,0 +1,131 @@
+"""The system that a run folder holds, against the one that its flags mean today."""
+
+from pan_tf.recipes.build import resolve
+from pan_tf.recipes.system import System
+from pan_tf.recipes.table import RECIPES
+
+
+def stored(config, folder):
+    """The system that a run trained, to translate with.
+
+    Args:
+        config: `Config` of the run.
+        folder: its `RunFolder`. One from before runs recorded their system is resolved
+            by today's table, if its networks were today's.
+
+    Returns:
+        `System`.
+
+    Raises:
+        ValueError: naming the folder, if a part of it is not known here, or was another
+            network by the same name.
+    """
+    recorded = folder.system()
+    if recorded is None:
+        _check_revisions(config, folder, for_training=False)
+        before = folder.inference() or {}
+        return resolve(config).with_statistics(before.get("batch_normalization"))
+    try:
+        system = System.from_json(recorded)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            _refusal(folder, f"system.json cannot be read here: {error}")
+        ) from None
+    for network in filter(None, (system.transformer, system.discriminator)):
+        name, was = network.builder.__name__, network.revision
+        if was != network.declaration.revision:
+            raise ValueError(_refusal(folder, _revision(name, network.declaration, was)))
+    return system
+
+
+def check_stored(config, folder):
+    """Refuses to go on with a run whose system is not what its flags mean today.
+
+    Args:
+        config: `Config` of the run.
+        folder: its `RunFolder`; one without a run yet is fine.
+
+    Raises:
+        ValueError: naming the folder, and how the two differ.
+    """
+    recorded = folder.system()
+    if recorded is None:
+        _check_revisions(config, folder, for_training=True)
+        return
+    today = resolve(config).to_json()
+    if recorded == today:
+        return
+    stored(config, folder)  # A network of another revision has a sentence of its own.
+    if recorded["revision"] < today["revision"]:
+        earlier = RECIPES[config.recipe].earlier_revisions
+        difference = f"{config.recipe} {earlier[recorded['revision']]}"
+    else:
+        lines = "".join(
+            f"\n    {name}: {theirs} there, {ours} now"
+            for name, theirs, ours in _differences(recorded, today)
+        )
+        difference = f"system.json has another {config.recipe}:{lines}\n   "
+    raise ValueError(_refusal(folder, difference))
+
+
+def _check_revisions(config, folder, for_training):
+    """Likewise for a run from before there was a system.json.
+
+    Its manifest may have the revisions of its networks; else they are 1.
+    """
+    recorded = folder.revisions()
+    if recorded is None:
+        return
+    system = resolve(config)
+    row = RECIPES[config.recipe]
+    parts = {"transformer": system.transformer, "discriminator": system.discriminator}
+    for part, network in parts.items():
+        if network is None:
+            continue
+        name = network.builder.__name__
+        was_name, was = recorded.get(part, [name, 1])
+        if was_name != name:
+            difference = f"{part} is {was_name} where this one has {name}"
+            raise ValueError(_refusal(folder, difference))
+        if was != network.declaration.revision:
+            raise ValueError(_refusal(folder, _revision(name, network.declaration, was)))
+    _, was = recorded.get("recipe", [config.recipe, 1])
+    if for_training and was != row.revision:
+        changed = row.earlier_revisions.get(was, "was another system")
+        raise ValueError(_refusal(folder, f"{config.recipe} {changed}"))
+
+
+def _revision(name, declaration, was):
+    if was > declaration.revision:
+        return f"{name} is of revision {was}, newer than the {declaration.revision} here"
+    return f"{name} {declaration.what_changed(was)}"
+
+
+def _refusal(folder, difference):
+    commit = folder.commit()
+    return (
+        f"{folder.path} is a run of another pan_tf, whose {difference}. Train it again "
+        "in another --run_dir, or use it with the version that trained it"
+        + (f", commit {commit}." if commit else ".")
+        + " CHANGELOG.md has the changes."
+    )
+
+
+def _differences(theirs, ours, path=""):
+    """(name, value there, value here) of what differs between two JSON objects."""
+    if isinstance(theirs, list) and isinstance(ours, list):
+        theirs, ours = (_by_name(each) for each in (theirs, ours))
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in [*theirs, *(key for key in ours if key not in theirs)]:
+            name = f"{path}.{key}" if path else str(key)
+            yield from _differences(theirs.get(key), ours.get(key), name)
+    elif theirs != ours:
+        yield path, theirs, ours
+
+
+def _by_name(parts):
+    """A list as an object: by the names of its terms, else by position."""
+    return {
+        part.get("name", i) if isinstance(part, dict) else i: part
+        for i, part in enumerate(parts)
+    }
