@@ -22,7 +22,7 @@ import threadpoolctl
 from absl import app
 from absl import flags
 
-from pan_tf.data import bluemarble
+from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor import items
 from pan_tf.doctor.alignment import Aligner
 

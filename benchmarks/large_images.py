@@ -37,7 +37,7 @@ def picture(size):
     import numpy as np
     from PIL import Image
 
-    from pan_tf.data import bluemarble
+    from pan_tf.data.layouts import bluemarble
 
     Image.MAX_IMAGE_PIXELS = None
     image = Image.open(bluemarble.package_folder() / "shadedrelief.jpg")

@@ -40,7 +40,7 @@ flags.DEFINE_integer("seed", 1, "Of the payloads.")
 
 def photos(count):
     """PNG files of Blue Marble, 256 px."""
-    from pan_tf.data import bluemarble
+    from pan_tf.data.layouts import bluemarble
     from tests.hostile import encoded
 
     tiles = bluemarble.cut("test", 256)

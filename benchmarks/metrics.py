@@ -22,7 +22,7 @@ import tensorflow as tf
 from skimage.metrics import structural_similarity
 
 from pan_tf import metrics
-from pan_tf.data import bluemarble
+from pan_tf.data.layouts import bluemarble
 from tests.metrics import twins
 
 ROUNDS, IMAGES = 7, 16

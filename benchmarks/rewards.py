@@ -65,7 +65,7 @@ def clipped(pixels):
 
 def paired(source, target, names):
     source, target = tf.constant(source), tf.constant(target)
-    return data.PairSet("test", names, lambda i: (source[i], target[i]))
+    return data.Split.of_pairs("test", names, lambda i: (source[i], target[i]))
 
 
 def main(argv):

@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams import api as hparams
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
-from pan_tf.data import UnalignedSet
+from pan_tf.metrics import ROWS
 
 
 class EveryIterations(keras.callbacks.Callback):
@@ -181,32 +181,30 @@ def _duration(seconds):
 
 
 class Validation(EveryIterations):
-    """Metrics on the validation pairs, pictures of some of them, the best checkpoint.
+    """Metrics on the validation split, pictures of some of it, the best checkpoint.
 
-    Of unaligned sets, what can be measured there (`evaluation.measure_unaligned`); by
-    that no checkpoint is the best.
+    Unpaired metrics do not select a best checkpoint.
 
     Args:
         run: `RunFolder`; None on workers that write nothing.
         state: `RunState`.
         writer: TensorBoard summary writer.
         checkpoints: `Checkpoints`.
-        pairs: `PairSet` or `UnalignedSet` to measure on.
+        split: `Split` to measure on.
         samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
         config: `Config`: image size, interval, and what chooses the best.
     """
 
-    def __init__(self, run, state, writer, checkpoints, pairs, samples, config):
+    def __init__(self, run, state, writer, checkpoints, split, samples, config):
         super().__init__(config.validate_every)
         self.run, self.state, self.writer = run, state, writer
-        self.checkpoints, self.pairs, self.samples = checkpoints, pairs, samples
+        self.checkpoints, self.split, self.samples = checkpoints, split, samples
         self.image_size, self.best_by = config.image_size, config.best_by
 
     def act(self, iteration, logs):
         scores = self.measure()
-        score = scores.get(self.best_by)
-        if score is not None and (self.state.best is None or score > self.state.best):
-            self.state.best = score
+        if self.best_by in scores and self._is_best(scores[self.best_by]):
+            self.state.best = scores[self.best_by]
             self.checkpoints.save_best()
         if self.run is not None:
             row = {f"val_{name}": value for name, value in scores.items()}
@@ -218,31 +216,39 @@ class Validation(EveryIterations):
                     tf.summary.scalar(f"validation/{name}", value)
                 tf.summary.image(self.title, picture[None])
 
+    def _is_best(self, score):
+        merit = ROWS[self.best_by].merit
+        return self.state.best is None or merit(score) > merit(self.state.best)
+
     def measure(self):
-        """metric -> mean over the validation pairs."""
-        if self.is_unaligned:
-            return evaluation.measure_unaligned(self.model, self.pairs, self.image_size)
-        translate = self.model.translate_pixels
-        return evaluation.means(
-            evaluation.measure(translate, self.pairs, self.image_size)
-        )
+        """metric -> mean over the validation split."""
+        return evaluation.validate(self.model, self.split, self.image_size)
 
     def picture(self):
         """The samples, one a row, with the columns that `title` names."""
         source, target = self.samples["source"], self.samples["target"]
-        if self.is_unaligned:
-            return images.grid(*evaluation.columns(self.model, source, target))
-        output = self.model.translate_pixels(source)
-        return images.grid(images.to_uint8(source), output, images.to_uint8(target))
+        there, back = self.model.translate_pixels, self.model.translate_pixels_back
+        output = there(source)
+        columns = [images.to_uint8(source), output]
+        if self._shows_both:
+            inverse = back(target)
+            columns.append(back(images.to_float(output)))
+            columns += [images.to_uint8(target), inverse]
+            columns.append(there(images.to_float(inverse)))
+        else:
+            columns.append(images.to_uint8(target))
+        return images.grid(*columns)
 
     @property
-    def is_unaligned(self):
-        return isinstance(self.pairs, UnalignedSet)
+    def _shows_both(self):
+        """Whether a picture shows both directions, there and back."""
+        has_inverse = self.model.translate_pixels_back is not None
+        return has_inverse and not self.split.paired
 
     @property
     def title(self):
         """The columns of a picture."""
-        if self.is_unaligned and self.model.translate_pixels_back is not None:
+        if self._shows_both:
             return "source | output | back | target | output | back"
         return "source | output | target"
 

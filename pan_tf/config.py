@@ -7,102 +7,24 @@ iteration is one minibatch consumed by an update of D or of T.
 
 import dataclasses
 
+from pan_tf import tables
 from pan_tf.settings import check
 from pan_tf.settings import read_flagfile
 from pan_tf.settings import setting
 from pan_tf.settings import to_text
 
-RECIPE_NAMES = (
-    "autoencoder",
-    "cgan",
-    "context_encoder",
-    "cyclegan",
-    "cyclegan_pa",
-    "dcgan",
-    "id_cgan",
-    "id_cgan_fixed",
-    "l1",
-    "l2",
-    "l2_cgan",
-    "ms_cyclegan",
-    "multiscale_cyclegan",
-    "pan",
-    "pan_cgan",
-    "pan_fast",
-    "pan_literal",
-    "pan_official",
-    "pix2pix",
-    "rand_ms_cyclegan",
-    "vgg_gan",
-    "vgg_ms_cyclegan",
-    "vgg_star_gan",
-    "vgg_star_ms_cyclegan",
-)
+RECIPE_NAMES = tuple(sorted(tables.keys("recipes/table.py", "RECIPES")))
 # What a task asks of T; which one does it, the recipe says.
 ROLES = ("translate", "restore", "fill", "scenes", "faces")
-TRANSFORMER_NAMES = (
-    "context_encoder_transformer",
-    "cyclegan_transformer",
-    "deraining_transformer",
-    "id_cgan_transformer",
-    "manipulation_transformer",
-    "official_pan_transformer",
-    "pan_inpainting_transformer",
-    "pan_transformer",
-    "pix2pix_transformer",
-)
+TRANSFORMER_NAMES = tables.decorated("networks", "transformer")
 # What roles were called up to version 0.1.
 _FORMER_ROLES = {"unet": "translate", "deraining": "restore", "inpainting": "fill"}
-DATASET_NAMES = (
-    "apple2orange",
-    "bluemarble",
-    "celeb_a",
-    "celeba_hq",
-    "cityscapes",
-    "edges2handbags",
-    "edges2shoes",
-    "facades",
-    "folder",
-    "horse2zebra",
-    "maps",
-    "monet2photo",
-    "photos",
-    "rain100h",
-    "rain100l",
-    "rain800",
-)
-# Those of them that come as one archive.
-ARCHIVE_NAMES = (
-    "apple2orange",
-    "celeb_a",
-    "cityscapes",
-    "edges2handbags",
-    "edges2shoes",
-    "facades",
-    "horse2zebra",
-    "maps",
-    "monet2photo",
-)
-# Those of which no target belongs to a source.
-UNALIGNED_NAMES = (
-    "apple2orange",
-    "celeb_a",
-    "celeba_hq",
-    "horse2zebra",
-    "monet2photo",
+DATASET_NAMES = tables.keys("data/table.py", "DATASETS")
+_WITH_ATTRIBUTES = tables.keys(
+    "data/table.py", "DATASETS", where={"has_attributes": True}
 )
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
-# `balanced` is the mean of two others; see `evaluation.measure`.
-METRIC_NAMES = (
-    "balanced",
-    "psnr",
-    "ssim",
-    "uqi",
-    "vif",
-    "vifp",
-    "psnr_rgb",
-    "ssim_rgb",
-)
+METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,7 +40,7 @@ class Config:
     dataset: str = setting(
         "folder",
         "Data set; `folder` is your own pairs in --data_dir, or two lists of images for "
-        "unaligned recipes; `photos` single images of which --synthesize makes sources.",
+        "unpaired recipes; `photos` single images of which --synthesize makes sources.",
         choices=DATASET_NAMES,
     )
     attribute: str | None = setting(
@@ -184,7 +106,7 @@ class Config:
     # Images.
     image_size: int = setting(
         256,
-        "Height and width in pixels, a multiple of 64; of 32 for unaligned recipes.",
+        "Height and width in pixels, a multiple of 64; of 32 for unpaired recipes.",
         minimum=64,
     )
     width: float = setting(
@@ -197,6 +119,11 @@ class Config:
     )
     flip: bool | None = setting(
         None, "Mirror half of the training examples; empty: the data set's value."
+    )
+    augment: tuple[str, ...] | None = setting(
+        None,
+        "More augmentations of training examples, by name.",
+        choices=tables.keys("data/augment.py", "AUGMENTATIONS"),
     )
 
     # Training.
@@ -352,12 +279,13 @@ class Config:
         if self.image_size % 32:
             raise ValueError(
                 "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
-                f"unaligned recipes of 32. Received: image_size={self.image_size}."
+                f"unpaired recipes of 32. Received: image_size={self.image_size}."
             )
-        if (self.attribute is not None) != self.dataset.startswith("celeb"):
+        if (self.attribute is not None) != (self.dataset in _WITH_ATTRIBUTES):
             raise ValueError(
-                "--attribute goes with celeb_a and celeba_hq, and with them it must be "
-                f"given. Received: dataset={self.dataset}, attribute={self.attribute}."
+                f"--attribute goes with {' and '.join(_WITH_ATTRIBUTES)}, and with them "
+                f"it must be given. Received: dataset={self.dataset}, "
+                f"attribute={self.attribute}."
             )
         if self.load_size is not None and self.load_size < self.image_size:
             raise ValueError(

@@ -48,12 +48,13 @@ def check(field, value):
     if value is None:
         return
     rule = field.metadata
-    if rule["choices"] and value not in rule["choices"]:
+    values = value if isinstance(value, tuple) else (value,)
+    if rule["choices"] and set(values) - set(rule["choices"]):
         raise ValueError(
             f"--{field.name} must be one of: {', '.join(rule['choices'])}. "
             f"Received: {field.name}={value!r}."
         )
-    for number in value if isinstance(value, tuple) else (value,):
+    for number in values:
         low, high = rule["minimum"], rule["maximum"]
         if isinstance(number, float) and not math.isfinite(number):
             raise ValueError(
@@ -66,16 +67,22 @@ def check(field, value):
             )
 
 
-class _Numbers(flags.ArgumentParser):
-    """Parses numbers with commas between them into a tuple."""
+class _List(flags.ArgumentParser):
+    """Parses what has commas in between into a tuple: numbers, or names of choices."""
 
-    syntactic_help = "numbers with commas between them"
+    def __init__(self, choices):
+        self._choices = choices
+        things = f"some of {', '.join(choices)}," if choices else "numbers"
+        self.syntactic_help = f"{things} with commas between them"
 
     def parse(self, argument):
         if isinstance(argument, tuple):
             return argument
+        parts = argument.split(",")
         try:
-            return tuple(float(number) for number in argument.split(","))
+            if self._choices and set(parts) - set(self._choices):
+                raise ValueError
+            return tuple(parts) if self._choices else tuple(map(float, parts))
         except ValueError:
             raise ValueError(f"must be {self.syntactic_help}") from None
 
@@ -133,7 +140,9 @@ def define_flags(settings, flag_values=flags.FLAGS):
     for field in dataclasses.fields(settings):
         define, kwargs = flags.DEFINE_string, {}
         kind, limits = type_of(field), field.metadata
-        if limits["choices"]:
+        if kind is tuple:
+            define, kwargs = flags.DEFINE, {"parser": _List(limits["choices"])}
+        elif limits["choices"]:
             parser = _Choice(limits["choices"], limits["aliases"])
             define, kwargs = flags.DEFINE, {"parser": parser}
         elif kind is bool:
@@ -141,8 +150,6 @@ def define_flags(settings, flag_values=flags.FLAGS):
         elif kind in (int, float):
             define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
             kwargs = {"lower_bound": limits["minimum"], "upper_bound": limits["maximum"]}
-        elif kind is tuple:
-            define, kwargs = flags.DEFINE, {"parser": _Numbers()}
         define(
             name=field.name,
             default=field.default,

@@ -155,7 +155,7 @@ def _open(config, requested, known, system):
     except data.NoPairsError as error:
         raise ValueError(
             f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
-            "unaligned sets: cyclegan, vgg_ms_cyclegan, ..."
+            "unpaired sets: cyclegan, vgg_ms_cyclegan, ..."
         ) from None
 
 
@@ -194,7 +194,7 @@ def _training_dataset(config, pairs, model, first_iteration):
             pairs.train,
             image_size=config.image_size,
             load_size=config.jittered_size,
-            flip=pairs.flip,
+            augmentations=_augmentations(config, pairs),
             batch_size=config.batch_size,
             minibatches=model.schedule.minibatches,
             seed=config.seed,
@@ -205,6 +205,10 @@ def _training_dataset(config, pairs, model, first_iteration):
         )
 
     return model.distribute_strategy.distribute_datasets_from_function(on_worker)
+
+
+def _augmentations(config, opened):
+    return {*(["flip"] if opened.flip else []), *(config.augment or ())}
 
 
 def _fit(config, run, folder, pairs, model, stop):
@@ -266,25 +270,25 @@ def _fit(config, run, folder, pairs, model, stop):
 
 
 def _conclude(config, run, pairs, model, state, checkpoints, validation):
-    """Measures the last and the best T beside the floors, and shows them."""
+    """Measures the last and the best T beside the baselines, and shows them."""
     if validation is None:
         print("No val/ and no test/: nothing is measured.", flush=True)
         return
-    rows, floors = {}, {}
-    if isinstance(pairs.train, data.PairSet):
-        floors = {
+    rows, baselines = {}, {}
+    if pairs.train.paired:
+        baselines = {
             name: evaluation.means(scores)
-            for name, scores in evaluation.floors(
+            for name, scores in evaluation.measure_baselines(
                 pairs.train, pairs.validation, config.image_size
             ).items()
         }
     rows[f"last (iteration {model.iteration})"] = last = validation.measure()
     result = {
-        "n": _measured(pairs.validation),
-        "split": pairs.validation.split,
+        "n": pairs.validation.num_together,
+        "split": pairs.validation.name,
         "dataset": pairs.name,
         "last": {"checkpoint": model.iteration, "metrics": last},
-        "baselines": floors,
+        "baselines": baselines,
     }
     if state.best is not None:
         iteration = checkpoints.load_best()
@@ -295,8 +299,8 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         result["best"]["chosen_by"] = config.best_by
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
-    rows |= {f"floor: {name}": metrics for name, metrics in floors.items()}
-    print(f"\n{pairs.name}, {_count(pairs.validation)} at {config.image_size} px:")
+    rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
+    print(f"\n{pairs.name}, {pairs.validation} at {config.image_size} px:")
     widths = {name: max(9, len(name) + 2) for name in last}
     print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
     for label, metrics in rows.items():
@@ -305,15 +309,12 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     print(f"Picture ({validation.title}): {picture}")
     for warning in run.warnings():
         print(f"Warning: {warning}")
-    if not validation.is_unaligned:
-        print(
-            f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True
-        )
+    print(f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True)
 
 
 def _samples(pairs, config):
     """The same few validation images, spread over the split, for all pictures."""
-    size = _measured(pairs)
+    size = pairs.num_together
     count = min(config.sample_images, size)
     chosen = np.linspace(0, size - 1, count).round()
     (batch,) = data.evaluation_dataset(
@@ -322,27 +323,12 @@ def _samples(pairs, config):
     return batch
 
 
-def _measured(images):
-    """How many examples of a split are measured."""
-    is_unaligned = isinstance(images, data.UnalignedSet)
-    return images.num_together if is_unaligned else len(images)
-
-
-def _count(images):
-    """A split, in words."""
-    if isinstance(images, data.UnalignedSet):
-        sizes = f"{len(images.source)} sources and {len(images.target)} targets"
-        return f"{sizes} ({images.split})"
-    return f"{len(images)} {images.split} pairs"
-
-
 def _announce(config, pairs, model):
     schedule, strategy = model.schedule, model.distribute_strategy
-    held_out = pairs.validation and _count(pairs.validation)
     print(
         f"{config.recipe} on {pairs.name}"
         + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
-        + f": {_count(pairs.train)}, {held_out or 'no validation'} at "
+        + f": {pairs.train}, {pairs.validation or 'no validation'} at "
         f"{config.image_size} px; {strategy.num_replicas_in_sync} replica(s); a cycle is "
         f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
         f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"

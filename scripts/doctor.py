@@ -17,12 +17,17 @@ from absl import flags
 
 from pan_tf import command_line
 from pan_tf import files
+from pan_tf import tables
 from pan_tf.config import DATASET_NAMES
-from pan_tf.config import UNALIGNED_NAMES
 from pan_tf.config import Config
 
 # Not those that are not pairs.
-_PAIRED = [n for n in DATASET_NAMES if n not in ("photos", *UNALIGNED_NAMES)]
+_WITHOUT = [
+    name
+    for field in ("paired", "has_sources")
+    for name in tables.keys("data/table.py", "DATASETS", where={field: False})
+]
+_PAIRED = [name for name in DATASET_NAMES if name not in _WITHOUT]
 
 flags.DEFINE_enum("dataset", "folder", _PAIRED, "Data set to examine.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of `folder`, its own.")
@@ -66,9 +71,7 @@ def main(argv):
                 direction="AtoB",
             )
             opened = data.open_data(data.locate(config))
-            items = [
-                item for p in opened.splits.values() for item in doctor.of_pair_set(p)
-            ]
+            items = [item for p in opened.splits.values() for item in doctor.of_split(p)]
     except (data.DatasetNotFoundError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
     record, findings, estimates = doctor.examine(items, unpaired, values.max_misaligned)

@@ -3,12 +3,13 @@
     python scripts/evaluate.py --run_dir=runs/pan-maps-256
     python scripts/evaluate.py --run_dir=runs/a --run_dir=runs/b       # compares them
     python scripts/evaluate.py --saved_model=exported/1 --dataset=folder --data_dir=D
-    python scripts/evaluate.py --unaligned --run_dir=runs/cyclegan-horse2zebra-256
+    python scripts/evaluate.py --run_dir=runs/cyclegan-horse2zebra-256
 
-With --unaligned no output is compared with a target of its own: a classifier two-sample
-test, an attribute log-loss and what is kept of a source are measured, of both directions.
-Leaves metrics.json, per_image.csv and index.html in --output_dir: in the run folder,
-unless the flag is given.
+Of pairs each output is compared with its own target. Without pairs (a data set that has
+none, or --unaligned) outputs are judged as a set: a classifier two-sample test, an
+attribute log-loss; and what is kept of a source, in both directions of a cycle. Leaves
+metrics.json, per_image.csv and index.html in --output_dir: in the run folder, unless the
+flag is given.
 """
 
 import logging
@@ -22,13 +23,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import flags
 
 from pan_tf import command_line
+from pan_tf import tables
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import SYNTHESIS_NAMES
 
+_METRICS = (*METRIC_NAMES, *tables.keys("metrics/table.py", "SET_METRICS"))
 flags.DEFINE_multi_string("run_dir", [], "Run folder; several to compare them.")
 flags.DEFINE_multi_string("saved_model", [], "SavedModel; several to compare them.")
-flags.DEFINE_boolean("unaligned", False, "Measure without pairs.")
+flags.DEFINE_boolean(
+    "unaligned",
+    None,
+    "Measure without pairs, also where there are some; --nounaligned: by pairs; empty: "
+    "as the data set and the runs have it.",
+)
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
 flags.DEFINE_enum("dataset", None, DATASET_NAMES, "Data set; empty: the run's.")
 flags.DEFINE_string("data_dir", None, "Where data sets are kept; empty: as the run had.")
@@ -47,21 +55,28 @@ flags.DEFINE_integer(
     "batch_size", None, "Images at a time; empty: by their size.", lower_bound=1
 )
 
+flags.DEFINE_list(
+    "metrics",
+    None,
+    f"Beside the usual ones, some of: {', '.join(_METRICS)}.",
+)
 flags.DEFINE_string("attribute", None, "Of faces; empty: the run's.")
-_UNALIGNED = "With --unaligned: "
+_UNPAIRED = "Without pairs: "
 flags.DEFINE_integer(
     "limit",
     2000,
-    f"{_UNALIGNED}images of a list that are looked at, at most.",
+    f"{_UNPAIRED}images of a list that are looked at, at most.",
     lower_bound=8,
 )
-flags.DEFINE_integer("seeds", 5, f"{_UNALIGNED}two-sample tests a system.", lower_bound=1)
+flags.DEFINE_integer("seeds", 5, f"{_UNPAIRED}two-sample tests a system.", lower_bound=1)
 flags.DEFINE_integer(
-    "epochs", 30, f"{_UNALIGNED}of each classifier, at most.", lower_bound=1
+    "epochs", 30, f"{_UNPAIRED}of each classifier, at most.", lower_bound=1
 )
-flags.DEFINE_boolean("dfi", False, f"{_UNALIGNED}measure deep feature interpolation too.")
+flags.DEFINE_boolean("dfi", False, f"{_UNPAIRED}measure deep feature interpolation too.")
 flags.DEFINE_enum("vgg", "vgg19", ["vgg16", "vgg19"], "That --dfi looks through.")
-flags.DEFINE_string("vgg_weights", None, "As of scripts/train.py.")
+flags.DEFINE_string(
+    "vgg_weights", None, "Of --dfi, or of --metrics that need some: as of train.py."
+)
 flags.DEFINE_integer("dfi_neighbors", 100, "Images of either domain.", lower_bound=1)
 flags.DEFINE_enum(
     "dfi_by",
@@ -72,7 +87,7 @@ flags.DEFINE_enum(
 flags.DEFINE_float("dfi_step", 0.4, "How far --dfi goes.", lower_bound=0.0)
 flags.DEFINE_integer("dfi_iterations", 500, "Of L-BFGS-B, an image.", lower_bound=1)
 
-_SHARED = (
+_SETTINGS = (
     "checkpoint",
     "dataset",
     "data_dir",
@@ -80,86 +95,86 @@ _SHARED = (
     "split",
     "image_size",
     "direction",
+    "synthesize",
+    "attribute",
     "output_dir",
     "batch_size",
+    "rank_by",
+    "metrics",
+    "limit",
+    "seeds",
+    "epochs",
 )
-_PAIRED = ("synthesize", "rank_by")
-_ALONE = ("attribute", "limit", "seeds", "epochs")
-_DFI = ("vgg", "vgg_weights", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
+_DFI = ("vgg", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
 
 
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
-    _check_belonging()
     values = {name: flags.FLAGS[name].value for name in flags.FLAGS}
+    for name in () if values["dfi"] else _DFI:
+        if flags.FLAGS[name].present:
+            sys.exit(f"\n--{name} goes with --dfi.")
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import DatasetNotFoundError
+    from pan_tf.evaluation import Evaluation
     from pan_tf.networks import WeightsNotFoundError
 
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
-    make = _unaligned if values["unaligned"] else _paired
+    settings = {name: values[name] for name in _SETTINGS}
     try:
-        evaluation = make(values)
+        evaluation = Evaluation(
+            values["run_dir"],
+            values["saved_model"],
+            unpaired=values["unaligned"],
+            vgg_weights=values["vgg_weights"],
+            dfi=_dfi(values) if values["dfi"] else None,
+            **settings,
+        )
+        _check_heard(evaluation)
     except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
         sys.exit(f"\n{error}")
     record = evaluation.run()
-    (_print_unaligned if values["unaligned"] else _print_paired)(evaluation, record)
+    _print(record)
     for note in record["notes"]:
         print(note)
     print(f"Report: {evaluation.output_dir / 'index.html'}")
 
 
-def _check_belonging():
-    """Refuses a flag that would go unheard."""
-    is_unaligned = flags.FLAGS.unaligned
-    unheard = _PAIRED if is_unaligned else (*_ALONE, "dfi")
-    for name in unheard:
-        if flags.FLAGS[name].present:
-            sys.exit(
-                f"\n--{name} goes {'without' if is_unaligned else 'with'} --unaligned."
-            )
-    for name in () if flags.FLAGS.dfi else _DFI:
-        if flags.FLAGS[name].present:
-            sys.exit(f"\n--{name} goes with --dfi.")
-
-
-def _paired(values):
-    from pan_tf.evaluation import Evaluation
-
-    settings = {name: values[name] for name in (*_SHARED, *_PAIRED)}
-    return Evaluation(values["run_dir"], values["saved_model"], **settings)
-
-
-def _unaligned(values):
+def _dfi(values):
     from pan_tf import dfi
-    from pan_tf.evaluation import UnalignedEvaluation
 
-    settings = {name: values[name] for name in (*_SHARED, *_ALONE)}
-    if values["dfi"]:
-        named = {name.removeprefix("dfi_"): values[name] for name in _DFI}
-        settings["dfi"] = dfi.Settings(**named)
-    return UnalignedEvaluation(values["run_dir"], values["saved_model"], **settings)
+    named = {name.removeprefix("dfi_"): values[name] for name in (*_DFI, "vgg_weights")}
+    return dfi.Settings(**named)
 
 
-def _print_paired(evaluation, record):
-    runs = record.get("runs") or {evaluation.names[0]: record}
-    columns = {name: run["metrics"] for name, run in runs.items()}
-    columns |= {f"floor: {name}": m for name, m in record["baselines"].items()}
-    print(f"\n{record['n']} {record['dataset']['split']} images, mean [95 % interval]:")
-    _print_columns(columns)
+def _check_heard(evaluation):
+    """Refuses a flag that would go unheard."""
+    for name in ("limit", "seeds", "epochs") if not evaluation.of_sets else ():
+        if flags.FLAGS[name].present:
+            raise ValueError(f"--{name} goes without pairs: add --unaligned.")
 
 
-def _print_unaligned(evaluation, record):
-    for direction, found in record["directions"].items():
-        rows = {**found["runs"], **{f"({k})": v for k, v in found["baselines"].items()}}
-        print(f"\n{direction}, {found['n']} sources, mean [95 % interval]:")
-        _print_columns({name: row["metrics"] for name, row in rows.items()})
+def _print(record):
+    split = record["dataset"]["split"]
+    for direction, found in record.get("directions", {"": record}).items():
+        runs = found.get("runs") or {"": found}
+        columns = {name: run["metrics"] for name, run in runs.items()}
+        columns |= {
+            f"baseline: {name}": row.get("metrics", row)
+            for name, row in found["baselines"].items()
+        }
+        what = (
+            f"{direction}, {found['n']} sources" if direction else f"{found['n']} {split}"
+        )
+        print(f"\n{what}{'' if direction else ' images'}, mean [95 % interval]:")
+        _print_columns(columns)
 
 
 def _print_columns(columns):
     for name, metrics in columns.items():
-        print(f"{name}")
+        if name:
+            print(name)
         for metric, value in metrics.items():
             interval = value["ci95"] and "[{:.4f}, {:.4f}]".format(*value["ci95"])
             print(f"    {metric:18}{value['mean']:9.4f}  {interval or ''}")

@@ -24,9 +24,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import flags
 
 from pan_tf import command_line
-from pan_tf.config import ARCHIVE_NAMES
+from pan_tf import tables
 
-flags.DEFINE_enum("dataset", None, ARCHIVE_NAMES, "Data set to prepare.")
+_ARCHIVES = tables.keys("data/table.py", "DATASETS", where={"archive": True})
+flags.DEFINE_enum("dataset", None, _ARCHIVES, "Data set to prepare.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of pairs, their own.")
 flags.DEFINE_string("edges_of", None, "Folder of photos to make edges -> photo pairs of.")
 flags.mark_flags_as_mutual_exclusive(["dataset", "edges_of"], required=True)
@@ -46,14 +47,13 @@ def main(argv):
 
 def _archive():
     # Now, not above: TensorFlow takes seconds to import, --help must not.
-    from pan_tf.data import builders
-    from pan_tf.data import domains
+    from pan_tf.data import DATASETS
 
     name, data_dir = flags.FLAGS.dataset, flags.FLAGS.data_dir
-    source = domains if name in domains.BUILDERS else builders
-    if not source.is_prepared(name, data_dir):
-        source.prepare(name, data_dir)
-    splits = source.builder(name, data_dir).info.splits.values()
+    layout = DATASETS[name].layout
+    if not layout.is_prepared(name, data_dir):
+        layout.prepare(name, data_dir)
+    splits = layout.builder(name, data_dir).info.splits.values()
     return {split.name: split.num_examples for split in splits}
 
 

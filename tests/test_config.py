@@ -138,10 +138,17 @@ def test_every_setting_has_a_sentence_of_help():
 
 
 def test_choices_are_what_there_is():
-    from pan_tf.data import datasets
+    from pan_tf.data import DATASETS
+    from pan_tf.data import augment
+    from pan_tf.metrics import METRICS
 
     assert set(config_lib.RECIPE_NAMES) == set(recipes.RECIPES)
-    assert set(config_lib.DATASET_NAMES) == set(datasets._DIRECTIONS)
+    assert config_lib.DATASET_NAMES == tuple(DATASETS)
+    assert config_lib.METRIC_NAMES == tuple(METRICS)
+    (augmentations,) = (
+        f.metadata["choices"] for f in dataclasses.fields(Config) if f.name == "augment"
+    )
+    assert augmentations == tuple(augment.AUGMENTATIONS)
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,26 @@
-"""Data: which pairs there are, what is done to them, and in which order they come."""
+"""Data: which images there are, what is done to them, and in which order they come."""
 
-from pan_tf.data.datasets import DatasetNotFoundError
-from pan_tf.data.datasets import NoPairsError
-from pan_tf.data.datasets import OpenedData
-from pan_tf.data.datasets import direction
-from pan_tf.data.datasets import locate
-from pan_tf.data.datasets import open_data
+from pan_tf.data.opening import DatasetNotFoundError
+from pan_tf.data.opening import OpenedData
+from pan_tf.data.opening import check_paired
+from pan_tf.data.opening import direction
+from pan_tf.data.opening import locate
+from pan_tf.data.opening import open_data
 from pan_tf.data.pipeline import evaluation_dataset
 from pan_tf.data.pipeline import training_dataset
-from pan_tf.data.sets import ImageSet
-from pan_tf.data.sets import PairSet
-from pan_tf.data.sets import UnalignedSet
+from pan_tf.data.split import Images
+from pan_tf.data.split import NoPairsError
+from pan_tf.data.split import Split
+from pan_tf.data.table import DATASETS
 
 __all__ = [
+    "DATASETS",
     "DatasetNotFoundError",
-    "ImageSet",
+    "Images",
     "NoPairsError",
     "OpenedData",
-    "PairSet",
-    "UnalignedSet",
+    "Split",
+    "check_paired",
     "direction",
     "evaluation_dataset",
     "locate",

@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from pan_tf.data import folder
+from pan_tf.data.layouts import folder
 
 THRESHOLD = 0.3
 _SHORTEST = 10  # Pixels of a line that is kept.

@@ -1,21 +1,20 @@
-"""Pairs -> batches, with tf.data.
+"""Splits -> batches, with tf.data.
 
 The stream of training examples is a pure function of (seed, example number). Example
 number n is the (n mod N)-th of a permutation of the N pairs that depends on the seed and
-on the epoch n // N; its crop and flip, and a source that is synthesized, depend on the
-seed and on n. Iteration i, one minibatch of the global batch size B, is the examples
-i * B to i * B + B - 1. So a run that is resumed at iteration i sees what the straight run
-would have seen, whatever the number of replicas and of minibatches in a cycle, and
-nothing is decoded to get there.
+on the epoch n // N. Its crop and augmentation, and a source that is synthesized, depend
+on the seed and on n. Iteration i, one minibatch of the global batch size B, is the
+examples i * B to i * B + B - 1. So a run that is resumed at iteration i sees what the
+straight run would have seen, whatever the number of replicas and of minibatches in a
+cycle, and nothing is decoded to get there.
 
-Of unaligned sets, source and target of an example are drawn so from a list each, with
-crops and flips of their own: which meet is another matter in every epoch.
+Without pairs, source and target of an example are drawn so from a list each, with crops
+and augmentation of their own: which meet is another matter in every epoch.
 """
 
 import tensorflow as tf
 
 from pan_tf.data import preprocessing
-from pan_tf.data.sets import UnalignedSet
 
 _FOREVER = 2**62
 _HELD_OUT = -1  # In place of a seed, where none is to matter.
@@ -23,11 +22,11 @@ _TARGETS = 2**40  # Beside the seed, where targets are drawn for themselves.
 
 
 def training_dataset(
-    pairs,
+    split,
     *,
     image_size,
     load_size,
-    flip,
+    augmentations,
     batch_size,
     minibatches,
     seed,
@@ -39,10 +38,10 @@ def training_dataset(
     """The endless stream of cycles, from an iteration on.
 
     Args:
-        pairs: `PairSet` or `UnalignedSet`.
+        split: `Split`.
         image_size: pixels a side.
         load_size: pixels a side before the random crop.
-        flip: whether to mirror half of the pairs.
+        augmentations: names of `augment.AUGMENTATIONS`.
         batch_size: of one minibatch, over all replicas.
         minibatches: minibatches, hence iterations, in a cycle.
         seed: int.
@@ -67,7 +66,7 @@ def training_dataset(
         iteration = first_iteration + step * minibatches + minibatch
         return iteration * batch_size + worker * share + position
 
-    augmentation = {"image_size": image_size, "load_size": load_size, "flip": flip}
+    sizes = (image_size, load_size, augmentations)
 
     def drawn(things, n, list_seed):
         """The n-th of a list that is shuffled anew in every epoch."""
@@ -79,28 +78,26 @@ def training_dataset(
 
     def pair(n):
         own_seed = tf.stack([tf.constant(seed, tf.int64), n])
-        source, target = preprocessing.jitter(
-            *drawn(pairs, n, seed), seed=own_seed, **augmentation
-        )
-        if pairs.synthesize:
-            source = pairs.synthesize(target, own_seed)
+        source, target = preprocessing.jitter(drawn(split, n, seed), own_seed, *sizes)
+        if split.synthesize:
+            source = split.synthesize(target, own_seed)
         return {"source": source, "target": target}
 
     def strangers(n):
         sides = {}
-        for name, domain in (("source", pairs.source), ("target", pairs.target)):
+        for name, listed in (("source", split.source), ("target", split.target)):
             own_seed = seed + _TARGETS * (name == "target")
             # Lists of one length must not be shuffled alike, else the same images would
             # meet for ever. The shuffle looks at a seed's lowest bits only.
             list_seed = ~seed if name == "target" else seed
-            sides[name] = preprocessing.jitter_alone(
-                drawn(domain, n, list_seed),
-                seed=tf.stack([tf.constant(own_seed, tf.int64), n]),
-                **augmentation,
+            (sides[name],) = preprocessing.jitter(
+                (drawn(listed, n, list_seed),),
+                tf.stack([tf.constant(own_seed, tf.int64), n]),
+                *sizes,
             )
         return sides
 
-    make = strangers if isinstance(pairs, UnalignedSet) else pair
+    make = pair if split.paired else strangers
 
     def example(k):
         return make(example_number(k))
@@ -114,33 +111,40 @@ def training_dataset(
     )
 
 
-def evaluation_dataset(pairs, *, image_size, batch_size):
-    """All pairs once, in order, resized and not augmented; the last batch may be smaller.
+def evaluation_dataset(split, *, image_size, batch_size):
+    """All examples once, in order, resized and not augmented; the last batch may be
+    smaller.
 
     Args:
-        pairs: `PairSet`; or `UnalignedSet`, whose images with the same number come
-            together, as many as both lists have.
+        split: `Split`; without pairs, images of the same number come together, as many as
+            both lists have. Or `Images`, which come alone.
         image_size: pixels a side.
         batch_size: images at a time.
 
     Returns:
-        `tf.data.Dataset` of `{"source", "target"}`, float32
+        `tf.data.Dataset` of `{"source", "target"}`, of `Images` of `{"image"}`, float32
         `[<= batch_size, image_size, image_size, 3]` in [-1, 1].
     """
 
-    is_unaligned = isinstance(pairs, UnalignedSet)
-
     def example(index):
-        source, target = preprocessing.plain(*pairs.load(index), image_size)
-        if not is_unaligned and pairs.synthesize:
+        source, target = preprocessing.plain(split.load(index), image_size)
+        if split.paired and split.synthesize:
             # Not a number of training; of its place among all pairs of the split.
-            seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), pairs.number(index)])
-            source = pairs.synthesize(target, seed)
+            seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), split.number(index)])
+            source = split.synthesize(target, seed)
         return {"source": source, "target": target}
 
+    def alone(index):
+        return {"image": preprocessing.plain((split.load(index),), image_size)[0]}
+
+    is_split = hasattr(split, "num_together")
     return (
-        tf.data.Dataset.range(pairs.num_together if is_unaligned else len(pairs))
-        .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        tf.data.Dataset.range(split.num_together if is_split else len(split))
+        .map(
+            example if is_split else alone,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
         .batch(batch_size)
         .prefetch(1)
     )

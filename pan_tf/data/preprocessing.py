@@ -8,6 +8,7 @@ Randomness is stateless: an example's crop and flip are a function of its seed a
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.data import augment
 
 
 def decode(contents):
@@ -32,45 +33,33 @@ def resize(image, size):
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
-def jitter(source, target, seed, image_size, load_size, flip):
-    """Resizes to `load_size`, crops `image_size` at random, mirrors half of the pairs.
+def jitter(group, seed, image_size, load_size, augmentations):
+    """Resizes to `load_size`, crops `image_size` at random, and augments.
 
-    The papers' 286 -> 256 (PAN's released code, and pix2pix). In the released code of
-    PAN the mirroring is requested and never happens; here it does.
+    The papers' 286 -> 256 (PAN's released code, and pix2pix).
 
     Args:
-        source: uint8 `[H, W, 3]`.
-        target: uint8 `[H, W, 3]`; may differ in size from the source.
+        group: tuple of uint8 `[H, W, 3]`, images that belong together; they may differ in
+            size.
         seed: int64 `[2]`.
         image_size: pixels a side of the result.
         load_size: pixels a side before the crop, at least `image_size`.
-        flip: whether to mirror left and right, with probability one half.
+        augmentations: names of `augment.AUGMENTATIONS`.
 
     Returns:
-        (source, target), float32 `[image_size, image_size, 3]` in [-1, 1].
+        Tuple of float32 `[image_size, image_size, 3]` in [-1, 1].
     """
-    return _jitter((source, target), seed, image_size, load_size, flip)
-
-
-def jitter_alone(image, seed, image_size, load_size, flip):
-    """`jitter` of an image that belongs to no other; arguments as there."""
-    return _jitter((image,), seed, image_size, load_size, flip)[0]
-
-
-def _jitter(group, seed, image_size, load_size, flip):
     stacked = _stack(group, load_size)
     if load_size > image_size:
         shape = (len(group), image_size, image_size, 3)
         stacked = tf.image.stateless_random_crop(stacked, shape, seed)
-    if flip:
-        mirrored = tf.random.stateless_uniform([], seed + 1) < 0.5
-        stacked = tf.where(mirrored, tf.reverse(stacked, [2]), stacked)
+    stacked = augment.augment(stacked, seed, augmentations)
     return tuple(tf.unstack(images.to_float(stacked)))
 
 
-def plain(source, target, image_size):
-    """Only resizes, as at test time: float32 `[image_size, image_size, 3]`, twice."""
-    return tuple(tf.unstack(images.to_float(_stack((source, target), image_size))))
+def plain(group, image_size):
+    """Only resizes, as at test time; arguments and result as of `jitter`."""
+    return tuple(tf.unstack(images.to_float(_stack(group, image_size))))
 
 
 def central_square(image, size):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pan_tf.data import folder
+from pan_tf.data.layouts import folder
 
 # Pillow's names of what training reads as it is.
 _PLAIN_MODES = ("RGB", "L", "1", "P")
@@ -70,16 +70,16 @@ def of_folder(data_dir):
     return items, lonely
 
 
-def of_pair_set(pairs):
-    """The pairs of a `PairSet`: its files were checked when it was prepared."""
+def of_split(split):
+    """The pairs of a `Split`: its files were checked when it was prepared."""
 
     def item(i):
         def inspect():
-            return tuple(side.numpy() for side in pairs.load(i)), [], ()
+            return tuple(side.numpy() for side in split.load(i)), [], ()
 
-        return Item(pairs.split, pairs.names[i], inspect)
+        return Item(split.name, split.source.names[i], inspect)
 
-    return [item(i) for i in range(len(pairs))]
+    return [item(i) for i in range(len(split))]
 
 
 def _pixels(image):

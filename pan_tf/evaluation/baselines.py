@@ -1,4 +1,4 @@
-"""The floors of a data set: what can be had without learning a translation.
+"""The baselines of a data set: scores that need no learning of a translation.
 
 A system that does not beat them all has learnt less than a table of colours.
 
@@ -19,20 +19,28 @@ from pan_tf.evaluation.measure import measure
 _LEVELS = 32
 
 
-def floors(train, pairs, image_size, batch_size=None, crop=0):
+TITLES = {
+    "copy_input": "the source itself",
+    "mean_color": "mean colour",
+    "color_table": "colour table",
+    "real": "real targets",
+}
+
+
+def measure_baselines(train, split, image_size, **settings):
     """Fits the baselines on the training pairs and measures them on others.
 
     Args:
-        train: `PairSet`.
-        pairs: `PairSet` to measure on.
+        train: `Split` of pairs.
+        split: `Split` of pairs to measure on.
         image_size: pixels a side.
-        batch_size, crop: as in `measure`.
+        **settings: as of `measure`.
 
     Returns:
-        baseline -> metric -> float64 `[len(pairs)]`.
+        baseline -> metric -> float64 `[len(split)]`.
     """
     return {
-        name: measure(translate, pairs, image_size, batch_size, crop)
+        name: measure(translate, split, image_size, **settings)
         for name, translate in translations(train, image_size).items()
     }
 
@@ -46,13 +54,13 @@ def translations(train, image_size):
     mean, table = _fit(train, image_size)
     table = tf.constant(np.round(table).astype(np.uint8))
     mean = tf.constant(np.round(mean).astype(np.uint8))
-    baselines = {
+    found = {
         "copy_input": images.to_uint8,
         "mean_color": lambda source: tf.zeros_like(images.to_uint8(source)) + mean,
         "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
     }
     if train.synthesize is not SYNTHESES["hole"]:
-        return baselines
+        return found
     # Where only the centre is missing, nobody would change the rest.
     missing = images.central_mask(image_size)
 
@@ -61,7 +69,7 @@ def translations(train, image_size):
             missing, translate(source), images.to_uint8(source)
         )
 
-    return {name: pasted(translate) for name, translate in baselines.items()}
+    return {name: pasted(translate) for name, translate in found.items()}
 
 
 def _cell(pixels):

@@ -1,56 +1,110 @@
-"""An evaluation: trained Ts over one split, beside the floors, into a folder.
+"""An evaluation: trained Ts over one split, beside the baselines, into a folder.
 
-metrics.json    means with intervals, floors, differences, where it all comes from
+metrics.json    means with intervals, baselines, differences, where it all comes from
 per_image.csv   every score of every image
 index.html      the report; needs no network and no other file
+
+Of pairs each output is compared with its own target. Without pairs, outputs are judged as
+a set, and beside that what they keep of their sources; of a cycle both directions.
 """
 
-import csv
-import io
-import itertools
-import json
+import dataclasses
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 from absl import logging
 
-import pan_tf
-from pan_tf import data
 from pan_tf import files
-from pan_tf.config import UNALIGNED_NAMES
-from pan_tf.config import Config
-from pan_tf.evaluation import report
-from pan_tf.evaluation import together
-from pan_tf.evaluation.baselines import floors
-from pan_tf.evaluation.findings import Result
-from pan_tf.evaluation.findings import compare
-from pan_tf.evaluation.findings import differences
-from pan_tf.evaluation.findings import summary
+from pan_tf import images
+from pan_tf import inference
+from pan_tf import networks
+from pan_tf.data import Split
+from pan_tf.evaluation import page
+from pan_tf.evaluation import record
+from pan_tf.evaluation.baselines import translations
+from pan_tf.evaluation.compare import Result
+from pan_tf.evaluation.inputs import Inputs
+from pan_tf.evaluation.measure import images_at_a_time
 from pan_tf.evaluation.measure import measure
-from pan_tf.run_folder import RunFolder
+from pan_tf.evaluation.measure import usual
+from pan_tf.metrics import METRICS
+from pan_tf.metrics import ROWS
+from pan_tf.metrics import SET_METRICS
+from pan_tf.metrics.distribution.sets import DomainClassifier
+from pan_tf.metrics.distribution.sets import Sets
+from pan_tf.metrics.distribution.two_sample import LEAST
+from pan_tf.metrics.intervals import mean_and_interval
+
+# Images of a list that are looked at without pairs.
+LIMIT = 2000
 
 
-class Evaluation:
+class StoppedError(Exception):
+    """A request to stop came while systems were measured."""
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """What is measured, in one direction.
+
+    Attributes:
+        name: unique in a report.
+        checkpoint: `Translator.checkpoint`; None of a baseline.
+        translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8, of sources in order.
+        back: likewise the way back; None where there is none.
+        takes_all: whether it translates other images than sources.
+    """
+
+    name: str
+    checkpoint: dict | None
+    translate: Callable
+    back: Callable | None = None
+    takes_all: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Direction:
+    """What was found in one direction.
+
+    Attributes:
+        name: "AtoB" or "BtoA".
+        split: `Split`, its sources those of the direction.
+        results: `Result`s of the systems, in order.
+        baselines: baseline -> `Result`.
+        outputs: system -> uint8 `[N, H, W, 3]`, where they were kept.
+        translators: those of the systems that are networks.
+    """
+
+    name: str
+    split: Split
+    results: list
+    baselines: dict
+    outputs: dict
+    translators: list
+
+
+class Evaluation(Inputs):
     """One evaluation. Making it checks everything that a user can have got wrong.
 
     Args:
-        run_dirs: run folders.
-        saved_models: SavedModels.
-        checkpoint: "best" or "last", of the run folders.
-        split: name of the split; None for the test split, or the validation split
-            where there is no other.
-        output_dir: where to write; None for a folder in the only run, or beside the
-            first of several.
+        run_dirs, saved_models, checkpoint, split, unpaired, batch_size, names, **changes:
+            as of `Inputs`; of cycles without pairs always the last checkpoint.
+        output_dir: where to write; None for a folder in the only run, or beside the first
+            of several.
         rank_by: metric that orders images in the report; None: what the first run's
             best checkpoint was chosen by.
-        batch_size: images at a time; None: as in `measure`.
-        **changes: settings of the data (`dataset`, `data_dir`, `download`,
-            `image_size`, `direction`, `synthesize`), in place of the first run's.
+        metrics: names of metrics that are measured beside the usual ones.
+        vgg_weights: file of VGG's weights, for metrics that look through one; None: those
+            of `keras.applications`.
+        limit: without pairs, images of a list that are looked at, at most.
+        seeds: number of two-sample tests of each system.
+        epochs: of each classifier, at most.
+        dfi: `dfi.Settings`, to measure deep feature interpolation too; or None.
 
     Raises:
-        FileNotFoundError, OSError: if a run, a checkpoint or a file is not there, or is
-            damaged.
-        ValueError: if runs do not go together, or a setting is not legal.
+        WeightsNotFoundError: if `dfi` or a metric has no VGG to look through.
+        And as `Inputs`.
     """
 
     def __init__(
@@ -61,159 +115,264 @@ class Evaluation:
         split=None,
         output_dir=None,
         rank_by=None,
-        batch_size=None,
-        **changes,
+        metrics=(),
+        vgg_weights=None,
+        limit=LIMIT,
+        seeds=5,
+        epochs=30,
+        dfi=None,
+        unpaired=None,
+        **kwargs,
     ):
-        changes = {name: value for name, value in changes.items() if value is not None}
-        if not (run_dirs or saved_models):
-            raise ValueError("--run_dir or --saved_model must name what to evaluate.")
-        together.check_dataset(run_dirs, changes)
-        self.translators = together.load(run_dirs, saved_models, checkpoint)
-        self.names = together.names_of(self.translators)
-        first = self.translators[0].config
-        if (
-            first
-            and first.synthesize != "none"
-            and changes.get("dataset", first.dataset) != first.dataset
-            and "synthesize" not in changes
-        ):
+        if not (run_dirs or saved_models or dfi):
             raise ValueError(
-                "--synthesize must be given with another --dataset than the run's, whose "
-                f"sources were made of targets ({first.synthesize}): the same, or none."
+                "--run_dir or --saved_model must name what to evaluate, or --dfi be "
+                "given."
             )
-        # What the run cropped in training does not matter here.
-        self.config = (first or Config()).replace(**{"load_size": None, **changes})
-        together.check(self.translators, self.names, changes)
+        if not (run_dirs or saved_models or output_dir):
+            raise ValueError("--output_dir must be given where there is no run.")
+        # Deep feature interpolation knows no pairs.
+        unpaired = True if dfi else unpaired
+        super().__init__(run_dirs, saved_models, checkpoint, split, unpaired, **kwargs)
+        self.inverses = [None] * len(self.translators)
+        if not self.split.paired:
+            self._take_both_directions()
         self.rank_by = rank_by or self.config.best_by
-        self.batch_size = batch_size
-        together.check_shapes(self.translators, self.config.image_size, batch_size)
-        known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
-        self.config = self.config.replace(fallback_dataset=None)
-        self.data = _open(self.config, known)
-        self.pairs = self.data.held_out if split is None else self.data.splits.get(split)
-        if self.pairs is None:
-            raise ValueError(
-                f"--split must be one of: {', '.join(self.data.splits)}. Received: "
-                f"split={split!r}; without it, test/ or val/ is needed."
-            )
-        self.output_dir = pathlib.Path(
-            output_dir
-            or together.default_output_dir(
-                *(self.translators, self.names, self.data, self.pairs),
-                self.config.image_size,
-            )
-        )
+        self.limit, self.epochs = limit, epochs
+        self.seeds = tuple(range(1, seeds + 1))
+        if rank_by and not self.split.paired:
+            raise ValueError("--rank_by goes with pairs, and here are none.")
+        self._choose_metrics(metrics or (), vgg_weights)
+        self.dfi = dfi and self._check_dfi(dfi)
+        if not self.split.paired:
+            check_sizes(self.data.train, self.split, limit)
+        self.output_dir = pathlib.Path(output_dir or self.default_output_dir())
         files.check_output_dir(self.output_dir, "metrics.json")
-        self.notes = _notes(self.translators, self.names, self.data, self.pairs)
+        self.notes = self._notes()
         for note in self.notes:
             logging.warning("*** %s ***", note)
 
-    def run(self):
-        """Measures, writes the three files, and returns what metrics.json holds."""
-        pairs, size = self.pairs, self.config.image_size
-        results = []
-        for name, translator in zip(self.names, self.translators, strict=True):
-            print(f"{name}: {len(pairs)} {pairs.split} images ...", flush=True)
-            scores = measure(translator.translate, pairs, size, self.batch_size)
-            results.append(Result(name, translator.checkpoint, scores))
-        print("Floors ...", flush=True)
-        baselines = floors(self.data.train, pairs, size, self.batch_size)
-        record = self._record(results, baselines)
-        page = report.render(self, results, baselines, record)
+    def _take_both_directions(self):
+        """Of a cycle the inverse too; it has a last checkpoint only: both from one."""
+        for i, translator in enumerate(self.translators):
+            if translator.system and translator.system.is_cycle:
+                path = translator.path
+                self.translators[i] = inference.Translator(path, "last")
+                self.inverses[i] = inference.Translator(path, "last", inverse=True)
+
+    def _choose_metrics(self, asked, vgg_weights):
+        known = {**METRICS, **SET_METRICS}
+        for name in asked:
+            if name not in known or (name in METRICS and not self.split.paired):
+                raise ValueError(
+                    f"--metrics must be some of: {', '.join(known)}; those of an output "
+                    f"and its target go with pairs. Received: {name}."
+                )
+        self.of_images = [name for name in asked if name in METRICS]
+        by_itself = [] if self.split.paired else _usual_sets()
+        chosen = {*by_itself, *asked}
+        self.of_sets = [name for name in SET_METRICS if name in chosen]
+        self.vgg = None
+        for vgg in {ROWS[name].vgg for name in asked} - {None}:
+            self.vgg, _ = networks.locate_vgg_weights(vgg_weights, vgg)
+            networks.check_vgg_weights(self.vgg, vgg)
+
+    def _check_dfi(self, dfi):
+        if "dfi" in self.names:
+            raise ValueError("--dfi needs its name: call the run folder 'dfi' otherwise.")
+        if dfi.by == "attributes" and self.split.source.attributes is None:
+            raise ValueError(
+                "--dfi_by=attributes needs a data set that has some, celeb_a. Received: "
+                f"dataset={self.data.name}."
+            )
+        return dfi.located()
+
+    def _notes(self):
+        notes = self.input_notes()
+        for split in () if self.split.paired else (self.data.train, self.split):
+            longest = max(len(split.source), len(split.target))
+            if longest > self.limit:
+                notes.append(
+                    f"--limit={self.limit}: of the {longest} images of a list in "
+                    f"{split.name} as many were looked at."
+                )
+        return notes
+
+    def run(self, stop=None):
+        """Measures, writes the three files, and returns what metrics.json holds.
+
+        Args:
+            stop: anything with `requested`, looked at between systems; or None.
+
+        Raises:
+            StoppedError: if it asks to stop; nothing has been written then.
+        """
+        self._stop = stop
+        there = self.data.direction
+        self.directions = [self._measure(there, is_back=False)]
+        if not self.split.paired and (self.dfi or any(self.inverses)):
+            other = "BtoA" if there == "AtoB" else "AtoB"
+            self.directions.append(self._measure(other, is_back=True))
+        found = record.describe(self)
+        shown = page.render(self, found)
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-        files.write(self.output_dir / "metrics.json", text)
-        table = _per_image(pairs.names, results)
-        files.write(self.output_dir / "per_image.csv", table)
-        files.write(self.output_dir / "index.html", page)
-        return record
+        record.write(self.output_dir, found, self.directions)
+        files.write(self.output_dir / "index.html", shown)
+        return found
 
-    def _record(self, results, baselines):
-        record = {
-            "n": len(self.pairs),
-            "dataset": {
-                "name": self.data.name,
-                "split": self.pairs.split,
-                "direction": self.data.direction,
-                "synthesized": self.data.synthesized,
-                "image_size": self.config.image_size,
-                "fingerprint": self.data.fingerprint,
-            },
-            "notes": self.notes,
-            "pan_tf": pan_tf.__version__,
-            "baselines": {name: summary(scores) for name, scores in baselines.items()},
+    def some(self, count):
+        """After a run: a few sources, outputs and targets, spread over the lists.
+
+        Returns:
+            `{"source", "target", "outputs": name -> ...}`, uint8 `[count, H, W, 3]`.
+        """
+        direction = self.directions[0]
+        split = direction.split
+        places = np.linspace(0, split.num_together - 1, min(count, split.num_together))
+        places = places.round().astype(int)
+        some = split.subset(places)
+        return {
+            "source": self.pixels(some.source),
+            "target": self.pixels(some.target),
+            "outputs": {n: made[places] for n, made in direction.outputs.items()},
         }
-        if len(results) == 1:
-            (result,) = results
-            record |= _one(result, baselines)
-        else:
-            record["runs"] = {result.name: _one(result, baselines) for result in results}
-            record["comparisons"] = [
-                compare(*both) for both in itertools.combinations(results, 2)
-            ]
-        return record
+
+    def _measure(self, name, is_back):
+        """`Direction`."""
+        split, train = self.split, self.data.train
+        if not split.paired:
+            split, train = (each.at_most(self.limit) for each in (split, train))
+        if is_back:
+            split, train = split.swapped(), train.swapped()
+        sets = _Judges(self, name, split, train) if self.of_sets else None
+        found, outputs = {}, {}
+        for system in self._baselines(split, train):
+            found[system.name], _ = self._one(system, name, split, sets)
+        if not split.paired:
+            found["real"] = sets.real_result()
+        results, translators = [], []
+        for system in self._systems(is_back, split, train):
+            if self._stop and self._stop.requested:
+                raise StoppedError
+            result, made = self._one(system, name, split, sets)
+            results.append(result)
+            if made is not None:
+                outputs[system.name] = made
+        translators = self.inverses if is_back else self.translators
+        return Direction(name, split, results, found, outputs, translators)
+
+    def _one(self, system, direction, split, sets):
+        """(`Result` of a system, its outputs where they were kept)."""
+        is_baseline = system.checkpoint is None
+        print(f"{direction}: {system.name}, {split} ...", flush=True)
+        names = usual(split, system.back is not None) + self.of_images
+        if is_baseline and not split.paired:
+            names = []  # What is kept of an image that is copied is known.
+        if not system.takes_all:
+            names = [n for n in names if "identity" not in ROWS[n].compares]
+        keep = {"output": []} if sets else {}
+        scores = measure(
+            system.translate,
+            split,
+            self.config.image_size,
+            self.batch_size,
+            back=system.back,
+            names=names,
+            vgg=self.vgg,
+            keep=keep,
+        )
+        if sets is None:
+            return Result(system.name, system.checkpoint, scores), None
+        outputs = np.concatenate(keep["output"])
+        of_sets = {}
+        for name, value in sets.judge(outputs).items():
+            if is_baseline and isinstance(value, np.ndarray):
+                value = mean_and_interval(value)
+            (scores if isinstance(value, np.ndarray) else of_sets)[name] = value
+        return Result(system.name, system.checkpoint, scores, of_sets), outputs
+
+    def _baselines(self, split, train):
+        if not split.paired:
+            return [System("copy_input", None, images.to_uint8)]
+        fitted = translations(train, self.config.image_size)
+        return [System(name, None, translate) for name, translate in fitted.items()]
+
+    def _systems(self, is_back, split, train):
+        """The systems of a direction."""
+        systems = []
+        for name, *both in zip(self.names, self.translators, self.inverses, strict=True):
+            there, back = reversed(both) if is_back else both
+            if there is not None:
+                way_back = back.translate if back else None
+                systems.append(System(name, there.checkpoint, there.translate, way_back))
+        if self.dfi:
+            systems.append(self._interpolation(split, train))
+        return systems
+
+    def _interpolation(self, split, train):
+        made = self.interpolated(self.dfi, train, split.source)
+        step = self.batch_size or images_at_a_time(self.config.image_size)
+        parts = iter(np.split(made, range(step, len(made), step)))
+        checkpoint = {"kind": "dfi", "iteration": None, "chosen_by": None}
+        # Sources come once, in order.
+        return System("dfi", checkpoint, lambda source: next(parts), takes_all=False)
 
 
-def _one(result, baselines):
-    """What metrics.json says of one T."""
-    return {
-        "checkpoint": result.checkpoint,
-        "metrics": summary(result.scores),
-        "differences_to_baselines": {
-            name: differences(result.scores, scores) for name, scores in baselines.items()
-        },
-        "equal_images": int(np.isinf(result.scores["psnr_rgb"]).sum()),
-    }
+class _Judges:
+    """What judges the outputs of one direction as sets."""
 
-
-def _open(config, known):
-    try:
-        if config.dataset in UNALIGNED_NAMES:  # Before anything is downloaded.
-            raise data.NoPairsError(f"The data set {config.dataset!r} has none.")
-        return data.open_data(data.locate(config), verified=known)
-    except data.NoPairsError as error:
-        raise ValueError(
-            f"Outputs are measured against targets, which takes pairs. {error} "
-            "--unaligned measures without."
-        ) from None
-
-
-def _notes(translators, names, opened, pairs):
-    """Sentences on what a reader of the numbers must know."""
-    notes = []
-    for name, translator in zip(names, translators, strict=True):
-        if "note" in translator.checkpoint:
-            notes.append(f"{name}: {translator.checkpoint['note']}")
-        if translator.config is None:
-            continue
-        folder = RunFolder(translator.path)
-        notes += [f"{name}, in training: {warning}" for warning in folder.warnings()]
-        known = folder.known_data()
-        is_aligned = translator.system.paired
-        if known and not is_aligned and known["name"] == opened.name:
-            continue  # Two lists have another fingerprint than pairs of the same files.
-        if known and known["fingerprint"] != opened.fingerprint:
-            notes.append(
-                f"{name} was trained on other data ({known['name']}, or other files) "
-                f"than are evaluated here ({opened.name})."
+    def __init__(self, evaluation, direction, split, train):
+        self._names, self._vgg = evaluation.of_sets, evaluation.vgg
+        self._tests = {"seeds": evaluation.seeds, "epochs": evaluation.epochs}
+        self._real = evaluation.pixels(split.target)
+        known = evaluation.pixels(train.target)
+        sources = evaluation.pixels(train.source)
+        self._domains = DomainClassifier(sources, known, evaluation.epochs)
+        # As many other real targets as there are: what the best T could have.
+        few = min(len(known), len(self._real))
+        self._others = known[np.linspace(0, len(known) - 1, few).round().astype(int)]
+        needs_domains = "attribute_log_loss" in self._names
+        if needs_domains and not self._domains.classifier.has_learnt:
+            note = (
+                f"{direction}: the classifier of the two domains has learnt nothing; its "
+                "log-loss, .693 for all, says nothing of any system."
             )
-        elif translator.checkpoint["kind"] == "best" and pairs is opened.validation:
-            notes.append(
-                f"{name}: the best checkpoint was chosen on these very images, so its "
-                "scores are a little optimistic; the last checkpoint's are not."
+            evaluation.notes.append(note)
+            logging.warning("*** %s ***", note)
+
+    def judge(self, outputs, judged=None):
+        """metric -> `[N]`, or `{"mean", "ci95"}`."""
+        sets = Sets(
+            self._real,
+            outputs,
+            self._domains,
+            judged=judged,
+            vgg=self._vgg,
+            **self._tests,
+        )
+        return {name: ROWS[name].of_sets(sets) for name in self._names}
+
+    def real_result(self):
+        """`Result` of other real targets; the classifier of both domains, which was
+        trained on those, is asked of the held-out ones."""
+        found = self.judge(self._others, judged=self._real)
+        of_sets = {
+            name: mean_and_interval(value) if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
+        }
+        return Result("real", None, {}, of_sets)
+
+
+def _usual_sets():
+    return [name for name, metric in SET_METRICS.items() if metric.is_usual]
+
+
+def check_sizes(train, split, limit):
+    """Raises ValueError where lists are too short for what is made of them."""
+    for each in (train, split):
+        if min(len(each.source), len(each.target), limit) < LEAST:
+            raise ValueError(
+                f"To measure without pairs takes {LEAST} images or more in every list, "
+                f"--limit counted. Received: {len(each.source)} sources, "
+                f"{len(each.target)} targets ({each.name}), limit={limit}."
             )
-    return notes
-
-
-def _per_image(names, results):
-    """The text of per_image.csv; `run` is a column where there are several."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    many = len(results) > 1
-    metrics = list(results[0].scores)
-    writer.writerow([*(["run"] if many else []), "name", *metrics])
-    for result in results:
-        for i, name in enumerate(names):
-            scores = [repr(float(result.scores[metric][i])) for metric in metrics]
-            writer.writerow([*([result.name] if many else []), name, *scores])
-    return table.getvalue()

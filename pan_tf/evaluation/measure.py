@@ -6,80 +6,175 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
-from pan_tf import metrics
 from pan_tf.data import evaluation_dataset
-
-METRICS = {
-    "psnr": metrics.psnr,
-    "ssim": metrics.ssim,
-    "uqi": metrics.uqi,
-    "vif": metrics.vif,
-    "vifp": metrics.vifp,
-    "psnr_rgb": metrics.psnr_rgb,
-    "ssim_rgb": metrics.ssim_rgb,
-}
+from pan_tf.metrics import KEPT_METRICS
+from pan_tf.metrics import METRICS
+from pan_tf.metrics import ROWS
+from pan_tf.metrics.intervals import mean_and_interval
 
 
-def measure(translate, pairs, image_size, batch_size=None, crop=0):
-    """Translates every pair of a split and compares the output with the target.
+def measure(
+    translate,
+    split,
+    image_size,
+    batch_size=None,
+    crop=0,
+    back=None,
+    names=None,
+    vgg=None,
+    keep=None,
+):
+    """Translates every example of a split and compares the images that metrics name.
 
     Outputs are rounded to 8 bits first: scored is what would be saved.
 
     Args:
         translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`.
-        pairs: `PairSet`.
+        split: `Split`; without pairs each list is gone through by itself.
         image_size: pixels a side.
         batch_size: images at a time; None: as many as have a million pixels, at most 16.
         crop: pixels on every side that are not compared.
+        back: the way back, as `translate`, or None.
+        names: rows of the table of metrics; None: the usual ones of such a split.
+        vgg: file of VGG's weights, for metrics that need them.
+        keep: image name -> list, to which that image is appended batch by batch.
 
     Returns:
-        metric -> float64 `[len(pairs)]`, in the order of the pairs: `METRICS`, and
-        `balanced`. PSNR of equal images is infinite.
+        metric -> float64 `[N]`, one an example, in the order of the split and of the
+        table. PSNR of equal images is infinite.
     """
-    batch_size = batch_size or max(1, min(16, 2**20 // image_size**2))
-    compare = _comparison(image_size - 2 * crop)
-    inner = slice(crop, image_size - crop)
-    scores = {name: [] for name in METRICS}
-    for batch in evaluation_dataset(pairs, image_size=image_size, batch_size=batch_size):
-        compared = images.to_uint8(batch["target"]), translate(batch["source"])
-        compared = [image[:, inner, inner] for image in compared]
-        for name, values in compare(*compared).items():
-            scores[name].append(values)
+    names = usual(split, back is not None) if names is None else names
+    batch_size = batch_size or images_at_a_time(image_size)
+    keep = {} if keep is None else keep
+    scores = {name: [] for name in names}
+    for shown, batches in _streams(split, image_size, batch_size):
+        groups = {}
+        for name in names:
+            if ROWS[name].of_images and ROWS[name].compares[0] in shown:
+                groups.setdefault(ROWS[name].compares, []).append(name)
+        for batch in batches:
+            made = _Made(batch, translate, back)
+            for compared, group in groups.items():
+                pair = [made[name] for name in compared]
+                if crop:
+                    inner = slice(crop, image_size - crop)
+                    pair = [image[:, inner, inner] for image in pair]
+                compare = _comparison(tuple(group), tuple(pair[0].shape[1:]), vgg)
+                for name, values in compare(*pair).items():
+                    scores[name].append(values)
+            for name, kept in keep.items():
+                if _BASE[name] in shown:
+                    kept.append(np.asarray(made[name]))
     scores = {
-        name: np.concatenate(values).astype(np.float64) for name, values in scores.items()
+        name: np.concatenate(values).astype(np.float64)
+        for name, values in scores.items()
+        if values
     }
-    return {"balanced": balanced(scores), **scores}
+    # In the table's order: one that is made of others may stand before them.
+    return {
+        name: ROWS[name].of_scores(scores) if ROWS[name].of_scores else scores[name]
+        for name in names
+        if ROWS[name].of_scores or name in scores
+    }
 
 
-def balanced(scores):
-    """One number of two metrics that are fooled by opposite things, at most 1.
-
-    The mean of PSNR / 50 dB (at most 1) and UQI, both on luma. PSNR rewards blur, which
-    UQI punishes; UQI rewards flatness where the target is flat, which PSNR does not. SSIM
-    is left out, since it hardly tells a blank image from the truth without its details;
-    VIF and VIFP, since on targets with next to no texture noise raises them.
-    docs/metrics.md has the measurements.
-    """
-    return (np.minimum(scores["psnr"] / 50.0, 1.0) + scores["uqi"]) / 2.0
+def usual(split, has_inverse):
+    """Names of the metrics that are measured of a split without being asked for."""
+    rows = METRICS if split.paired else KEPT_METRICS
+    return [
+        name
+        for name, metric in rows.items()
+        if metric.is_usual and (has_inverse or "cycled" not in metric.compares)
+    ]
 
 
-def finite(name, values):
-    """Scores to average: PSNR beyond 100 dB, as of equal images, counts as 100."""
-    return np.minimum(values, metrics.LARGEST_PSNR) if "psnr" in name else values
+def images_at_a_time(image_size):
+    """How many images of a size are translated together."""
+    return max(1, min(16, 2**20 // image_size**2))
+
+
+def summary(scores):
+    """metric -> `{"mean", "ci95"}`."""
+    return {
+        name: mean_and_interval(ROWS[name].finite(values))
+        for name, values in scores.items()
+    }
 
 
 def means(scores):
     """metric -> mean over the images."""
-    return {name: float(np.mean(finite(name, v))) for name, v in scores.items()}
+    return {name: float(np.mean(ROWS[name].finite(v))) for name, v in scores.items()}
 
 
-@functools.lru_cache(maxsize=8)
-def _comparison(size):
-    """All metrics, traced once for a size, whatever the batch."""
-    spec = tf.TensorSpec((None, size, size, 3), tf.uint8)
+def validate(model, split, image_size):
+    """metric -> mean over a validation split, of the T that a model translates with.
+
+    Without pairs over as many images of either list as the shorter one has, and of both
+    directions where there are two.
+    """
+    there, back = model.translate_pixels, model.translate_pixels_back
+    if split.paired:
+        return means(measure(there, split, image_size))
+    split = split.subset(range(split.num_together))
+    found = [measure(there, split, image_size, back=back)]
+    if back is not None:
+        found.append(measure(back, split.swapped(), image_size, back=there))
+    return means(
+        {name: np.concatenate([scores[name] for scores in found]) for name in found[0]}
+    )
+
+
+# Which of a split's images an image is made of.
+_BASE = {
+    "source": "source",
+    "output": "source",
+    "cycled": "source",
+    "target": "target",
+    "identity": "target",
+}
+
+
+class _Made:
+    """Images of a batch by their names, uint8, each made once."""
+
+    def __init__(self, batch, translate, back):
+        self._batch, self._translate, self._back = batch, translate, back
+        self._made = {}
+
+    def __getitem__(self, name):
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name):
+        if name == "output":
+            return self._translate(self._batch["source"])
+        if name == "identity":
+            return self._translate(self._batch["target"])
+        if name == "cycled":
+            return self._back(images.to_float(self["output"]))
+        return images.to_uint8(self._batch[name])
+
+
+def _streams(split, image_size, batch_size):
+    """(names of the images of a batch, batches): one stream of pairs, or one a list."""
+    sizes = {"image_size": image_size, "batch_size": batch_size}
+    if split.paired:
+        yield ("source", "target"), evaluation_dataset(split, **sizes)
+        return
+    for name in ("source", "target"):
+        alone = evaluation_dataset(getattr(split, name), **sizes)
+        yield (name,), ({name: batch["image"]} for batch in alone)
+
+
+@functools.lru_cache(maxsize=16)
+def _comparison(names, shape, vgg):
+    """Some metrics of a pair of images, traced once for a shape, whatever the batch."""
+    functions = {name: ROWS[name].function_by(vgg) for name in names}
+    spec = tf.TensorSpec((None, *shape), tf.uint8)
 
     @tf.function(input_signature=[spec, spec])
-    def compare(target, output):
-        return {name: metric(target, output) for name, metric in METRICS.items()}
+    def compare(reference, prediction):
+        return {name: metric(reference, prediction) for name, metric in functions.items()}
 
     return compare

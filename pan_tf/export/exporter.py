@@ -154,7 +154,7 @@ class Export:
         known = RunFolder(self.translator.path).known_data()
         try:
             opened = data.open_data(
-                data.locate(config), verified=known, aligned=self.translator.system.paired
+                data.locate(config), verified=known, paired=self.translator.system.paired
             )
         except (DatasetNotFoundError, OSError, ValueError) as error:
             # The label goes with the model: it names no folder of this machine.
@@ -172,7 +172,7 @@ class Export:
         )
         side = "target" if self.translator.inverse else "source"
         sources = images.to_uint8(batch[side]).numpy()
-        return sources, f"{len(sources)} {pairs.split} images of {opened.name}"
+        return sources, f"{len(sources)} {pairs.name} images of {opened.name}"
 
     def _label(self, is_optimized):
         config, field = self.translator.config, self.translator.field

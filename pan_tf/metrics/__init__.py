@@ -1,16 +1,17 @@
-"""Image-quality metrics: `psnr(reference, prediction)` and the like.
+"""Metrics: the table of what is measured, and the functions `psnr(reference, prediction)`
+and the like.
 
 In lower case one number an image; in upper case the Keras metric, their mean.
 """
 
-from pan_tf.metrics.functional import psnr
-from pan_tf.metrics.functional import psnr_rgb
-from pan_tf.metrics.functional import ssim
-from pan_tf.metrics.functional import ssim_rgb
-from pan_tf.metrics.functional import uqi
-from pan_tf.metrics.information import vif
-from pan_tf.metrics.information import vifp
-from pan_tf.metrics.keras_metrics import LARGEST_PSNR
+from pan_tf.metrics.distribution.two_sample import two_sample_test
+from pan_tf.metrics.full_reference.functional import psnr
+from pan_tf.metrics.full_reference.functional import psnr_rgb
+from pan_tf.metrics.full_reference.functional import ssim
+from pan_tf.metrics.full_reference.functional import ssim_rgb
+from pan_tf.metrics.full_reference.functional import uqi
+from pan_tf.metrics.full_reference.information import vif
+from pan_tf.metrics.full_reference.information import vifp
 from pan_tf.metrics.keras_metrics import PSNR
 from pan_tf.metrics.keras_metrics import PSNRRGB
 from pan_tf.metrics.keras_metrics import SSIM
@@ -18,20 +19,30 @@ from pan_tf.metrics.keras_metrics import SSIMRGB
 from pan_tf.metrics.keras_metrics import UQI
 from pan_tf.metrics.keras_metrics import VIF
 from pan_tf.metrics.keras_metrics import VIFP
+from pan_tf.metrics.table import KEPT_METRICS
+from pan_tf.metrics.table import METRICS
+from pan_tf.metrics.table import ROWS
+from pan_tf.metrics.table import SET_METRICS
+from pan_tf.metrics.table import Metric
 
 __all__ = [
-    "LARGEST_PSNR",
+    "KEPT_METRICS",
+    "METRICS",
     "PSNR",
     "PSNRRGB",
+    "ROWS",
+    "SET_METRICS",
     "SSIM",
     "SSIMRGB",
     "UQI",
     "VIF",
     "VIFP",
+    "Metric",
     "psnr",
     "psnr_rgb",
     "ssim",
     "ssim_rgb",
+    "two_sample_test",
     "uqi",
     "vif",
     "vifp",

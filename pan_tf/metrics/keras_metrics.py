@@ -3,72 +3,66 @@
 import keras
 import tensorflow as tf
 
-from pan_tf.metrics import functional
-from pan_tf.metrics import information
-
-# Of equal images PSNR is infinite: one such image would make a mean say nothing.
-LARGEST_PSNR = 100.0
+from pan_tf.metrics.table import METRICS
 
 
 class _MeanOverImages(keras.metrics.Mean):
-    """Mean of `function(reference, prediction)` over all images seen.
+    """Mean of a row of `METRICS` over all images seen.
 
     `update_state(reference, prediction, sample_weight=None)` takes uint8 or floating
     `[B, H, W, 3]` in [0, 255] and, if need be, weights `[B]`.
     """
 
-    function = None
-    largest = None
+    row = None
 
     def __init__(self, name=None, dtype=None):
-        super().__init__(name=name or type(self).function.__name__, dtype=dtype)
+        super().__init__(name=name or self.row, dtype=dtype)
 
     def update_state(self, reference, prediction, sample_weight=None):
-        values = type(self).function(reference, prediction)
-        if self.largest is not None:
-            values = tf.minimum(values, self.largest)
+        metric = METRICS[self.row]
+        values = metric.function(reference, prediction)
+        if metric.largest is not None:
+            values = tf.minimum(values, metric.largest)
         return super().update_state(values, sample_weight=sample_weight)
 
 
 class PSNR(_MeanOverImages):
     """Mean of `psnr` in dB; more than 100 dB, as of equal images, counts as 100."""
 
-    function = staticmethod(functional.psnr)
-    largest = LARGEST_PSNR
+    row = "psnr"
 
 
 class PSNRRGB(_MeanOverImages):
     """Mean of `psnr_rgb` in dB; more than 100 dB, as of equal images, counts as 100."""
 
-    function = staticmethod(functional.psnr_rgb)
-    largest = LARGEST_PSNR
+    row = "psnr_rgb"
 
 
 class SSIM(_MeanOverImages):
     """Mean of `ssim`."""
 
-    function = staticmethod(functional.ssim)
+    row = "ssim"
 
 
 class SSIMRGB(_MeanOverImages):
     """Mean of `ssim_rgb`."""
 
-    function = staticmethod(functional.ssim_rgb)
+    row = "ssim_rgb"
 
 
 class UQI(_MeanOverImages):
     """Mean of `uqi`."""
 
-    function = staticmethod(functional.uqi)
+    row = "uqi"
 
 
 class VIF(_MeanOverImages):
     """Mean of `vif`."""
 
-    function = staticmethod(information.vif)
+    row = "vif"
 
 
 class VIFP(_MeanOverImages):
     """Mean of `vifp`."""
 
-    function = staticmethod(information.vifp)
+    row = "vifp"

@@ -1,7 +1,7 @@
 """Measures what a table's trainings have left, all of a task alike.
 
-Of pairs the metrics of an evaluation, beside the floors; without, those of an evaluation
-without pairs, whose own reports lie beside.
+With pairs, the metrics of an evaluation beside the baselines; without, those of an
+evaluation without pairs, whose own reports lie beside.
 """
 
 import json
@@ -12,8 +12,7 @@ from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
-from pan_tf.evaluation.evaluate_unaligned import StoppedError
-from pan_tf.evaluation.findings import summary
+from pan_tf.evaluation import StoppedError
 from pan_tf.run_folder import RunFolder
 
 _PICTURES = 8  # Held-out images shown.
@@ -43,20 +42,20 @@ class Measuring:
             opened: `OpenedData`.
         """
         config = self._trials[0].config
-        pairs, size = opened.held_out, config.image_size
+        split, size = opened.held_out, config.image_size
         # What was cut away is judged by itself too: the rest is the source.
         crop = images.hole_begin(size) if config.synthesize == "hole" else 0
 
-        def floors(**kwargs):
-            found = evaluation.floors(opened.train, pairs, size, **kwargs)
-            return {name: summary(scores) for name, scores in found.items()}
+        def baselines(**kwargs):
+            found = evaluation.measure_baselines(opened.train, split, size, **kwargs)
+            return {name: evaluation.summary(scores) for name, scores in found.items()}
 
-        batch = _some(pairs, size)
+        batch = _some(split, size)
         shown = {"source": batch["source"], "target": batch["target"], "outputs": {}}
 
         def measured(translator, **kwargs):
-            scores = evaluation.measure(translator.translate, pairs, size, **kwargs)
-            return summary(scores)
+            scores = evaluation.measure(translator.translate, split, size, **kwargs)
+            return evaluation.summary(scores)
 
         rows = {}
         for trial in self._finished(rows):
@@ -73,11 +72,11 @@ class Measuring:
                 outputs = translator.translate(batch["source"])
                 shown["outputs"][trial.system.name] = outputs
         numbers = {
-            "n": len(pairs),
-            "baselines": floors(),
-            "baselines_of_centre": floors(crop=crop) if crop else {},
+            "n": len(split),
+            "baselines": baselines(),
+            "baselines_of_centre": baselines(crop=crop) if crop else {},
         }
-        return self._result(opened, pairs, rows, numbers), shown
+        return self._result(opened, split, rows, numbers), shown
 
     def lists(self, opened, folder, interpolation, classifiers):
         """The same without pairs.
@@ -86,11 +85,12 @@ class Measuring:
             opened: `OpenedData`.
             folder: where the reports of the evaluations go.
             interpolation: `dfi.Settings`, if that is one of the systems.
-            classifiers: `limit`, `seeds` and `epochs` of `UnalignedEvaluation`.
+            classifiers: `limit`, `seeds` and `epochs` of `Evaluation`.
         """
-        sets, size = evaluation.held_out(opened), self._trials[0].config.image_size
-        rows, numbers = {}, {"n": len(sets.source), "baselines": {}}
-        shown = _some(sets, size) | {"outputs": {}}
+        split = opened.held_out.unpaired()
+        size = self._trials[0].config.image_size
+        rows, numbers = {}, {"n": len(split.source), "baselines": {}}
+        shown = _some(split, size) | {"outputs": {}}
         by_seed = {}
         for trial in self._finished(rows):
             by_seed.setdefault(trial.seed, []).append(trial)
@@ -101,8 +101,10 @@ class Measuring:
             trained = [trial for trial in trials if trial.system.recipe]
             config = trials[0].config
             changes = {"data_dir": config.data_dir, "download": config.download}
-            made = evaluation.UnalignedEvaluation(
+            made = evaluation.Evaluation(
                 [trial.run_dir for trial in trained],
+                checkpoint="last",
+                unpaired=True,
                 names=[trial.system.name for trial in trained],
                 output_dir=folder / f"evaluation-seed-{seed}",
                 dfi=interpolation if len(trained) < len(trials) else None,
@@ -119,9 +121,9 @@ class Measuring:
                 _add(rows, trial, found)
             if not numbers["baselines"]:
                 shown = made.some(_PICTURES)
-                numbers = {"n": there["n"], "baselines": _floors(there)}
-                numbers["baselines_back"] = _floors(back[0]) if back else {}
-        return self._result(opened, sets, rows, numbers), shown
+                numbers = {"n": there["n"], "baselines": _baselines(there)}
+                numbers["baselines_back"] = _baselines(back[0]) if back else {}
+        return self._result(opened, split, rows, numbers), shown
 
     def _finished(self, rows):
         """The trials that can be measured; makes rows of all."""
@@ -140,7 +142,7 @@ class Measuring:
         return {
             "label": self._task.label,
             "dataset": opened.describe(),
-            "split": held_out.split,
+            "split": held_out.name,
             "paper": papers,
             "systems": rows,
             **numbers,
@@ -152,8 +154,8 @@ def _data_of(config):
     return {name: getattr(config, name) for name in names}
 
 
-def _floors(found):
-    return {name: floor["metrics"] for name, floor in found["baselines"].items()}
+def _baselines(found):
+    return {name: baseline["metrics"] for name, baseline in found["baselines"].items()}
 
 
 def _seed(trial, metrics):
@@ -194,13 +196,13 @@ def _empty_row(system):
     }
 
 
-def _some(pairs, size):
-    """The pairs to show, spread over the split."""
-    total = pairs.num_together if hasattr(pairs, "num_together") else len(pairs)
+def _some(split, size):
+    """The examples to show, spread over a split."""
+    total = split.num_together
     count = min(_PICTURES, total)
     places = [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
     (batch,) = data.evaluation_dataset(
-        pairs.subset(places), image_size=size, batch_size=count
+        split.subset(places), image_size=size, batch_size=count
     )
     return batch
 

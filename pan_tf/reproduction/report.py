@@ -8,37 +8,19 @@ from PIL import Image
 from pan_tf import files
 from pan_tf import images
 from pan_tf import pages
+from pan_tf.evaluation.baselines import TITLES
+from pan_tf.metrics import KEPT_METRICS
+from pan_tf.metrics import ROWS
 from pan_tf.pages import charts
 from pan_tf.pages import pictures
 from pan_tf.reproduction.tables import METRICS
 
-_TITLES = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "uqi": "UQI",
-    "vif": "VIF",
-    "c2st": "C2ST (nats)",
-    "attribute_log_loss": "Attribute log-loss (nats)",
-}
-# Of the others the highest is best.
-_LOWEST_IS_BEST = {"attribute_log_loss"}
-# What is watched while systems train, without pairs.
-_WATCHED = {
-    "identity_psnr": "T(target) against target (dB)",
-    "cycle_psnr": "There and back (dB)",
-}
 # What else is measured of some systems.
 _OTHERS = {
     "metrics_of_centre": "The missing centre alone",
     "metrics_back": "The way back",
     "metrics_with_moving": "Normalized by moving averages in place of each image's own "
     "statistics",
-}
-_FLOORS = {
-    "copy_input": "floor: the source itself",
-    "mean_color": "floor: mean colour",
-    "color_table": "floor: colour table",
-    "real": "real targets",
 }
 
 
@@ -82,7 +64,7 @@ def write(reproduction, record, shown):
         "reproduction.html",
         {
             "record": record,
-            "titles": [_TITLES[metric] for metric in record["metrics"]],
+            "titles": [ROWS[metric].label for metric in record["metrics"]],
             "tasks": tasks,
             "shown_width": pictures.shown_width(record["budget"]["image_size"]),
         },
@@ -110,15 +92,10 @@ def _add_means_and_ranks(task, metrics):
                 row["rank"][metric] = _rank(metric, row["mean"][metric]["mean"], ours)
 
 
-def _merit(metric, value):
-    """The higher the better."""
-    return -value if metric in _LOWEST_IS_BEST else value
-
-
 def _rank(metric, value, values):
     """1 for the best; equal values have equal ranks."""
-    own = _merit(metric, value)
-    return 1 + sum(_merit(metric, other) > own for other in values)
+    own = ROWS[metric].merit(value)
+    return 1 + sum(ROWS[metric].merit(other) > own for other in values)
 
 
 def _over_seeds(row, key):
@@ -137,7 +114,7 @@ def _over_seeds(row, key):
 
 
 def _sentences(task, metrics):
-    """What the table says of the paper's claim, and of the floors."""
+    """What the table says of the paper's claim, and of the baselines."""
     sentences = []
     rows = {n: r for n, r in task["systems"].items() if r["mean"]}
     ours = {n: r for n, r in rows.items() if r["paper"]}
@@ -146,30 +123,33 @@ def _sentences(task, metrics):
         for metric in metrics:
 
             def paper(name, metric=metric):
-                return -_merit(metric, ours[name]["paper"][metric])
+                return -ROWS[metric].merit(ours[name]["paper"][metric])
 
             def own(name, metric=metric):
-                return -_merit(metric, ours[name]["mean"][metric]["mean"])
+                return -ROWS[metric].merit(ours[name]["mean"][metric]["mean"])
 
             if sorted(ours, key=paper) == sorted(ours, key=own):
-                agree.append(_TITLES[metric])
+                agree.append(ROWS[metric].label)
         sentences.append(
             "The order of the paper's systems is the paper's on "
             f"{', '.join(agree) if agree else f'none of the {len(metrics)} metrics'}."
         )
     for metric in metrics:
-        merits = {n: _merit(metric, r["mean"][metric]["mean"]) for n, r in rows.items()}
+        merits = {
+            n: ROWS[metric].merit(r["mean"][metric]["mean"]) for n, r in rows.items()
+        }
         best = max(merits, key=merits.get, default=None)
         if best is None:
             continue
         above = [
-            _FLOORS[floor].removeprefix("floor: ")
-            for floor, numbers in task["baselines"].items()
+            TITLES[name]
+            for name, numbers in task["baselines"].items()
             # Nothing is expected to be better than what is real.
-            if floor != "real" and _merit(metric, numbers[metric]["mean"]) >= merits[best]
+            if name != "real"
+            and ROWS[metric].merit(numbers[metric]["mean"]) >= merits[best]
         ]
         sentences.append(
-            f"{_TITLES[metric]}: {rows[best]['label']} is best"
+            f"{ROWS[metric].label}: {rows[best]['label']} is best"
             + (f"; not better than: {', '.join(above)}." if above else ".")
         )
     return sentences
@@ -190,8 +170,9 @@ def _table(task, metrics, key="metrics"):
             {"ours": _number(m, numbers[m]["mean"]), "range": None, "paper": None}
             for m in metrics
         ]
-        floor = {"label": _FLOORS[name], "cells": cells, "minutes": None}
-        rows.append({**floor, "batch_size": None, "failures": []})
+        label = TITLES[name] if name == "real" else f"baseline: {TITLES[name]}"
+        baseline = {"label": label, "cells": cells, "minutes": None}
+        rows.append({**baseline, "batch_size": None, "failures": []})
     return rows
 
 
@@ -223,7 +204,7 @@ def _has(task, key):
 
 
 def _number(metric, value):
-    return f"{value:.2f}" if metric == "psnr" else f"{value:.4f}"
+    return ROWS[metric].text(value)
 
 
 def _columns(task, shown):
@@ -241,10 +222,9 @@ def _columns(task, shown):
 def _charts(task, metrics):
     """(title, SVG): each metric on the validation split while the systems trained."""
     charted = []
-    watched = {name: _TITLES[name] for name in METRICS}
-    if tuple(metrics) != METRICS:
-        watched = _WATCHED
-    for metric, title in watched.items():
+    # Without pairs, what is watched while systems train.
+    watched = METRICS if tuple(metrics) == METRICS else KEPT_METRICS
+    for metric in watched:
         series = [
             (row["label"], [(_images_seen(row, seed, i), v) for i, v in curve[metric]])
             for row in task["systems"].values()
@@ -252,10 +232,9 @@ def _charts(task, metrics):
             if curve.get(metric)
         ]
         if series:
-            floors = [
-                f[metric]["mean"] for f in task["baselines"].values() if metric in f
-            ]
-            charted.append((title, charts.curves(series, max(floors, default=None))))
+            means = [f[metric]["mean"] for f in task["baselines"].values() if metric in f]
+            level = max(means, key=ROWS[metric].merit, default=None)
+            charted.append((ROWS[metric].label, charts.curves(series, level)))
     return charted
 
 
@@ -292,7 +271,7 @@ def _markdown(record, tasks):
 
 
 def _markdown_table(rows, metrics):
-    header = ["system", *(_TITLES[m] for m in metrics), "minutes"]
+    header = ["system", *(ROWS[m].label for m in metrics), "minutes"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for row in rows:
         cells = []

@@ -9,7 +9,7 @@ Every training is a process of its own, `scripts/train.py`, so that one that fai
 nothing with it, and one that is interrupted goes on where it was. A finished one is not
 trained again. Measured is the *last* checkpoint, on the held-out split: the best one may
 have been chosen on those very images. Without pairs it is measured as
-`evaluation.UnalignedEvaluation` does, in <task>/evaluation-seed-<n>/.
+`evaluation.Evaluation` does without pairs, in <task>/evaluation-seed-<n>/.
 """
 
 import dataclasses
@@ -99,7 +99,7 @@ class Reproduction:
         tasks: names of flagfiles, of those of the table; empty for all.
         systems: names of the table's systems, or of any recipes; empty for the table's.
         batch_size: of every system; None for each its own.
-        classifiers: `limit`, `seeds`, `epochs` of `UnalignedEvaluation`, of tables
+        classifiers: `limit`, `seeds`, `epochs` of `Evaluation`, of tables
             without pairs; None for its own.
         vgg_star_weights: file of VGG*'s weights, of the systems that look through it;
             None: they are not fine-tuned, which the page says.
@@ -160,15 +160,14 @@ class Reproduction:
         config = data.locate(trials[0].config)
         folders = [RunFolder(trial.run_dir) for trial in trials]
         known = next((k for f in folders if (k := f.known_data())), None)
-        opened = data.open_data(config, verified=known, aligned=self.table.is_aligned)
+        opened = data.open_data(config, verified=known, paired=self.table.paired)
         if opened.held_out is None:
             raise ValueError(
                 f"--data_dir={config.data_dir} must have a test/ or val/ to measure on."
             )
-        if not self.table.is_aligned:
+        if not self.table.paired:
             limit = self.classifiers.get("limit", evaluation.LIMIT)
-            sets = evaluation.held_out(opened)
-            evaluation.check_sizes(opened.train, sets, limit)
+            evaluation.check_sizes(opened.train, opened.held_out.unpaired(), limit)
         return opened
 
     def _trials(self, task, names):
@@ -320,7 +319,7 @@ class Reproduction:
             measured = measuring.Measuring(
                 task, [t for t in trials if t.system.is_shown], failures, stop
             )
-            if self.table.is_aligned:
+            if self.table.paired:
                 found = measured.pairs(self._open(trials))
             else:
                 found = measured.lists(

@@ -9,7 +9,7 @@ log-loss in nats.
 import dataclasses
 
 METRICS = ("psnr", "ssim", "uqi", "vif")
-UNALIGNED_METRICS = ("c2st", "attribute_log_loss")
+UNPAIRED_METRICS = ("c2st", "attribute_log_loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Table:
     note: str = ""
 
     @property
-    def is_aligned(self):
+    def paired(self):
         """Whether outputs are compared with targets of their own."""
         return self.metrics == METRICS
 
@@ -112,7 +112,7 @@ def _attribute(attribute, label, *numbers):
         "celeba_smile",
         label,
         tuple(
-            System(*system, paper=dict(zip(UNALIGNED_METRICS, pair, strict=True)))
+            System(*system, paper=dict(zip(UNPAIRED_METRICS, pair, strict=True)))
             for system, pair in zip(_TABLE_1, numbers, strict=True)
         ),
         {"attribute": attribute},
@@ -277,7 +277,7 @@ TABLES = {
                 ),
             ),
         ),
-        UNALIGNED_METRICS,
+        UNPAIRED_METRICS,
     ),
     "pd1": Table(
         "Perceptual Discriminators, Table 1 (b) and (c): faces at low resolution",
@@ -310,7 +310,7 @@ TABLES = {
                 (0.0129, 1.24),
             ),
         ),
-        UNALIGNED_METRICS,
+        UNPAIRED_METRICS,
         "The paper's classifiers are not described, and other than ours: ranks compare, "
         "numbers do not. Its C2ST of DFI are upper bounds. Its hair has three classes, "
         "ours two. Part (a) is a study of people: scripts/user_study.py.",
@@ -339,7 +339,7 @@ TABLES = {
                 "-male",
             ),
         ),
-        UNALIGNED_METRICS,
+        UNPAIRED_METRICS,
         "The paper has pictures only, and no system that looks through VGG as it is.",
     ),
 }

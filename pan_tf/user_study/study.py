@@ -19,17 +19,12 @@ import secrets
 
 import numpy as np
 
-from pan_tf import data
-from pan_tf import dfi
 from pan_tf import files
 from pan_tf import inference
 from pan_tf import pages
-from pan_tf.config import Config
 from pan_tf.data import preprocessing
 from pan_tf.evaluation import LIMIT
-from pan_tf.evaluation import Domain
-from pan_tf.evaluation import held_out
-from pan_tf.evaluation import together
+from pan_tf.evaluation import Inputs
 from pan_tf.pages import pictures
 
 # What fits around a source.
@@ -97,48 +92,43 @@ class Study:
             FileNotFoundError, OSError: if something is not there, or damaged.
             ValueError: if systems do not go together.
         """
-        changes = {name: value for name, value in changes.items() if value is not None}
-        together.check_dataset(run_dirs, changes)
-        translators = together.load(run_dirs, saved_models, checkpoint)
-        names = together.names_of(translators)
-        _check_names([*(folders or {}), *names, *(["dfi"] if interpolation else [])])
+        # One by one, so that a SavedModel of a batch of one will do.
+        found = Inputs(
+            run_dirs,
+            saved_models,
+            checkpoint,
+            split,
+            unpaired=True,
+            batch_size=1,
+            **changes,
+        )
+        extra = ["dfi"] if interpolation else []
+        _check_names([*(folders or {}), *found.names, *extra])
         if interpolation:
             interpolation = interpolation.located()
-        first = translators[0].config if translators else None
-        config = (first or Config()).replace(**{"load_size": None, **changes})
-        together.check(translators, names, changes)
-        # One by one, so that a SavedModel of a batch of one will do.
-        together.check_shapes(translators, config.image_size, 1)
+        translators = found.translators
         if inverse:
             translators = [
                 inference.Translator(t.path, checkpoint, inverse=True)
                 for t in translators
             ]
-        config = config.replace(fallback_dataset=None)
-        opened = data.open_data(data.locate(config), aligned=False)
-        sets = held_out(opened, split)
-        side = sets.target if inverse else sets.source
-        count = min(questions, len(side))
-        drawn = np.sort(np.random.default_rng(seed).permutation(len(side))[:count])
-        by_attributes = bool(interpolation and interpolation.by == "attributes")
-        size = config.image_size
-        domain = Domain.read(side.subset(drawn), size, count, by_attributes)
+        split, train = found.split, found.data.train
+        if inverse:
+            split, train = split.swapped(), train.swapped()
+        count = min(questions, len(split.source))
+        drawn = np.random.default_rng(seed).permutation(len(split.source))[:count]
+        listed = split.source.subset(np.sort(drawn))
+        sources = found.pixels(listed)
         outputs = {}
         for name, path in (folders or {}).items():
-            outputs[name] = _read_folder(path, domain.names, size)
-        for name, translator in zip(names, translators, strict=True):
-            outputs[name] = translator(domain.pixels)
+            outputs[name] = _read_folder(path, listed.names, found.config.image_size)
+        for name, translator in zip(found.names, translators, strict=True):
+            outputs[name] = translator(sources)
         if interpolation:
-            known = [
-                Domain.read(each, size, LIMIT, by_attributes)
-                for each in (opened.train.source, opened.train.target)
-            ][:: -1 if inverse else 1]
-            attributes = [each.attributes for each in known] if by_attributes else None
-            moved = dfi.Interpolation(
-                *(each.pixels for each in known), interpolation, attributes
+            outputs["dfi"] = found.interpolated(
+                interpolation, train.at_most(LIMIT), listed
             )
-            outputs["dfi"] = moved.translate(domain.pixels, domain.attributes)
-        return cls(domain.names, domain.pixels, outputs, prompt)
+        return cls(listed.names, sources, outputs, prompt)
 
 
 def _check_names(names):
@@ -148,7 +138,7 @@ def _check_names(names):
             f"{', '.join(names) or 'none'}."
         )
     if len(set(names)) < len(names):
-        raise ValueError(f"Each system needs a name. Received: {', '.join(names)}.")
+        raise ValueError(f"System names must be unique. Received: {', '.join(names)}.")
 
 
 def check_output_dir(path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pan_tf.data import bluemarble
+from pan_tf.data.layouts import bluemarble
 
 
 @pytest.mark.parametrize(("size", "train", "test"), [(256, 150, 35), (128, 626, 159)])

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from pan_tf.config import Config
-from pan_tf.data import folder
 from pan_tf.data import open_data
+from pan_tf.data.layouts import folder
 
 
 def save(path, width, height, level=0):
@@ -40,7 +40,7 @@ def test_two_folders_pair_by_name_whatever_the_ending(tmp_path):
         save(tmp_path / "trainA" / f"{name}.png", 8, 8, level)
         save(tmp_path / "trainB" / f"{name}.bmp", 8, 8, level)
     pairs = open_data(config(tmp_path)).train
-    assert pairs.names == ("a", "b")
+    assert pairs.source.names == ("a", "b")
     for i in range(2):
         a, b = pairs.load(i)
         assert a.numpy().max() == b.numpy().max()
@@ -85,9 +85,9 @@ def test_validation_is_val_or_else_test(tmp_path):
     save(tmp_path / "train" / "x.png", 16, 8)
     assert open_data(config(tmp_path)).validation is None
     save(tmp_path / "test" / "x.png", 16, 8)
-    assert open_data(config(tmp_path)).validation.split == "test"
+    assert open_data(config(tmp_path)).validation.name == "test"
     save(tmp_path / "val" / "x.png", 16, 8)
-    assert open_data(config(tmp_path)).validation.split == "val"
+    assert open_data(config(tmp_path)).validation.name == "val"
 
 
 def test_files_are_decoded_again_only_if_the_listing_changed(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pan_tf.data import PairSet
+from pan_tf.data import Split
 from pan_tf.data import evaluation_dataset
 from pan_tf.data import training_dataset
 
@@ -16,12 +16,12 @@ def numbered(count, size=8):
         image = tf.fill((size, size, 3), tf.cast(index, tf.uint8))
         return image, image
 
-    return PairSet("train", tuple(map(str, range(count))), load)
+    return Split.of_pairs("train", tuple(map(str, range(count))), load)
 
 
 def stream(pairs, cycles, *, minibatches=1, batch_size=2, first_iteration=0, **more):
     """Source images of some cycles, `[cycles, batch, minibatches, 8, 8, 3]`."""
-    settings = {"image_size": 8, "load_size": 8, "flip": False, "seed": 3} | more
+    settings = {"image_size": 8, "load_size": 8, "augmentations": (), "seed": 3} | more
     dataset = training_dataset(
         pairs,
         batch_size=batch_size,
@@ -53,7 +53,7 @@ def test_seed_decides_the_order():
 @pytest.mark.parametrize("first", [4, 12])
 def test_resumed_stream_goes_on_where_the_straight_one_was(first):
     pairs = numbered(7, size=12)
-    more = {"minibatches": 4, "flip": True, "load_size": 12}
+    more = {"minibatches": 4, "augmentations": ("flip",), "load_size": 12}
     straight = stream(pairs, 5, **more)
     resumed = stream(pairs, 5 - first // 4, first_iteration=first, **more)
     assert np.array_equal(straight[first // 4 :], resumed)
@@ -88,7 +88,7 @@ def test_replicas_and_workers_share_out_the_global_batch():
 
 
 def test_augmentation_differs_from_epoch_to_epoch():
-    pairs = PairSet("train", ("x",), lambda i: (noise(), noise()))
+    pairs = Split.of_pairs("train", ("x",), lambda i: (noise(), noise()))
     batches = stream(pairs, 4, load_size=12, batch_size=1)
     assert len({batch.tobytes() for batch in batches}) > 1
 

@@ -110,7 +110,7 @@ def test_photos_become_pairs(photos):
 
 def test_training_rain_is_new_in_every_epoch_and_the_same_after_resuming(photos):
     train = open_data(photos).train.subset([0])
-    settings = {"image_size": 64, "load_size": 64, "flip": False, "seed": 5}
+    settings = {"image_size": 64, "load_size": 64, "augmentations": (), "seed": 5}
     settings |= {"batch_size": 1, "minibatches": 1}
     straight = iter(training_dataset(train, **settings))
     sources = [np.array(next(straight)["source"]) for _ in range(3)]

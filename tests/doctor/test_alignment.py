@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from pan_tf.data import bluemarble
+from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor.alignment import Aligner
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pan_tf import doctor
-from pan_tf.data import bluemarble
+from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor import examination
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pan_tf.data import bluemarble
+from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor import likeness
 
 

@@ -127,20 +127,21 @@ def test_run_folder_is_complete(straight):
     ):
         assert (run_dir / name).stat().st_size > 0
     manifest = json.loads((run_dir / "manifest.json").read_text())
-    assert manifest["inference"] == {"batch_normalization": "moving"}
+    system = json.loads((run_dir / "system.json").read_text())
+    assert system["statistics"] == "moving" and system["recipe"] == "pan"
     assert manifest["data"]["name"] == "bluemarble"
     assert manifest["data"]["train"] == {"split": "train", "pairs": 2246}
     samples = sorted(p.name for p in (run_dir / "samples").iterdir())
     assert samples == ["0000120.png", "0000240.png"]
 
 
-def test_result_stands_beside_the_floors(straight):
+def test_result_stands_beside_the_baselines(straight):
     run_dir, output = straight
     result = json.loads((run_dir / "result.json").read_text())
     assert result["n"] == 614
     assert set(result["baselines"]) == {"copy_input", "mean_color", "color_table"}
     assert result["baselines"]["copy_input"]["psnr"] == pytest.approx(8.63, abs=0.01)
-    for part in ("floor: color_table", "best (iteration", "last (iteration 240)"):
+    for part in ("baseline: color_table", "best (iteration", "last (iteration 240)"):
         assert part in output
 
 
@@ -156,13 +157,13 @@ def test_evaluation_finds_what_training_found(straight, tmp_path):
     for metric, mean in theirs["last"]["metrics"].items():
         # Batches of another size round a few pixels differently.
         assert ours["metrics"][metric]["mean"] == pytest.approx(mean, rel=1e-3), metric
-        for name, floor in theirs["baselines"].items():
+        for name, baseline in theirs["baselines"].items():
             again = ours["baselines"][name][metric]["mean"]
-            assert again == pytest.approx(floor[metric], rel=1e-6)
+            assert again == pytest.approx(baseline[metric], rel=1e-6)
 
 
 def test_a_run_is_translated_with_exported_and_translated_with_again(straight, tmp_path):
-    from pan_tf.data import bluemarble
+    from pan_tf.data.layouts import bluemarble
 
     run_dir, _ = straight
     photos = tmp_path / "photos"
@@ -242,7 +243,7 @@ def test_misuse_of_the_other_scripts_is_named(script, flags, message, tmp_path):
 
 
 def test_the_doctors_exit_status_is_its_verdict(tmp_path):
-    from pan_tf.data import bluemarble
+    from pan_tf.data.layouts import bluemarble
 
     tiles = bluemarble.cut("train", 64)
     (tmp_path / "pairs" / "train").mkdir(parents=True)

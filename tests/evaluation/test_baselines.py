@@ -7,7 +7,7 @@ import tensorflow as tf
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf.data import OpenedData
-from pan_tf.data import PairSet
+from pan_tf.data import Split
 from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.evaluation import baselines
 
@@ -15,7 +15,7 @@ from pan_tf.evaluation import baselines
 def pair_set(sources, targets, split="train"):
     sources, targets = tf.constant(sources), tf.constant(targets)
     names = tuple(map(str, range(len(sources))))
-    return PairSet(split, names, lambda i: (sources[i], targets[i]))
+    return Split.of_pairs(split, names, lambda i: (sources[i], targets[i]))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def data():
 
 
 def test_color_table_learns_a_map_of_colors(data):
-    floors = evaluation.floors(data.train, data.validation, 64)
+    floors = evaluation.measure_baselines(data.train, data.validation, 64)
     assert np.isinf(floors["color_table"]["psnr"]).all()
     assert floors["color_table"]["ssim"] == pytest.approx(1.0)
 
@@ -46,7 +46,7 @@ def test_unseen_colors_get_the_mean(data):
 
 
 def test_copy_input_is_the_source(data):
-    floors = evaluation.floors(data.train, data.validation, 64)
+    floors = evaluation.measure_baselines(data.train, data.validation, 64)
     # Black against white, and (80, 0, 0) against its negative.
     y = 80 * 0.299
     expected = np.mean([0.0, 20 * np.log10(255 / (255 - 2 * y))])

@@ -43,7 +43,7 @@ def test_the_test_split_is_measured_where_there_is_one(evaluated):
     assert record["checkpoint"]["chosen_by"] == "ssim" and record["notes"] == []
 
 
-def test_every_metric_has_a_mean_and_an_interval_for_output_and_floors(evaluated):
+def test_every_metric_has_a_mean_and_an_interval_for_output_and_baselines(evaluated):
     record, _ = evaluated
     assert set(record["baselines"]) == {"copy_input", "mean_color", "color_table"}
     for column in (record["metrics"], *record["baselines"].values()):
@@ -94,7 +94,7 @@ def test_a_saved_model_has_equal_numbers(evaluated, small_run, small_pairs, tmp_
     config = inference.Translator(small_run).config
     from pan_tf import recipes
 
-    transformer = recipes.resolve(config).transformer(None)
+    transformer = recipes.resolve(config).transformer()
     import tensorflow as tf
 
     (index,) = (small_run / "checkpoints" / "best").glob("*.index")
@@ -183,7 +183,7 @@ def test_other_data_than_the_run_saw_are_noted(small_run, tmp_path, small_pairs)
     (tmp_path / "pairs" / "test" / "test-3.png").unlink()
     evaluation = Evaluation([small_run], data_dir=str(tmp_path / "pairs"))
     assert "was trained on other data" in evaluation.notes[0]
-    assert len(evaluation.pairs) == 3
+    assert len(evaluation.split) == 3
 
 
 def test_a_saved_model_of_one_size_is_refused_at_another(small_pairs, tmp_path):

@@ -1,5 +1,6 @@
 """One T, one image: from the best and the last checkpoint, from a SavedModel."""
 
+import json
 import shutil
 
 import keras
@@ -273,8 +274,10 @@ def test_the_default_of_pan_is_moving_averages(trained, tmp_path, source):
 def test_the_stored_inference_mode_counts_not_todays_recipe(trained, tmp_path):
     run_dir = tmp_path / "run"
     shutil.copytree(trained[0], run_dir)
-    RunFolder(run_dir).note("inference", {"batch_normalization": "image"})
-    assert pan_tf.Translator(run_dir).config.statistics == "image"
+    system = recipes.resolve(pan_tf.Translator(run_dir).config)
+    stored = system.with_statistics("image").to_json()
+    (run_dir / "system.json").write_text(json.dumps(stored))
+    assert pan_tf.Translator(run_dir).system.statistics == "image"
 
 
 def test_a_tile_does_not_stand_for_the_statistics_of_its_image(trained, tmp_path):

@@ -137,7 +137,7 @@ def test_runs_and_foreign_outputs_are_shown_together(small_run, small_pairs, tmp
     made = Study.of_runs([small_run], folders={"other": foreign}, questions=3)
     assert set(made.outputs) == {"other", "small"} and len(made.names) == 3
     with pytest.raises(
-        ValueError, match=r"Each system needs a name\. Received: small, sm"
+        ValueError, match=r"System names must be unique\. Received: small, sm"
     ):
         Study.of_runs([small_run], folders={"small": foreign})
     number = int(made.names[0].removeprefix("test-").partition(".")[0])

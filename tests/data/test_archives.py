@@ -1,5 +1,6 @@
 """The archives' way from a server, or from a folder, to random access."""
 
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -13,11 +14,15 @@ import pytest
 from PIL import Image
 
 from pan_tf.config import Config
+from pan_tf.data import DATASETS
 from pan_tf.data import DatasetNotFoundError
-from pan_tf.data import builders
 from pan_tf.data import locate
 from pan_tf.data import open_data
 from pan_tf.data import training_dataset
+from pan_tf.data.layouts import archives
+from pan_tf.data.layouts import pix2pix
+
+FACADES, CITYSCAPES = (DATASETS[name].layout for name in ("facades", "cityscapes"))
 
 
 def level(split, i):
@@ -39,11 +44,18 @@ def archive(tmp_path, monkeypatch):
     with tarfile.open(path, "w:gz") as file:
         file.add(root, "facades")
     contents = path.read_bytes()
-    ours = builders.Archive(
-        ("train", "val"), len(contents), hashlib.sha256(contents).hexdigest()
+    ours = archives.Archive(
+        DATASETS["facades"].layout.archive.url,
+        num_bytes=len(contents),
+        sha256=hashlib.sha256(contents).hexdigest(),
     )
-    monkeypatch.setitem(builders.ARCHIVES, "facades", ours)
+    use(ours, monkeypatch)
     return path
+
+
+def use(archive, monkeypatch):
+    row = dataclasses.replace(DATASETS["facades"], layout=pix2pix.Pix2pix(archive))
+    monkeypatch.setitem(DATASETS, "facades", row)
 
 
 @pytest.fixture
@@ -55,18 +67,19 @@ def server(archive, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{served.server_port}/"
-        monkeypatch.setattr(builders, "BASE_URL", url)
+        ours = DATASETS["facades"].layout.archive
+        use(dataclasses.replace(ours, url=f"{url}facades.tar.gz"), monkeypatch)
         yield url
         served.shutdown()
 
 
 @pytest.fixture
 def no_network(monkeypatch):
-    monkeypatch.setattr(builders, "host_answers", lambda url: False)
+    monkeypatch.setattr(archives, "host_answers", lambda url: False)
 
 
 def by_hand(archive, data_dir):
-    place = builders.manual_path("facades", data_dir)
+    place = DATASETS["facades"].layout.manual_paths("facades", data_dir)[0]
     place.parent.mkdir(parents=True)
     place.write_bytes(archive.read_bytes())
     return place
@@ -94,7 +107,7 @@ def test_download_prepare_and_read_at_random(server, tmp_path):
                 data.train,
                 image_size=64,
                 load_size=72,
-                flip=True,
+                augmentations=("flip",),
                 batch_size=2,
                 minibatches=2,
                 seed=1,
@@ -106,8 +119,8 @@ def test_download_prepare_and_read_at_random(server, tmp_path):
 
 def test_archive_put_in_place_by_hand(archive, no_network, tmp_path):
     by_hand(archive, tmp_path / "data")
-    builders.prepare("facades", tmp_path / "data")
-    assert builders.is_prepared("facades", tmp_path / "data")
+    DATASETS["facades"].layout.prepare("facades", tmp_path / "data")
+    assert DATASETS["facades"].layout.is_prepared("facades", tmp_path / "data")
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed"])
@@ -118,15 +131,18 @@ def test_another_archive_is_refused(archive, no_network, tmp_path, harm):
         contents[100] ^= 1
     place.write_bytes(contents[:-10] if harm == "cut" else contents)
     with pytest.raises(ValueError, match=r"to be the published facades\.tar\.gz"):
-        builders.prepare("facades", tmp_path / "data")
-    assert not builders.is_prepared("facades", tmp_path / "data")
+        DATASETS["facades"].layout.prepare("facades", tmp_path / "data")
+    assert not DATASETS["facades"].layout.is_prepared("facades", tmp_path / "data")
 
 
 def test_without_network_the_message_says_where_and_how(no_network, tmp_path):
     with pytest.raises(DatasetNotFoundError) as caught:
         locate(config(tmp_path / "data"))
     message = str(caught.value)
-    assert str(builders.manual_path("facades", tmp_path / "data")) in message
+    assert (
+        str(DATASETS["facades"].layout.manual_paths("facades", tmp_path / "data")[0])
+        in message
+    )
     assert "scripts/prepare_data.py --dataset=facades" in message
 
 
@@ -147,7 +163,7 @@ def test_nodownload_stays_off_the_network(server, tmp_path):
 
 
 def test_published_maps_is_pinned():
-    known = builders.ARCHIVES["maps"]
+    known = DATASETS["maps"].layout.archive
     assert known.num_bytes == 250_242_400 and len(known.sha256) == 64
 
 
@@ -162,9 +178,13 @@ def test_cache_of_tfds_is_below_data_dir(server, tmp_path):
 @pytest.fixture
 def official_cityscapes(tmp_path):
     """Cityscapes' own two archives, small, by hand in their place."""
-    place = builders.manual_path("cityscapes", tmp_path / "data").parent
+    place = (
+        DATASETS["cityscapes"]
+        .layout.manual_paths("cityscapes", tmp_path / "data")[0]
+        .parent
+    )
     place.mkdir(parents=True)
-    left, right = (place / name for name in builders.CITYSCAPES_ARCHIVES)
+    left, right = (place / name for name in pix2pix.CITYSCAPES_ARCHIVES)
     with zipfile.ZipFile(left, "w") as photos, zipfile.ZipFile(right, "w") as labels:
         for split, city, numbers in (("train", "ulm", (0, 1)), ("val", "bonn", (0,))):
             for i in numbers:
@@ -195,12 +215,16 @@ def test_cityscapes_is_built_from_its_own_archives(official_cityscapes, no_netwo
 
 
 def test_cityscapes_without_labels_is_named(official_cityscapes, no_network):
-    place = builders.manual_path("cityscapes", official_cityscapes).parent
-    with zipfile.ZipFile(place / builders.CITYSCAPES_ARCHIVES[1], "w"):
+    place = (
+        DATASETS["cityscapes"]
+        .layout.manual_paths("cityscapes", official_cityscapes)[0]
+        .parent
+    )
+    with zipfile.ZipFile(place / pix2pix.CITYSCAPES_ARCHIVES[1], "w"):
         pass
     with pytest.raises(FileNotFoundError, match=r"gtFine/train/ulm/.*_color\.png"):
-        builders.prepare("cityscapes", official_cityscapes)
-    assert not builders.is_prepared("cityscapes", official_cityscapes)
+        CITYSCAPES.prepare("cityscapes", official_cityscapes)
+    assert not CITYSCAPES.is_prepared("cityscapes", official_cityscapes)
 
 
 def test_both_ways_to_cityscapes_are_told(no_network, tmp_path):

@@ -14,11 +14,11 @@ values are within 1e-5 of float64, PSNR within 1e-5 dB (tests/test_precision.py)
 
 import tensorflow as tf
 
-from pan_tf.metrics import filters
-from pan_tf.metrics.planes import centered
-from pan_tf.metrics.planes import channels
-from pan_tf.metrics.planes import luma
-from pan_tf.metrics.planes import means
+from pan_tf.metrics.full_reference import filters
+from pan_tf.metrics.full_reference.planes import centered
+from pan_tf.metrics.full_reference.planes import channels
+from pan_tf.metrics.full_reference.planes import luma
+from pan_tf.metrics.full_reference.planes import means
 
 
 def psnr(reference, prediction):

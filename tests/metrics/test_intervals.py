@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from pan_tf.evaluation.statistics import mean_and_interval
-from pan_tf.evaluation.statistics import verdict
+from pan_tf.metrics import intervals
+from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.metrics.intervals import verdict
 
 
 def test_interval_of_many_normal_values_is_the_textbook_one():
@@ -35,11 +36,10 @@ def test_the_same_values_have_the_same_interval():
 
 
 def test_large_sets_are_resampled_in_parts(monkeypatch):
-    from pan_tf.evaluation import statistics
 
     values = np.random.default_rng(3).normal(size=500)
     whole = mean_and_interval(values)["ci95"]
-    monkeypatch.setattr(statistics, "_AT_ONCE", 600)
+    monkeypatch.setattr(intervals, "_AT_ONCE", 600)
     assert mean_and_interval(values)["ci95"] == pytest.approx(whole, abs=0.01)
 
 

@@ -60,7 +60,8 @@ def run(lists, tmp_path_factory):
 
 def test_the_run_folder_tells_what_can_be_told_without_pairs(run):
     result = json.loads((run / "result.json").read_text())
-    assert set(result["last"]["metrics"]) == {"identity_psnr", "cycle_psnr"}
+    kept = {"source_psnr", "identity_psnr", "cycle_psnr"}
+    assert set(result["last"]["metrics"]) == kept
     assert "best" not in result and result["baselines"] == {}
     rows = RunFolder(run).read_metrics()
     assert {"val_cycle_psnr", "val_identity_psnr"} <= set(rows[-1]) | set(rows[-2])
@@ -155,11 +156,13 @@ def test_a_recipe_of_pairs_is_refused_without(lists, tmp_path, monkeypatch):
         train(config(lists, tmp_path / "run", dataset="horse2zebra", recipe="pan"))
 
 
-def test_evaluation_says_what_it_needs(run):
-    with pytest.raises(ValueError, match="unless the recipe is one for unaligned sets"):
-        Evaluation([run])
-    with pytest.raises(ValueError, match="--unaligned measures without"):
-        Evaluation([run], dataset="horse2zebra")
+def test_a_run_without_pairs_is_measured_without_being_told(run):
+    assert not Evaluation([run], limit=8).split.paired
+
+
+def test_evaluation_of_a_system_of_pairs_says_what_it_needs(small_run, lists):
+    with pytest.raises(ValueError, match="--unaligned measures without pairs"):
+        Evaluation([small_run], data_dir=str(lists))
 
 
 def test_a_saved_model_has_no_inverse_to_ask_for(exported):

@@ -17,10 +17,10 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from pan_tf.metrics import filters
-from pan_tf.metrics.planes import centered
-from pan_tf.metrics.planes import channels
-from pan_tf.metrics.planes import luma
+from pan_tf.metrics.full_reference import filters
+from pan_tf.metrics.full_reference.planes import centered
+from pan_tf.metrics.full_reference.planes import channels
+from pan_tf.metrics.full_reference.planes import luma
 
 _WINDOWS = (17, 9, 5, 3)
 _SMALLEST, _SENSIBLE = 17, 41

@@ -1,8 +1,8 @@
-"""`folder`: a user's own pairs, side by side or in two folders.
+"""A user's own files, and what all data sets that are files have in common.
 
 `D/train/*.jpg` holds A | B in one image, A on the left; or `D/trainA/*` and `D/trainB/*`
-hold two lists of files with equal names (endings may differ). Likewise `val` and `test`.
-Files are JPEG, PNG or BMP.
+hold two lists of files with equal names (endings may differ), or, without pairs, with any
+names. Likewise `val` and `test`. Files are JPEG, PNG or BMP.
 """
 
 import concurrent.futures
@@ -10,7 +10,13 @@ import dataclasses
 import hashlib
 import pathlib
 
+import tensorflow as tf
 from PIL import Image
+
+from pan_tf.data import preprocessing
+from pan_tf.data.split import Images
+from pan_tf.data.split import NoPairsError
+from pan_tf.data.split import Split
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP")  # MPO: what some telephones call JPEG.
@@ -36,6 +42,96 @@ class Listing:
         return len(self.files[0]) == 1 and not self.is_photos
 
 
+SPLITS = ("train", "val", "test")
+
+
+class Files:
+    """A layout of files, which a subclass lists.
+
+    A subclass defines `find(name, config, split)`, which gives the `Listing` of pairs, or
+    the two `Listing`s of what has none; None where there is no such split.
+    """
+
+    def missing(self, name, config):
+        if self.find(name, config, "train") is None:
+            return self.sentence(name, config)
+        return None
+
+    def open(self, name, config, verified, paired):
+        found = {split: self.find(name, config, split) for split in SPLITS}
+        return open_listings({k: v for k, v in found.items() if v}, verified)
+
+
+class Folder(Files):
+    """`folder`: a user's own images in `train`, or `trainA` and `trainB`, and so on."""
+
+    def missing(self, name, config):
+        if exists(config.data_dir, "train"):
+            return None  # Whether pairs or two lists, is looked at when it is opened.
+        return f"No train/, nor trainA/ and trainB/, in --data_dir={config.data_dir}."
+
+    def open(self, name, config, verified, paired):
+        both = not paired and has_two(config.data_dir, "train")
+        list_split = find_two if both else find
+        found = {split: list_split(config.data_dir, split) for split in SPLITS}
+        return open_listings({k: v for k, v in found.items() if v}, verified)
+
+
+class Photos(Files):
+    """`photos`: single images in `train`, `val` and `test`."""
+
+    def find(self, name, config, split):
+        return find_photos(config.data_dir, split)
+
+    def sentence(self, name, config):
+        return f"No train/ in --data_dir={config.data_dir}."
+
+
+def open_listings(listings, verified):
+    """Opens files.
+
+    Args:
+        listings: split -> `Listing` of pairs, or (`Listing` of A, of B).
+        verified: as in `data.open_data`.
+
+    Returns:
+        (list of `Split`s, fingerprint).
+    """
+    every = [
+        listing
+        for found in listings.values()
+        for listing in (found if isinstance(found, tuple) else (found,))
+    ]
+    splits = [
+        Split(split, *(_image_list(side) for side in found))
+        if isinstance(found, tuple)
+        else Split.of_pairs(split, found.names, _pair_loader(found))
+        for split, found in listings.items()
+    ]
+    return splits, fingerprint(every, verified)
+
+
+def _image_list(listing):
+    paths = tf.constant([str(file) for (file,) in listing.files])
+
+    def load(index):
+        return preprocessing.decode(tf.io.read_file(paths[index]))
+
+    return Images(listing.names, load)
+
+
+def _pair_loader(listing):
+    columns = [tf.constant([str(f) for f in c]) for c in zip(*listing.files, strict=True)]
+
+    def load(index):
+        sides = [preprocessing.decode(tf.io.read_file(c[index])) for c in columns]
+        if listing.is_photos:
+            return sides[0], sides[0]
+        return preprocessing.halve(sides[0]) if listing.side_by_side else tuple(sides)
+
+    return load
+
+
 def find(data_dir, split):
     """Lists the files of a split.
 
@@ -55,9 +151,9 @@ def find(data_dir, split):
     listing, lonely = list_files(data_dir, split)
     if lonely:
         a, b = (pathlib.Path(data_dir) / f"{split}{side}" for side in "AB")
-        raise ValueError(
+        raise NoPairsError(
             f"{a} and {b} must hold files of the same names, unless the recipe is one "
-            "for unaligned sets (cyclegan, ...). Without a partner: "
+            "for unpaired sets (cyclegan, ...). Without a partner: "
             f"{some(lonely)}"
         )
     return listing
@@ -66,9 +162,7 @@ def find(data_dir, split):
 def find_photos(data_dir, split):
     """Lists single images; arguments, `Listing` and errors as of `find`."""
     root = pathlib.Path(data_dir) / split
-    if not root.is_dir():
-        return None
-    return _single(_images(root))
+    return single(images_of(root)) if root.is_dir() else None
 
 
 def has_two(data_dir, split):
@@ -87,7 +181,7 @@ def find_two(data_dir, split):
     """
     if not has_two(data_dir, split):
         return None
-    return tuple(_single(_images(pathlib.Path(data_dir) / f"{split}{s}")) for s in "AB")
+    return tuple(single(images_of(pathlib.Path(data_dir) / f"{split}{s}")) for s in "AB")
 
 
 def named(images, names):
@@ -100,7 +194,7 @@ def named(images, names):
     Raises:
         FileNotFoundError: if a file is not there, or none is named.
     """
-    found = {file.stem: file for file in _images(images)}
+    found = {file.stem: file for file in images_of(images)}
     stems = [pathlib.Path(line).stem for line in names.read_text("utf-8").split()]
     lost = [stem for stem in stems if stem not in found]
     if lost or not stems:
@@ -108,10 +202,11 @@ def named(images, names):
             f"{names} must name images in {images}. "
             + (f"Not there: {some(lost)}" if lost else "It is empty.")
         )
-    return _single(sorted(found[stem] for stem in stems))
+    return single(sorted(found[stem] for stem in stems))
 
 
-def _single(files):
+def single(files):
+    """`Listing` of files that hold an image each."""
     return Listing(tuple(f.stem for f in files), tuple((f,) for f in files), True)
 
 
@@ -140,7 +235,7 @@ def list_files(data_dir, split):
 
 def side_by_side(folder):
     """`Listing` of a folder of pairs side by side."""
-    files = _images(folder)
+    files = images_of(folder)
     return Listing(tuple(f.stem for f in files), tuple((f,) for f in files))
 
 
@@ -155,14 +250,20 @@ def two_folders(a, b, key=lambda stem: stem):
     Returns:
         (`Listing`, files that have no partner).
     """
-    a, b = ({key(file.stem): file for file in _images(f)} for f in (a, b))
+    a, b = ({key(file.stem): file for file in images_of(f)} for f in (a, b))
     names = tuple(sorted(a.keys() & b.keys()))
     lonely = [a[name] for name in sorted(a.keys() - b.keys())]
     lonely += [b[name] for name in sorted(b.keys() - a.keys())]
     return Listing(names, tuple((a[name], b[name]) for name in names)), lonely
 
 
-def _images(folder):
+def images_of(folder):
+    """The images in a folder, sorted by name.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if files differ in nothing but their ending.
+    """
     files = folder.iterdir() if folder.is_dir() else ()
     files = sorted(f for f in files if f.suffix.lower() in _ENDINGS)
     if not files:
@@ -193,7 +294,7 @@ def fingerprint(listings, verified):
 
     Args:
         listings: `Listing`s.
-        verified: as in `datasets.open_data`.
+        verified: as in `data.open_data`.
 
     Raises:
         ValueError: as `verify`.

@@ -9,9 +9,9 @@ network, trained from scratch, so numbers compare with each other, not with the 
 
 import numpy as np
 
-from pan_tf.evaluation.classifier import log_loss
-from pan_tf.evaluation.classifier import train_classifier
-from pan_tf.evaluation.statistics import mean_and_interval
+from pan_tf.metrics.distribution.classifier import log_loss
+from pan_tf.metrics.distribution.classifier import train_classifier
+from pan_tf.metrics.intervals import mean_and_interval
 
 # Images of either kind.
 LEAST = 8

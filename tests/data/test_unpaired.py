@@ -1,4 +1,4 @@
-"""Unaligned sets: two lists of images."""
+"""Sets without pairs: two lists of images."""
 
 import hashlib
 import io
@@ -12,16 +12,17 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf.config import Config
+from pan_tf.data import DATASETS
 from pan_tf.data import DatasetNotFoundError
-from pan_tf.data import ImageSet
+from pan_tf.data import Images
 from pan_tf.data import NoPairsError
-from pan_tf.data import PairSet
-from pan_tf.data import UnalignedSet
-from pan_tf.data import domains
+from pan_tf.data import Split
 from pan_tf.data import evaluation_dataset
 from pan_tf.data import locate
 from pan_tf.data import open_data
 from pan_tf.data import training_dataset
+from pan_tf.data.layouts import archives
+from pan_tf.data.layouts import tfds as layout
 
 
 def save(path, level, size=64):
@@ -42,12 +43,12 @@ def lists(tmp_path):
 def opened(root, **changes):
     settings = {"dataset": "folder", "data_dir": str(root), "recipe": "cyclegan"}
     config = locate(Config(**settings | changes))
-    return open_data(config, aligned=False)
+    return open_data(config, paired=False)
 
 
 def drawn(sets, count, **changes):
     """Levels of sources and of targets, one an example."""
-    settings = {"image_size": 8, "load_size": 8, "flip": False, "seed": 3}
+    settings = {"image_size": 8, "load_size": 8, "augmentations": (), "seed": 3}
     stream = training_dataset(sets, batch_size=1, minibatches=1, **(settings | changes))
     batches = list(itertools.islice(stream, count))
     return [
@@ -59,7 +60,7 @@ def drawn(sets, count, **changes):
 def test_two_folders_are_two_lists_whatever_their_names(lists):
     found = opened(lists)
     assert (len(found.train.source), len(found.train.target)) == (3, 5)
-    assert len(found.train) == 5 and found.validation.split == "test"
+    assert len(found.train) == 5 and found.validation.name == "test"
     record = found.describe()
     assert record["train"] == {"split": "train", "sources": 3, "targets": 5}
 
@@ -80,8 +81,8 @@ def test_each_list_is_shuffled_for_itself(lists):
 
 def test_lists_of_one_length_are_not_shuffled_alike():
     """Else the true partners of pairs that were taken apart would always meet."""
-    side = ImageSet(tuple("abcdef"), lambda i: tf.fill((8, 8, 3), tf.cast(i, tf.uint8)))
-    sources, targets = drawn(UnalignedSet("train", side, side), 30)
+    side = Images(tuple("abcdef"), lambda i: tf.fill((8, 8, 3), tf.cast(i, tf.uint8)))
+    sources, targets = drawn(Split("train", side, side), 30)
     assert len(set(zip(sources, targets, strict=True))) > 12  # 6 if shuffled alike.
 
 
@@ -94,14 +95,14 @@ def test_resumed_lists_go_on_where_the_straight_ones_were(lists):
 
 def test_crops_of_source_and_target_are_their_own():
     ramp = tf.cast(tf.range(16)[:, None, None] * tf.ones((1, 16, 3), tf.int32), tf.uint8)
-    side = ImageSet(("ramp",), lambda index: ramp)
-    sources, targets = drawn(UnalignedSet("train", side, side), 20, load_size=16)
+    side = Images(("ramp",), lambda index: ramp)
+    sources, targets = drawn(Split("train", side, side), 20, load_size=16)
     assert sources != targets
 
 
 def test_pairs_are_taken_apart_to_train_and_stay_pairs_to_measure(pair_folder):
     found = opened(pair_folder())
-    assert isinstance(found.train, UnalignedSet) and isinstance(found.validation, PairSet)
+    assert not found.train.paired and found.validation.paired
     assert len(found.train.source) == len(found.train.target) == 6
 
 
@@ -114,7 +115,7 @@ def test_images_come_together_by_number_to_look_at(lists):
 
 
 def test_a_recipe_of_pairs_says_what_it_needs(lists):
-    with pytest.raises(ValueError, match="unless the recipe is one for unaligned sets"):
+    with pytest.raises(ValueError, match="unless the recipe is one for unpaired sets"):
         open_data(Config(dataset="folder", data_dir=str(lists)))
     with pytest.raises(NoPairsError, match="'horse2zebra' has no pairs"):
         open_data(Config(dataset="horse2zebra"))
@@ -181,7 +182,7 @@ def archive(tmp_path, monkeypatch):
         filename="horse2zebra.zip",
     )
     url = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip"
-    kind = type(domains.builder("horse2zebra", tmp_path))
+    kind = type(DATASETS["horse2zebra"].layout.builder("horse2zebra", tmp_path))
     monkeypatch.setattr(kind, "url_infos", {url: info})
     tfds.disable_progress_bar()
     return tmp_path
@@ -194,25 +195,25 @@ def test_an_archive_of_cyclegan_goes_through_tfds(archive):
     assert sorted(set(sources)) == pytest.approx([0, 10, 20], abs=2)
     assert sorted(set(targets)) == pytest.approx([100, 110], abs=2)
     # Prepared: the archive is not needed again.
-    domains.manual_path("horse2zebra", archive).unlink()
+    DATASETS["horse2zebra"].layout.manual_paths("horse2zebra", archive)[0].unlink()
     assert opened(archive, dataset="horse2zebra").fingerprint == found.fingerprint
 
 
 def test_another_archive_is_refused(archive):
-    path = domains.manual_path("horse2zebra", archive)
+    path = DATASETS["horse2zebra"].layout.manual_paths("horse2zebra", archive)[0]
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="Not the published archive of horse2zebra"):
         opened(archive, dataset="horse2zebra")
 
 
 def test_all_files_of_celeb_a_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(domains.builders, "host_answers", lambda url: False)
+    monkeypatch.setattr(archives, "host_answers", lambda url: False)
     with pytest.raises(DatasetNotFoundError, match=r"list_attr_celeba\.txt and"):
         opened(tmp_path, dataset="celeb_a", attribute="Smiling")
 
 
 def test_without_archive_and_network_it_says_where_to_put_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(domains.builders, "host_answers", lambda url: False)
+    monkeypatch.setattr(archives, "host_answers", lambda url: False)
     with pytest.raises(DatasetNotFoundError, match=r"manual/monet2photo\.zip"):
         opened(tmp_path, dataset="monet2photo")
 
@@ -238,11 +239,11 @@ def test_faces_are_parted_by_an_attribute_and_cropped(monkeypatch):
     features = {"attributes": {"Smiling": None, "Male": None}}
     prepared = types.SimpleNamespace(info=types.SimpleNamespace(features=features))
     monkeypatch.setattr(
-        domains.records, "open_split", lambda *_: [record(i) for i in range(5)]
+        layout.records, "open_split", lambda *_: [record(i) for i in range(5)]
     )
     config = Config(dataset="celeb_a", attribute="Smiling")
-    train, validation, test = domains._by_attribute(prepared, config)
-    assert [s.split for s in (train, validation, test)] == ["train", "val", "test"]
+    train, validation, test = layout._by_attribute(prepared, config)
+    assert [s.name for s in (train, validation, test)] == ["train", "val", "test"]
     levels = [int(train.source.load(tf.constant(i))[0, 0, 0]) for i in range(3)]
     assert levels == [0, 20, 40] and len(train.target) == 2
     assert train.target.load(tf.constant(1)).shape == (160, 160, 3)
@@ -250,4 +251,4 @@ def test_faces_are_parted_by_an_attribute_and_cropped(monkeypatch):
     assert train.source.attributes().tolist() == [[0, 0], [0, 1], [0, 0]]
     assert train.target.subset([1, 0]).attributes().tolist() == [[1, 1], [1, 0]]
     with pytest.raises(ValueError, match="--attribute must be one of: Male, Smiling"):
-        domains._by_attribute(prepared, config.replace(attribute="Frowning"))
+        layout._by_attribute(prepared, config.replace(attribute="Frowning"))

@@ -1,0 +1,31 @@
+"""Augmentation: what may happen to a training example once it is cropped to size.
+
+An augmentation is a function (images, seed) of uint8 `[N, S, S, C]`, a source and its
+target or an image that belongs to no other, and int64 `[2]`. What it draws, it draws once
+for all of them, so that pairs stay pairs. A new one is a new row. It draws with a seed
+that no other draws with; the crop draws with `seed` itself.
+"""
+
+import tensorflow as tf
+
+
+def flip(images, seed):
+    """Mirrors left and right, with probability one half.
+
+    In the released code of PAN the mirroring is requested and never happens; here it
+    does.
+    """
+    mirrored = tf.random.stateless_uniform([], seed + 1) < 0.5
+    return tf.where(mirrored, tf.reverse(images, [2]), images)
+
+
+# What --augment names, in the order in which they are applied.
+AUGMENTATIONS = {"flip": flip}
+
+
+def augment(images, seed, names):
+    """Applies augmentations, by their names, in the table's order."""
+    for name, function in AUGMENTATIONS.items():
+        if name in names:
+            images = function(images, seed)
+    return images

@@ -1,0 +1,121 @@
+"""Sets without pairs that TensorFlow Datasets knows: CycleGAN's archives, and CelebA.
+
+Of faces, --attribute says which list is which: A lacks it, B has it.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from pan_tf.data import preprocessing
+from pan_tf.data import records
+from pan_tf.data.layouts import archives
+from pan_tf.data.split import Images
+from pan_tf.data.split import Split
+
+# Pixels a side of the middle of a CelebA image; Perceptual Discriminators, Sec. 4.
+_CELEBA_SIZE = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class TFDS(archives.Archived):
+    """Two lists of images from the records of a builder of TFDS.
+
+    TFDS itself takes files in place of a download, if they lie in `downloads/manual/`
+    under their own names, and compares their sha256.
+    """
+
+    def builder(self, name, data_dir):
+        """The TFDS builder of a data set under `data_dir`, prepared or not."""
+        import tensorflow_datasets as tfds
+
+        return tfds.builder(
+            self.name_in_tfds(name), data_dir=data_dir, file_format="array_record"
+        )
+
+    def prepare(self, name, data_dir):
+        from tensorflow_datasets.core.download import download_manager
+        from tensorflow_datasets.core.download import util
+
+        try:
+            super().prepare(name, data_dir)
+        except util.DownloadError as error:
+            files = " and ".join(map(str, self.manual_paths(name, data_dir)))
+            raise FileNotFoundError(
+                f"{self.archive.url} does not give it: {error} Put {files} there and run "
+                "the command again."
+            ) from None
+        except download_manager.NonMatchingChecksumError as error:
+            raise ValueError(f"Not the published archive of {name}: {error}") from None
+
+
+class CycleGAN(TFDS):
+    """An archive of CycleGAN: trainA, trainB, testA, testB."""
+
+    def name_in_tfds(self, name):
+        return f"cycle_gan/{name}"
+
+    def open(self, name, config, verified, paired):
+        prepared = self.builder(name, config.data_dir)
+        return _by_split(prepared), records.fingerprint(prepared.info)
+
+
+class CelebA(TFDS):
+    """Faces, parted by an attribute."""
+
+    def name_in_tfds(self, name):
+        return "celeb_a"
+
+    def open(self, name, config, verified, paired):
+        prepared = self.builder(name, config.data_dir)
+        fingerprint = records.fingerprint(prepared.info)
+        return _by_attribute(prepared, config), f"{fingerprint} {config.attribute}"
+
+
+def _by_split(prepared):
+    def side(name):
+        return _record_set(records.open_split(prepared, name), name)
+
+    return [
+        Split(split, side(f"{split}A"), side(f"{split}B")) for split in ("train", "test")
+    ]
+
+
+def _by_attribute(prepared, config):
+    names = prepared.info.features["attributes"].keys()
+    if config.attribute not in names:
+        raise ValueError(
+            f"--attribute must be one of: {', '.join(sorted(names))}. "
+            f"Received: attribute={config.attribute}."
+        )
+    sets = []
+    for split, source in (("train", "train"), ("val", "validation"), ("test", "test")):
+        found = records.open_split(prepared, source)
+        (has,) = records.columns(found, [f"attributes/{config.attribute}"]).T
+        lists = (np.flatnonzero(has == value) for value in (0, 1))
+        sets.append(
+            Split(split, *(_faces(found, split, places, names) for places in lists))
+        )
+    return sets
+
+
+def _faces(found, split, places, names):
+    """`Images` of some faces, all of whose attributes can be asked for."""
+
+    def attributes():
+        return records.columns(found, [f"attributes/{name}" for name in names])[places]
+
+    faces = _record_set(found, split, places, _middle)
+    return dataclasses.replace(faces, attributes=attributes)
+
+
+def _middle(image):
+    return preprocessing.central_square(image, _CELEBA_SIZE)
+
+
+def _record_set(found, name, places=None, change=lambda image: image):
+    """`Images` of the images of TFDS records, of all or of some places."""
+    places = np.arange(len(found)) if places is None else places
+    load = records.image_loader(found, "image", places)
+    names = tuple(f"{name}-{place:06d}" for place in places)
+    return Images(names, lambda index: change(load(index)))

@@ -1,0 +1,168 @@
+"""Opening a data set: finds it, fetches it if need be, and makes its splits."""
+
+import dataclasses
+
+from absl import logging
+
+from pan_tf.data.split import NoPairsError
+from pan_tf.data.synthesis import SYNTHESES
+from pan_tf.data.table import DATASETS
+
+
+class DatasetNotFoundError(Exception):
+    """The data set is not on disk, and could not be fetched."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedData:
+    """The splits of a data set, opened.
+
+    Attributes:
+        name: the data set's real name, also where it stands in for another.
+        requested: the name that was asked for.
+        direction: "AtoB" or "BtoA", which side is the source.
+        flip: whether training examples are mirrored.
+        splits: the split's own name -> `Split`; "train" is always there.
+        fingerprint: of the contents; equal data have equal fingerprints.
+        synthesized: what the sources are made of targets by; None if they are given.
+    """
+
+    name: str
+    requested: str
+    direction: str
+    flip: bool
+    splits: dict
+    fingerprint: str
+    synthesized: str | None = None
+
+    @property
+    def train(self):
+        """What to train on."""
+        return self.splits["train"]
+
+    @property
+    def validation(self):
+        """What to watch training by; None if there is none."""
+        return self.splits.get("val", self.splits.get("test"))
+
+    @property
+    def held_out(self):
+        """What to report on: a test split if there is one; None without any."""
+        return self.splits.get("test", self.splits.get("val"))
+
+    def describe(self):
+        """What the manifest records."""
+        return {
+            "name": self.name,
+            "requested": self.requested,
+            "fallback": self.name != self.requested,
+            "direction": self.direction,
+            "flip": self.flip,
+            "synthesized": self.synthesized,
+            "train": self.train.describe(),
+            "validation": self.validation and self.validation.describe(),
+            "fingerprint": self.fingerprint,
+        }
+
+
+def direction(config):
+    """Which side is the source: "AtoB" or "BtoA"."""
+    return config.direction or DATASETS[config.dataset].direction
+
+
+def locate(config):
+    """Decides which data set a run uses, and fetches it if need be.
+
+    Args:
+        config: `Config`.
+
+    Returns:
+        The configuration with `dataset` the one to use: its own, or, with a warning,
+        `fallback_dataset`.
+
+    Raises:
+        DatasetNotFoundError: if it is not there and there is nothing to fall back to.
+    """
+    try:
+        _require(config)
+    except DatasetNotFoundError as error:
+        if config.fallback_dataset in (None, config.dataset):
+            raise
+        fallback = config.replace(dataset=config.fallback_dataset)
+        _require(fallback)
+        logging.warning(
+            "%s\n*** GOING ON WITH ANOTHER DATA SET, %r, since --fallback_dataset asks "
+            "for it. ***",
+            error,
+            fallback.dataset,
+        )
+        return fallback
+    return config
+
+
+def _require(config):
+    sentence = DATASETS[config.dataset].layout.missing(config.dataset, config)
+    if sentence:
+        raise DatasetNotFoundError(sentence)
+
+
+def check_paired(name):
+    """Raises NoPairsError for a data set that never has pairs; looks at no file."""
+    if not DATASETS[name].paired:
+        raise NoPairsError(
+            f"The data set {name!r} has no pairs, only a list of images for each side."
+        )
+
+
+def open_data(config, requested=None, verified=None, paired=True):
+    """Opens a data set that is there, and checks its files.
+
+    Args:
+        config: `Config`.
+        requested: name of the data set that was asked for, if it was another.
+        verified: what `describe` gave when the same data were opened before; if no
+            name or size has changed since then, files are not decoded again.
+        paired: whether targets must belong to sources. If not, pairs are taken apart for
+            training and stay pairs for measuring; two folders are two lists, whatever the
+            names of their files.
+
+    Returns:
+        `OpenedData`.
+
+    Raises:
+        FileNotFoundError: if a split is empty.
+        NoPairsError: if there are no pairs where there must be.
+        ValueError: if files are unusable; the message names them.
+    """
+    name, row = config.dataset, DATASETS[config.dataset]
+    synthesized = None if config.synthesize == "none" else config.synthesize
+    if not paired and synthesized:
+        raise ValueError(
+            "--synthesize makes a source of each target, pairs that is; recipes for "
+            f"unpaired sets need none. Received: synthesize={synthesized}."
+        )
+    if not row.has_sources and synthesized is None:
+        raise ValueError(
+            f"--dataset={name} has targets only: say what the sources are to be made of "
+            f"them by, --synthesize={'|'.join(SYNTHESES)}."
+        )
+    if paired:
+        check_paired(name)
+    splits, fingerprint = row.layout.open(name, config, verified, paired)
+    if direction(config) == "BtoA":
+        splits = [split.swapped() for split in splits]
+    if synthesized:
+        synthesize = SYNTHESES[synthesized]
+        splits = [dataclasses.replace(split, synthesize=synthesize) for split in splits]
+    splits = {split.name: split for split in splits}
+    if not paired:
+        splits["train"] = splits["train"].unpaired()
+    return OpenedData(
+        name=name,
+        requested=requested or name,
+        direction=direction(config),
+        flip=row.flip if config.flip is None else config.flip,
+        splits=splits,
+        fingerprint=fingerprint,
+        synthesized=synthesized,
+    )

@@ -1,0 +1,141 @@
+"""What a split of a data set is: two numbered lists of images, paired or not."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+class NoPairsError(ValueError):
+    """Targets that belong to their sources are needed, and there are none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """A numbered list of images.
+
+    Attributes:
+        names: one an image.
+        load: graph function, int64 scalar -> uint8 `[H, W, C]`.
+        attributes: function without arguments, for it takes a while, that gives what is
+            known of the images, `[N, A]` of 0 and 1; None where nothing is.
+    """
+
+    names: tuple
+    load: Callable
+    attributes: Callable | None = None
+
+    def __len__(self):
+        return len(self.names)
+
+    def subset(self, places):
+        """Some of the images, by their numbers."""
+        chosen = np.asarray(places, np.int64)
+        return Images(
+            tuple(self.names[i] for i in chosen),
+            lambda index: self.load(tf.constant(chosen)[index]),
+            self.attributes and (lambda: self.attributes()[chosen]),
+        )
+
+    def at_most(self, limit):
+        """As many images as a limit, spread over the list."""
+        count = min(limit, len(self))
+        return self.subset(np.arange(count) * len(self) // count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One split of a data set.
+
+    Attributes:
+        name: the split's own name in the data set.
+        source: `Images`.
+        target: `Images`.
+        load_pair: graph function, int64 scalar -> (source, target), uint8 `[H, W, C]`
+            each, where a target belongs to each source; None where none does.
+        synthesize: graph function (target, seed) that makes the source, see `synthesis`;
+            None where `load_pair` gives it.
+        number: graph function, int64 scalar -> a pair's number in the whole split.
+    """
+
+    name: str
+    source: Images
+    target: Images
+    load_pair: Callable | None = None
+    synthesize: Callable | None = None
+    number: Callable = lambda index: index
+
+    @classmethod
+    def of_pairs(cls, name, names, load_pair):
+        """A split of pairs, which are loaded together."""
+
+        def side(place):
+            return Images(names, lambda index: load_pair(index)[place])
+
+        return cls(name, side(0), side(1), load_pair)
+
+    @property
+    def paired(self):
+        """Whether a target belongs to each source."""
+        return self.load_pair is not None
+
+    def __len__(self):
+        """Examples in an epoch: those of the longer list."""
+        return max(len(self.source), len(self.target))
+
+    @property
+    def num_together(self):
+        """How many numbers both lists have."""
+        return min(len(self.source), len(self.target))
+
+    def load(self, index):
+        """(source, target) of one number; without pairs they have no more in common."""
+        if self.paired:
+            return self.load_pair(index)
+        return self.source.load(index), self.target.load(index)
+
+    def subset(self, places):
+        """Some numbers that both lists have."""
+        chosen = np.asarray(places, np.int64)
+
+        def place(index):
+            return tf.constant(chosen)[index]
+
+        return dataclasses.replace(
+            self,
+            source=self.source.subset(chosen),
+            target=self.target.subset(chosen),
+            load_pair=self.load_pair and (lambda index: self.load_pair(place(index))),
+            number=lambda index: self.number(place(index)),
+        )
+
+    def swapped(self):
+        """The same, with source and target exchanged."""
+        return dataclasses.replace(
+            self,
+            source=self.target,
+            target=self.source,
+            load_pair=self.load_pair and (lambda index: self.load_pair(index)[::-1]),
+        )
+
+    def unpaired(self):
+        """The same images, without saying which belong together."""
+        return dataclasses.replace(self, load_pair=None)
+
+    def at_most(self, limit):
+        """As many images of each list as a limit, spread over it; unpaired."""
+        source, target = (side.at_most(limit) for side in (self.source, self.target))
+        return dataclasses.replace(self.unpaired(), source=source, target=target)
+
+    def describe(self):
+        """What the manifest records."""
+        if self.paired:
+            return {"split": self.name, "pairs": len(self)}
+        sizes = {"sources": len(self.source), "targets": len(self.target)}
+        return {"split": self.name, **sizes}
+
+    def __str__(self):
+        if self.paired:
+            return f"{len(self)} {self.name} pairs"
+        return f"{len(self.source)} sources and {len(self.target)} targets ({self.name})"

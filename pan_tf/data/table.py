@@ -1,0 +1,132 @@
+"""The table of data sets. A named data set of a known layout is a new row."""
+
+import dataclasses
+
+from pan_tf.data.layouts.archives import Archive
+from pan_tf.data.layouts.bluemarble import BlueMarble
+from pan_tf.data.layouts.folder import Folder
+from pan_tf.data.layouts.folder import Photos
+from pan_tf.data.layouts.pix2pix import Cityscapes
+from pan_tf.data.layouts.pix2pix import Pix2pix
+from pan_tf.data.layouts.published import NamedLists
+from pan_tf.data.layouts.published import Published
+from pan_tf.data.layouts.tfds import CelebA
+from pan_tf.data.layouts.tfds import CycleGAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """One row.
+
+    Attributes:
+        layout: see `layouts`.
+        direction: which side is the source in the papers' task, or in that of the data
+            set itself.
+        paired: whether a target belongs to each source.
+        has_sources: whether it has sources at all; if not, they are made of targets.
+        has_attributes: whether --attribute parts its images into two lists.
+        flip: whether training examples are mirrored, unless the configuration says.
+        archive: whether it is prepared from an archive.
+    """
+
+    layout: object
+    direction: str = "AtoB"
+    paired: bool = True
+    has_sources: bool = True
+    has_attributes: bool = False
+    flip: bool = True
+    archive: bool = False
+
+
+_PIX2PIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
+_CYCLEGAN = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
+_YANG = "Yang et al., Deep Joint Rain Detection and Removal, CVPR 2017"
+_SATELLITE_TO_MAP = "7519044b2725f55bc80e5a3db5d6f64f767a7b76421098c364c432ec82faf275"
+
+
+def _rain100(density):
+    train, test = f"rain_data_train_{density}", f"rain_data_test_{density}"
+    splits = {
+        "train": (f"{train}/rain", f"{train}/norain"),
+        "test": (f"{test}/rain", f"{test}/norain"),
+    }
+    return Published(splits, _YANG, a_suffix="x2")
+
+
+DATASETS = {
+    "apple2orange": Dataset(
+        CycleGAN(Archive(f"{_CYCLEGAN}/apple2orange.zip")), paired=False, archive=True
+    ),
+    # Satellite image -> shaded relief, which is lit from the north-west; mirrored, it
+    # would be lit from elsewhere.
+    "bluemarble": Dataset(BlueMarble(), flip=False),
+    "celeb_a": Dataset(  # Without the attribute -> with it.
+        CelebA(
+            Archive(
+                "https://drive.google.com",
+                (
+                    "img_align_celeba.zip",
+                    "list_eval_partition.txt",
+                    "list_attr_celeba.txt",
+                    "list_landmarks_align_celeba.txt",
+                    "identity_CelebA.txt",
+                ),
+            )
+        ),
+        paired=False,
+        has_attributes=True,
+        archive=True,
+    ),
+    # As published with the Perceptual Discriminators paper.
+    "celeba_hq": Dataset(
+        NamedLists("celeba_hq", "lists_hq"), paired=False, has_attributes=True
+    ),
+    "cityscapes": Dataset(  # Labels -> photo.
+        Cityscapes(Archive(f"{_PIX2PIX}/cityscapes.tar.gz", num_bytes=103_441_232)),
+        "BtoA",
+        archive=True,
+    ),
+    "edges2handbags": Dataset(
+        Pix2pix(Archive(f"{_PIX2PIX}/edges2handbags.tar.gz")), archive=True
+    ),
+    "edges2shoes": Dataset(
+        Pix2pix(Archive(f"{_PIX2PIX}/edges2shoes.tar.gz")), archive=True
+    ),
+    "facades": Dataset(  # Labels -> photo.
+        Pix2pix(
+            Archive(
+                f"{_PIX2PIX}/facades.tar.gz",
+                splits=("train", "val", "test"),
+                num_bytes=30_168_306,
+            )
+        ),
+        "BtoA",
+        archive=True,
+    ),
+    "folder": Dataset(Folder()),
+    "horse2zebra": Dataset(
+        CycleGAN(Archive(f"{_CYCLEGAN}/horse2zebra.zip")), paired=False, archive=True
+    ),
+    "maps": Dataset(  # Aerial photo -> map.
+        Pix2pix(
+            Archive(
+                f"{_PIX2PIX}/maps.tar.gz",
+                num_bytes=250_242_400,
+                sha256=_SATELLITE_TO_MAP,
+            )
+        ),
+        archive=True,
+    ),
+    "monet2photo": Dataset(
+        CycleGAN(Archive(f"{_CYCLEGAN}/monet2photo.zip")), paired=False, archive=True
+    ),
+    "photos": Dataset(Photos(), has_sources=False),
+    "rain100h": Dataset(_rain100("Heavy")),  # Rainy -> clean.
+    "rain100l": Dataset(_rain100("Light")),
+    "rain800": Dataset(  # Clean | rainy.
+        Published(
+            {"train": "rain/training", "test": "rain/test_syn"}, "Zhang et al., ID-CGAN"
+        ),
+        "BtoA",
+    ),
+}

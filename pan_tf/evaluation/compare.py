@@ -1,0 +1,163 @@
+"""What the numbers say, as plain sentences and as paired differences."""
+
+import dataclasses
+
+from pan_tf.evaluation.baselines import TITLES
+from pan_tf.evaluation.measure import summary
+from pan_tf.metrics import ROWS
+from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.metrics.intervals import verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One T, measured on a split.
+
+    Attributes:
+        name: short, unique among the results of one report.
+        checkpoint: `Translator.checkpoint`; None of a baseline.
+        scores: metric -> float64 `[n]`, of those that there are for each image.
+        of_sets: metric -> `{"mean", "ci95"}`, of those that are of whole sets.
+    """
+
+    name: str
+    checkpoint: dict | None
+    scores: dict
+    of_sets: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def metrics(self):
+        """metric -> `{"mean", "ci95"}`, in the table's order."""
+        found = summary(self.scores) | self.of_sets
+        return {name: found[name] for name in ROWS if name in found}
+
+
+def differences(scores, others):
+    """metric -> `{"mean", "ci95"}` of scores minus others, image by image."""
+    return {
+        name: mean_and_interval(
+            ROWS[name].finite(values) - ROWS[name].finite(others[name])
+        )
+        for name, values in scores.items()
+    }
+
+
+def compare(first, second):
+    """Two results side by side.
+
+    Returns:
+        `{"first", "second", "differences", "sentence"}`; differences are first minus
+        second.
+    """
+    gaps = differences(first.scores, second.scores)
+    wins = {1: [], -1: [], 0: []}
+    for metric, gap in gaps.items():
+        wins[_merit(metric, gap)].append(metric)
+    sentences = [
+        f"{a.name} is better than {b.name} on {_listed(wins[sign], gaps)}."
+        for sign, a, b in ((1, first, second), (-1, second, first))
+        if wins[sign]
+    ]
+    if wins[0]:
+        both = f"{first.name} and {second.name}"
+        sentences.append(f"{both} cannot be told apart on {_and(wins[0])}.")
+    return {
+        "first": first.name,
+        "second": second.name,
+        "differences": gaps,
+        "sentence": " ".join(sentences),
+    }
+
+
+def against_baselines(result, baselines):
+    """A sentence on each baseline: where the result beats it, surely, and where not.
+
+    Args:
+        result: `Result`.
+        baselines: baseline -> metric -> float64 `[n]`.
+    """
+    sentences = []
+    for name, scores in baselines.items():
+        gaps = differences(result.scores, scores)
+        verdicts = {metric: _merit(metric, gap) for metric, gap in gaps.items()}
+        better = [metric for metric, sign in verdicts.items() if sign > 0]
+        worse = [metric for metric, sign in verdicts.items() if sign < 0]
+        open_ = [metric for metric, sign in verdicts.items() if sign == 0]
+        title = f"The baseline, {TITLES[name]},"
+        if len(better) == len(verdicts):
+            sentences.append(f"{title} is beaten on every metric.")
+            continue
+        parts = [f"is beaten on {_and(better)}"] if better else []
+        parts += [f"is better on {_listed(worse, gaps)}"] if worse else []
+        parts += [f"cannot be told apart on {_and(open_)}"] if open_ else []
+        sentences.append(f"{title} {', '.join(parts)}.")
+    return sentences
+
+
+_SAID = {
+    "c2st": (
+        "Outputs of {} are {} to tell from real targets than their sources.",
+        {1: "harder", -1: "easier", 0: "neither harder nor easier"},
+    ),
+    "attribute_log_loss": (
+        "Outputs of {} are {} like targets, to a classifier of the two domains, than "
+        "their sources.",
+        {1: "more", -1: "less", 0: "neither more nor less"},
+    ),
+}
+
+
+def against_sources(results, sources):
+    """What metrics of whole sets say of outputs against their own sources, in words.
+
+    Args:
+        results: `Result`s.
+        sources: `Result` of the sources themselves.
+    """
+    said = []
+    for result in results:
+        for metric in (name for name in ROWS if name in result.metrics):
+            one, other = (r.metrics.get(metric) for r in (result, sources))
+            if not (other and one["ci95"] and other["ci95"]):
+                continue
+            if metric in _SAID:
+                sentence, words = _SAID[metric]
+                word = words[_apart(metric, one, other)]
+                said.append(sentence.format(result.name, word))
+            elif ROWS[metric].of_sets:
+                words = {1: "better", -1: "worse", 0: "neither better nor worse"}
+                word = words[_apart(metric, one, other)]
+                said.append(
+                    f"Outputs of {result.name} are {word} than their sources by "
+                    f"{ROWS[metric].title}."
+                )
+    return said
+
+
+def _merit(metric, gap):
+    """+1 or -1 if a difference is surely for the better or for the worse, else 0."""
+    sign = verdict(gap)
+    return sign if ROWS[metric].higher_is_better else -sign
+
+
+def _apart(metric, one, other):
+    """Likewise of two means, whose intervals leave each other out."""
+    (low, high), (other_low, other_high) = one["ci95"], other["ci95"]
+    sign = int(low > other_high) - int(high < other_low)
+    return sign if ROWS[metric].higher_is_better else -sign
+
+
+def _listed(metrics, gaps):
+    """Metrics with the size of the difference and its interval."""
+    described = []
+    for metric in metrics:
+        mean, ci95 = gaps[metric]["mean"], gaps[metric]["ci95"]
+        low, high = sorted(abs(end) for end in ci95)
+        unit = f" {ROWS[metric].unit}" if ROWS[metric].unit else ""
+        described.append(f"{metric} (by {abs(mean):.3g}{unit}, {low:.3g} to {high:.3g})")
+    return _and(described)
+
+
+def _and(items):
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last

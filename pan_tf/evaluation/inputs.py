@@ -1,0 +1,258 @@
+"""What is evaluated: trained Ts that go together, and the images they are shown."""
+
+import hashlib
+import os
+import pathlib
+
+import numpy as np
+
+from pan_tf import data
+from pan_tf import dfi
+from pan_tf import images
+from pan_tf import inference
+from pan_tf.config import Config
+from pan_tf.run_folder import RunFolder
+
+
+class Inputs:
+    """Several Ts and a split that they are shown. Making it checks all of that.
+
+    Args:
+        run_dirs: run folders.
+        saved_models: SavedModels, from source to target.
+        checkpoint: "best" or "last", of the run folders.
+        split: name of the split; None for the test split, or the validation split where
+            there is no other.
+        unpaired: whether to look at pairs as if they were none; None: only where the
+            data set has none, or is read so by a system that was trained without.
+        batch_size: images at a time; None: as `measure` has it.
+        names: of the Ts, in order; None: as their folders are called.
+        **changes: settings of the data, in place of the first run's; None counts as not
+            given.
+
+    Attributes:
+        translators: a `Translator` of each, runs first.
+        names: as given, or as the folders are called.
+        config: `Config` of the first run, changed.
+        data: `OpenedData`.
+        split: the `Split` to measure on.
+
+    Raises:
+        DatasetNotFoundError: if the data set is not there.
+        FileNotFoundError, OSError: if a run, a checkpoint or a file is not there, or is
+            damaged.
+        ValueError: if the Ts do not go together, or a setting is not legal.
+    """
+
+    def __init__(
+        self,
+        run_dirs=(),
+        saved_models=(),
+        checkpoint="best",
+        split=None,
+        unpaired=None,
+        batch_size=None,
+        names=None,
+        **changes,
+    ):
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if not run_dirs and "dataset" not in changes:
+            raise ValueError(
+                "--dataset must be given where there is no run, which knows its data."
+            )
+        self.translators = _load(run_dirs, saved_models, checkpoint)
+        self.names = names or _names_of(self.translators)
+        self.batch_size = batch_size
+        first = self.translators[0].config if self.translators else None
+        _check_synthesis(first, changes)
+        # What the run cropped in training does not matter here.
+        config = (first or Config()).replace(**{"load_size": None, **changes})
+        _check_alike(self.translators, self.names, changes)
+        self.config = config.replace(fallback_dataset=None)
+        _check_shapes(self.translators, config.image_size, batch_size)
+        known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
+        self.data = self._open(known, unpaired)
+        self.split = self.data.held_out if split is None else self.data.splits.get(split)
+        if self.split is None:
+            raise ValueError(
+                f"--split must be one of: {', '.join(self.data.splits)}. Received: "
+                f"split={split!r}; without it, test/ or val/ is needed."
+            )
+        if unpaired:
+            self.split = self.split.unpaired()
+
+    def pixels(self, listed):
+        """`Images` -> uint8 `[N, size, size, 3]`."""
+        batches = data.evaluation_dataset(
+            listed, image_size=self.config.image_size, batch_size=16
+        )
+        made = [images.to_uint8(batch["image"]).numpy() for batch in batches]
+        return np.concatenate(made)
+
+    def interpolated(self, settings, train, listed):
+        """`Images` as deep feature interpolation translates them, uint8.
+
+        Args:
+            settings: `dfi.Settings`, located.
+            train: `Split` of both domains.
+            listed: `Images`.
+        """
+        sides, known, own = (train.source, train.target), None, None
+        if settings.by == "attributes":
+            known = [side.attributes() for side in sides]
+            own = listed.attributes()
+        made = dfi.Interpolation(*map(self.pixels, sides), settings, known)
+        return made.translate(self.pixels(listed), own)
+
+    def _open(self, known, unpaired):
+        # As the systems were trained: what lists may be paired, they do not ask.
+        systems = [t.system for t in self.translators]
+        paired = not systems or any(s is None or s.paired for s in systems)
+        if unpaired is not None:
+            paired = not unpaired
+        elif not data.DATASETS[self.config.dataset].paired:
+            paired = False
+        try:
+            if paired:  # Before anything is downloaded.
+                data.check_paired(self.config.dataset)
+            located = data.locate(self.config)
+            return data.open_data(located, verified=known, paired=paired)
+        except data.NoPairsError as error:
+            raise ValueError(f"{error} --unaligned measures without pairs.") from None
+
+    def input_notes(self):
+        """Sentences on what a reader of the numbers must know."""
+        notes = []
+        for name, translator in zip(self.names, self.translators, strict=True):
+            if "note" in translator.checkpoint:
+                notes.append(f"{name}: {translator.checkpoint['note']}")
+            if translator.config is None:
+                continue
+            folder = RunFolder(translator.path)
+            notes += [f"{name}, in training: {text}" for text in folder.warnings()]
+            known = folder.known_data()
+            # Two lists have another fingerprint than pairs of the same files.
+            is_alike = translator.system.paired == self.split.paired
+            other = "fingerprint" if is_alike else "name"
+            if known and known[other] != getattr(self.data, other):
+                notes.append(
+                    f"{name} was trained on other data ({known['name']}, or other files) "
+                    f"than are evaluated here ({self.data.name})."
+                )
+            elif (
+                translator.checkpoint["kind"] == "best"
+                and self.split is self.data.validation
+            ):
+                notes.append(
+                    f"{name}: the best checkpoint was chosen on these very images, so "
+                    "its scores are a little optimistic; the last checkpoint's are not."
+                )
+        if self.split.name == self.data.train.name:
+            notes.append("Measured on the images that were trained on.")
+        return notes
+
+    def default_output_dir(self):
+        """A folder in the only run, or beside the first of several."""
+        first = self.translators[0]
+        parts = [self.data.name, self.split.name, self.data.direction]
+        parts += [self.data.synthesized] if self.data.synthesized else []
+        parts += [str(self.config.image_size), _short(self.data.fingerprint)]
+        what = "-".join(parts) + ("" if self.split.paired else "-unpaired")
+        if len(self.translators) > 1:
+            names = "-".join(self.names).replace(os.sep, "_")
+            if len(names) > 100:
+                names = _short(names)
+            return first.path.parent / f"comparison-{names}-{what}"
+        if first.config is None:
+            # A SavedModel may be served from where it lies; nothing is put into it.
+            return first.path.parent / f"evaluation-{first.path.name}-{what}"
+        kind, iteration = first.checkpoint["kind"], first.checkpoint["iteration"]
+        return first.path / "evaluation" / f"{what}-{kind}-{iteration}"
+
+
+def _load(run_dirs, saved_models, checkpoint):
+    for path in saved_models:
+        if not (pathlib.Path(path) / "saved_model.pb").is_file():
+            raise FileNotFoundError(f"No saved_model.pb in {path}: not a SavedModel.")
+    translators = [
+        inference.Translator(path, checkpoint) for path in (*run_dirs, *saved_models)
+    ]
+    for translator in translators[: len(run_dirs)]:
+        if translator.config is None:
+            raise ValueError(
+                f"--run_dir={translator.path} is a SavedModel: use --saved_model."
+            )
+    return translators
+
+
+def _names_of(translators):
+    """The last part of each path, or the whole path where that is not unique."""
+    short = [t.path.resolve().name for t in translators]
+    return [
+        name if short.count(name) == 1 else str(t.path)
+        for name, t in zip(short, translators, strict=True)
+    ]
+
+
+def _check_synthesis(first, changes):
+    if (
+        first
+        and first.synthesize != "none"
+        and changes.get("dataset", first.dataset) != first.dataset
+        and "synthesize" not in changes
+    ):
+        raise ValueError(
+            "--synthesize must be given with another --dataset than the run's, whose "
+            f"sources were made of targets ({first.synthesize}): the same, or none."
+        )
+
+
+def _check_alike(translators, names, changes):
+    """Runs of one report must see the same source images."""
+    (first, config), *others = [
+        (name, t.config) for name, t in zip(names, translators, strict=True) if t.config
+    ] or [(None, None)]
+    for name, other in others:
+        for field, of in (
+            ("dataset", lambda c: c.dataset),
+            ("image_size", lambda c: c.image_size),
+            ("direction", data.direction),
+            ("synthesize", lambda c: c.synthesize),
+            ("attribute", lambda c: c.attribute),
+        ):
+            if field not in changes and of(config) != of(other):
+                raise ValueError(
+                    f"Runs to compare must have one --{field}, or the flag must be "
+                    f"given. Received: {of(config)} in {first}, {of(other)} in {name}."
+                )
+    if len(set(names)) < len(names):
+        raise ValueError(f"Each run once. Received: {', '.join(names)}.")
+
+
+def _check_shapes(translators, image_size, batch_size):
+    """A SavedModel may have been exported for one size, or one batch."""
+    for translator in translators:
+        only = translator.field.size if translator.field else None
+        if only not in (None, image_size):
+            raise ValueError(
+                f"--image_size must be that of {translator.path}, {only}. "
+                f"Received: image_size={image_size}."
+            )
+        if translator.shape is None:
+            continue
+        batch, height, width = translator.shape[:3]
+        if {height, width} - {None, image_size}:
+            raise ValueError(
+                f"--image_size must be that of {translator.path}, {height} x {width}. "
+                f"Received: image_size={image_size}."
+            )
+        if batch is not None and (batch != 1 or batch_size != 1):
+            raise ValueError(
+                f"{translator.path} takes batches of {batch}; it must take any, or 1 "
+                f"with --batch_size=1. Received: batch_size={batch_size}."
+            )
+
+
+def _short(text):
+    """Six digits that stand for a text in a file name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

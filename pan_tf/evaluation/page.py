@@ -1,0 +1,308 @@
+"""The report of an evaluation, as one HTML page. It draws what the record says."""
+
+import math
+
+import numpy as np
+
+from pan_tf import data
+from pan_tf import images
+from pan_tf import pages
+from pan_tf.evaluation.baselines import TITLES
+from pan_tf.metrics import KEPT_METRICS
+from pan_tf.metrics import METRICS
+from pan_tf.metrics import ROWS
+from pan_tf.pages import charts
+from pan_tf.pages import pictures
+from pan_tf.run_folder import RunFolder
+
+# How many images a section shows; all are measured, and stand in per_image.csv.
+_EXTREMES, _DOZEN = 10, 12
+
+
+def render(evaluation, record):
+    """Makes the page.
+
+    Args:
+        evaluation: `Evaluation` that has measured.
+        record: what metrics.json holds.
+
+    Returns:
+        HTML.
+    """
+    directions = evaluation.directions
+    names = list(dict.fromkeys(r.name for d in directions for r in d.results))
+    results = directions[0].results
+    context = {
+        "title": " | ".join(names),
+        "record": record,
+        "paired": directions[0].split.paired,
+        "many": len(results) > 1,
+        "checkpoints": [(r.name, _checkpoint(r)) for r in results],
+        "directions": [_direction(evaluation, d, record) for d in directions],
+        "comparisons": _comparisons(record),
+        "histograms": _histograms(directions[0]),
+        "marks": [TITLES[name] for name in directions[0].baselines],
+        "curves": [
+            (result.name, _curves(translator, result, directions[0]))
+            for result, translator in zip(
+                results, directions[0].translators, strict=False
+            )
+        ],
+        "about": [metric.about for metric in _measured(directions) if metric.about],
+        "manifests": [
+            (result.name, _manifest(translator.path))
+            for result, translator in zip(
+                results, directions[0].translators, strict=False
+            )
+        ],
+        "full_error": pictures.FULL_ERROR,
+        "scale": pictures.data_uri(
+            pictures.colors(np.tile(np.linspace(0, 1, 160), (10, 1)))
+        ),
+        "shown_width": pictures.shown_width(evaluation.config.image_size),
+    }
+    return pages.render("report.html", context)
+
+
+def _checkpoint(result):
+    found = result.checkpoint
+    if found["kind"] == "saved_model":
+        said = "a SavedModel."
+    elif found["kind"] == "dfi":
+        said = "deep feature interpolation; nothing is trained."
+    elif found["kind"] == "best":
+        said = (
+            f"iteration {found['iteration']}, the best checkpoint by "
+            f"{ROWS[found['chosen_by']].label} on the validation images."
+        )
+    else:
+        said = f"iteration {found['iteration']}, the last checkpoint."
+    equal = np.isinf(result.scores.get("psnr_rgb", [])).sum()
+    return said + (f" {equal} outputs equal their targets." if equal else "")
+
+
+def _measured(directions):
+    """The rows of the table of metrics that were measured, in its order."""
+    names = {n for d in directions for r in d.results for n in r.metrics}
+    return [metric for name, metric in ROWS.items() if name in names]
+
+
+def _direction(evaluation, direction, record):
+    """What the page shows of a direction: a table, sentences, sections of pictures."""
+    found = record.get("directions", {}).get(direction.name, record)
+    columns = [(r.name, False, r.metrics) for r in direction.results]
+    columns += [
+        (f"baseline: {TITLES[name]}" if name != "real" else TITLES[name], True, r.metrics)
+        for name, r in direction.baselines.items()
+    ]
+    shown = _Pictures(evaluation, direction)
+    return {
+        "name": direction.name,
+        "columns": [(label, is_baseline) for label, is_baseline, _ in columns],
+        "rows": [
+            (
+                metric.label,
+                [
+                    (*_cell(metric, metrics.get(name)), is_baseline)
+                    for _, is_baseline, metrics in columns
+                ],
+            )
+            for name, metric in ROWS.items()
+            if any(name in metrics for _, _, metrics in columns)
+        ],
+        "sentences": found["sentences"],
+        "sections": [
+            (title, [shown.row(i) for i in places])
+            for title, places in shown.choose(_sections(direction, evaluation.rank_by))
+        ],
+        "targets": [] if direction.split.paired else shown.targets(),
+    }
+
+
+def _cell(metric, value, sign=""):
+    """(mean, interval), as text."""
+    if value is None:
+        return "-", ""
+    return metric.text(value["mean"], sign), metric.interval(value["ci95"], sign)
+
+
+def _comparisons(record):
+    """(labels of the columns, rows) of the paired differences; None for one T."""
+    found = record.get("comparisons")
+    if not found:
+        return None
+    names = [name for name in ROWS if name in found[0]["differences"]]
+    rows = [
+        (ROWS[n].label, [_cell(ROWS[n], c["differences"][n], "+") for c in found])
+        for n in names
+    ]
+    return [f"{c['first']} minus {c['second']}" for c in found], rows
+
+
+def _sections(direction, rank_by):
+    """(title, places) of the images to show."""
+    count = len(direction.split.source)
+    few = min(_EXTREMES, count)
+    dozen = np.random.default_rng(0).permutation(count)[:_DOZEN]
+    random = (f"{len(dozen)} at random, the same in every report", sorted(dozen))
+    results = direction.results
+    if not direction.split.paired:
+        return [random]
+    metric = METRICS[rank_by]
+    merits = [metric.merit(metric.finite(r.scores[rank_by])) for r in results]
+    if len(results) == 1:
+        order = np.argsort(metric.merit(results[0].scores[rank_by]), kind="stable")
+        return [
+            (f"The {few} worst by {metric.label}", order[:few]),
+            (f"The {few} best by {metric.label}", order[::-1][:few]),
+            random,
+        ]
+    every = np.stack(merits)
+    if len(results) > 2:
+        widest = np.argsort(-np.ptp(every, axis=0), kind="stable")[:few]
+        return [
+            (f"The {few} that divide them most by {metric.label}", widest),
+            random,
+        ]
+    gap = np.argsort(every[1] - every[0], kind="stable")
+    a, b = (result.name for result in results)
+    return [
+        (f"The {few} that speak most for {a}, by {metric.label}", gap[:few]),
+        (f"The {few} that speak most for {b}, by {metric.label}", gap[::-1][:few]),
+        random,
+    ]
+
+
+class _Pictures:
+    """Images of a direction, made once for all sections."""
+
+    def __init__(self, evaluation, direction):
+        self._evaluation, self._direction = evaluation, direction
+        self._made = {}
+
+    def choose(self, sections):
+        """Makes what the sections show; returns them."""
+        places = sorted({int(i) for _, chosen in sections for i in chosen})
+        if not places:
+            return sections
+        split, size = self._direction.split, self._evaluation.config.image_size
+        is_paired = split.paired
+        listed = split.subset(places) if is_paired else split.source.subset(places)
+        batches = data.evaluation_dataset(
+            listed, image_size=size, batch_size=self._evaluation.batch_size or 8
+        )
+        done = 0
+        for batch in batches:
+            source = batch["source"] if is_paired else batch["image"]
+            target = images.to_uint8(batch["target"]).numpy() if is_paired else None
+            chosen = places[done : done + len(source)]
+            outputs = self._outputs(source, chosen)
+            pixels = images.to_uint8(source).numpy()
+            for i, place in enumerate(chosen):
+                made = [output[i] for output in outputs]
+                self._made[place] = pixels[i], None if target is None else target[i], made
+            done += len(chosen)
+        return sections
+
+    def _outputs(self, source, places):
+        kept = self._direction.outputs
+        if kept:
+            return [kept[r.name][places] for r in self._direction.results]
+        return [np.asarray(t.translate(source)) for t in self._direction.translators]
+
+    def row(self, place):
+        """What the page shows of one example."""
+        place = int(place)
+        source, target, outputs = self._made[place]
+        rank_by = self._evaluation.rank_by
+        made = []
+        for result, output in zip(self._direction.results, outputs, strict=True):
+            scores = {n: v[place] for n, v in result.scores.items() if n in METRICS}
+            shown = {"name": result.name, "output": pictures.data_uri(output)}
+            shown |= dict.fromkeys(("error", "ranked", "scores"))
+            if target is not None:
+                error = pictures.error_map(output, target)
+                shown |= {
+                    "error": pictures.data_uri(error),
+                    "ranked": f"{METRICS[rank_by].label} "
+                    f"<b>{METRICS[rank_by].text(scores[rank_by])}</b>",
+                    "scores": ", ".join(
+                        f"{METRICS[n].title} {METRICS[n].text(v)}"
+                        for n, v in scores.items()
+                        if n != "balanced" and not n.endswith("_rgb")
+                    ),
+                }
+            made.append(shown)
+        return {
+            "name": self._direction.split.source.names[place],
+            "source": pictures.data_uri(source),
+            "target": None if target is None else pictures.data_uri(target),
+            "outputs": made,
+        }
+
+    def targets(self):
+        """(name, picture) of a dozen real targets, the same in every report."""
+        listed = self._direction.split.target
+        count = len(listed)
+        places = sorted(np.random.default_rng(0).permutation(count)[:_DOZEN])
+        pixels = self._evaluation.pixels(listed.subset(places))
+        return [
+            (listed.names[i], pictures.data_uri(image))
+            for i, image in zip(places, pixels, strict=True)
+        ]
+
+
+def _histograms(direction):
+    """(metric's title, one SVG a result) for each metric that every image has."""
+    rows = []
+    for name, metric in ROWS.items():
+        if not all(name in result.scores for result in direction.results):
+            continue
+        marks = {
+            TITLES[key]: float(np.mean(metric.finite(result.scores[name])))
+            for key, result in direction.baselines.items()
+            if name in result.scores
+        }
+        row = []
+        for result in direction.results:
+            values = metric.finite(result.scores[name])
+            mean = {"mean": float(np.mean(values))}
+            row.append((result.name, charts.histogram(values, mean | marks)))
+        rows.append((metric.label, row))
+    return rows
+
+
+def _curves(translator, result, direction):
+    """(title, SVG) of validation metrics, then of losses, from metrics.jsonl."""
+    if translator is None or translator.config is None:
+        return []
+    columns = {}
+    for row in RunFolder(translator.path).read_metrics():
+        for name, value in row.items():
+            if name != "warning" and math.isfinite(value):
+                columns.setdefault(name, []).append((row["iteration"], value))
+    charted = []
+    chosen = result.checkpoint["iteration"]
+    for name, metric in {**METRICS, **KEPT_METRICS}.items():
+        points = columns.get(f"val_{name}")
+        if not points:
+            continue
+        means = [
+            r.metrics[name]["mean"]
+            for r in direction.baselines.values()
+            if name in r.metrics
+        ]
+        level = max(means, key=metric.merit, default=None)
+        points = [(i, metric.finite(v)) for i, v in points]
+        title = f"Validation {metric.label}"
+        charted.append((title, charts.curve(points, chosen, level)))
+    losses = [name for name in columns if name[:2] in ("d_", "t_")]
+    charted += [
+        (name, charts.curve(columns[name], chosen)) for name in sorted(losses)[::-1]
+    ]
+    return charted
+
+
+def _manifest(path):
+    manifest = path / "manifest.json"
+    return manifest.read_text("utf-8") if manifest.exists() else None

@@ -1,0 +1,134 @@
+"""What an evaluation leaves as numbers: metrics.json and per_image.csv."""
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+
+import numpy as np
+
+import pan_tf
+from pan_tf import files
+from pan_tf.evaluation import compare
+
+
+def describe(evaluation):
+    """What metrics.json holds of an `Evaluation` that has measured.
+
+    Of pairs and one T: `n`, `checkpoint`, `metrics`, `baselines`, and differences to
+    them; of several `runs` and `comparisons`. Without pairs `directions`, and of one T
+    also the first direction's `checkpoint`, `metrics` and `baselines`. Sentences say what
+    the numbers say.
+    """
+    first, opened = evaluation.directions[0], evaluation.data
+    found = {
+        "n": len(first.split.source),
+        "dataset": {
+            "name": opened.name,
+            "attribute": evaluation.config.attribute,
+            "split": first.split.name,
+            "direction": opened.direction,
+            "synthesized": opened.synthesized,
+            "image_size": evaluation.config.image_size,
+            "fingerprint": opened.fingerprint,
+        },
+        "notes": evaluation.notes,
+        "pan_tf": pan_tf.__version__,
+        "baselines": {name: r.metrics for name, r in first.baselines.items()},
+    }
+    if len(first.results) == 1:
+        found |= _one(first.results[0], first)
+    if first.split.paired:
+        return found | _of_pairs(first)
+    found["dataset"] |= {
+        "sources": len(first.split.source),
+        "targets": len(first.split.target),
+    }
+    return found | {
+        "classifiers": {"seeds": len(evaluation.seeds), "epochs": evaluation.epochs},
+        "dfi": evaluation.dfi and _settings(evaluation.dfi),
+        "directions": {d.name: _direction(d) for d in evaluation.directions},
+    }
+
+
+def write(folder, found, directions):
+    """Writes metrics.json and per_image.csv.
+
+    Args:
+        folder: where to.
+        found: what `describe` gave.
+        directions: `Direction`s.
+    """
+    text = json.dumps(found, indent=2, allow_nan=False) + "\n"
+    files.write(folder / "per_image.csv", _table(directions))
+    files.write(folder / "metrics.json", text)
+
+
+def _one(result, direction):
+    """What metrics.json says of one T."""
+    found = {"checkpoint": result.checkpoint, "metrics": result.metrics}
+    if not direction.split.paired:
+        return found
+    return found | {
+        "differences_to_baselines": {
+            name: compare.differences(result.scores, baseline.scores)
+            for name, baseline in direction.baselines.items()
+        },
+        "equal_images": int(np.isinf(result.scores["psnr_rgb"]).sum()),
+    }
+
+
+def _of_pairs(direction):
+    results = direction.results
+    if len(results) == 1:
+        scores = {name: r.scores for name, r in direction.baselines.items()}
+        return {"sentences": compare.against_baselines(results[0], scores)}
+    comparisons = [compare.compare(*both) for both in itertools.combinations(results, 2)]
+    return {
+        "runs": {result.name: _one(result, direction) for result in results},
+        "comparisons": comparisons,
+        "sentences": [comparison["sentence"] for comparison in comparisons],
+    }
+
+
+def _direction(direction):
+    sources = direction.baselines["copy_input"]
+    return {
+        "n": len(direction.split.source),
+        "runs": {result.name: _one(result, direction) for result in direction.results},
+        "baselines": {
+            name: {"checkpoint": None, "metrics": result.metrics}
+            for name, result in direction.baselines.items()
+        },
+        "sentences": compare.against_sources(direction.results, sources),
+    }
+
+
+def _settings(settings):
+    """Without the place of the weights, which is a machine's own."""
+    return {k: v for k, v in dataclasses.asdict(settings).items() if k != "vgg_weights"}
+
+
+def _table(directions):
+    """The text of per_image.csv; columns say which direction and which T, if there can be
+    several."""
+    rows = []
+    for direction in directions:
+        is_paired, many = direction.split.paired, len(direction.results) > 1
+        for result in direction.results:
+            for i, name in enumerate(direction.split.source.names):
+                about = {} if is_paired else {"direction": direction.name}
+                about |= {"run": result.name} if many or not is_paired else {}
+                scores = {
+                    metric: repr(float(values[i]))
+                    for metric, values in result.scores.items()
+                    if i < len(values) and len(values) == len(direction.split.source)
+                }
+                rows.append(about | {"name": name} | scores)
+    table = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()

@@ -1,0 +1,1 @@
+"""Metrics that compare sets of images, of which none belongs to another."""

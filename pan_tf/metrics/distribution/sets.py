@@ -1,0 +1,68 @@
+"""Sets of images, and what metrics of whole sets ask of them, computed once."""
+
+import functools
+
+import numpy as np
+
+from pan_tf.metrics.distribution.classifier import log_loss
+from pan_tf.metrics.distribution.classifier import train_classifier
+from pan_tf.metrics.distribution.two_sample import two_sample_test
+
+# Of the images that a classifier of both domains is trained on, one in so many chooses
+# its epoch.
+_CHOICE = 5
+
+
+class Sets:
+    """Outputs of one system, and real images of the target's domain.
+
+    Args:
+        real: uint8 `[N, H, W, C]`, held-out targets.
+        outputs: uint8 `[M, H, W, C]`, of held-out sources.
+        domains: `DomainClassifier`; None where none is known.
+        seeds: of two-sample tests, one each.
+        epochs: of each of their classifiers, at most.
+        judged: images that `domains` judges in place of the outputs; None for those.
+        vgg: file of VGG's weights, for features; None where no metric needs them.
+    """
+
+    def __init__(
+        self, real, outputs, domains=None, seeds=(1,), epochs=30, judged=None, vgg=None
+    ):
+        self.real, self.outputs = real, outputs
+        self.seeds, self.epochs, self.vgg = seeds, epochs, vgg
+        self._domains = domains
+        self._judged = outputs if judged is None else judged
+
+    @functools.cached_property
+    def two_sample(self):
+        """What `two_sample_test` says."""
+        return two_sample_test(self.real, self.outputs, self.seeds, self.epochs)
+
+    @functools.cached_property
+    def domain_log_losses(self):
+        """Nats, `[M]`: minus the log of what a classifier of both domains gives the
+        target's on each output."""
+        return log_loss(self._domains.classifier(self._judged), 1)
+
+
+class DomainClassifier:
+    """Tells sources from targets; trained when it is first asked.
+
+    Args:
+        sources: uint8 `[N, H, W, C]`, to train on.
+        targets: uint8 `[M, H, W, C]`.
+        epochs: through them, at most.
+    """
+
+    def __init__(self, sources, targets, epochs):
+        self._kinds, self._epochs = (sources, targets), epochs
+
+    @functools.cached_property
+    def classifier(self):
+        """The `Classifier`, whose kind 1 are the targets."""
+        chosen = [kind[::_CHOICE] for kind in self._kinds]
+        learnt = [np.delete(k, np.s_[::_CHOICE], axis=0) for k in self._kinds]
+        # Of few images small batches, or there would be too few steps in an epoch.
+        batch_size = 32 if sum(map(len, learnt)) > 500 else 8
+        return train_classifier(learnt, chosen, 1, self._epochs, batch_size)

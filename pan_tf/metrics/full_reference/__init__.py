@@ -1,0 +1,1 @@
+"""Metrics that compare an image with the one that it should be, pixel by pixel."""

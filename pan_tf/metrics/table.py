@@ -1,0 +1,203 @@
+"""The table of metrics. A new metric is a new row.
+
+Reports, comparisons, tables, charts, TensorBoard, `--best_by` and the other flags take
+from here what is measured, what it is called, and whether the higher or the lower value
+is better.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from pan_tf.metrics.full_reference import functional
+from pan_tf.metrics.full_reference import information
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One row.
+
+    Attributes:
+        title: what it is called, without its unit.
+        unit: "dB", "nats", or "".
+        digits: after the point, in tables.
+        higher_is_better: whether it is.
+        compares: names of the two images that `function` is given: "source", "target",
+            "output" (of the source), "cycled" (there and back), "identity" (T(target)).
+        function: (reference, prediction), uint8 `[B, H, W, C]` -> float `[B]`; a graph
+            function. Or, of a row that looks through a VGG, `make`: file of its weights
+            -> such a function. Or `of_scores`, or `of_sets`.
+        of_scores: metric -> `[n]` of the rows before it -> `[n]`.
+        of_sets: `distribution.Sets` -> `[n]`, one an output, or `{"mean", "ci95"}`.
+        largest: greater values count as this one in means, such as an infinite PSNR.
+        vgg: the VGG whose weights it needs, "vgg16" or "vgg19"; None for none.
+        is_usual: whether it is measured without being asked for.
+        about: how it is measured, a sentence or two for the report.
+    """
+
+    title: str
+    unit: str = ""
+    digits: int = 4
+    higher_is_better: bool = True
+    compares: tuple = ("target", "output")
+    function: Callable | None = None
+    make: Callable | None = None
+    of_scores: Callable | None = None
+    of_sets: Callable | None = None
+    largest: float | None = None
+    vgg: str | None = None
+    is_usual: bool = True
+    about: str = ""
+
+    @property
+    def label(self):
+        """Title and unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def of_images(self):
+        """Whether it compares two images."""
+        return self.function is not None or self.make is not None
+
+    def function_by(self, vgg):
+        """(reference, prediction) -> `[B]`; `vgg`: file of weights, for rows with one."""
+        return self.function or self.make(vgg)
+
+    def finite(self, values):
+        """Scores to average."""
+        return values if self.largest is None else np.minimum(values, self.largest)
+
+    def merit(self, value):
+        """The same number, so turned that the higher is better."""
+        return value if self.higher_is_better else -value
+
+    def text(self, value, sign=""):
+        """A number as text; `sign` as in a format, "+" to have one always."""
+        return f"{value:{sign}.{self.digits}f}"
+
+    def interval(self, ci95, sign=""):
+        """`[low, high]` as text; empty for None."""
+        if ci95 is None:
+            return ""
+        return f"[{', '.join(self.text(end, sign) for end in ci95)}]"
+
+
+def balanced(scores):
+    """One number of two metrics that are fooled by opposite things, at most 1.
+
+    The mean of PSNR / 50 dB (at most 1) and UQI, both on luma. PSNR rewards blur, which
+    UQI punishes; UQI rewards flatness where the target is flat, which PSNR does not. SSIM
+    is left out, since it hardly tells a blank image from the truth without its details;
+    VIF and VIFP, since on targets with next to no texture noise raises them.
+    docs/metrics.md has the measurements.
+    """
+    return (np.minimum(scores["psnr"] / 50.0, 1.0) + scores["uqi"]) / 2.0
+
+
+# Of equal images PSNR is infinite: one such image would make a mean say nothing.
+LARGEST_PSNR = 100.0
+_PSNR = {"unit": "dB", "digits": 2, "largest": LARGEST_PSNR}
+_ON_LUMA = (
+    "PSNR, SSIM, UQI, VIF and VIFP are of the unrounded luma of 8-bit images, as MeTriX "
+    "MuX defines them; the RGB variants of the three channels."
+)
+
+# Of an output against the target that belongs to its source.
+METRICS = {
+    "balanced": Metric(
+        "Balanced",
+        of_scores=balanced,
+        about="Balanced is the mean of PSNR / 50 dB and UQI.",
+    ),
+    "psnr": Metric(
+        "PSNR",
+        function=functional.psnr,
+        about=f"{_ON_LUMA} PSNR beyond 100 dB counts as 100 in means.",
+        **_PSNR,
+    ),
+    "ssim": Metric("SSIM", function=functional.ssim),
+    "uqi": Metric("UQI", function=functional.uqi),
+    "vif": Metric(
+        "VIF",
+        function=information.vif,
+        about="VIF of a target of less than one bit is 1 if the output has no texture "
+        "either, else 0.",
+    ),
+    "vifp": Metric("VIFP", function=information.vifp),
+    "psnr_rgb": Metric("PSNR, RGB", function=functional.psnr_rgb, **_PSNR),
+    "ssim_rgb": Metric("SSIM, RGB", function=functional.ssim_rgb),
+}
+
+# Of whole sets: do outputs look as the target's domain does? The first four as in Table 1
+# of the Perceptual Discriminators paper, but that an attribute of three classes, hair, is
+# one class against the others here.
+SET_METRICS = {
+    "c2st": Metric(
+        "C2ST",
+        "nats",
+        digits=3,
+        of_sets=lambda sets: sets.two_sample["cross_entropy"],
+        about="C2ST is the cross-entropy, on images that it was not trained on, of a "
+        "classifier that learns to tell outputs from held-out real targets: the higher "
+        "the better, .693 (ln 2) where it cannot tell, 0 where it always can. As many of "
+        "both kinds, half to learn and half to test, several times. A classifier that is "
+        "no better than chance on the images that choose its epoch answers one half. "
+        "Classifiers are small and trained from scratch on the images at hand: compare "
+        "their numbers with each other only.",
+    ),
+    "c2st_accuracy": Metric(
+        "C2ST, share told",
+        digits=3,
+        higher_is_better=False,
+        of_sets=lambda sets: {"mean": sets.two_sample["accuracy"], "ci95": None},
+    ),
+    "c2st_learnt": Metric(
+        "of the tests, learnt anything",
+        digits=3,
+        of_sets=lambda sets: {
+            "mean": sets.two_sample["learnt"] / len(sets.seeds),
+            "ci95": None,
+        },
+    ),
+    "attribute_log_loss": Metric(
+        "Attribute log-loss",
+        "nats",
+        digits=3,
+        higher_is_better=False,
+        of_sets=lambda sets: sets.domain_log_losses,
+        about="Attribute log-loss: a classifier is trained on real images of both "
+        "domains; minus the log of the probability that it gives an output of being a "
+        "target. In "
+        "the column of real targets it is that of held-out ones, and C2ST is of training "
+        "targets against held-out ones.",
+    ),
+}
+
+# What is kept on the way. None says whether an output looks like the target's domain: a T
+# that changes nothing has the best of each.
+KEPT_METRICS = {
+    "source_psnr": Metric(
+        "Output against source",
+        compares=("source", "output"),
+        function=functional.psnr,
+        about="PSNR against the source, of T(target) and there and back says what is "
+        "kept, and is best for a T that changes nothing.",
+        **_PSNR,
+    ),
+    "cycle_psnr": Metric(
+        "There and back",
+        compares=("source", "cycled"),
+        function=functional.psnr,
+        **_PSNR,
+    ),
+    "identity_psnr": Metric(
+        "T(target) against target",
+        compares=("target", "identity"),
+        function=functional.psnr,
+        **_PSNR,
+    ),
+}
+
+# Every row by its name.
+ROWS = METRICS | SET_METRICS | KEPT_METRICS

@@ -1,0 +1,101 @@
+import numpy as np
+
+from pan_tf.evaluation import compare
+from pan_tf.evaluation.compare import Result
+from pan_tf.metrics import Metric
+
+
+def result(name, psnr, ssim):
+    return Result(name, {}, {"psnr": np.array(psnr), "ssim": np.array(ssim)})
+
+
+A = result("a", [20.0, 22.0, 24.0, 20.5], [0.5, 0.6, 0.7, 0.4])
+B = result("b", [19.0, 21.1, 23.0, 19.6], [0.6, 0.5, 0.7, 0.4])
+
+
+def test_differences_are_taken_image_by_image():
+    gap = compare.compare(A, B)["differences"]["psnr"]
+    # The images vary by 2 dB, the differences only by .05.
+    assert abs(gap["mean"] - 0.95) < 1e-9 and gap["ci95"][0] > 0.89
+
+
+def test_the_sentence_says_who_is_better_where():
+    sentence = compare.compare(A, B)["sentence"]
+    assert sentence.startswith("a is better than b on psnr (by 0.95 dB, 0.9 to 1).")
+    assert sentence.endswith("a and b cannot be told apart on ssim.")
+    assert compare.compare(B, A)["sentence"].startswith("a is better than b on psnr")
+
+
+def test_baselines_are_named_where_they_win():
+    baselines = {
+        "mean_color": {"psnr": A.scores["psnr"] - 1, "ssim": A.scores["ssim"] + 0.01},
+        "copy_input": {name: values - 0.1 for name, values in A.scores.items()},
+    }
+    blank, copy = compare.against_baselines(A, baselines)
+    assert blank.startswith(
+        "The baseline, mean colour, is beaten on psnr, is better on ssim (by"
+    )
+    assert copy == "The baseline, the source itself, is beaten on every metric."
+
+
+def test_infinite_psnr_does_not_spoil_a_difference():
+    perfect = result("p", [np.inf, np.inf], [1.0, 1.0])
+    gaps = compare.differences(perfect.scores, perfect.scores)
+    assert gaps["psnr"] == {"mean": 0.0, "ci95": [0.0, 0.0]}
+
+
+def test_where_the_lower_value_is_better_the_lower_one_wins(monkeypatch):
+    lower = Metric("Distance", higher_is_better=False)
+    monkeypatch.setitem(compare.ROWS, "distance", lower)
+    near, far = (
+        Result(name, {}, {"distance": np.array(values)})
+        for name, values in (("near", [0.1, 0.2, 0.1]), ("far", [0.9, 1.1, 1.0]))
+    )
+    said = "near is better than far on distance"
+    assert compare.compare(near, far)["sentence"].startswith(said)
+    assert compare.compare(far, near)["sentence"].startswith(said)
+    (sentence,) = compare.against_baselines(near, {"copy_input": far.scores})
+    assert sentence == "The baseline, the source itself, is beaten on every metric."
+
+
+def sets_of(name, c2st, loss):
+    return Result(
+        name,
+        {},
+        {},
+        {
+            "c2st": {"mean": 0.0, "ci95": c2st},
+            "c2st_accuracy": {"mean": 0.5, "ci95": None},
+            "attribute_log_loss": {"mean": 0.0, "ci95": loss},
+        },
+    )
+
+
+def test_sentences_on_sets_claim_no_more_than_the_intervals():
+    results = [
+        sets_of("better", [0.3, 0.4], [0.1, 0.2]),
+        sets_of("open", [0.2, 0.4], [0.1, 1.0]),
+        sets_of("worse", [0.0, 0.05], [3.0, 4.0]),
+    ]
+    said = compare.against_sources(results, sets_of("", [0.1, 0.2], [1.0, 2.0]))
+    beginnings = [
+        "better are harder to",
+        "better are more like",
+        "open are neither harder nor easier to",
+        "open are neither more nor less like",
+        "worse are easier to",
+        "worse are less like",
+    ]
+    for beginning, sentence in zip(beginnings, said, strict=True):
+        assert sentence.startswith(f"Outputs of {beginning}")
+
+
+def test_any_other_metric_of_sets_has_a_plain_sentence(monkeypatch):
+    row = Metric("KID", of_sets=lambda sets: None, higher_is_better=False)
+    monkeypatch.setitem(compare.ROWS, "kid", row)
+    one, sources = (
+        Result(name, {}, {}, {"kid": {"mean": mean, "ci95": [mean - 0.1, mean + 0.1]}})
+        for name, mean in (("near", 1.0), ("", 2.0))
+    )
+    (sentence,) = compare.against_sources([one], sources)
+    assert sentence == "Outputs of near are better than their sources by KID."
