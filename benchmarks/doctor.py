@@ -22,8 +22,8 @@ import threadpoolctl
 from absl import app
 from absl import flags
 
+from pan_tf import doctor
 from pan_tf.data.layouts import bluemarble
-from pan_tf.doctor import items
 from pan_tf.doctor.alignment import Aligner
 
 flags.DEFINE_string("data_dir", None, "Folder of pairs; empty: Blue Marble.")
@@ -46,7 +46,7 @@ def shifted(pair, angle, size):
 
 def main(argv):
     if flags.FLAGS.data_dir:
-        found, _ = items.of_folder(flags.FLAGS.data_dir)
+        found, _ = doctor.of_folder(flags.FLAGS.data_dir)
         pairs = [item.load() for item in found if item.split == "train"]
     else:
         tiles = bluemarble.cut("train", flags.FLAGS.image_size)

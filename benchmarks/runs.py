@@ -11,10 +11,10 @@ def untrained(path, width=1.0, **settings):
     import numpy as np
 
     from pan_tf import recipes
-    from pan_tf.checkpoints import Checkpoints
-    from pan_tf.checkpoints import RunState
     from pan_tf.config import Config
-    from pan_tf.run_folder import RunFolder
+    from pan_tf.runs.checkpoints import Checkpoints
+    from pan_tf.runs.checkpoints import RunState
+    from pan_tf.runs.folder import RunFolder
 
     config = Config(dataset="bluemarble", width=width, ema=0.0, **settings)
     model = recipes.build(config)

@@ -140,20 +140,20 @@ class Config:
     )
     iterations: int = setting(
         100_000,
-        "Minibatches to consume, rounded up to whole cycles of updates.",
+        "Minibatches to consume, rounded up to whole rounds of updates.",
         minimum=1,
         free=True,
     )
     seed: int = setting(1, "Of weights, data order and augmentation.", minimum=0)
     d_updates: int | None = setting(
-        None, "Updates of D in a cycle; empty: the recipe's.", minimum=1
+        None, "Updates of D in a round; empty: the recipe's.", minimum=1
     )
     t_updates: int | None = setting(
-        None, "Updates of T in a cycle; empty: the recipe's.", minimum=1
+        None, "Updates of T in a round; empty: the recipe's.", minimum=1
     )
     reuse_minibatch: bool | None = setting(
         None,
-        "One minibatch for all updates of a cycle, not one each; empty: the recipe's.",
+        "One minibatch for all updates of a round, not one each; empty: the recipe's.",
     )
     learning_rate: float | None = setting(
         None,
@@ -165,7 +165,7 @@ class Config:
     )
     ema: float | None = setting(
         None,
-        "Translate with a moving average of T that keeps this share in a cycle; 0: with "
+        "Translate with a moving average of T that keeps this share in a round; 0: with "
         "T itself; empty: the recipe's.",
         minimum=0.0,
         maximum=1.0,

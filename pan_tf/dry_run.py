@@ -10,7 +10,7 @@ from pan_tf.losses import PerceptualLoss
 
 
 def report(config):
-    """Prints the resolved configuration, the networks' tables and the cost of a cycle.
+    """Prints the resolved configuration, the networks' tables and the cost of a round.
 
     Args:
         config: `Config`.
@@ -41,7 +41,7 @@ def report(config):
 
 
 def cost(system, transformer, discriminator, image_size):
-    """The arithmetic of one cycle, as text.
+    """The arithmetic of one round, as text.
 
     Multiply-accumulates of convolutions and dense layers. A backward pass costs twice a
     forward one, half of it if only the input's or only the weights' gradient is needed.
@@ -63,7 +63,7 @@ def cost(system, transformer, discriminator, image_size):
             lines.append(f"{name}: {size}, {macs[name] / 1e9:.2f} GMAC an image forward")
     t, d, vgg = macs["T"], macs["D"], macs.get("VGG", 0)
     schedule, batch_size = system.schedule, system.batch_size
-    made = 1 + len({n for term in system.terms for n in term.images} - {"remembered"})
+    made = 1 + len({n for term in system.terms for n in term.images} - {"pooled"})
     seen = {
         player: {n for term in system.terms for n in term.d_inputs(player)}
         for player in ("transformer", "discriminator")
@@ -77,20 +77,20 @@ def cost(system, transformer, discriminator, image_size):
     else:
         per_t += (2 + 1) * vgg * sum(isinstance(t, PerceptualLoss) for t in system.terms)
     images = schedule.minibatches * batch_size
-    cycle = schedule.d_updates * per_d + schedule.t_updates * per_t
+    total = schedule.d_updates * per_d + schedule.t_updates * per_t
     if schedule.reuse_minibatch:
-        cycle -= schedule.d_updates * t
-        cycle -= (schedule.t_updates - 1) * d * ("target" in seen["transformer"])
+        total -= schedule.d_updates * t
+        total -= (schedule.t_updates - 1) * d * ("target" in seen["transformer"])
     directions = 2 if system.is_cycle else 1
-    cycle *= batch_size * directions
+    total *= batch_size * directions
     trainable = sum(_parameters(network) for network in (transformer, discriminator))
     return "\n".join(
         [
             *lines,
             *(["And the same for the inverse."] if system.is_cycle else []),
-            f"A cycle: {schedule.d_updates} update(s) of D, {schedule.t_updates} of T, "
+            f"A round: {schedule.d_updates} update(s) of D, {schedule.t_updates} of T, "
             f"on {schedule.minibatches} minibatch(es) of {batch_size}: about "
-            f"{cycle / 1e9:,.0f} GMAC, {cycle / images / 1e9:.1f} an image consumed",
+            f"{total / 1e9:,.0f} GMAC, {total / images / 1e9:.1f} an image consumed",
             f"Weights and Adam's moments: {12 * directions * trainable / 2**20:,.0f} MiB",
         ]
     )

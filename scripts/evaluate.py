@@ -142,7 +142,7 @@ def main(argv):
 
 
 def _dfi(values):
-    from pan_tf import dfi
+    from pan_tf.papers import dfi
 
     named = {name.removeprefix("dfi_"): values[name] for name in (*_DFI, "vgg_weights")}
     return dfi.Settings(**named)

@@ -78,9 +78,9 @@ def main(argv):
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
     values = {name: flags.FLAGS[name].value for name in (*_NAMES, "run_dir")}
     # Now, not above: TensorFlow takes seconds to import, --help must not.
-    from pan_tf import training
-    from pan_tf.finetuning import Finetuning
-    from pan_tf.finetuning import Settings
+    from pan_tf.papers.finetuning import Finetuning
+    from pan_tf.papers.finetuning import Settings
+    from pan_tf.runs import training
 
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     with training.StopRequest().listening() as stop:

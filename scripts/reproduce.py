@@ -63,10 +63,10 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("dtype_policy", None, "As of scripts/train.py.")
 flags.DEFINE_integer(
-    "limit", 2000, "As of scripts/evaluate.py --unaligned.", lower_bound=8
+    "limit", 2000, "Without pairs: as of scripts/evaluate.py.", lower_bound=8
 )
 flags.DEFINE_integer(
-    "epochs", 30, "As of scripts/evaluate.py --unaligned.", lower_bound=1
+    "epochs", 30, "Without pairs: as of scripts/evaluate.py.", lower_bound=1
 )
 flags.DEFINE_integer(
     "dfi_iterations", 500, "As of scripts/evaluate.py --dfi.", lower_bound=1
@@ -90,9 +90,9 @@ def main(argv):
         sys.exit(f"Unexpected arguments: {' '.join(argv[1:])}. Settings begin with --.")
     values = {name: flags.FLAGS[name].value for name in flags.FLAGS}
     # Now, not above: TensorFlow takes seconds to import, --help must not.
-    from pan_tf import training
-    from pan_tf.reproduction import Budget
-    from pan_tf.reproduction import Reproduction
+    from pan_tf.papers.reproduction import Budget
+    from pan_tf.papers.reproduction import Reproduction
+    from pan_tf.runs import training
 
     # TensorFlow warns of many functions traced; each system has one of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -33,8 +33,8 @@ def main(argv):
         sys.exit(str(error))
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import dry_run
-    from pan_tf import training
-    from pan_tf.guards import NonFiniteError
+    from pan_tf.runs import training
+    from pan_tf.runs.guards import NonFiniteError
 
     # TensorFlow reports every checkpoint at INFO, on a logger of its own.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)

@@ -88,8 +88,8 @@ def main(argv):
 
 
 def _make(values):
-    from pan_tf import dfi
-    from pan_tf import user_study
+    from pan_tf.papers import dfi
+    from pan_tf.papers import user_study
 
     settings = {name: values[name] for name in _SETTINGS}
     if values["prompt"]:
@@ -119,7 +119,7 @@ def _folders(named):
 
 
 def _score(study_dir):
-    from pan_tf import user_study
+    from pan_tf.papers import user_study
 
     results = user_study.score(study_dir)
     print(

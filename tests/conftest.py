@@ -13,7 +13,7 @@ from PIL import Image
 from pan_tf import distribution
 from pan_tf.config import Config
 from pan_tf.export import Export
-from tests.runs import train
+from tests.trained import train
 
 
 def pytest_configure(config):

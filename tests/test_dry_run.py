@@ -30,7 +30,7 @@ def test_passes_of_a_cycle(toy, changes, d_passes, t_passes):
 def test_every_kind_of_recipe_has_a_report(toy, capsys, name):
     dry_run.report(toy(recipe=name))
     out = capsys.readouterr().out
-    assert "trainable parameters" in out and "A cycle: " in out
+    assert "trainable parameters" in out and "A round: " in out
     assert ("And the same for the inverse." in out) == name.endswith("cyclegan")
 
 

@@ -106,7 +106,7 @@ IDLE = {"renorm_clipping", "renorm_momentum"}
 NEEDED = {
     "BatchNormalization": {"momentum": 0.9, "epsilon": 1e-4},
     "Dropout": {"rate": 0.5},
-    "ImageHistory": {"image_shape": (8, 8, 4), "capacity": 5},
+    "ImagePool": {"image_shape": (8, 8, 4), "capacity": 5},
     "LeakyReLU": {"negative_slope": 0.2},
     "ReflectionPadding2D": {"padding": 2},
     "SymmetricConv2D": {"filters": 4, "kernel_size": 3},
@@ -142,7 +142,7 @@ def inputs_of(layer, x):
     """What a layer is called with."""
     if layer.__name__ == "PasteCentre":
         return [x, tf.cast(x[:, :16, :16], x.dtype)]
-    if layer.__name__ == "ImageHistory":
+    if layer.__name__ == "ImagePool":
         return x[:, :8, :8]
     return x[..., :3] if layer.__name__ in ("CutHole", "VGGInput") else x
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Cropping2D
 from pan_tf.layers import Dropout
-from pan_tf.layers import ImageHistory
+from pan_tf.layers import ImagePool
 from pan_tf.layers import InstanceNormalization
 from pan_tf.layers import LeakyReLU
 from pan_tf.layers import ReflectionPadding2D
@@ -272,7 +272,7 @@ def numbers(images):
 
 def test_history_fills_and_then_exchanges():
     """Against a slow twin that takes one image after the other."""
-    memory = ImageHistory((2, 2, 3), capacity=5)
+    memory = ImagePool((2, 2, 3), capacity=5)
     stored, exchanged, used = [], 0, set()
     for call in range(40):
         count = int(memory.count.numpy())
@@ -297,10 +297,10 @@ def test_history_fills_and_then_exchanges():
 
 def test_history_of_two_replicas_is_that_of_the_whole_batch(two_replicas):
     keras.utils.set_random_seed(3)
-    straight = ImageHistory((2, 2, 3), capacity=3)
+    straight = ImagePool((2, 2, 3), capacity=3)
     keras.utils.set_random_seed(3)
     with two_replicas.scope():
-        mirrored = ImageHistory((2, 2, 3), capacity=3)
+        mirrored = ImagePool((2, 2, 3), capacity=3)
 
     @tf.function
     def call(images):
@@ -319,8 +319,8 @@ def test_history_of_two_replicas_is_that_of_the_whole_batch(two_replicas):
 
 
 def test_history_can_be_made_again_from_its_configuration():
-    memory = ImageHistory((2, 2, 3), capacity=7)
-    again = ImageHistory.from_config(memory.get_config())
+    memory = ImagePool((2, 2, 3), capacity=7)
+    again = ImagePool.from_config(memory.get_config())
     assert again.capacity == 7 and again.images.shape == (7, 2, 2, 3)
 
 

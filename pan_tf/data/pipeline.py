@@ -6,7 +6,7 @@ on the epoch n // N. Its crop and augmentation, and a source that is synthesized
 on the seed and on n. Iteration i, one minibatch of the global batch size B, is the
 examples i * B to i * B + B - 1. So a run that is resumed at iteration i sees what the
 straight run would have seen, whatever the number of replicas and of minibatches in a
-cycle, and nothing is decoded to get there.
+round, and nothing is decoded to get there.
 
 Without pairs, source and target of an example are drawn so from a list each, with crops
 and augmentation of their own: which meet is another matter in every epoch.
@@ -35,7 +35,7 @@ def training_dataset(
     worker=0,
     replicas=1,
 ):
-    """The endless stream of cycles, from an iteration on.
+    """The endless stream of rounds, from an iteration on.
 
     Args:
         split: `Split`.
@@ -43,7 +43,7 @@ def training_dataset(
         load_size: pixels a side before the random crop.
         augmentations: names of `augment.AUGMENTATIONS`.
         batch_size: of one minibatch, over all replicas.
-        minibatches: minibatches, hence iterations, in a cycle.
+        minibatches: minibatches, hence iterations, in a round.
         seed: int.
         first_iteration: where to begin.
         workers: number of workers.
@@ -53,15 +53,15 @@ def training_dataset(
     Returns:
         `tf.data.Dataset` of `{"source", "target"}`, float32 `[batch_size / all replicas,
         minibatches, image_size, image_size, 3]` in [-1, 1]. `replicas` successive
-        elements, one a replica, are this worker's share of a cycle.
+        elements, one a replica, are this worker's share of a round.
     """
     share = batch_size // workers
-    cycle = share * minibatches
+    per_round = share * minibatches
 
     def example_number(k):
-        # Within a cycle the minibatch runs fastest: the first axis of an element, the
+        # Within a round the minibatch runs fastest: the first axis of an element, the
         # one that is split over replicas, must be the batch.
-        step, place = k // cycle, k % cycle
+        step, place = k // per_round, k % per_round
         position, minibatch = place // minibatches, place % minibatches
         iteration = first_iteration + step * minibatches + minibatch
         return iteration * batch_size + worker * share + position

@@ -3,7 +3,7 @@
 from pan_tf.doctor.examination import CHECKS
 from pan_tf.doctor.examination import examine
 from pan_tf.doctor.examination import write
-from pan_tf.doctor.items import of_folder
-from pan_tf.doctor.items import of_split
+from pan_tf.doctor.pairs import of_folder
+from pan_tf.doctor.pairs import of_split
 
 __all__ = ["CHECKS", "examine", "of_folder", "of_split", "write"]

@@ -1,10 +1,10 @@
 """Misaligned pairs: by how much is B shifted against A, and how sure is that?
 
 An `Aligner` learns from the data set itself what one side says of the other
-(`appearance`), in both directions, then correlates prediction and truth at all shifts
-within its reach. The evidence for a shift is a log-likelihood: `gain`, in nats, is how
-much better the best shift explains the pair than the shift that all pairs share. Pairs
-without texture gain nothing; a shift along the only edge cannot be seen.
+(`cross_prediction`), in both directions, then correlates prediction and truth at all
+shifts within its reach. The evidence for a shift is a log-likelihood: `gain`, in nats, is
+how much better the best shift explains the pair than the shift that all pairs share.
+Pairs without texture gain nothing; a shift along the only edge cannot be seen.
 
 A shift (dy, dx) says where A's content lies in B: `b[y + dy, x + dx]` shows what
 `a[y, x]` shows. Shifts are in pixels of the images as given. NumPy and Pillow only.
@@ -16,7 +16,7 @@ import functools
 import numpy as np
 from PIL import Image
 
-from pan_tf.doctor import appearance
+from pan_tf.doctor import cross_prediction
 
 REACH = 20  # Largest shift looked for, in working pixels.
 WORKING_SIZE = 192  # The longer side is reduced to this; a 256 px image to 3/4.
@@ -68,8 +68,8 @@ class Aligner:
             planes.append(tuple(_working_planes(side) for side in (a, b)))
         dy, dx = _common_shift(random, planes[:80])
         aligned = [_shared_part(a, b, dy, dx) for a, b in planes]
-        self._forward = appearance.Predictor(random, aligned)
-        self._backward = appearance.Predictor(random, [(b, a) for a, b in aligned])
+        self._forward = cross_prediction.Predictor(random, aligned)
+        self._backward = cross_prediction.Predictor(random, [(b, a) for a, b in aligned])
         self._calibrate([self._surfaces(a, b) for a, b in planes[:80]])
         self.common_shift = tuple(float(s) for s in self._vertex / np.median(scales))
 
@@ -139,12 +139,12 @@ def _working_planes(pixels):
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
-    return appearance.color_planes(pixels)
+    return cross_prediction.color_planes(pixels)
 
 
 def _correlations(predictor, a, b):
     """Normalised correlation of prediction and truth at each shift: `[4, 2r+1, 2r+1]`."""
-    prediction, truth = predictor.whitened(appearance.features(a), b)
+    prediction, truth = predictor.whitened(cross_prediction.features(a), b)
     height, width = truth.shape[1:]
     size = height + REACH, width + REACH
     spectrum = np.conj(np.fft.rfft2(prediction, size)) * np.fft.rfft2(truth, size)
@@ -177,14 +177,14 @@ def _common_shift(random, planes, count=500):
     for sign, sides in ((1, planes), (-1, [(b, a) for a, b in planes])):
         samples, places, others = [], [], []
         for a, b in sides:
-            found = appearance.features(a)
+            found = cross_prediction.features(a)
             y, x = (random.integers(REACH, n - REACH, count) for n in found.shape[1:])
             samples.append(found[:, y, x].T)
             places.append((y, x))
-            others.append(appearance.targets(b))
+            others.append(cross_prediction.targets(b))
         samples = np.concatenate(samples)
-        design = appearance.Basis(random, samples)(samples)
-        inverse = np.linalg.inv(appearance.ridge_gram(design))
+        design = cross_prediction.Basis(random, samples)(samples)
+        inverse = np.linalg.inv(cross_prediction.ridge_gram(design))
         problems.append((sign, design, inverse, places, others))
 
     @functools.cache

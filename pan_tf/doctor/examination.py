@@ -18,9 +18,9 @@ import threadpoolctl
 
 from pan_tf import files
 from pan_tf.doctor import alignment
-from pan_tf.doctor import likeness
+from pan_tf.doctor import duplicates
 from pan_tf.doctor import report
-from pan_tf.doctor.items import BrokenPairError
+from pan_tf.doctor.pairs import BrokenPairError
 
 # check -> (severity, what it is). The order is that of the report.
 CHECKS = {
@@ -81,7 +81,7 @@ def examine(items, unpaired=(), max_misaligned=0.03, say=print):
     findings += _sizes(whole, portraits)
     findings += _likenesses(whole, portraits)
     skipped = {}
-    wrong = likeness.swapped(portraits)
+    wrong = duplicates.swapped(portraits)
     if wrong is None:
         skipped["swapped"] = "the two sides look too alike to tell, or pairs are few"
     for i in wrong or ():
@@ -138,7 +138,7 @@ def _read(items):
     def look(item):
         try:
             pair, notes, modes = item.inspect()
-            return likeness.portrait(*pair), notes, modes
+            return duplicates.portrait(*pair), notes, modes
         except BrokenPairError as error:
             return None, [("unreadable", str(error))], ()
 
@@ -188,7 +188,7 @@ def _sizes(items, portraits):
 
 def _likenesses(items, portraits):
     findings = []
-    for cluster in likeness.same(portraits):
+    for cluster in duplicates.same(portraits):
         train = [items[i] for i in cluster if items[i].split == "train"]
         held_out = [items[i] for i in cluster if items[i].split != "train"]
         if train and held_out:

@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 
 from pan_tf import data
-from pan_tf import dfi
 from pan_tf import images
 from pan_tf import inference
 from pan_tf.config import Config
-from pan_tf.run_folder import RunFolder
+from pan_tf.papers import dfi
+from pan_tf.runs.folder import RunFolder
 
 
 class Inputs:

@@ -112,7 +112,7 @@ def validate(model, split, image_size):
     Without pairs over as many images of either list as the shorter one has, and of both
     directions where there are two.
     """
-    there, back = model.translate_pixels, model.translate_pixels_back
+    there, back = model.translate_pixels, model.translate_pixels_inversely
     if split.paired:
         return means(measure(there, split, image_size))
     split = split.subset(range(split.num_together))

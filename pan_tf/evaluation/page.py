@@ -13,7 +13,7 @@ from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.pages import charts
 from pan_tf.pages import pictures
-from pan_tf.run_folder import RunFolder
+from pan_tf.runs.folder import RunFolder
 
 # How many images a section shows; all are measured, and stand in per_image.csv.
 _EXTREMES, _DOZEN = 10, 12

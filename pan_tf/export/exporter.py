@@ -36,7 +36,7 @@ from pan_tf.export.servable import Servable
 from pan_tf.export.warmup import write_warmup
 from pan_tf.inference import LABEL
 from pan_tf.inference import Translator
-from pan_tf.run_folder import RunFolder
+from pan_tf.runs.folder import RunFolder
 
 _NUM_IMAGES = 8  # Real images that parity is looked at with.
 

@@ -18,14 +18,14 @@ from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
-from pan_tf.checkpoints import damage
-from pan_tf.checkpoints import newest_best
 from pan_tf.config import Config
 from pan_tf.inference.memory import available_bytes
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import translate_tiles
-from pan_tf.run_folder import RunFolder
+from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.checkpoints import newest_best
+from pan_tf.runs.folder import RunFolder
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"

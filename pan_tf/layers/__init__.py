@@ -4,25 +4,25 @@ Images are NHWC. Every layer here computes the same function on one replica and 
 many: a batch split over replicas gives the result of the whole batch.
 """
 
-from pan_tf.layers.centre import CutHole
-from pan_tf.layers.centre import PasteCentre
 from pan_tf.layers.convolution import Cropping2D
 from pan_tf.layers.convolution import LeakyReLU
 from pan_tf.layers.convolution import ReflectionPadding2D
 from pan_tf.layers.convolution import SymmetricAveragePooling2D
 from pan_tf.layers.convolution import SymmetricConv2D
+from pan_tf.layers.hole import CutHole
+from pan_tf.layers.hole import PasteCentre
 from pan_tf.layers.normalization import BatchNormalization
 from pan_tf.layers.normalization import InstanceNormalization
 from pan_tf.layers.normalization import plane_means
 from pan_tf.layers.stochastic import Dropout
-from pan_tf.layers.stochastic import ImageHistory
+from pan_tf.layers.stochastic import ImagePool
 
 __all__ = [
     "BatchNormalization",
     "Cropping2D",
     "CutHole",
     "Dropout",
-    "ImageHistory",
+    "ImagePool",
     "InstanceNormalization",
     "LeakyReLU",
     "PasteCentre",

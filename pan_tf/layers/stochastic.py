@@ -65,7 +65,7 @@ class Dropout(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("pan_tf")
-class ImageHistory(keras.layers.Layer):
+class ImagePool(keras.layers.Layer):
     """CycleGAN's pool: generated images of the past, for D to be reminded of.
 
     Image by image: while it is not full, an image is stored and returned; then, with

@@ -60,7 +60,7 @@ class AdversarialLoss(LossTerm):
         kind: T's side, "saturating" (as printed) or "non_saturating"; or both sides by
             "least_squares" (LSGAN) or "hinge".
         real_label: what D is to say of real images; below 1 smooths the label.
-        remembers: whether D judges outputs of the past too, see `layers.ImageHistory`.
+        pooled: whether D judges outputs of the past too, see `layers.ImagePool`.
 
     Raises:
         ValueError: for another kind, a label outside (0, 1], or one but 1 for a hinge.
@@ -68,7 +68,7 @@ class AdversarialLoss(LossTerm):
 
     kind: str = "saturating"
     real_label: float = 1.0
-    remembers: bool = False
+    pooled: bool = False
     name: str = dataclasses.field(default="adversarial", kw_only=True)
     settings: ClassVar = {
         "theta": "weight",
@@ -95,20 +95,20 @@ class AdversarialLoss(LossTerm):
 
     @property
     def images(self):
-        return ("remembered",) if self.remembers else ()
+        return ("pooled",) if self.pooled else ()
 
     def d_inputs(self, player):
         if player == "transformer":
             return ("output",)
-        return "target", "remembered" if self.remembers else "output"
+        return "target", "pooled" if self.pooled else "output"
 
     def transformer_loss(self, translation):
         side = _GAMES[self.kind].transformer_loss
-        return tf.add_n([side(z) for z in translation.seen["output"].logits])
+        return tf.add_n([side(z) for z in translation.d_outputs["output"].logits])
 
     def discriminator_loss(self, translation):
         side = _GAMES[self.kind].discriminator_loss
-        real, generated = self._seen_by_d(translation)
+        real, generated = self._d_outputs(translation)
         return tf.add_n(
             [
                 side(r, g, self.real_label)
@@ -119,19 +119,19 @@ class AdversarialLoss(LossTerm):
     def diagnostics(self, translation):
         share = _GAMES[self.kind].probability
 
-        def probability(seen):
-            logits = [tf.cast(z, tf.float32) for z in seen.logits]
+        def probability(output):
+            logits = [tf.cast(z, tf.float32) for z in output.logits]
             means = [tf.reduce_mean(share(z)) for z in logits]
             return tf.add_n(means) / len(means)
 
-        real, generated = self._seen_by_d(translation)
+        real, generated = self._d_outputs(translation)
         return {
             "d_real_probability": probability(real),
             "d_generated_probability": probability(generated),
         }
 
-    def _seen_by_d(self, translation):
-        return [translation.seen[name] for name in self.d_inputs("discriminator")]
+    def _d_outputs(self, translation):
+        return [translation.d_outputs[name] for name in self.d_inputs("discriminator")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ class PerceptualAdversarialLoss(LossTerm):
         P = sum_j lambdas[j] * mean |d_j(y) - d_j(T(x))|        Eq. (3), (4)
         T minimises P;  D minimises max(0, margin - P)          Eq. (5)
 
-    Of unaligned sets, where no y belongs to an x, P compares means over the batch:
+    In unpaired sets no y belongs to an x, and P compares means over the batch:
 
         P = sum_j lambdas[j] * mean |E_Y d_j(y) - E_X d_j(T(x))|         Eq. (7)
 
@@ -171,7 +171,9 @@ class PerceptualAdversarialLoss(LossTerm):
         return "target", "output"
 
     def transformer_loss(self, translation):
-        real, generated = (translation.seen[n].features for n in ("target", "output"))
+        real, generated = (
+            translation.d_outputs[n].features for n in ("target", "output")
+        )
         if self.paired:
             return functional.perceptual_distance(real, generated, self.lambdas)
         return functional.mean_feature_distance(real, generated, self.lambdas)
@@ -214,8 +216,15 @@ class FeatureMatchingLoss(LossTerm):
         return ("target", "output") if player == "transformer" else ()
 
     def transformer_loss(self, translation):
-        real, generated = (translation.seen[n].features for n in ("target", "output"))
+        real, generated = (
+            translation.d_outputs[n].features for n in ("target", "output")
+        )
         return functional.perceptual_distance(real, generated, self.lambdas)
+
+
+def _features(translation):
+    """D's features of the target, and of the output."""
+    return [translation.d_outputs[name].features for name in ("target", "output")]
 
 
 def _check_lambdas(lambdas):

@@ -106,7 +106,7 @@ def perceptual_distance(real_features, generated_features, lambdas):
 
 
 def mean_feature_distance(real_features, generated_features, lambdas):
-    """P = sum_j lambda_j mean |E_Y d_j(y) - E_X d_j(G(x))|; Eq. (7), of unaligned sets.
+    """P = sum_j lambda_j mean |E_Y d_j(y) - E_X d_j(G(x))|; Eq. (7), of unpaired sets.
 
     The expectations are means over the *global* batch, position by position and channel
     by channel; the mean of the difference runs over those.

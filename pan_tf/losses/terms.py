@@ -26,20 +26,20 @@ class DiscriminatorOutput(NamedTuple):
 
 @dataclasses.dataclass
 class Translation:
-    """One batch in one direction: its images, and D's view of some of them.
+    """One batch in one direction: its images, and D's outputs for some of them.
 
     Attributes:
         source: float `[B, H, W, 3]` in [-1, 1].
-        target: the ground truth y; of unaligned sets any image of its domain.
+        target: the ground truth y; of unpaired sets any image of its domain.
         output: T(source).
         cycled: the other direction's T(output), in the source's domain.
         identity: T(target).
-        remembered: output, or outputs of the past in its place; see
-            `layers.ImageHistory`.
+        pooled: output, or outputs of the past in its place; see
+            `layers.ImagePool`.
         encoded: image name -> what D's frozen encoder makes of it, where D has one.
-        seen: image name -> `DiscriminatorOutput`.
+        d_outputs: image name -> `DiscriminatorOutput`.
 
-    `cycled`, `identity` and `remembered` are None where no term names them.
+    `cycled`, `identity` and `pooled` are None where no term names them.
     """
 
     source: Any
@@ -47,9 +47,9 @@ class Translation:
     output: Any
     cycled: Any = None
     identity: Any = None
-    remembered: Any = None
+    pooled: Any = None
     encoded: dict = dataclasses.field(default_factory=dict)
-    seen: dict = dataclasses.field(default_factory=dict)
+    d_outputs: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

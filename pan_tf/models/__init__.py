@@ -2,7 +2,7 @@
 
 from pan_tf.models.cycle import CycleModel
 from pan_tf.models.translation import TranslationModel
+from pan_tf.models.updates import MinibatchCache
 from pan_tf.models.updates import UpdateSchedule
-from pan_tf.models.updates import Views
 
-__all__ = ["CycleModel", "TranslationModel", "UpdateSchedule", "Views"]
+__all__ = ["CycleModel", "MinibatchCache", "TranslationModel", "UpdateSchedule"]

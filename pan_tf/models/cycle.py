@@ -1,4 +1,4 @@
-"""The cycle: two directions at once, each with its T and its D, for unaligned sets.
+"""The cycle: two directions at once, each with its T and its D, for unpaired sets.
 
 What differs from a single direction; the train step is the same.
 """
@@ -6,7 +6,7 @@ What differs from a single direction; the train step is the same.
 import functools
 
 from pan_tf.models.translation import TranslationModel
-from pan_tf.models.translation import follower
+from pan_tf.models.translation import ema_of
 from pan_tf.models.translation import to_pixels
 
 
@@ -19,16 +19,15 @@ class CycleModel(TranslationModel):
     Args:
         transformer: T, source -> target.
         discriminator: of the target's domain.
-        terms, schedule, average_decay, encoder, memory: as of `TranslationModel`; the
+        terms, schedule, ema_decay, encoder, image_pool: as of `TranslationModel`; the
             encoder serves both Ds.
         inverse: T, target -> source.
         inverse_discriminator: of the source's domain.
-        average: of T, or None.
-        inverse_average: of the inverse, or None.
-        inverse_memory: `layers.ImageHistory` of the inverse's outputs, or None.
+        inverse_ema_transformer: as `ema_transformer`, of the inverse.
+        inverse_image_pool: `layers.ImagePool` of the inverse's outputs, or None.
 
     Attributes:
-        deployed_inverse: the inverse to translate with.
+        inverse_ema_transformer: the inverse to translate with.
     """
 
     def __init__(
@@ -40,20 +39,20 @@ class CycleModel(TranslationModel):
         *,
         inverse,
         inverse_discriminator,
-        inverse_average=None,
-        inverse_memory=None,
+        inverse_ema_transformer=None,
+        inverse_image_pool=None,
         **kwargs,
     ):
         super().__init__(transformer, discriminator, terms, schedule, **kwargs)
         self.inverse = inverse
-        self.deployed_inverse = follower(inverse_average, inverse)
+        self.inverse_ema_transformer = ema_of(inverse_ema_transformer, inverse)
         self.inverse_discriminator = inverse_discriminator
-        self.inverse_memory = inverse_memory
+        self.inverse_image_pool = inverse_image_pool
 
     @functools.cached_property
-    def translate_pixels_back(self):
+    def translate_pixels_inversely(self):
         """The inverse at test time, as `translate_pixels`."""
-        return to_pixels(self.deployed_inverse)
+        return to_pixels(self.inverse_ema_transformer)
 
     def networks_of(self, player):
         name = {"transformer": "inverse", "discriminator": "inverse_discriminator"}[
@@ -62,13 +61,13 @@ class CycleModel(TranslationModel):
         return {**super().networks_of(player), name: getattr(self, name)}
 
     @property
-    def averages(self):
-        inverse = {"deployed_inverse": (self.deployed_inverse, self.inverse)}
-        return super().averages | inverse
+    def emas(self):
+        inverse = {"deployed_inverse": (self.inverse_ema_transformer, self.inverse)}
+        return super().emas | inverse
 
     @property
-    def memories(self):
-        return super().memories | {"inverse_memory": self.inverse_memory}
+    def image_pools(self):
+        return super().image_pools | {"inverse_memory": self.inverse_image_pool}
 
     def translate(self, minibatch):
         source, target = minibatch["source"], minibatch["target"]
@@ -79,6 +78,6 @@ class CycleModel(TranslationModel):
             backward.cycled = self.transformer(backward.output, training=True)
         return [forward, backward]
 
-    def judges(self):
-        inverse = (self.inverse_discriminator, self.inverse_memory)
-        return [*super().judges(), inverse]
+    def discriminators(self):
+        inverse = (self.inverse_discriminator, self.inverse_image_pool)
+        return [*super().discriminators(), inverse]

@@ -1,10 +1,10 @@
 """The translation model: T and D, the terms between them, and the one train step.
 
-A *cycle* is one call of `train_step`: `d_updates` updates of D, then `t_updates` of T,
+A *round* is one call of `train_step`: `d_updates` updates of D, then `t_updates` of T,
 or the other way round.
 An *iteration* is one minibatch consumed, the unit of every count that a user sees. PAN
-gives each update a minibatch of its own, so its cycle of 1 + 3 updates takes four
-iterations; with a reused minibatch a cycle is one iteration.
+gives each update a minibatch of its own, so its round of 1 + 3 updates takes four
+iterations; with a reused minibatch a round is one iteration.
 """
 
 import functools
@@ -18,7 +18,7 @@ from pan_tf.layers import plane_means
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
 from pan_tf.losses import check_names
-from pan_tf.models.updates import Views
+from pan_tf.models.updates import MinibatchCache
 
 
 class TranslationModel(keras.Model):
@@ -32,14 +32,14 @@ class TranslationModel(keras.Model):
             `{"logits", "features"}`; None if no term looks at D.
         terms: list of `LossTerm`.
         schedule: `UpdateSchedule`.
-        average: a copy of T that follows it as an exponential moving average, or None.
-        average_decay: share of the average that a cycle keeps, once it has warmed up.
+        ema_transformer: a copy of T that becomes its exponential moving average, or None.
+        ema_decay: share of the average that a round keeps, once it has warmed up.
         encoder: frozen functional model whose features of an image D is given as
             `image`, in place of the image; or None.
-        memory: `layers.ImageHistory` of T's outputs, or None.
+        image_pool: `layers.ImagePool` of T's outputs, or None.
 
     Attributes:
-        deployed: the T to translate with: the average if there is one.
+        ema_transformer: the T to translate with: the average, or T itself without one.
 
     Raises:
         ValueError: if two terms have one name.
@@ -51,20 +51,20 @@ class TranslationModel(keras.Model):
         discriminator,
         terms,
         schedule,
-        average=None,
-        average_decay=0.0,
+        ema_transformer=None,
+        ema_decay=0.0,
         encoder=None,
-        memory=None,
+        image_pool=None,
         **kwargs,
     ):
         check_names(terms)
         super().__init__(**kwargs)
         self.transformer = transformer
-        self.deployed = follower(average, transformer)
-        self.average_decay = average_decay
+        self.ema_transformer = ema_of(ema_transformer, transformer)
+        self.ema_decay = ema_decay
         self.discriminator = discriminator
         self.encoder = encoder
-        self.memory = memory
+        self.image_pool = image_pool
         self.terms = tuple(terms)
         self.schedule = schedule
         self.iteration = 0  # Minibatches consumed so far.
@@ -72,15 +72,15 @@ class TranslationModel(keras.Model):
         self.built = True  # T and D are functional, hence built.
 
     def call(self, source, training=False):
-        network = self.transformer if training else self.deployed
+        network = self.transformer if training else self.ema_transformer
         return network(source, training=training)
 
     @functools.cached_property
     def translate_pixels(self):
         """T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
-        return to_pixels(self.deployed)
+        return to_pixels(self.ema_transformer)
 
-    translate_pixels_back = None  # Likewise its inverse, where there is one.
+    translate_pixels_inversely = None  # Likewise its inverse, where there is one.
 
     def compile(self, t_optimizer, d_optimizer, jit_compile=False):
         """Binds the optimizers.
@@ -88,7 +88,7 @@ class TranslationModel(keras.Model):
         Args:
             t_optimizer: updates T.
             d_optimizer: updates D; None without one.
-            jit_compile: whether XLA compiles the cycle; on one replica only, since it
+            jit_compile: whether XLA compiles the round; on one replica only, since it
                 cannot compile an all-reduce of statistics.
         """
         # Optimizer None: Keras would make one that nobody uses.
@@ -119,14 +119,15 @@ class TranslationModel(keras.Model):
         }
 
     @property
-    def averages(self):
-        """The Ts to translate with: name -> (network, the T that it is or follows)."""
-        return {"deployed": (self.deployed, self.transformer)}
+    def emas(self):
+        """The Ts to translate with: name in checkpoints -> (network, the T that it is or
+        is the average of)."""
+        return {"deployed": (self.ema_transformer, self.transformer)}
 
     @property
-    def memories(self):
-        """Outputs of the past: name -> `layers.ImageHistory`, or None."""
-        return {"memory": self.memory}
+    def image_pools(self):
+        """Outputs of the past: name in checkpoints -> `layers.ImagePool`, or None."""
+        return {"memory": self.image_pool}
 
     @property
     def images(self):
@@ -139,7 +140,7 @@ class TranslationModel(keras.Model):
         return [v for network in networks for v in network.trainable_variables]
 
     def train_step(self, batch):
-        """One cycle on this replica.
+        """One round on this replica.
 
         Args:
             batch: dictionary of float32 `[B, N, H, W, 3]` in [-1, 1], N the schedule's
@@ -150,51 +151,53 @@ class TranslationModel(keras.Model):
             name -> float32 scalar, means over this replica's batch; of a player that
             is updated several times, the mean of its updates.
         """
-        logs, views, done = {}, None, []
+        logs, cache, done = {}, None, []
         for i, player in enumerate(self.schedule.players):
-            if views is None or not self.schedule.reuse_minibatch:
+            if cache is None or not self.schedule.reuse_minibatch:
                 # One update after the other: D's looks at targets wait for nothing that
                 # T's updates do, and would all be in memory at once.
                 with tf.control_dependencies(done):
-                    views = Views({k: tf.identity(v[:, i]) for k, v in batch.items()})
-            for name, value in self.update(player, views).items():
+                    cache = MinibatchCache(
+                        {k: tf.identity(v[:, i]) for k, v in batch.items()}
+                    )
+            for name, value in self.update(player, cache).items():
                 logs.setdefault(name, []).append(value)
-            done = views.gradients
-        self._follow()
+            done = cache.gradients
+        self._update_emas()
         return {name: tf.add_n(v) / len(v) for name, v in logs.items()}
 
-    def _follow(self):
+    def _update_emas(self):
         """Moves each average towards its T, moving statistics included.
 
         The decay warms up, as in `tf.train.ExponentialMovingAverage`: until there is
         something to remember the average is close to T.
         """
-        cycles = tf.cast(self.t_optimizer.iterations.value, tf.float32)
-        cycles /= self.schedule.t_updates
-        decay = tf.minimum(self.average_decay, (1.0 + cycles) / (10.0 + cycles))
-        for average, network in self.averages.values():
+        rounds = tf.cast(self.t_optimizer.iterations.value, tf.float32)
+        rounds /= self.schedule.t_updates
+        decay = tf.minimum(self.ema_decay, (1.0 + rounds) / (10.0 + rounds))
+        for average, network in self.emas.values():
             if average is network:
                 continue
             for mean, variable in zip(average.variables, network.variables, strict=True):
                 if "float" in variable.dtype:  # Not the seeds of dropout.
                     mean.assign(variable + decay * (mean - variable))
 
-    def update(self, player, views):
+    def update(self, player, cache):
         """One update of one player.
 
         Args:
             player: "transformer" or "discriminator".
-            views: `Views` of the minibatch. What still holds of it after this update is
-                left there for the next one.
+            cache: `MinibatchCache`. What still holds of it after this update is left
+                there for the next one.
 
         Returns:
             name -> float32 scalar: the player's losses, and what is worth watching.
         """
-        logs = self.differentiate(player, views)
+        logs = self.differentiate(player, cache)
         optimizer = self.players[player]
-        gradients = _reduced(views.gradients, optimizer)
+        gradients = _reduced(cache.gradients, optimizer)
         optimizer.apply(gradients, self.variables_of(player))
-        views.forget(player)
+        cache.forget(player)
         return logs
 
     def translate(self, minibatch):
@@ -209,23 +212,23 @@ class TranslationModel(keras.Model):
             translation.identity = transformer(target, training=True)
         return translation
 
-    def judges(self):
-        """For each direction: (D, `layers.ImageHistory` of its outputs)."""
-        return [(self.discriminator, self.memory)]
+    def discriminators(self):
+        """For each direction: (D, `layers.ImagePool` of its outputs)."""
+        return [(self.discriminator, self.image_pool)]
 
-    def look(self, player, translations):
+    def discriminate(self, player, translations):
         """Lets D see the images that the terms name for a player, if it has not.
 
         Each in a call of its own: batch statistics are those of the real or of the
         generated images, never of a mixture.
         """
         names = sorted({name for term in self.terms for name in term.d_inputs(player)})
-        for translation, judge in zip(translations, self.judges(), strict=True):
-            discriminator, memory = judge
-            if "remembered" in names and translation.remembered is None:
-                translation.remembered = memory(tf.stop_gradient(translation.output))
+        for translation, judge in zip(translations, self.discriminators(), strict=True):
+            discriminator, image_pool = judge
+            if "pooled" in names and translation.pooled is None:
+                translation.pooled = image_pool(tf.stop_gradient(translation.output))
             for name in names:
-                if name not in translation.seen:
+                if name not in translation.d_outputs:
                     seen = discriminator(
                         {
                             "source": translation.source,
@@ -233,7 +236,7 @@ class TranslationModel(keras.Model):
                         },
                         training=True,
                     )
-                    translation.seen[name] = DiscriminatorOutput(**seen)
+                    translation.d_outputs[name] = DiscriminatorOutput(**seen)
         return translations
 
     def _encoded(self, translation, name):
@@ -259,29 +262,29 @@ class TranslationModel(keras.Model):
             if term.concerns(player)
         }
 
-    def differentiate(self, player, views):
-        """Puts the gradients of one player's losses into `views`; returns the logs."""
+    def differentiate(self, player, cache):
+        """Puts the gradients of one player's losses into `cache`; returns the logs."""
         variables = [variable.value for variable in self.variables_of(player)]
         optimizer = self.players[player]
         # What T makes for its own update must be recorded; D takes what there is.
-        if player == "transformer" or views.translations is None:
-            views.refresh(functools.partial(self._translate_for, player))
+        if player == "transformer" or cache.translations is None:
+            cache.refresh(functools.partial(self._translate_for, player))
         # Nothing is recorded but what depends on this player's variables: in D's update
         # T's forward pass is not, nor in T's update D's look at the target.
-        tape = views.tape
+        tape = cache.tape
         if player == "discriminator":
             tape = tf.GradientTape(watch_accessed_variables=False)
-            for translation in views.translations:
-                translation.seen.clear()  # On another tape, without D's variables.
+            for translation in cache.translations:
+                translation.d_outputs.clear()  # On another tape, without D's variables.
         with tape:
             tape.watch(variables)
-            translations = self.look(player, views.translations)
+            translations = self.discriminate(player, cache.translations)
             losses = self.losses_of(player, translations)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             # Optimizers SUM gradients over replicas, so each contributes a share.
             loss = tf.add_n(list(losses.values())) / replicas
             scaled = optimizer.scale_loss(loss)
-        views.gradients = tape.gradient(scaled, variables)
+        cache.gradients = tape.gradient(scaled, variables)
         if player == "transformer":
             return losses | _over_directions(variation, translations, tf.minimum)
         for term in self.terms:
@@ -293,20 +296,20 @@ class TranslationModel(keras.Model):
                 losses[f"{name}_{term.name}" if name in losses else name] = value
         return losses
 
-    def _translate_for(self, player, views):
+    def _translate_for(self, player, cache):
         """Translations of a minibatch; recorded if an update of T is to use them."""
-        with views.tape:
+        with cache.tape:
             # On a reused minibatch D's update makes the pass for T's as well.
             if player == "transformer" or self.schedule.reuse_minibatch:
-                views.tape.watch([v.value for v in self.variables_of("transformer")])
-            return self.translate(views.minibatch)
+                cache.tape.watch([v.value for v in self.variables_of("transformer")])
+            return self.translate(cache.minibatch)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: everything is built. Keras would draw a batch to see, and reduce it in
         a way that fails under MultiWorkerMirroredStrategy (keras-team/keras#20585)."""
 
     def make_train_function(self, force=False):
-        """The function that `fit` calls once a cycle; Keras' documented hook.
+        """The function that `fit` calls once a round; Keras' documented hook.
 
         Against Keras' own: `next` is outside the compiled function, so that waiting for
         data can be measured, and losses are reduced by `strategy.reduce`, which also
@@ -320,7 +323,7 @@ class TranslationModel(keras.Model):
             step = tf.function(step, jit_compile=True)
 
         @tf.function
-        def cycle(batch):
+        def play_round(batch):
             logs = strategy.run(step, args=(batch,))
             mean = tf.distribute.ReduceOp.MEAN
             return {k: strategy.reduce(mean, v, axis=None) for k, v in logs.items()}
@@ -329,7 +332,7 @@ class TranslationModel(keras.Model):
             started = time.perf_counter()
             batch = next(iterator)
             self.data_wait += time.perf_counter() - started
-            logs = cycle(batch)
+            logs = play_round(batch)
             self.iteration += self.schedule.minibatches
             return logs
 
@@ -346,13 +349,13 @@ def to_pixels(network):
     return translate
 
 
-def follower(average, network):
-    """The average of a network, which starts as it; the network itself for None."""
-    if average is None:
+def ema_of(copy, network):
+    """A copy of a network, to become its moving average; the network itself for None."""
+    if copy is None:
         return network
-    average.trainable = False
-    average.set_weights(network.get_weights())
-    return average
+    copy.trainable = False
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def _over_directions(figures, translations, combine):

@@ -7,12 +7,12 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class UpdateSchedule:
-    """Who is updated how often in one cycle, and on which minibatches.
+    """Who is updated how often in one round, and on which minibatches.
 
     Attributes:
         d_updates: updates of D.
         t_updates: updates of T.
-        reuse_minibatch: whether one minibatch serves all updates of the cycle; if not,
+        reuse_minibatch: whether one minibatch serves all updates of the round; if not,
             each update has a fresh one.
         t_first: whether T is updated before D, which then judges, of a reused minibatch,
             what T made of it before its last update.
@@ -26,7 +26,7 @@ class UpdateSchedule:
     def __post_init__(self):
         if self.d_updates < 0 or self.t_updates < 1:
             raise ValueError(
-                "A cycle must have at least one update of T and no negative number of "
+                "A round must have at least one update of T and no negative number of "
                 f"D. Received: d_updates={self.d_updates}, t_updates={self.t_updates}."
             )
 
@@ -38,15 +38,15 @@ class UpdateSchedule:
 
     @property
     def minibatches(self):
-        """Minibatches, hence iterations, in a cycle."""
+        """Minibatches, hence iterations, in a round."""
         return 1 if self.reuse_minibatch else len(self.players)
 
 
-class Views:
+class MinibatchCache:
     """A minibatch, and what T and D made of it, through the updates that it serves.
 
-    T's images stay true until T is updated, D's views until D is, or T if they are views
-    of T's images; what a frozen encoder makes of the minibatch's own images stays true.
+    T's images stay true until T is updated, D's outputs until D is, or T if they are of
+    T's images; what a frozen encoder makes of the minibatch's own images stays true.
 
     Attributes:
         minibatch: image name -> float32 `[B, H, W, 3]` in [-1, 1].
@@ -69,8 +69,8 @@ class Views:
             self._outdated = True
         else:
             for translation in self.translations:
-                translation.seen.clear()
-                translation.remembered = None
+                translation.d_outputs.clear()
+                translation.pooled = None
                 # Of T's images it was made outside of T's tape.
                 _keep_own(translation.encoded)
 
@@ -83,12 +83,12 @@ class Views:
         self.tape = tf.GradientTape(watch_accessed_variables=False)
         self.translations = translate(self)
         for old, new in zip(before, self.translations, strict=False):
-            new.seen.update(_keep_own(old.seen))
+            new.d_outputs.update(_keep_own(old.d_outputs))
             new.encoded.update(_keep_own(old.encoded))
 
 
-def _keep_own(views):
-    """Without the views of generated images."""
-    for name in set(views) - {"source", "target"}:
-        del views[name]
-    return views
+def _keep_own(found):
+    """Without what was found of generated images."""
+    for name in set(found) - {"source", "target"}:
+        del found[name]
+    return found

@@ -1,4 +1,4 @@
-"""Transformation networks T with residual blocks, image -> image, for unaligned sets.
+"""Transformation networks T with residual blocks, image -> image, for unpaired sets.
 
 Input and output are float `[B, H, W, 3]` in [-1, 1]; the output is float32 under every
 dtype policy.

@@ -65,7 +65,7 @@ def curve(points, chosen=None, level=None):
     path = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in points)
     parts = [f'<polyline class="curve" points="{path}"/>']
     if level is not None:
-        parts.append(_horizontal("level", y(level), f"best floor: {level:.3f}"))
+        parts.append(_horizontal("level", y(level), f"best baseline: {level:.3f}"))
     if len(points) <= 60:
         parts += [
             f'<circle class="point" cx="{x(i):.1f}" cy="{y(v):.1f}" r="2.5">'
@@ -118,14 +118,14 @@ def curves(series, level=None):
             f"<title>{html.escape(label)}</title></polyline>"
         )
     if level is not None:
-        parts.append(_horizontal("level", y(level), f"best floor: {level:.3f}"))
+        parts.append(_horizontal("level", y(level), f"best baseline: {level:.3f}"))
     legend = "".join(
         f'<span style="color: {_COLORS[i % len(_COLORS)]}">&#9644; '
         f"{html.escape(label)}</span> "
         for i, label in enumerate(labels)
     )
     if level is not None:
-        legend += "<span>- - best floor</span>"
+        legend += "<span>- - best baseline</span>"
     chart = _svg(parts, _ticks(first, last, x, 3), [(high, y), (low, y)])
     return f'{chart}<p class="key">{legend}</p>'
 

@@ -6,7 +6,7 @@ import keras
 
 from pan_tf import networks
 from pan_tf import runtime
-from pan_tf.layers import ImageHistory
+from pan_tf.layers import ImagePool
 from pan_tf.losses import TERMS
 from pan_tf.losses import PixelLoss
 from pan_tf.models import CycleModel
@@ -239,7 +239,7 @@ def build(config):
     model = topology(
         terms=[term.with_vgg(features) for term in system.terms],
         schedule=system.schedule,
-        average_decay=system.ema,
+        ema_decay=system.ema,
         name=config.recipe,
         **parts,
     )
@@ -271,8 +271,8 @@ def _direction(system, config, names=None):
         "transformer": network(system.transformer, "transformer"),
         "discriminator": system.discriminator
         and network(system.discriminator, "discriminator", size),
-        "average": system.transformer() if system.ema else None,
-        "memory": ImageHistory((size, size, 3), system.pool_size)
+        "ema_transformer": system.transformer() if system.ema else None,
+        "image_pool": ImagePool((size, size, 3), system.pool_size)
         if system.pool_size
         else None,
     }

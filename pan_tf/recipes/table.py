@@ -34,7 +34,7 @@ class Recipe:
         learning_rate: Adam's, of T, and of D unless it has its own.
         d_learning_rate: D's own, or None.
         beta_1: Adam's first momentum.
-        ema: share that the average of T keeps in a cycle; 0 for no average.
+        ema: share that the average of T keeps in a round; 0 for no average.
         statistics: what T's batch normalization uses outside of training: "moving"
             averages, or those of each "image" by itself, where a paper tests in training
             mode, one image at a time; None for a T without.
@@ -138,7 +138,7 @@ _ID_CGAN = Recipe(
 _ADVERSARIAL, _PIXEL, _PERCEPTUAL = _ID_CGAN.terms
 
 # T first, then D on what T made before, both on one minibatch: as the authors' code of
-# both papers on unaligned sets has it.
+# both papers on unpaired sets has it.
 _T_FIRST = UpdateSchedule(d_updates=1, t_updates=1, reuse_minibatch=True, t_first=True)
 
 # CycleGAN as its authors' PyTorch code trains it by default, but for the decay of the
@@ -149,7 +149,7 @@ _CYCLEGAN = Recipe(
         networks.patch_discriminator, conditional=False, normalization="instance"
     ),
     terms=(
-        AdversarialLoss("least_squares", remembers=True),
+        AdversarialLoss("least_squares", pooled=True),
         CycleConsistencyLoss(weight=10.0),
         IdentityLoss(weight=5.0),
     ),
@@ -328,7 +328,7 @@ RECIPES = {
         revision=2,
         earlier_revisions={1: "multiplied D's loss by .001 too"},
     ),
-    # Unaligned sets. PAN, Sec. IV-E: CycleGAN, and Eq. 7 on D's third and fourth layer.
+    # Unpaired sets. PAN, Sec. IV-E: CycleGAN, and Eq. 7 on D's third and fourth layer.
     "cyclegan": _CYCLEGAN,
     "cyclegan_pa": dataclasses.replace(
         _CYCLEGAN,

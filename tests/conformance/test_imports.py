@@ -11,15 +11,13 @@ LAYERS = [
     {"settings"},
     {"images", "schedules", "config", "files", "pages", "runtime"},
     {"command_line", "layers", "losses.functional", "optimizers"},
-    {"networks", "losses", "data", "distribution", "run_folder"},
+    {"networks", "losses", "data", "distribution", "runs.folder"},
     {"models", "metrics"},
-    {"recipes", "checkpoints"},
-    {"inference", "dfi"},
+    {"recipes", "runs.checkpoints"},
+    {"inference", "papers.dfi"},
     {"evaluation", "export"},
-    {"callbacks", "dry_run", "doctor", "user_study", "finetuning"},
-    {"guards"},
-    {"training"},
-    {"reproduction"},
+    {"runs", "dry_run", "doctor"},
+    {"papers"},
 ]
 
 

@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from pan_tf import networks
 from pan_tf import recipes
-from pan_tf.checkpoints import Checkpoints
-from pan_tf.checkpoints import RunState
 from pan_tf.export import Servable
 from pan_tf.export import optimized
 from pan_tf.export import parity
 from pan_tf.inference import any_size
-from pan_tf.models import Views
+from pan_tf.models import MinibatchCache
 from pan_tf.networks import vgg
+from pan_tf.runs.checkpoints import Checkpoints
+from pan_tf.runs.checkpoints import RunState
 
 BATCH, SIZE = 4, 64
 
@@ -58,7 +58,7 @@ def train(model, batches):
 
 def state(model):
     """Everything that a checkpoint must carry, as NumPy arrays."""
-    memories = [memory for memory in model.memories.values() if memory is not None]
+    memories = [memory for memory in model.image_pools.values() if memory is not None]
     holders = [*model.networks.values(), *memories, *model.players.values()]
     return [variable.numpy() for holder in holders for variable in holder.variables]
 
@@ -181,12 +181,13 @@ def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replic
 
     @tf.function
     def update(player, minibatch):
-        return straight.update(player, Views(minibatch))
+        return straight.update(player, MinibatchCache(minibatch))
 
     @tf.function
     def update_mirrored(player, minibatch):
         logs = two_replicas.run(
-            lambda images: mirrored.update(player, Views(images)), args=(minibatch,)
+            lambda images: mirrored.update(player, MinibatchCache(images)),
+            args=(minibatch,),
         )
         mean = tf.distribute.ReduceOp.MEAN
         return {k: two_replicas.reduce(mean, v, axis=None) for k, v in logs.items()}
@@ -250,7 +251,7 @@ def test_output_is_an_image_of_any_multiple_of_64(recipe, build):
 @every_transformer
 def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
     """In a fresh process, without pan_tf and Keras, on images of several sizes."""
-    transformer = build(recipe).deployed
+    transformer = build(recipe).ema_transformer
     random = np.random.default_rng(0)
     for variable in transformer.variables:
         if variable.path.endswith("kernel"):
@@ -285,7 +286,7 @@ def test_every_term_reaches_its_player(recipe, build):
     for player in model.players:
         variables = [v.value for v in model.variables_of(player)]
         with tf.GradientTape(persistent=True) as tape:
-            translations = model.look(player, model.translate(minibatch))
+            translations = model.discriminate(player, model.translate(minibatch))
             losses = model.losses_of(player, translations)
         for name, loss in losses.items():
             gradients = [g for g in tape.gradient(loss, variables) if g is not None]
@@ -330,11 +331,11 @@ def test_the_gradients_are_those_of_the_losses(recipe, build):
         def total(player=player):
             for variable, value in zip(seeds, drawn, strict=True):
                 variable.assign(value)  # The same values are dropped each time.
-            translations = model.look(player, model.translate(minibatch))
+            translations = model.discriminate(player, model.translate(minibatch))
             losses = model.losses_of(player, translations)
             return float(tf.add_n(list(losses.values())))
 
-        views = Views(minibatch)
+        views = MinibatchCache(minibatch)
         for variable, value in zip(seeds, drawn, strict=True):
             variable.assign(value)
         model.differentiate(player, views)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pan_tf import callbacks
 from pan_tf import distribution
 from pan_tf import evaluation
-from pan_tf import guards
-from pan_tf import training
-from pan_tf.checkpoints import damage
 from pan_tf.config import METRIC_NAMES
-from pan_tf.run_folder import RunFolder
-from pan_tf.run_folder import RunFolderError
+from pan_tf.runs import callbacks
+from pan_tf.runs import guards
+from pan_tf.runs import training
+from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,12 @@ from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
 from pan_tf.inference import Translator
-from pan_tf.run_folder import RunFolder
+from pan_tf.runs.folder import RunFolder
 from serving.client import Client
 from tests.conftest import smooth_noise
 from tests.hostile import encoded
-from tests.runs import train
 from tests.serving import servers
+from tests.trained import train
 
 
 @pytest.fixture(scope="module")

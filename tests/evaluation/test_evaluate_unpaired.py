@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pan_tf import dfi
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.metrics.distribution.classifier import CHANCE
+from pan_tf.papers import dfi
 from tests.conftest import smooth_noise
-from tests.runs import train
+from tests.trained import train
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from pan_tf import inference
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
-from tests.runs import train
+from tests.trained import train
 
 
 @pytest.fixture(scope="module")

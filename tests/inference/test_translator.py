@@ -12,12 +12,12 @@ import pan_tf
 from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
-from pan_tf.checkpoints import Checkpoints
-from pan_tf.checkpoints import RunState
 from pan_tf.config import Config
 from pan_tf.inference import memory
 from pan_tf.inference import translator as module
-from pan_tf.run_folder import RunFolder
+from pan_tf.runs.checkpoints import Checkpoints
+from pan_tf.runs.checkpoints import RunState
+from pan_tf.runs.folder import RunFolder
 from tests.conftest import smooth_noise
 
 
@@ -37,7 +37,7 @@ def trained(tmp_path_factory, source):
     checkpoints = Checkpoints(run_dir / "checkpoints", model, RunState(model), 3)
     images = []
     for iteration in (8, 12):
-        for variable in model.deployed.variables:
+        for variable in model.ema_transformer.variables:
             if variable.path.endswith("kernel"):
                 noise = tf.random.stateless_normal(variable.shape, (1, iteration))
                 variable.assign_add(noise / 9)
@@ -47,7 +47,7 @@ def trained(tmp_path_factory, source):
         if iteration == 8:
             checkpoints.save_best()
     assert (images[0] != images[1]).any()
-    return run_dir, *images, model.deployed
+    return run_dir, *images, model.ema_transformer
 
 
 def test_best_and_last_are_what_training_would_have_shown(trained, source):

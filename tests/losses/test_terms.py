@@ -28,7 +28,7 @@ def translation(real_logit, generated_logit, gap):
         )
 
     views = {"target": seen(real_logit, 0.0), "output": seen(generated_logit, gap)}
-    return Translation(image, image, image, seen=views)
+    return Translation(image, image, image, d_outputs=views)
 
 
 def test_perceptual_sides_are_equations_4_and_5():
@@ -165,16 +165,16 @@ def test_maps_of_logits_count_with_their_means():
     term = AdversarialLoss("least_squares")
     logits = [tf.fill((1, size, size, 1), 0.1 * size) for size in (8, 4, 1)]
     view = translation(0.0, 0.0, 0.0)
-    view.seen["output"] = DiscriminatorOutput(logits, [])
+    view.d_outputs["output"] = DiscriminatorOutput(logits, [])
     assert float(term.transformer_loss(view)) == pytest.approx(0.04 + 0.36 + 0.81)
 
 
 def test_d_is_reminded_of_the_past_and_t_is_not():
-    term = AdversarialLoss("least_squares", remembers=True)
+    term = AdversarialLoss("least_squares", pooled=True)
     assert term.d_inputs("transformer") == ("output",)
-    assert term.d_inputs("discriminator") == ("target", "remembered")
+    assert term.d_inputs("discriminator") == ("target", "pooled")
     view = translation(1.0, 1.0, 0.0)
-    view.seen["remembered"] = translation(0.0, 0.0, 0.0).seen["output"]
+    view.d_outputs["pooled"] = translation(0.0, 0.0, 0.0).d_outputs["output"]
     assert float(term.discriminator_loss(view)) == 0.0
     assert float(term.transformer_loss(view)) == 0.0
 
@@ -187,13 +187,13 @@ def test_equation_7_compares_means_over_the_batch():
         return DiscriminatorOutput([], [tf.zeros((2, 1, 1, 1)), feature])
 
     view = translation(0.0, 0.0, 0.0)
-    view.seen = {"target": seen(1.0, 3.0), "output": seen(0.0, 4.0)}
+    view.d_outputs = {"target": seen(1.0, 3.0), "output": seen(0.0, 4.0)}
     apart = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1, paired=False)
     assert float(apart.loss("transformer", view)) == 0.0
     assert float(apart.loss("discriminator", view)) == pytest.approx(0.1)
     together = PerceptualAdversarialLoss((0.0, 0.5), margin=0.1)
     assert float(together.loss("transformer", view)) == pytest.approx(0.5)
-    view.seen["output"] = seen(0.0, 2.0)
+    view.d_outputs["output"] = seen(0.0, 2.0)
     assert float(apart.loss("transformer", view)) == pytest.approx(0.5)
 
 

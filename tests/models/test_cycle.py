@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pan_tf import recipes
-from pan_tf.models import Views
+from pan_tf.models import MinibatchCache
 from pan_tf.models.translation import variation
 from tests.models.test_translation import minibatch
 from tests.models.test_translation import moved
@@ -29,7 +29,7 @@ def model():
 )
 def test_an_update_moves_both_networks_of_its_player_only(model, player, networks):
     before = {name: weights(network) for name, network in model.networks.items()}
-    model.update(player, Views(minibatch()))
+    model.update(player, MinibatchCache(minibatch()))
     for name, network in model.networks.items():
         changed = moved(before[name], weights(network))
         assert all(changed) if name in networks else not any(changed)
@@ -51,7 +51,7 @@ def test_directions_mirror_each_other(model):
 
 
 def test_losses_are_sums_over_both_directions(model):
-    translations = model.look("transformer", model.translate(minibatch()))
+    translations = model.discriminate("transformer", model.translate(minibatch()))
     both = model.losses_of("transformer", translations)
     for term in model.terms:
         alone = [float(term.loss("transformer", each)) for each in translations]
@@ -62,11 +62,11 @@ def test_d_judges_what_t_made_before_its_update(toy, monkeypatch):
     """As the authors' code: one forward pass of T serves both players."""
     model = recipes.build(toy(recipe="cyclegan", width=1 / 32, batch_size=1))
     made, judged = [], []
-    translate, history = model.translate, model.memory
+    translate, history = model.translate, model.image_pool
     monkeypatch.setattr(
         model, "translate", lambda images: made.append(translate(images)) or made[-1]
     )
-    monkeypatch.setattr(model, "memory", lambda x: judged.append(x) or history(x))
+    monkeypatch.setattr(model, "image_pool", lambda x: judged.append(x) or history(x))
     images = {k: v[:1, None] for k, v in minibatch().items()}
     model.train_step(images)
     (translations,) = made
@@ -76,8 +76,8 @@ def test_d_judges_what_t_made_before_its_update(toy, monkeypatch):
 
 def test_images_that_no_term_names_are_not_made(toy):
     model = recipes.build(toy(recipe="dcgan", width=1 / 16))
-    (translation,) = model.look("discriminator", model.translate(minibatch()))
-    assert translation.identity is translation.cycled is translation.remembered is None
+    (translation,) = model.discriminate("discriminator", model.translate(minibatch()))
+    assert translation.identity is translation.cycled is translation.pooled is None
 
 
 @pytest.mark.parametrize("recipe", ["vgg_ms_cyclegan", "vgg_gan"])
@@ -91,21 +91,21 @@ def test_the_encoder_sees_every_image_once_a_step(toy, vgg_weights, monkeypatch,
         model, "encoder", lambda x, training: seen.append(x) or encoder(x)
     )
     model.train_step({name: image[:, None] for name, image in minibatch().items()})
-    directions = len(model.judges())
+    directions = len(model.discriminators())
     assert len(seen) == 2 * directions
     assert len({id(image) for image in seen}) == 2 * directions
 
 
 def test_an_average_follows_either_t(toy):
     model = recipes.build(toy(recipe="cyclegan", width=1 / 32, ema=0.9))
-    assert set(model.averages) == {"deployed", "deployed_inverse"}
-    start = {name: weights(average) for name, (average, _) in model.averages.items()}
+    assert set(model.emas) == {"deployed", "deployed_inverse"}
+    start = {name: weights(average) for name, (average, _) in model.emas.items()}
     model.train_step({name: image[:, None] for name, image in minibatch().items()})
     for name, network in (
         ("deployed", model.transformer),
         ("deployed_inverse", model.inverse),
     ):
-        average, _ = model.averages[name]
+        average, _ = model.emas[name]
         assert average is not network
         # After one cycle the decay is (1 + 1) / (10 + 1).
         for before, now, mean in zip(
@@ -118,7 +118,7 @@ def test_the_worse_direction_is_watched(model):
     """A collapse of one direction must not hide behind the other."""
     images = minibatch()
     # A third of the contrast: one direction's ratio is a multiple of the other's.
-    views = Views({**images, "target": images["target"] / 3.0})
+    views = MinibatchCache({**images, "target": images["target"] / 3.0})
     logs = model.differentiate("transformer", views)
     one, other = (float(variation(t)["output_contrast"]) for t in views.translations)
     assert abs(one - other) > 0.2 * min(one, other)

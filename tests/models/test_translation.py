@@ -8,8 +8,8 @@ import tensorflow as tf
 from pan_tf import recipes
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PixelLoss
+from pan_tf.models import MinibatchCache
 from pan_tf.models import UpdateSchedule
-from pan_tf.models import Views
 
 
 def minibatch(seed=0, batch=2, size=64):
@@ -41,7 +41,7 @@ def model():
 def test_an_update_moves_its_player_and_nobody_else(model, player):
     other = {"transformer": "discriminator", "discriminator": "transformer"}[player]
     mine, theirs = weights(getattr(model, player)), weights(getattr(model, other))
-    model.update(player, Views(minibatch()))
+    model.update(player, MinibatchCache(minibatch()))
     assert all(moved(mine, weights(getattr(model, player))))
     assert not any(moved(theirs, weights(getattr(model, other))))
 
@@ -56,7 +56,7 @@ def test_discriminator_looks_at_real_and_generated_images_apart(model, monkeypat
 
     monkeypatch.setattr(model, "discriminator", spy)
     batch = minibatch()
-    (translation,) = model.look("transformer", model.translate(batch))
+    (translation,) = model.discriminate("transformer", model.translate(batch))
     assert len(seen) == 2
     assert {len(images) for images in seen} == {2}
     assert any(images is batch["target"] for images in seen)
@@ -94,7 +94,7 @@ def test_discriminator_gets_no_perceptual_gradient_beyond_the_margin(toy):
     """Eq. 5: with theta 0 and P above m, D does not move."""
     model = recipes.build(toy(theta=0.0, margin=1e-6))
     before = weights(model.discriminator)
-    logs = model.update("discriminator", Views(minibatch()))
+    logs = model.update("discriminator", MinibatchCache(minibatch()))
     assert float(logs["d_hinge_active"]) == 0.0
     assert not any(moved(before, weights(model.discriminator)))
 
@@ -103,7 +103,8 @@ def test_discriminator_widens_the_distance_below_the_margin(toy):
     model = recipes.build(toy(theta=0.0, margin=100.0))
     batch, name = minibatch(), "d_perceptual_adversarial"
     distances = [
-        100.0 - float(model.update("discriminator", Views(batch))[name]) for _ in range(8)
+        100.0 - float(model.update("discriminator", MinibatchCache(batch))[name])
+        for _ in range(8)
     ]
     assert distances[-1] > distances[0]
 
@@ -112,7 +113,9 @@ def test_transformer_closes_the_distance(toy):
     model = recipes.build(toy(theta=0.0))
     batch = minibatch()
     distances = [
-        float(model.update("transformer", Views(batch))["t_perceptual_adversarial"])
+        float(
+            model.update("transformer", MinibatchCache(batch))["t_perceptual_adversarial"]
+        )
         for _ in range(8)
     ]
     assert distances[-1] < distances[0]
@@ -125,21 +128,21 @@ def floats(network):
 def test_average_follows_the_transformer(toy):
     """The decay warms up: after one cycle (1 + 1) / (10 + 1)."""
     model = recipes.build(toy(ema=0.99))
-    assert any("moving" in v.path for v in model.deployed.variables)
-    start = floats(model.deployed)
+    assert any("moving" in v.path for v in model.ema_transformer.variables)
+    start = floats(model.ema_transformer)
     batch = {name: images[:, None] for name, images in minibatch().items()}
     batch = {name: tf.repeat(images, 4, axis=1) for name, images in batch.items()}
     tf.function(model.train_step)(batch)
     decay = 2 / 11
     for before, now, average in zip(
-        start, floats(model.transformer), floats(model.deployed), strict=True
+        start, floats(model.transformer), floats(model.ema_transformer), strict=True
     ):
         assert np.allclose(average, decay * before + (1 - decay) * now, atol=1e-6)
 
 
 @pytest.mark.parametrize(("d_updates", "t_updates"), [(-1, 1), (1, 0)])
 def test_illegal_schedules_are_refused(d_updates, t_updates):
-    with pytest.raises(ValueError, match="A cycle must have"):
+    with pytest.raises(ValueError, match="A round must have"):
         UpdateSchedule(d_updates, t_updates)
 
 
@@ -162,7 +165,7 @@ def calls(monkeypatch, model):
         # The spy has the weights of what it stands for.
         for attribute in ("trainable_variables", "variables"):
             setattr(call, attribute, getattr(network, attribute))
-    monkeypatch.setattr(model, "deployed", model.transformer)
+    monkeypatch.setattr(model, "ema_transformer", model.transformer)
     return called
 
 
@@ -187,7 +190,9 @@ def test_what_a_reused_minibatch_shares_changes_no_update(toy):
         if share:
             logs = model.train_step(cycle_of(images, 1))
         else:
-            every = [model.update(p, Views(images)) for p in model.schedule.players]
+            every = [
+                model.update(p, MinibatchCache(images)) for p in model.schedule.players
+            ]
             logs = every[0] | {
                 name: np.mean([float(update[name]) for update in every[1:]])
                 for name in every[1]
@@ -241,11 +246,11 @@ def test_copies_on_replicas_stay_equal(toy, two_replicas):
         return {name: tf.split(v, 2)[replica] for name, v in batch.items()}
 
     shared = two_replicas.experimental_distribute_values_from_function(share)
-    start = weights(model.deployed)
+    start = weights(model.ema_transformer)
     for _ in range(2):
         model.train_function(iter([shared]))
-    assert any(moved(start, weights(model.deployed)))
-    for network in (model.transformer, model.deployed, model.discriminator):
+    assert any(moved(start, weights(model.ema_transformer)))
+    for network in (model.transformer, model.ema_transformer, model.discriminator):
         for variable in network.variables:
             one, other = two_replicas.experimental_local_results(variable.value)
             assert np.array_equal(one, other), variable.path
@@ -266,7 +271,7 @@ def test_two_terms_of_a_kind_are_both_trained_on_and_watched(toy, monkeypatch):
     both = dataclasses.replace(row, terms=(*row.terms, second))
     monkeypatch.setitem(recipes.RECIPES, "pan_literal", both)
     model = recipes.build(toy(recipe="pan_literal"))
-    views = Views(minibatch())
+    views = MinibatchCache(minibatch())
     logs = model.differentiate("discriminator", views)
     assert {"d_perceptual_adversarial", "d_shallow"} <= set(logs)
     assert {"d_hinge_active", "d_hinge_active_shallow"} <= set(logs)

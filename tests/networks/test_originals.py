@@ -22,7 +22,7 @@ from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import PixelLoss
 from pan_tf.losses import Translation
-from pan_tf.models.updates import Views
+from pan_tf.models.updates import MinibatchCache
 from pan_tf.networks import originals
 from pan_tf.networks import vgg
 
@@ -127,7 +127,9 @@ def assert_gradients_close(network, found, expected, places):
 
 def differentiate(model, player, minibatch):
     """(logs, gradients) of one player at the weights that the model has."""
-    views = Views({name: tf.constant(image) for name, image in minibatch.items()})
+    views = MinibatchCache(
+        {name: tf.constant(image) for name, image in minibatch.items()}
+    )
     logs = model.differentiate(player, views)
     return {name: float(value) for name, value in logs.items()}, views.gradients
 
@@ -441,7 +443,7 @@ def test_perceptual_gan_discriminator(name, most, heads, monkeypatch):
 
     def loss():
         seen_by_d = DiscriminatorOutput(**network(seen))
-        translation = Translation(None, None, None, seen={"output": seen_by_d})
+        translation = Translation(None, None, None, d_outputs={"output": seen_by_d})
         # LSGAN's T wants of every head what its D wants of real images.
         return AdversarialLoss("least_squares").loss("transformer", translation)
 
@@ -482,7 +484,7 @@ def test_id_cgan():
             )
             for name, image in (("target", y), ("output", output))
         }
-        return Translation(x, y, output, seen=views)
+        return Translation(x, y, output, d_outputs=views)
 
     with tf.GradientTape() as tape:
         output = transformer(x, training=True)
@@ -499,7 +501,7 @@ def test_id_cgan():
         view = translation(made)
         loss = terms[0].loss("discriminator", view)
     for name, key in (("target", "real"), ("output", "generated")):
-        probability = tf.sigmoid(view.seen[name].logits[0])
+        probability = tf.sigmoid(view.d_outputs[name].logits[0])
         assert_close(probability, golden.expect(f"probability_{key}"))
     assert_close(loss, golden.expect("loss_D"))
     gradients = tape.gradient(loss, discriminator.trainable_variables)

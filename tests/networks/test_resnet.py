@@ -1,4 +1,4 @@
-"""Transformers for unaligned sets, against the counts of the papers' code."""
+"""Transformers for unpaired sets, against the counts of the papers' code."""
 
 import keras
 import numpy as np

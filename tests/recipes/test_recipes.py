@@ -107,8 +107,8 @@ def test_decay_counts_each_players_own_steps(toy):
 
 def test_an_average_of_zero_is_none(toy):
     model = recipes.build(toy(ema=0.0))
-    assert model.deployed is model.transformer
-    assert recipes.build(toy()).deployed is not model.transformer
+    assert model.ema_transformer is model.transformer
+    assert recipes.build(toy()).ema_transformer is not model.transformer
 
 
 def test_the_discriminator_may_have_its_own_learning_rate(toy):
@@ -301,7 +301,7 @@ def test_two_images_have_two_translations(toy, recipe, role):
 def test_cyclegan_is_the_pytorch_default(toy):
     recipe = recipes.resolve(toy(recipe="cyclegan", batch_size=None))
     assert recipe.terms == (
-        AdversarialLoss("least_squares", remembers=True),
+        AdversarialLoss("least_squares", pooled=True),
         CycleConsistencyLoss(weight=10.0),
         IdentityLoss(weight=5.0),
     )

@@ -13,9 +13,9 @@ from pan_tf.config import Config
 from pan_tf.inference import Translator
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.recipes import system as systems
-from pan_tf.run_folder import RunFolder
-from pan_tf.training import StopRequest
-from pan_tf.training import Training
+from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.training import StopRequest
+from pan_tf.runs.training import Training
 
 DATA = {"name": "maps", "fingerprint": "abc"}
 ROLES = [

@@ -1,6 +1,0 @@
-"""Fine-tuning of VGG*, the network that perceptual discriminators look through."""
-
-from pan_tf.finetuning.finetuning import Finetuning
-from pan_tf.finetuning.finetuning import Settings
-
-__all__ = ["Finetuning", "Settings"]

@@ -1,0 +1,1 @@
+"""What serves the two papers: their tables, fine-tuning, DFI, the user study."""

@@ -1,0 +1,289 @@
+"""A reproduced table as HTML, Markdown, JSON and pictures."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+from pan_tf import files
+from pan_tf import images
+from pan_tf import pages
+from pan_tf.evaluation.baselines import TITLES
+from pan_tf.metrics import KEPT_METRICS
+from pan_tf.metrics import ROWS
+from pan_tf.pages import charts
+from pan_tf.pages import pictures
+from pan_tf.papers.reproduction.tables import METRICS
+
+# What else is measured of some systems.
+_OTHERS = {
+    "metrics_of_centre": "The missing centre alone",
+    "metrics_back": "The way back",
+    "metrics_with_moving": "Normalized by moving averages in place of each image's own "
+    "statistics",
+}
+
+
+def write(reproduction, record, shown):
+    """Writes index.html, results.md, results.json and a picture a task.
+
+    Args:
+        reproduction: `Reproduction`.
+        record: what results.json is to hold; gets means, ranks and sentences.
+        shown: task -> `{"source", "target", "outputs": system -> uint8}`.
+    """
+    output_dir = reproduction.output_dir
+    tasks = []
+    for name, task in record["tasks"].items():
+        metrics = record["metrics"]
+        _add_means_and_ranks(task, metrics)
+        task["sentences"] = _sentences(task, metrics)
+        columns = _columns(task, shown[name])
+        grid = images.grid(*(pixels for _, pixels in columns))
+        Image.fromarray(grid).save(output_dir / f"{name}.png")
+        tasks.append(
+            {
+                "name": name,
+                **task,
+                "table": _table(task, metrics),
+                "others": [
+                    (title, _table(task, metrics, key))
+                    for key, title in _OTHERS.items()
+                    if _has(task, key)
+                ],
+                "columns": [label for label, _ in columns],
+                "rows": [
+                    [pictures.data_uri(pixels[i]) for _, pixels in columns]
+                    for i in range(len(grid) and len(columns[0][1]))
+                ],
+                "charts": _charts(task, metrics),
+            }
+        )
+    files.write(output_dir / "results.md", _markdown(record, tasks))
+    page = pages.render(
+        "reproduction.html",
+        {
+            "record": record,
+            "titles": [ROWS[metric].label for metric in record["metrics"]],
+            "tasks": tasks,
+            "shown_width": pictures.shown_width(record["budget"]["image_size"]),
+        },
+    )
+    files.write(output_dir / "index.html", page)
+    # Last: it marks the rest as whole.
+    files.write(output_dir / "results.json", json.dumps(record, indent=2) + "\n")
+
+
+def _add_means_and_ranks(task, metrics):
+    for row in task["systems"].values():
+        row["mean"] = _over_seeds(row, "metrics")
+        for key in _OTHERS:
+            row[key.replace("metrics", "mean")] = _over_seeds(row, key)
+        row["rank"], row["paper_rank"] = {}, {}
+    # Only the paper's systems have ranks: ours among those that were trained, the
+    # paper's among all that it has.
+    rows = [r for r in task["systems"].values() if r["paper"]]
+    for metric in metrics:
+        ours = [r["mean"][metric]["mean"] for r in rows if r["mean"]]
+        for row in rows:
+            paper = [numbers[metric] for numbers in task["paper"].values()]
+            row["paper_rank"][metric] = _rank(metric, row["paper"][metric], paper)
+            if row["mean"]:
+                row["rank"][metric] = _rank(metric, row["mean"][metric]["mean"], ours)
+
+
+def _rank(metric, value, values):
+    """1 for the best; equal values have equal ranks."""
+    own = ROWS[metric].merit(value)
+    return 1 + sum(ROWS[metric].merit(other) > own for other in values)
+
+
+def _over_seeds(row, key):
+    """metric -> mean, lowest and highest over the seeds; None without such numbers."""
+    if not row["seeds"] or key not in row["seeds"][0]:
+        return None
+    means = {}
+    for metric in row["seeds"][0][key]:
+        values = [seed[key][metric]["mean"] for seed in row["seeds"]]
+        means[metric] = {
+            "mean": float(np.mean(values)),
+            "lowest": min(values),
+            "highest": max(values),
+        }
+    return means
+
+
+def _sentences(task, metrics):
+    """What the table says of the paper's claim, and of the baselines."""
+    sentences = []
+    rows = {n: r for n, r in task["systems"].items() if r["mean"]}
+    ours = {n: r for n, r in rows.items() if r["paper"]}
+    if len(ours) > 1:
+        agree = []
+        for metric in metrics:
+
+            def paper(name, metric=metric):
+                return -ROWS[metric].merit(ours[name]["paper"][metric])
+
+            def own(name, metric=metric):
+                return -ROWS[metric].merit(ours[name]["mean"][metric]["mean"])
+
+            if sorted(ours, key=paper) == sorted(ours, key=own):
+                agree.append(ROWS[metric].label)
+        sentences.append(
+            "The order of the paper's systems is the paper's on "
+            f"{', '.join(agree) if agree else f'none of the {len(metrics)} metrics'}."
+        )
+    for metric in metrics:
+        merits = {
+            n: ROWS[metric].merit(r["mean"][metric]["mean"]) for n, r in rows.items()
+        }
+        best = max(merits, key=merits.get, default=None)
+        if best is None:
+            continue
+        above = [
+            TITLES[name]
+            for name, numbers in task["baselines"].items()
+            # Nothing is expected to be better than what is real.
+            if name != "real"
+            and ROWS[metric].merit(numbers[metric]["mean"]) >= merits[best]
+        ]
+        sentences.append(
+            f"{ROWS[metric].label}: {rows[best]['label']} is best"
+            + (f"; not better than: {', '.join(above)}." if above else ".")
+        )
+    return sentences
+
+
+def _table(task, metrics, key="metrics"):
+    """Rows of cells as text: label, ours, the paper's, ranks, cost."""
+    is_main = key == "metrics"
+    rows = []
+    for row in task["systems"].values():
+        mean = row[key.replace("metrics", "mean")]
+        if mean is None and not is_main:
+            continue
+        cells = [_cell(row, mean, metric, is_main) for metric in metrics]
+        rows.append({"label": row["label"], "cells": cells, **_cost(row)})
+    for name, numbers in task.get(key.replace("metrics", "baselines"), {}).items():
+        cells = [
+            {"ours": _number(m, numbers[m]["mean"]), "range": None, "paper": None}
+            for m in metrics
+        ]
+        label = TITLES[name] if name == "real" else f"baseline: {TITLES[name]}"
+        baseline = {"label": label, "cells": cells, "minutes": None}
+        rows.append({**baseline, "batch_size": None, "failures": []})
+    return rows
+
+
+def _cell(row, mean, metric, is_main):
+    cell = {"ours": None, "range": None, "paper": None}
+    if mean:
+        cell["ours"] = _number(metric, mean[metric]["mean"])
+        if len(row["seeds"]) > 1:
+            ends = (_number(metric, mean[metric][end]) for end in ("lowest", "highest"))
+            cell["range"] = " to ".join(ends)
+    if is_main and row["paper"]:
+        cell["paper"] = _number(metric, row["paper"][metric])
+        cell["rank"] = row["rank"].get(metric)
+        cell["paper_rank"] = row["paper_rank"][metric]
+    return cell
+
+
+def _cost(row):
+    seeds = row["seeds"]
+    return {
+        "minutes": sum(s["seconds"] for s in seeds) / len(seeds) / 60 if seeds else None,
+        "batch_size": seeds[0]["batch_size"] if seeds else None,
+        "failures": row["failures"],
+    }
+
+
+def _has(task, key):
+    return any(key in seed for row in task["systems"].values() for seed in row["seeds"])
+
+
+def _number(metric, value):
+    return ROWS[metric].text(value)
+
+
+def _columns(task, shown):
+    """(label, uint8 `[N, H, W, 3]`) in the figures' order."""
+    outputs = [
+        (task["systems"][name]["label"], np.asarray(pixels))
+        for name, pixels in shown["outputs"].items()
+    ]
+    source, target = (
+        np.asarray(images.to_uint8(shown[name])) for name in ("source", "target")
+    )
+    return [("source", source), *outputs, ("target", target)]
+
+
+def _charts(task, metrics):
+    """(title, SVG): each metric on the validation split while the systems trained."""
+    charted = []
+    # Without pairs, what is watched while systems train.
+    watched = METRICS if tuple(metrics) == METRICS else KEPT_METRICS
+    for metric in watched:
+        series = [
+            (row["label"], [(_images_seen(row, seed, i), v) for i, v in curve[metric]])
+            for row in task["systems"].values()
+            for seed, curve in zip(row["seeds"], row["curves"], strict=True)
+            if curve.get(metric)
+        ]
+        if series:
+            means = [f[metric]["mean"] for f in task["baselines"].values() if metric in f]
+            level = max(means, key=ROWS[metric].merit, default=None)
+            charted.append((ROWS[metric].label, charts.curves(series, level)))
+    return charted
+
+
+def _images_seen(row, seed, iteration):
+    return iteration * seed["batch_size"]
+
+
+def _markdown(record, tasks):
+    budget = record["budget"]
+    lines = [
+        f"## {record['title']}",
+        "",
+        f"{budget['iterations']} iterations of the paper's four images each, "
+        f"{budget['image_size']} px, {budget['seeds']} seed(s)"
+        + "".join(f", {k} {v}" for k, v in record["settings"].items())
+        + ". Ours / the paper's; over seeds the mean, and [lowest, highest].",
+        *(["", record["note"]] if record["note"] else []),
+    ]
+    for task in tasks:
+        lines += [
+            "",
+            f"### {task['label']}: {task['n']} {task['split']} images of "
+            f"{task['dataset']['name']}",
+            "",
+            *_markdown_table(task["table"], record["metrics"]),
+        ]
+        for title, table in task["others"]:
+            table = _markdown_table(table, record["metrics"])
+            lines += ["", f"{title}:", "", *table]
+        lines += ["", *(f"- {sentence}" for sentence in task["sentences"])]
+        failures = [f for row in task["table"] for f in row["failures"]]
+        lines += [f"- failed: {failure}" for failure in failures]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(rows, metrics):
+    header = ["system", *(ROWS[m].label for m in metrics), "minutes"]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for row in rows:
+        cells = []
+        for cell in row["cells"]:
+            text = cell["ours"] or "-"
+            if cell["range"]:
+                text += f" [{cell['range'].replace(' to ', ', ')}]"
+            if cell.get("rank"):
+                text += f" ({cell['rank']})"
+            if cell["paper"]:
+                text += f" / {cell['paper']} ({cell['paper_rank']})"
+            cells.append(text)
+        minutes = "" if row["minutes"] is None else f"{row['minutes']:.1f}"
+        lines.append("| " + " | ".join([row["label"], *cells, minutes]) + " |")
+    return lines

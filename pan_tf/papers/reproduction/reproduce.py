@@ -1,0 +1,354 @@
+"""Trains every system of a table within a budget, and measures them alike.
+
+    <output_dir>/
+      index.html results.json results.md    ours beside the paper's
+      <task>.png                            source | a column a system | target
+      <task>/<system>/seed-<n>/             a run folder each; seed-<n>.cfg beside it
+
+Every training is a process of its own, `scripts/train.py`, so that one that fails takes
+nothing with it, and one that is interrupted goes on where it was. A finished one is not
+trained again. Measured is the *last* checkpoint, on the held-out split: the best one may
+have been chosen on those very images. Without pairs it is measured as
+`evaluation.Evaluation` does without pairs, in <task>/evaluation-seed-<n>/.
+"""
+
+import dataclasses
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from pan_tf import data
+from pan_tf import evaluation
+from pan_tf import files
+from pan_tf import recipes
+from pan_tf.config import RECIPE_NAMES
+from pan_tf.config import Config
+from pan_tf.papers import dfi
+from pan_tf.papers.reproduction import measuring
+from pan_tf.papers.reproduction import report
+from pan_tf.papers.reproduction.tables import TABLES
+from pan_tf.papers.reproduction.tables import System
+from pan_tf.runs.folder import RunFolder
+
+_PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
+_VALIDATIONS = 8  # Points of the curves.
+_STOPPED = (-signal.SIGINT, -signal.SIGTERM)
+_PLACES = ("data_dir", "download", "vgg_weights")  # They change no result.
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What each system of a table gets.
+
+    Attributes:
+        iterations: minibatches of the paper's four images; a system of another batch
+            size sees as many images.
+        image_size: pixels a side.
+        seeds: number of trainings, with seeds from 1 up.
+    """
+
+    iterations: int = 100_000
+    image_size: int = 256
+    seeds: int = 1
+
+    @classmethod
+    def parse(cls, text):
+        """From "iterations,image_size,seeds".
+
+        Raises:
+            ValueError: if they are not three positive numbers.
+        """
+        try:
+            numbers = [int(number) for number in text.split(",")]
+            budget = cls(*numbers)
+        except (TypeError, ValueError):
+            numbers = []
+        if len(numbers) != 3 or min(numbers) < 1:
+            raise ValueError(
+                "--budget must be iterations,image_size,seeds, such as 4000,64,2. "
+                f"Received: budget={text!r}."
+            )
+        return budget
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One training of one system on one task."""
+
+    system: System
+    seed: int
+    config: Config
+
+    @property
+    def run_dir(self):
+        return pathlib.Path(self.config.run_dir)
+
+
+class Reproduction:
+    """One table, within a budget. Making it checks everything that can be wrong.
+
+    Args:
+        table: name of `TABLES`.
+        budget: `Budget`.
+        output_dir: where everything is written.
+        configs: folder of the tasks' flagfiles.
+        train: path of the training script.
+        tasks: names of flagfiles, of those of the table; empty for all.
+        systems: names of the table's systems, or of any recipes; empty for the table's.
+        batch_size: of every system; None for each its own.
+        classifiers: `limit`, `seeds`, `epochs` of `Evaluation`, of tables
+            without pairs; None for its own.
+        vgg_star_weights: file of VGG*'s weights, of the systems that look through it;
+            None: they are not fine-tuned, which the page says.
+        dfi_iterations: of deep feature interpolation, an image.
+        **changes: settings of all trainings, such as `data_dir`, `width`.
+
+    Raises:
+        DatasetNotFoundError, WeightsNotFoundError: if something is missing.
+        RunFolderError: if a run folder there is of other settings.
+        ValueError: if a setting is not legal, or files are unusable.
+    """
+
+    def __init__(
+        self,
+        table,
+        budget,
+        output_dir,
+        configs,
+        train,
+        tasks=(),
+        systems=(),
+        batch_size=_PAPERS_BATCH,
+        classifiers=None,
+        vgg_star_weights=None,
+        dfi_iterations=500,
+        **changes,
+    ):
+        self.name, self.table, self.budget = table, TABLES[table], budget
+        self.output_dir = pathlib.Path(output_dir)
+        files.check_output_dir(self.output_dir, "results.json")
+        self.configs, self.train = pathlib.Path(configs), pathlib.Path(train)
+        self.batch_size = batch_size
+        self.changes = {k: v for k, v in changes.items() if v is not None}
+        self.classifiers = classifiers or {}
+        self.vgg_star_weights = vgg_star_weights
+        known = [task.name for task in self.table.tasks]
+        _check_names("tasks", tasks, known)
+        chosen = [t for t in self.table.tasks if not tasks or t.name in tasks]
+        self.tasks = [(task, self._trials(task, systems)) for task in chosen]
+        every = [trial for _, trials in self.tasks for trial in trials]
+        self.interpolation = None
+        if any(trial.system.recipe is None for trial in every):
+            weights = self.changes.get("vgg_weights")
+            self.interpolation = dfi.Settings(
+                vgg_weights=weights, iterations=dfi_iterations
+            ).located()
+        for trial in every:
+            if trial.system.recipe:
+                recipes.complete(trial.config)
+                folder = RunFolder(trial.run_dir)
+                folder.check(trial.config)
+                recipes.check_stored(trial.config, folder)
+        for _, trials in self.tasks:
+            self._open(trials)
+
+    def _open(self, trials):
+        """The data of a task, checked."""
+        config = data.locate(trials[0].config)
+        folders = [RunFolder(trial.run_dir) for trial in trials]
+        known = next((k for f in folders if (k := f.known_data())), None)
+        opened = data.open_data(config, verified=known, paired=self.table.paired)
+        if opened.held_out is None:
+            raise ValueError(
+                f"--data_dir={config.data_dir} must have a test/ or val/ to measure on."
+            )
+        if not self.table.paired:
+            limit = self.classifiers.get("limit", evaluation.LIMIT)
+            evaluation.check_sizes(opened.train, opened.held_out.unpaired(), limit)
+        return opened
+
+    def _trials(self, task, names):
+        systems = {system.name: system for system in task.systems}
+        extra = {name: System(name, name, name) for name in RECIPE_NAMES}
+        _check_names(
+            "systems", names, [*systems, *(n for n in extra if n not in systems)]
+        )
+        chosen = [({**extra, **systems})[name] for name in names or systems]
+        begun = {system.init_from for system in chosen} - {
+            None,
+            *(s.name for s in chosen),
+        }
+        chosen = [systems[name] for name in sorted(begun)] + chosen
+        chosen.sort(key=lambda system: system.init_from is not None)
+        if not any(system.is_shown for system in chosen):
+            raise ValueError(
+                "--systems must name one that is measured. Received: "
+                f"{', '.join(system.name for system in chosen)}."
+            )
+        base = Config.from_flagfile(self.configs / f"{task.config}.cfg")
+        trials = []
+        for system in chosen:
+            # What is not trained comes out the same every time.
+            seeds = self.budget.seeds if system.recipe else 1
+            for seed in range(1, seeds + 1):
+                trials.append(Trial(system, seed, self._config(base, task, system, seed)))
+        return trials
+
+    def _config(self, base, task, system, seed):
+        size = self.budget.image_size
+        folder = self.output_dir / task.name
+        begun = system.init_from and str(folder / system.init_from / f"seed-{seed}")
+        settings = {**task.settings, **self.changes, **system.settings}
+        if not settings.get("dataset", base.dataset).startswith("celeb"):
+            settings["attribute"] = None  # Other data have none.
+        config = base.replace(
+            recipe=system.recipe or base.recipe,
+            init_from=begun,
+            decay_start=None,
+            image_size=size,
+            # The same share of the image is cropped.
+            load_size=base.load_size and round(base.load_size * size / base.image_size),
+            seed=seed,
+            batch_size=self.batch_size,
+            fallback_dataset=None,
+            run_dir=str(folder / system.name / f"seed-{seed}"),
+        ).replace(**settings)
+        if self.vgg_star_weights and recipes.resolve(config).star:
+            config = config.replace(vgg_weights=self.vgg_star_weights)
+        batch_size = recipes.resolve(config).batch_size
+        # Another batch size: as many images.
+        iterations = max(1, self.budget.iterations * _PAPERS_BATCH // batch_size)
+        every = max(1, iterations // _VALIDATIONS)
+        # The rates fall over the same share of the run.
+        decay = base.decay_start and base.decay_start * iterations // base.iterations
+        return config.replace(
+            batch_size=batch_size,
+            iterations=iterations,
+            decay_start=decay,
+            validate_every=every,
+            save_every=every,
+            log_every=max(1, min(config.log_every, every)),
+        )
+
+    def run(self, stop):
+        """Trains what is not trained yet, measures, and writes the page.
+
+        Args:
+            stop: `StopRequest`.
+
+        Returns:
+            What results.json holds; None if it was stopped before the end.
+        """
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        # Marks the folder as ours from the first moment on.
+        if not (self.output_dir / "results.json").exists():
+            files.write(self.output_dir / "results.json", "{}\n")
+        failures = {}
+        for task, trials in self.tasks:
+            for i, trial in enumerate(trials, start=1):
+                if trial.system.recipe and not _is_finished(trial):
+                    print(
+                        f"\n== {task.name}, {trial.system.name}, seed {trial.seed} "
+                        f"({i} of {len(trials)})",
+                        flush=True,
+                    )
+                    failure = self._train(trial, stop)
+                    if stop.requested or failure in _STOPPED:
+                        return None
+                    if failure is None and not _is_finished(trial):
+                        return None  # It was told to stop.
+                    if failure is not None:
+                        failures[trial.run_dir] = f"exit status {failure}"
+        try:
+            record, shown = self._measure(failures, stop)
+        except measuring.StoppedError:
+            return None
+        report.write(self, record, shown)
+        return record
+
+    def _train(self, trial, stop):
+        """Runs a training to its end; None, or its exit status if that is not 0.
+
+        A request to stop is passed on: the training saves, and ends.
+        """
+        trial.run_dir.parent.mkdir(parents=True, exist_ok=True)
+        path = trial.run_dir.with_suffix(".cfg")
+        files.write(path, trial.config.to_flagfile())
+        command = [sys.executable, str(self.train), f"--flagfile={path}"]
+        # A group of its own: Ctrl-C reaches it once, through us.
+        child = subprocess.Popen(command, start_new_session=True)
+        is_told = False
+        try:
+            while child.poll() is None:
+                if stop.requested and not is_told:
+                    child.send_signal(signal.SIGTERM)
+                    is_told = True
+                time.sleep(0.2)
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+        return child.returncode or None
+
+    def _note(self):
+        """What a reader must know, of the table and of how it was run."""
+        every = [trial.config for _, trials in self.tasks for trial in trials]
+        is_bare = any(recipes.resolve(config).star for config in every)
+        if is_bare and not self.vgg_star_weights:
+            tuned = "VGG* runs on VGG's own weights, not fine-tuned."
+            return f"{self.table.note} {tuned}".strip()
+        return self.table.note
+
+    def _measure(self, failures, stop):
+        record = {
+            "table": self.name,
+            "title": self.table.title,
+            "note": self._note(),
+            "metrics": list(self.table.metrics),
+            "budget": dataclasses.asdict(self.budget),
+            "batch_size": self.batch_size,
+            "settings": {k: v for k, v in self.changes.items() if k not in _PLACES},
+            "tasks": {},
+        }
+        shown = {}
+        for task, trials in self.tasks:
+            print(f"\n{task.name}: measuring ...", flush=True)
+            measured = measuring.Measuring(
+                task, [t for t in trials if t.system.is_shown], failures, stop
+            )
+            if self.table.paired:
+                found = measured.pairs(self._open(trials))
+            else:
+                found = measured.lists(
+                    self._open(trials),
+                    self.output_dir / task.name,
+                    self.interpolation,
+                    self.classifiers,
+                )
+            record["tasks"][task.name], shown[task.name] = found
+        return record, shown
+
+
+def _check_names(flag, names, known):
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"--{flag} must be of: {', '.join(known)}. Received: {', '.join(unknown)}."
+        )
+
+
+def _is_finished(trial):
+    """Whether a training came to its end with the iterations that are asked for."""
+    path = trial.run_dir / "result.json"
+    if not path.exists():
+        return False
+    result = json.loads(path.read_text(encoding="utf-8"))
+    trained = Config.from_flagfile(trial.run_dir / "run.cfg")
+    return (
+        result["last"]["checkpoint"] >= trial.config.iterations
+        and not trial.config.differences(trained)
+        and trained.iterations == trial.config.iterations
+    )

@@ -1,8 +1,0 @@
-"""The tables and figures of the papers, run again: which systems, on which tasks, and
-what the paper's numbers were."""
-
-from pan_tf.reproduction.reproduce import Budget
-from pan_tf.reproduction.reproduce import Reproduction
-from pan_tf.reproduction.tables import TABLES
-
-__all__ = ["TABLES", "Budget", "Reproduction"]

@@ -1,0 +1,1 @@
+"""Training runs: the run folder, the loop, and what happens beside it."""

@@ -1,0 +1,296 @@
+"""Side effects of training, as Keras callbacks.
+
+All of them act at the end of a round and count in iterations, `model.iteration`. Their
+order matters: the guard looks first, logging closes its window before a checkpoint is
+saved, and a validation that finds a new best is part of the next checkpoint.
+"""
+
+import resource
+import sys
+import time
+
+import keras
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from pan_tf import distribution
+from pan_tf import evaluation
+from pan_tf import images
+from pan_tf.metrics import ROWS
+
+
+class EveryIterations(keras.callbacks.Callback):
+    """Calls `act(iteration, logs)` in the round that reaches a multiple of `every`.
+
+    A subclass defines `act`.
+
+    Args:
+        every: iterations; 0 for never.
+    """
+
+    def __init__(self, every):
+        super().__init__()
+        self.every = every
+
+    def on_train_batch_end(self, batch, logs=None):
+        iteration, step = self.model.iteration, self.model.schedule.minibatches
+        if self.every and iteration // self.every > (iteration - step) // self.every:
+            self.act(iteration, logs)
+
+
+class MetricsLog(EveryIterations):
+    """Means over a window of iterations, to metrics.jsonl and TensorBoard.
+
+    The open window is part of the run's state, so that a resumed run writes the same
+    lines as one that was never stopped.
+
+    Args:
+        run: `RunFolder`; None on workers that write nothing.
+        state: `RunState`.
+        writer: TensorBoard summary writer.
+        clock: `Clock`.
+        every: iterations.
+    """
+
+    def __init__(self, run, state, writer, clock, every):
+        super().__init__(every)
+        self.run, self.state, self.writer, self.clock = run, state, writer, clock
+
+    def on_train_batch_end(self, batch, logs=None):
+        for name, value in logs.items():
+            entry = self.state.window.setdefault(name, [0.0, 0])
+            entry[0] += value
+            entry[1] += 1
+        super().on_train_batch_end(batch, logs)
+
+    def act(self, iteration, logs):
+        row = {k: total / count for k, (total, count) in self.state.window.items()}
+        self.state.window = {}
+        row |= self.clock.window()
+        if self.run is not None:
+            self.run.append_metrics({"iteration": iteration, **row})
+            with self.writer.as_default(step=iteration):
+                for name, value in row.items():
+                    tf.summary.scalar(f"train/{name}", value)
+
+
+class Clock(keras.callbacks.Callback):
+    """Time, throughput, waiting for data and memory.
+
+    Args:
+        batch_size: images in a minibatch.
+        iterations: at which the run ends.
+    """
+
+    def __init__(self, batch_size, iterations):
+        super().__init__()
+        self.batch_size, self.iterations = batch_size, iterations
+        self._marks = []
+
+    def on_train_begin(self, logs=None):
+        self._start = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = (time.perf_counter(), self.model.iteration, self.model.data_wait)
+        # The first round compiles; it counts as start-up.
+        if self._start is None:
+            self._start = self._window = now
+        self.now = now
+
+    def window(self):
+        """Figures since the last call."""
+        figures = self._figures(self._window)
+        self._window = self.now
+        return figures
+
+    def overall(self):
+        """Figures since the first round."""
+        return self._figures(self._start)
+
+    def seconds_left(self):
+        """Estimate from the pace since the first round; None before there is one."""
+        seconds = self.now[0] - self._start[0]
+        done = self.now[1] - self._start[1]
+        return (self.iterations - self.now[1]) * seconds / done if done else None
+
+    def _figures(self, since):
+        seconds, done, waited = (a - b for a, b in zip(self.now, since, strict=True))
+        if not done:
+            return {"memory_gib": peak_memory()}
+        return {
+            "images_per_second": done * self.batch_size / seconds,
+            "data_wait": waited / seconds,
+            "memory_gib": peak_memory(),
+        }
+
+
+def peak_memory():
+    """Peak memory in GiB: of the first GPU, or of this process without one."""
+    if tf.config.list_logical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
+    # Kibibytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+class ProgressLine(EveryIterations):
+    """One line that follows the run; on a terminal it is rewritten in place.
+
+    Args:
+        clock: `Clock`.
+        every: iterations between lines where the output is not a terminal.
+    """
+
+    def __init__(self, clock, every):
+        super().__init__(every)
+        self.clock = clock
+        self._shown = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        if sys.stdout.isatty() and time.monotonic() - self._shown > 0.5:
+            self._shown = time.monotonic()
+            print(f"\r\033[K{self.line(logs)}", end="", flush=True)
+        super().on_train_batch_end(batch, logs)
+
+    def act(self, iteration, logs):
+        if not sys.stdout.isatty():
+            print(self.line(logs), flush=True)
+
+    def on_train_end(self, logs=None):
+        if sys.stdout.isatty():
+            print()
+
+    def line(self, logs):
+        """Iteration, images/s, time left, losses, share of time waiting, memory."""
+        figures, left = self.clock.overall(), self.clock.seconds_left()
+        parts = [f"iteration {self.model.iteration}/{self.clock.iterations}"]
+        if left is not None:
+            parts.append(f"{figures['images_per_second']:.1f} images/s")
+            parts.append(f"{_duration(left)} left")
+        parts += [f"{k} {v:.3f}" for k, v in logs.items() if k[:2] in ("d_", "t_")]
+        if left is not None:
+            parts.append(f"data wait {figures['data_wait']:.1%}")
+        parts.append(f"memory {figures['memory_gib']:.1f} GiB")
+        return " | ".join(parts)
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"
+
+
+class Validation(EveryIterations):
+    """Metrics on the validation split, pictures of some of it, the best checkpoint.
+
+    Unpaired metrics do not select a best checkpoint.
+
+    Args:
+        run: `RunFolder`; None on workers that write nothing.
+        state: `RunState`.
+        writer: TensorBoard summary writer.
+        checkpoints: `Checkpoints`.
+        split: `Split` to measure on.
+        samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
+        config: `Config`: image size, interval, and what chooses the best.
+    """
+
+    def __init__(self, run, state, writer, checkpoints, split, samples, config):
+        super().__init__(config.validate_every)
+        self.run, self.state, self.writer = run, state, writer
+        self.checkpoints, self.split, self.samples = checkpoints, split, samples
+        self.image_size, self.best_by = config.image_size, config.best_by
+
+    def act(self, iteration, logs):
+        scores = self.measure()
+        if self.best_by in scores and self._is_best(scores[self.best_by]):
+            self.state.best = scores[self.best_by]
+            self.checkpoints.save_best()
+        if self.run is not None:
+            row = {f"val_{name}": value for name, value in scores.items()}
+            self.run.append_metrics({"iteration": iteration, **row})
+            picture = self.picture()
+            self.run.save_picture(f"samples/{iteration:07d}", picture)
+            with self.writer.as_default(step=iteration):
+                for name, value in scores.items():
+                    tf.summary.scalar(f"validation/{name}", value)
+                tf.summary.image(self.title, picture[None])
+
+    def _is_best(self, score):
+        merit = ROWS[self.best_by].merit
+        return self.state.best is None or merit(score) > merit(self.state.best)
+
+    def measure(self):
+        """metric -> mean over the validation split."""
+        return evaluation.validate(self.model, self.split, self.image_size)
+
+    def picture(self):
+        """The samples, one a row, with the columns that `title` names."""
+        source, target = self.samples["source"], self.samples["target"]
+        there, back = self.model.translate_pixels, self.model.translate_pixels_inversely
+        output = there(source)
+        columns = [images.to_uint8(source), output]
+        if self._shows_both:
+            inverse = back(target)
+            columns.append(back(images.to_float(output)))
+            columns += [images.to_uint8(target), inverse]
+            columns.append(there(images.to_float(inverse)))
+        else:
+            columns.append(images.to_uint8(target))
+        return images.grid(*columns)
+
+    @property
+    def _shows_both(self):
+        """Whether a picture shows both directions, there and back."""
+        has_inverse = self.model.translate_pixels_inversely is not None
+        return has_inverse and not self.split.paired
+
+    @property
+    def title(self):
+        """The columns of a picture."""
+        if self._shows_both:
+            return "source | output | back | target | output | back"
+        return "source | output | target"
+
+
+class Saving(EveryIterations):
+    """Checkpoints at an interval, and when the run is asked to stop.
+
+    Args:
+        checkpoints: `Checkpoints`.
+        guard: `NonFiniteGuard`, asked before each save.
+        stop: `StopRequest`.
+        every: iterations.
+    """
+
+    def __init__(self, checkpoints, guard, stop, every):
+        super().__init__(every)
+        self.checkpoints, self.guard, self.stop = checkpoints, guard, stop
+        self._saved = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        strategy = self.model.distribute_strategy
+        if distribution.any_worker(strategy, self.stop.requested):
+            self.stop.requested = True
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self._saved != self.model.iteration:
+            self.act(self.model.iteration, logs)
+
+    def act(self, iteration, logs):
+        self.guard.check_weights()
+        self.checkpoints.save()
+        self._saved = iteration
+
+
+def write_hparams(writer, config):
+    """Lists the configuration on TensorBoard's HPARAMS page."""
+    values = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in vars(config).items()
+        if value is not None
+    }
+    with writer.as_default(step=0):
+        hparams.hparams(values)

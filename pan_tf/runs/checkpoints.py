@@ -1,0 +1,176 @@
+"""Saving and resuming a run, to the bit.
+
+A checkpoint holds T, its average if there is one, D, in a cycle their inverses, the
+outputs of the past that D is reminded of, both optimizers (moments and steps, so the
+schedules too), the random seeds of layers that have any, the iteration, and the open
+logging window. The data stream needs no state: it is a function of the seed and the
+iteration.
+"""
+
+import json
+import pathlib
+import shutil
+import tempfile
+
+import tensorflow as tf
+from absl import logging
+
+from pan_tf import distribution
+
+
+class RunState(tf.train.experimental.PythonState):
+    """What a run knows beside its variables; saved in every checkpoint.
+
+    Attributes:
+        model: whose `iteration` is saved and restored.
+        window: log name -> [sum, count] since the last line of metrics.jsonl.
+        best: best value so far of the metric that chooses a checkpoint, or None.
+        guard: what `CollapseGuard` remembers.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.window = {}
+        self.best = None
+        self.guard = {}
+
+    def serialize(self):
+        state = {
+            "iteration": self.model.iteration,
+            "window": self.window,
+            "best": self.best,
+            "guard": self.guard,
+        }
+        return json.dumps(state)
+
+    def deserialize(self, string_value):
+        state = json.loads(string_value)
+        self.model.iteration = state["iteration"]
+        self.window = state["window"]
+        self.best = state["best"]
+        self.guard = state.get("guard", {})  # Runs begun before there was one.
+
+
+class Checkpoints:
+    """The checkpoints of one run folder.
+
+    Under several workers all of them must call each method; what the others than the
+    chief write goes to a scratch folder.
+
+    Args:
+        folder: where they are kept, on a file system that all workers share.
+        model: compiled `TranslationModel`.
+        state: `RunState`.
+        keep: how many to keep.
+    """
+
+    def __init__(self, folder, model, state, keep):
+        strategy = model.distribute_strategy
+        self._scratch = None
+        self._folder = pathlib.Path(folder)
+        if not distribution.is_chief(strategy):
+            self._scratch = tempfile.TemporaryDirectory()
+        self._model, self._state = model, state
+        seeds = [v for v in model.variables if "seed" in v.path]
+        optimizers = {f"{k[0]}_optimizer": o for k, o in model.players.items()}
+        averages = {name: network for name, (network, _) in model.emas.items()}
+        pools = {name: m for name, m in model.image_pools.items() if m is not None}
+        self._checkpoint = tf.train.Checkpoint(
+            seeds=seeds,
+            state=state,
+            **averages,
+            **model.networks,
+            **pools,
+            **optimizers,
+        )
+        self._best = tf.train.Checkpoint(transformer=model.ema_transformer)
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, self._writable(), max_to_keep=keep
+        )
+
+    def resume(self):
+        """Restores the newest checkpoint that is intact.
+
+        Returns:
+            Its iteration; 0 if there is none.
+        """
+        for half_written in self._writable().glob("ckpt-*_temp"):
+            shutil.rmtree(half_written)  # A kill came while it was saved.
+        found = tf.train.get_checkpoint_state(str(self._folder))
+        paths = list(found.all_model_checkpoint_paths) if found else []
+        for path in reversed(paths):
+            problem = damage(path)
+            if problem is None:
+                self._checkpoint.restore(path).assert_consumed()
+                return self._model.iteration
+            logging.warning(
+                "*** %s is damaged (%s); trying the checkpoint before it. ***",
+                path,
+                problem,
+            )
+        if paths:
+            raise OSError(
+                f"None of the {len(paths)} checkpoints in {self._folder} can be read. "
+                "Delete the run folder to start again."
+            )
+        return 0
+
+    def save(self):
+        """Saves everything, as of the model's iteration; returns the path."""
+        return self._manager.save(checkpoint_number=self._model.iteration)
+
+    def last_iteration(self):
+        """Iteration of the newest checkpoint; None if there is none."""
+        newest = self._manager.latest_checkpoint
+        return int(newest.rpartition("-")[2]) if newest else None
+
+    def save_best(self):
+        """Saves the deployed T as the best so far, then drops the one before."""
+        folder = self._writable() / "best"
+        prefix = self._best.write(str(folder / f"transformer-{self._model.iteration}"))
+        for file in folder.iterdir():
+            if not file.name.startswith(f"{pathlib.Path(prefix).name}."):
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    def load_best(self):
+        """Puts the best T so far into the model; returns its iteration.
+
+        Raises:
+            FileNotFoundError: if none has been saved.
+        """
+        prefix = newest_best(self._folder)
+        if prefix is None:
+            raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
+        self._best.read(prefix).expect_partial()
+        return int(prefix.rpartition("-")[2])
+
+    def _writable(self):
+        return pathlib.Path(self._scratch.name) if self._scratch else self._folder
+
+
+def newest_best(folder):
+    """Prefix of the best T in a folder of checkpoints; None if there is none.
+
+    A kill can leave two: the later one was the better.
+    """
+    prefixes = [
+        str(index).removesuffix(".index")
+        for index in (pathlib.Path(folder) / "best").glob("transformer-*.index")
+    ]
+    return max(prefixes, key=lambda p: int(p.rpartition("-")[2]), default=None)
+
+
+def damage(path):
+    """What is wrong with a checkpoint's files, or None.
+
+    Reads every tensor, which compares its checksum; a file cut short, a flipped bit or
+    a missing shard is found before anything is restored.
+    """
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    # The reader turns a status into whichever of these fits its code.
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
+        return str(error).splitlines()[0]
+    return None

@@ -1,0 +1,234 @@
+"""The run folder: what a training run leaves behind.
+
+    run.cfg         resolved flags; --flagfile=run.cfg --run_dir=NEW replays the run
+    system.json     the recipe with every value in place: networks, losses, schedule
+    manifest.json   flags, versions, hardware, data, git commit, and each start
+    metrics.jsonl   an object a line, key `iteration`
+    result.json     metrics of the last and the best checkpoint, beside the baselines
+    checkpoints/    everything needed to go on; best/ holds T alone
+    samples/        source | output | target, at each validation
+    logs/           TensorBoard
+
+Files are written whole and then renamed, so that none is ever half there.
+"""
+
+import datetime
+import importlib
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+from PIL import Image
+
+from pan_tf import files
+from pan_tf.config import Config
+
+_MODULES = ("tensorflow", "keras", "numpy", "PIL", "tensorflow_datasets")
+
+
+class RunFolderError(Exception):
+    """The folder belongs to a run of another configuration or of other data."""
+
+
+class RunFolder:
+    """Reads and writes one run folder.
+
+    Args:
+        path: the folder; made by `start`, not before.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self._config = self.path / "run.cfg"
+        self._system = self.path / "system.json"
+        self._manifest = self.path / "manifest.json"
+        self._metrics = self.path / "metrics.jsonl"
+
+    def check(self, config):
+        """Refuses a configuration other than the one that the folder was made with.
+
+        Raises:
+            RunFolderError: naming the flags that differ, or if the folder holds
+                something else than a run.
+        """
+        if not self._config.exists():
+            if self.path.exists() and any(self.path.iterdir()):
+                raise RunFolderError(
+                    f"--run_dir={self.path} holds files but no run.cfg: not a run "
+                    "folder. Choose another one."
+                )
+            return
+        differences = config.differences(Config.from_flagfile(self._config))
+        if differences:
+            raise RunFolderError(
+                f"--run_dir={self.path} holds a run of another configuration:\n"
+                + "".join(
+                    f"    --{name}: {theirs} there, {ours} now\n"
+                    for name, (ours, theirs) in differences.items()
+                )
+                + "Use its flags, or choose another --run_dir."
+            )
+
+    def has_checkpoint(self):
+        """Whether there is something to go on from."""
+        return any(self.checkpoints.glob("ckpt-*.index"))
+
+    def known_data(self):
+        """The manifest's record of the data; None in a new folder."""
+        return self._read_manifest().get("data")
+
+    def system(self):
+        """What system.json holds of the run; None in a new folder and in runs of 0.1."""
+        return _read(self._system)
+
+    def inference(self):
+        """How T translates, as the manifest of a run of 0.1 has it, or None."""
+        return self._read_manifest().get("inference")
+
+    def revisions(self):
+        """Which networks a run of 0.1 has, by its manifest; None in a new folder."""
+        manifest = self._read_manifest()
+        return manifest.get("revisions", {}) if manifest else None
+
+    def commit(self):
+        """The commit that the run was last started with, where it is known."""
+        return self._read_manifest().get("git")
+
+    def check_data(self, fingerprint):
+        """Refuses data other than those that the run was started with.
+
+        Raises:
+            RunFolderError: if the fingerprints differ.
+        """
+        known = self.known_data()
+        if known and known["fingerprint"] != fingerprint:
+            raise RunFolderError(
+                f"--run_dir={self.path} was trained on other files than {known['name']} "
+                "holds now (names, sizes or contents differ). Restore them, or choose "
+                "another --run_dir."
+            )
+
+    def check_vgg(self, sha256):
+        """Refuses weights of VGG other than those that the run was started with.
+
+        Raises:
+            RunFolderError: if the digests differ.
+        """
+        known = self._read_manifest().get("vgg")
+        if known and known["sha256"] != sha256:
+            raise RunFolderError(
+                f"--run_dir={self.path} was trained with other VGG weights (sha256 "
+                f"{known['sha256']}). Name their file by --vgg_weights, or choose "
+                "another --run_dir."
+            )
+
+    def start(self, config, data, devices, system=None):
+        """Makes the folder, or adds a start to its manifest.
+
+        Args:
+            config: `Config`.
+            data: what `OpenedData.describe` gives.
+            devices: names of the devices in use.
+            system: what `recipes.System.to_json` gives; written once.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        files.write(self._config, config.to_flagfile())
+        if system is not None and not self._system.exists():
+            files.write(self._system, json.dumps(system, indent=2) + "\n")
+        manifest = self._read_manifest()
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        manifest.setdefault("started", now)
+        manifest.setdefault("starts", []).append(now)
+        manifest["flags"] = dict(vars(config))
+        manifest["seed"] = config.seed
+        manifest["data"] = data
+        manifest["versions"] = {
+            name: importlib.import_module(name).__version__ for name in _MODULES
+        }
+        manifest["versions"]["python"] = platform.python_version()
+        manifest["hardware"] = {
+            "machine": platform.machine(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "devices": devices,
+        }
+        manifest["git"] = _git_commit()
+        files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+
+    def note(self, key, value):
+        """Records one more fact in the manifest."""
+        manifest = self._read_manifest()
+        manifest[key] = value
+        files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+
+    def append_metrics(self, row):
+        """Adds a line to metrics.jsonl."""
+        with open(self._metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_after(self, iteration):
+        """Drops the lines of metrics.jsonl that a resumed run will write again.
+
+        A line that a kill cut short is dropped too.
+        """
+        kept = [row for row in self.read_metrics() if row["iteration"] <= iteration]
+        if self._metrics.exists():
+            files.write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def read_metrics(self):
+        """The lines of metrics.jsonl as dictionaries, without one half written."""
+        if not self._metrics.exists():
+            return []
+        rows = []
+        for line in self._metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                continue
+        return rows
+
+    def warnings(self):
+        """Sentences of the guards, in the order in which they came."""
+        return [row["warning"] for row in self.read_metrics() if "warning" in row]
+
+    def save_picture(self, name, pixels):
+        """Writes uint8 `[H, W, 3]` as `<name>.png`; returns the path."""
+        path = self.path / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        Image.fromarray(pixels).save(partial, format="png")
+        os.replace(partial, path)
+        return path
+
+    def save_result(self, result):
+        """Writes result.json."""
+        files.write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+    def _read_manifest(self):
+        return _read(self._manifest) or {}
+
+
+def _read(path):
+    """What a file of JSON holds; None without it."""
+    if not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _git_commit():
+    """Commit of the checkout that the package lies in, "-dirty" if it was changed."""
+    here = pathlib.Path(__file__).parent
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None  # Installed without its repository.

@@ -1,0 +1,337 @@
+"""A training run from its configuration to its run folder, and on from where it stopped.
+
+Whatever the strategy, the loop is Keras' `fit` over rounds; see `models.translation` for
+the step and the function around it.
+"""
+
+import contextlib
+import pathlib
+import signal
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from pan_tf import data
+from pan_tf import distribution
+from pan_tf import evaluation
+from pan_tf import inference
+from pan_tf import networks
+from pan_tf import recipes
+from pan_tf import runtime
+from pan_tf.runs import callbacks
+from pan_tf.runs import guards
+from pan_tf.runs.checkpoints import Checkpoints
+from pan_tf.runs.checkpoints import RunState
+from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
+
+# What making a `Training` may raise: a user's business, a sentence each.
+REFUSALS = (
+    data.DatasetNotFoundError,
+    networks.WeightsNotFoundError,
+    RunFolderError,
+    OSError,
+    ValueError,
+)
+
+
+class StopRequest:
+    """SIGTERM or SIGINT, remembered until the round under way is done.
+
+    A second signal is not held back.
+
+    Attributes:
+        requested: whether to save and stop.
+    """
+
+    def __init__(self):
+        self.requested = False
+
+    @contextlib.contextmanager
+    def listening(self):
+        """Context in which the two signals are remembered instead of obeyed."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def remember(number, frame):
+            self.requested = True
+            print(f"\n{signal.Signals(number).name}: saving, then stopping.", flush=True)
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in numbers:
+            signal.signal(number, remember)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def default_run_dir(config):
+    """Where a run without --run_dir goes: by recipe, data set and size."""
+    return f"runs/{config.recipe}-{config.dataset}-{config.image_size}"
+
+
+class Training:
+    """One run. Making it checks everything that a user can have got wrong.
+
+    Args:
+        config: `Config`.
+        stop: `StopRequest`.
+
+    Raises:
+        DatasetNotFoundError: if there are no data.
+        FileNotFoundError, ValueError: if the data or a setting cannot be used.
+        RunFolderError: if the run folder belongs to another run.
+        WeightsNotFoundError: if the recipe needs VGG's weights and there are none.
+    """
+
+    def __init__(self, config, stop):
+        runtime.prepare(config.deterministic)
+        config = recipes.complete(config)
+        self.stop = stop
+        self.strategy = distribution.make_strategy()
+        replicas = self.strategy.num_replicas_in_sync
+        distribution.check_replicas(config, replicas)
+        system = recipes.resolve(config)
+        requested, config = config.dataset, data.locate(config)
+        self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
+        self.folder = RunFolder(self.config.run_dir)
+        self.folder.check(self.config)
+        recipes.check_stored(self.config, self.folder)
+        known = self.folder.known_data()
+        self.data = _open(self.config, requested, known, system)
+        self.folder.check_data(self.data.fingerprint)
+        self.vgg = None  # What the manifest records of it.
+        if system.vgg:
+            _, sha256 = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
+            self.folder.check_vgg(sha256)
+            self.vgg = {"network": system.vgg, "sha256": sha256}
+            if system.star:
+                self.vgg["star"] = "weights of --vgg_weights"
+            if system.star and config.vgg_weights is None:
+                self.vgg["star"] = "not fine-tuned"
+                logging.warning(
+                    "*** %s asks for VGG*, of which no fine-tuned weights are published: "
+                    "its pools and ReLUs run on VGG's own weights. "
+                    "scripts/finetune_vgg.py makes some, for --vgg_weights. ***",
+                    config.recipe,
+                )
+        self.beginning = None  # Weights to begin with: of T, of its inverse.
+        if config.init_from and not self.folder.has_checkpoint():
+            self.beginning = _beginning(config.init_from, system)
+        self.system = system
+        self.is_chief = distribution.is_chief(self.strategy)
+
+    def run(self):
+        """Trains to the end, or until the stop request.
+
+        Raises:
+            NonFiniteError: if training diverged.
+        """
+        config, pairs = self.config, self.data
+        with self.strategy.scope():
+            model = recipes.build(config)
+        if self.beginning:
+            _begin_with(model, self.beginning)
+        run = None  # Only the chief writes.
+        if self.is_chief:
+            run = self.folder
+            devices = [str(d) for d in self.strategy.extended.worker_devices]
+            run.start(config, pairs.describe(), devices, self.system.to_json())
+            if self.vgg:
+                run.note("vgg", self.vgg)
+            if self.beginning:
+                run.note("init_from", str(config.init_from))
+            _announce(config, pairs, model)
+        _fit(config, run, self.folder, pairs, model, self.stop)
+
+
+def _open(config, requested, known, system):
+    try:
+        return data.open_data(config, requested, known, system.paired)
+    except data.NoPairsError as error:
+        raise ValueError(
+            f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
+            "unpaired sets: cyclegan, vgg_ms_cyclegan, ..."
+        ) from None
+
+
+def _beginning(run_dir, system):
+    """Weights of another run's T, and of its inverse or, without one, of T again."""
+    if not (pathlib.Path(run_dir) / "run.cfg").is_file():
+        raise ValueError(f"--init_from must name a run folder: no run.cfg in {run_dir}.")
+    found = inference.Translator(run_dir, "last")
+    weights = [found.network.get_weights()] * 2
+    if found.system.is_cycle:
+        inverse = inference.Translator(run_dir, "last", inverse=True)
+        weights[1] = inverse.network.get_weights()
+    shapes = [v.shape for v in system.transformer().variables]
+    if shapes != [value.shape for value in weights[0]]:
+        raise ValueError(
+            "--init_from must name a run whose T has the same layers: --recipe, "
+            f"--transformer and --width decide that. Received: init_from={run_dir}."
+        )
+    return weights
+
+
+def _begin_with(model, weights):
+    networks_of = model.networks_of("transformer").values()
+    for network, values in zip(networks_of, weights, strict=False):
+        network.set_weights(values)
+    for average, network in model.emas.values():
+        average.set_weights(network.get_weights())
+
+
+def _training_dataset(config, pairs, model, first_iteration):
+    """The stream of rounds from an iteration on, distributed."""
+    replicas = model.distribute_strategy.num_replicas_in_sync
+
+    def on_worker(context):
+        return data.training_dataset(
+            pairs.train,
+            image_size=config.image_size,
+            load_size=config.jittered_size,
+            augmentations=_augmentations(config, pairs),
+            batch_size=config.batch_size,
+            minibatches=model.schedule.minibatches,
+            seed=config.seed,
+            first_iteration=first_iteration,
+            workers=context.num_input_pipelines,
+            worker=context.input_pipeline_id,
+            replicas=replicas // context.num_input_pipelines,
+        )
+
+    return model.distribute_strategy.distribute_datasets_from_function(on_worker)
+
+
+def _augmentations(config, opened):
+    return {*(["flip"] if opened.flip else []), *(config.augment or ())}
+
+
+def _fit(config, run, folder, pairs, model, stop):
+    """Trains from the newest checkpoint on. `run` is the folder, None off the chief."""
+    per_round = model.schedule.minibatches
+    state = RunState(model)
+    checkpoints = Checkpoints(folder.checkpoints, model, state, config.keep)
+    first = checkpoints.resume()
+    if run is not None:
+        run.forget_after(first)
+        if first:
+            print(f"Resuming at iteration {first}.", flush=True)
+    rounds = -(-(config.iterations - first) // per_round)
+    writer = tf.summary.create_file_writer(str(folder.logs)) if run else None
+    validation = None
+    if pairs.validation is not None:
+        validation = callbacks.Validation(
+            run,
+            state,
+            writer,
+            checkpoints,
+            pairs.validation,
+            _samples(pairs.validation, config),
+            config,
+        )
+        validation.set_model(model)  # A finished run is measured without a fit.
+    if rounds > 0 and not stop.requested:
+        clock = callbacks.Clock(config.batch_size, first + rounds * per_round)
+        guard = guards.NonFiniteGuard(config, checkpoints)
+        followers = [
+            guard,
+            guards.CollapseGuard(run, state, writer, config.collapse_after),
+            clock,
+            *([callbacks.ProgressLine(clock, config.log_every)] if run else []),
+            callbacks.MetricsLog(run, state, writer, clock, config.log_every),
+            *([validation] if validation else []),
+            callbacks.Saving(checkpoints, guard, stop, config.save_every),
+        ]
+        if run:
+            callbacks.write_hparams(writer, config)
+        model.fit(
+            _training_dataset(config, pairs, model, first),
+            steps_per_epoch=rounds,
+            epochs=1,
+            verbose=0,
+            shuffle=False,  # The stream has its own order; Keras warns otherwise.
+            callbacks=followers,
+        )
+    if writer is not None:
+        writer.flush()
+    if model.iteration < config.iterations:
+        print(
+            f"Stopped at iteration {model.iteration} of {config.iterations}; the same "
+            "command goes on from there.",
+            flush=True,
+        )
+    elif run is not None:
+        _conclude(config, run, pairs, model, state, checkpoints, validation)
+
+
+def _conclude(config, run, pairs, model, state, checkpoints, validation):
+    """Measures the last and the best T beside the baselines, and shows them."""
+    if validation is None:
+        print("No val/ and no test/: nothing is measured.", flush=True)
+        return
+    rows, baselines = {}, {}
+    if pairs.train.paired:
+        baselines = {
+            name: evaluation.means(scores)
+            for name, scores in evaluation.measure_baselines(
+                pairs.train, pairs.validation, config.image_size
+            ).items()
+        }
+    rows[f"last (iteration {model.iteration})"] = last = validation.measure()
+    result = {
+        "n": pairs.validation.num_together,
+        "split": pairs.validation.name,
+        "dataset": pairs.name,
+        "last": {"checkpoint": model.iteration, "metrics": last},
+        "baselines": baselines,
+    }
+    if state.best is not None:
+        iteration = checkpoints.load_best()
+        # The same weights have the same metrics.
+        best = last if iteration == model.iteration else validation.measure()
+        rows[f"best (iteration {iteration})"] = best
+        result["best"] = {"checkpoint": iteration, "metrics": best}
+        result["best"]["chosen_by"] = config.best_by
+    picture = run.save_picture("result", validation.picture())
+    run.save_result(result)
+    rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
+    print(f"\n{pairs.name}, {pairs.validation} at {config.image_size} px:")
+    widths = {name: max(9, len(name) + 2) for name in last}
+    print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
+    for label, metrics in rows.items():
+        values = (f"{metrics[name]:{width}.3f}" for name, width in widths.items())
+        print(f"{label:24}" + "".join(values))
+    print(f"Picture ({validation.title}): {picture}")
+    for warning in run.warnings():
+        print(f"Warning: {warning}")
+    print(f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True)
+
+
+def _samples(pairs, config):
+    """The same few validation images, spread over the split, for all pictures."""
+    size = pairs.num_together
+    count = min(config.sample_images, size)
+    chosen = np.linspace(0, size - 1, count).round()
+    (batch,) = data.evaluation_dataset(
+        pairs.subset(chosen), image_size=config.image_size, batch_size=count
+    )
+    return batch
+
+
+def _announce(config, pairs, model):
+    schedule, strategy = model.schedule, model.distribute_strategy
+    print(
+        f"{config.recipe} on {pairs.name}"
+        + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
+        + f": {pairs.train}, {pairs.validation or 'no validation'} at "
+        f"{config.image_size} px; {strategy.num_replicas_in_sync} replica(s); a round is "
+        f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
+        f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"
+        f"Run folder: {config.run_dir}",
+        flush=True,
+    )

@@ -1,0 +1,326 @@
+"""A table in miniature, from the command line."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from pan_tf.data import DatasetNotFoundError
+from pan_tf.networks import WeightsNotFoundError
+from pan_tf.papers.reproduction import Budget
+from pan_tf.papers.reproduction import Reproduction
+from pan_tf.runs.training import StopRequest
+from tests.conftest import smooth_noise
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def command(output_dir, *arguments):
+    return [
+        sys.executable,
+        "scripts/reproduce.py",
+        "--width=0.015625",
+        f"--output_dir={output_dir}",
+        *arguments,
+    ]
+
+
+def finish(*arguments):
+    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Folders of photos, and of pairs side by side, of smooth noise."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("photos")
+    for kind, width in (("photos", 64), ("pairs", 128)):
+        for split, count in (("train", 4), ("test", 3)):
+            place = root / kind / split
+            place.mkdir(parents=True)
+            for i in range(count):
+                blocks = random.integers(0, 256, (8, width // 8, 3), np.uint8)
+                pixels = blocks.repeat(8, 0).repeat(8, 1)
+                Image.fromarray(pixels).save(place / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """Two lists of smooth noise, eight to measure on."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("lists")
+    for name, count in (("trainA", 9), ("trainB", 8), ("testA", 8), ("testB", 9)):
+        (root / name).mkdir()
+        for i in range(count):
+            pixels = smooth_noise(random, 64, 64)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+def check(output_dir, systems, seeds=1):
+    """The page and the numbers are whole; returns results.json's only task."""
+    record = json.loads((output_dir / "results.json").read_text())
+    ((name, task),) = record["tasks"].items()
+    assert list(task["systems"]) == systems
+    for row in task["systems"].values():
+        trained = row["recipe"] is not None
+        assert len(row["seeds"]) == (seeds if trained else 1) and not row["failures"]
+        assert all(np.isfinite(v["mean"]) for v in row["mean"].values())
+        assert not trained or row["curves"][0].get("psnr", row["curves"][0])
+    assert (output_dir / "results.md").read_text().count("|") > 20
+    page = (output_dir / "index.html").read_text()
+    for row in task["systems"].values():
+        assert row["label"].replace(">", "&gt;") in page
+    with Image.open(output_dir / f"{name}.png") as picture:
+        columns = len(systems) + 2
+        assert picture.width == columns * 64 + (columns - 1) * 4
+    return task
+
+
+def test_table_4_in_miniature_interrupted(photos, tmp_path):
+    """SIGTERM to the command alone; it is passed on, and the same command goes on."""
+    out = tmp_path / "out"
+    arguments = "--table=pan4", "--budget=24,64,1", f"--data_dir={photos / 'photos'}"
+    first = subprocess.Popen(command(out, *arguments), cwd=ROOT, stdout=subprocess.PIPE)
+    run = out / "inpaint" / "context_encoder" / "seed-1"
+    while first.poll() is None and not (run / "manifest.json").exists():
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    said, _ = first.communicate()
+    assert first.returncode == 0 and b"the same command goes on" in said
+    assert json.loads((out / "results.json").read_text()) == {}
+    # The training was stopped too, long before its end, and saved.
+    assert b"Stopped at iteration" in said and not (run / "result.json").exists()
+
+    result = finish(out, *arguments)
+    assert result.returncode == 0, result.stderr[-3000:]
+    task = check(out, ["context_encoder", "pan"])
+    # The missing centre is harder than the whole.
+    for row in task["systems"].values():
+        assert row["mean_of_centre"]["psnr"]["mean"] < row["mean"]["psnr"]["mean"]
+        assert set(row["rank"]) == {"psnr", "ssim", "uqi", "vif"}
+    assert task["systems"]["pan"]["paper_rank"]["psnr"] == 1
+    assert task["dataset"]["synthesized"] == "hole"
+    trained = (run / "metrics.jsonl").stat().st_mtime_ns
+
+    # Nothing is trained twice, and results of other settings are not mixed in.
+    again = finish(out, *arguments)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert (run / "metrics.jsonl").stat().st_mtime_ns == trained
+    kept = (out / "results.json").read_bytes()
+    other = finish(out, *arguments, "--width=0.03125")
+    assert other.returncode == 1 and "--width" in other.stderr
+    assert (out / "results.json").read_bytes() == kept
+
+
+def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("import sys; sys.exit(3)")
+    reproduction = Reproduction(
+        "pan4",
+        Budget(4, 64, 1),
+        tmp_path / "out",
+        configs=ROOT / "configs",
+        train=script,
+        data_dir=str(photos / "photos"),
+    )
+    record = reproduction.run(StopRequest())
+    rows = record["tasks"]["inpaint"]["systems"]
+    for row in rows.values():
+        assert row["failures"] == ["seed 1: exit status 3"] and row["mean"] is None
+    assert "exit status 3" in (tmp_path / "out" / "index.html").read_text()
+    assert "exit status 3" in (tmp_path / "out" / "results.md").read_text()
+
+
+def test_a_table_without_pairs_in_miniature(lists, tmp_path):
+    out = tmp_path / "out"
+    result = finish(
+        out,
+        "--table=pan_fig11",
+        "--systems=cyclegan_pa",
+        "--budget=2,64,1",
+        "--dataset=folder",
+        f"--data_dir={lists}",
+        "--epochs=1",
+        "--limit=8",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    task = check(out, ["cyclegan_pa"])
+    for row in task["systems"].values():
+        assert {"c2st", "attribute_log_loss"} <= set(row["mean"])
+        assert row["mean_back"]["c2st"]["mean"] > 0.0
+    assert set(task["baselines"]) == {"copy_input", "real"}
+    assert "The way back" in (out / "results.md").read_text()
+    report = out / "horse2zebra" / "evaluation-seed-1" / "index.html"
+    assert "cyclegan_pa" in report.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "task", "systems"),
+    [
+        ("pd1", "celeba_smile-Male", ["dfi", "dcgan", "vgg_gan"]),
+        ("pd_fig4", "celebahq_smile-male", ["ms_cyclegan"]),
+    ],
+)
+def test_tables_of_faces_in_miniature(table, task, systems, lists, tmp_path):
+    weights = tmp_path / "vgg19.weights.h5"
+    keras.applications.VGG19(include_top=False, weights=None).save_weights(weights)
+    out = tmp_path / "out"
+    result = finish(
+        out,
+        f"--table={table}",
+        f"--tasks={task}",
+        f"--systems={','.join(systems)}",
+        "--budget=4,64,2",
+        "--dataset=folder",
+        f"--data_dir={lists}",
+        f"--vgg_weights={weights}",
+        "--dfi_iterations=2",
+        "--epochs=1",
+        "--limit=8",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = check(out, systems, seeds=2)
+    begun = out / task / "autoencoder" / "seed-2" / "result.json"
+    assert begun.exists() == (table == "pd_fig4")
+    if table == "pd1":
+        assert found["systems"]["dcgan"]["paper_rank"]["c2st"] == 4
+        assert found["systems"]["vgg_gan"]["paper_rank"]["attribute_log_loss"] == 1
+
+
+def test_trainings_without_pairs_that_fail_are_named(lists, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("import sys; sys.exit(3)")
+    record = Reproduction(
+        "pan_fig11",
+        Budget(4, 64, 1),
+        tmp_path / "out",
+        configs=ROOT / "configs",
+        train=script,
+        dataset="folder",
+        data_dir=str(lists),
+    ).run(StopRequest())
+    rows = record["tasks"]["horse2zebra"]["systems"]
+    assert all(row["failures"] == ["seed 1: exit status 3"] for row in rows.values())
+    assert "exit status 3" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_what_is_begun_with_comes_first_and_vgg_star_has_its_own_weights(lists, tmp_path):
+    weights = {}
+    for name in ("plain", "star"):
+        network = keras.applications.VGG19(include_top=False, weights=None)
+        weights[name] = str(tmp_path / f"{name}.weights.h5")
+        network.save_weights(weights[name])
+    made = Reproduction(
+        "pd_fig4",
+        Budget(4, 64, 1),
+        tmp_path / "out",
+        configs=ROOT / "configs",
+        train=ROOT / "scripts" / "train.py",
+        systems=["vgg_ms_cyclegan", "vgg_star_ms_cyclegan", "autoencoder"],
+        dataset="folder",
+        data_dir=str(lists),
+        vgg_weights=weights["plain"],
+        vgg_star_weights=weights["star"],
+    )
+    ((_, trials),) = made.tasks
+    assert trials[0].system.name == "autoencoder"
+    used = {trial.system.name: trial.config.vgg_weights for trial in trials}
+    assert used["vgg_star_ms_cyclegan"] == weights["star"]
+    assert used["vgg_ms_cyclegan"] == used["autoencoder"] == weights["plain"]
+    begun = {trial.config.init_from for trial in trials} - {None}
+    assert begun == {trials[0].config.run_dir}
+    with pytest.raises(ValueError, match="--systems must name one that is measured"):
+        Reproduction(
+            "pd_fig4",
+            Budget(4, 64, 1),
+            tmp_path / "out",
+            configs=ROOT / "configs",
+            train=ROOT / "scripts" / "train.py",
+            systems=["autoencoder"],
+        )
+
+
+_ID_CGAN = ["l2", "cgan", "l2_cgan", "id_cgan", "id_cgan_fixed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "task", "systems"),
+    [
+        ("pan3", "derain", [*_ID_CGAN, "pan", "pan_cgan"]),
+        ("pan5", "aerial2map", ["l1", "pix2pix", "pan", "pan_fast"]),
+        ("pan_fig4", "labels2cityscapes", ["layer_1", "layer_2", "layer_3", "layer_4"]),
+        ("pan_fig5", "labels2facades", ["theta_0", "theta_1", "theta_100"]),
+    ],
+)
+def test_other_tables_in_miniature(table, task, systems, photos, vgg_weights, tmp_path):
+    out = tmp_path / "out"
+    result = finish(
+        out,
+        f"--table={table}",
+        f"--tasks={task}",
+        f"--systems={','.join(systems)}",
+        "--budget=4,64,2",
+        "--dataset=folder",
+        f"--data_dir={photos / 'pairs'}",
+        f"--vgg_weights={vgg_weights}",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    check(out, systems, seeds=2)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "message"),
+    [
+        ("pan4", {"systems": ["pna"]}, "--systems must be of"),
+        ("pan5", {"tasks": ["derain"]}, "--tasks must be of"),
+        ("pan4", {"data_dir": "nowhere"}, "No train/"),
+        ("pan4", {"budget": Budget(8, 96, 1)}, "--image_size must be"),
+        ("pan4", {"budget": Budget(8, 192, 1)}, "--image_size must be"),
+        ("pan3", {"systems": ["pan"], "dataset": "photos"}, "No train/"),
+        ("pan3", {"vgg_weights": "nowhere.h5"}, "nowhere"),
+    ],
+)
+def test_bad_input_is_told_before_any_training(table, settings, message, tmp_path):
+    settings = {"budget": Budget(8, 64, 1), "download": False, **settings}
+    with pytest.raises(Exception, match=message) as error:
+        Reproduction(
+            table,
+            output_dir=tmp_path / "out",
+            configs=ROOT / "configs",
+            train=ROOT / "scripts" / "train.py",
+            **settings,
+        )
+    legal = ValueError, DatasetNotFoundError, WeightsNotFoundError
+    assert isinstance(error.value, legal)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_without_anything_to_measure_on_are_refused(photos, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").symlink_to(photos / "photos" / "train")
+    with pytest.raises(ValueError, match="must have a test/ or val/"):
+        Reproduction(
+            "pan4",
+            Budget(8, 64, 1),
+            tmp_path / "out",
+            configs=ROOT / "configs",
+            train=ROOT / "scripts" / "train.py",
+            data_dir=str(tmp_path / "data"),
+        )
+
+
+def test_somebody_elses_folder_is_refused(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    result = finish(tmp_path, "--table=pan4")
+    assert result.returncode == 1 and "--output_dir" in result.stderr

@@ -1,0 +1,83 @@
+"""Deep feature interpolation, against what must come of it."""
+
+import numpy as np
+import pytest
+
+from pan_tf.papers import dfi
+from tests.conftest import smooth_noise
+
+
+@pytest.fixture(scope="module")
+def domains():
+    random = np.random.default_rng(0)
+    blocks = np.stack([smooth_noise(random, 32, 32) for _ in range(24)]) // 2
+    return blocks[:12], blocks[12:] + np.uint8(128)
+
+
+def settings(vgg_weights, **changes):
+    given = {"neighbors": 6, "iterations": 30, "smoothness": 0.0} | changes
+    return dfi.Settings("vgg16", str(vgg_weights), **given)
+
+
+def test_without_a_step_an_image_stays(domains, vgg_weights):
+    moved = dfi.Interpolation(*domains, settings(vgg_weights, step=0.0))
+    assert np.array_equal(moved.translate(domains[0][:2]), domains[0][:2])
+
+
+def test_an_image_moves_towards_the_targets(domains, vgg_weights):
+    moved = dfi.Interpolation(*domains, settings(vgg_weights))
+    source = domains[0][:1]
+    output = moved.translate(source)
+    assert output.dtype == np.uint8 and output.shape == source.shape
+    # By the features that it is moved in: nearer to the mean of the targets.
+    goal = moved._mean(domains[1])
+
+    def distance(pixels):
+        phi = moved._look(pixels.astype(np.float32))
+        return sum(float(np.sum((f - g) ** 2)) for f, g in zip(phi, goal, strict=True))
+
+    assert distance(output) < 0.99 * distance(source)
+
+
+def test_smoothness_takes_edges_away(domains, vgg_weights):
+    source = domains[0][:1]
+
+    def edges(smoothness):
+        changed = settings(vgg_weights, smoothness=smoothness)
+        output = dfi.Interpolation(*domains, changed).translate(source)
+        return np.abs(np.diff(output.astype(int), axis=1)).sum()
+
+    assert edges(100.0) < 0.5 * edges(0.0)
+
+
+def test_neighbours_are_the_nearest(domains, vgg_weights):
+    by_features = dfi.Interpolation(*domains, settings(vgg_weights, neighbors=3))
+    key = by_features._keys[0][7]
+    assert by_features._nearest(key, by_features._keys[0])[0] == 7
+    known = np.eye(12, 5, dtype=int)
+    by_attributes = dfi.Interpolation(
+        *domains, settings(vgg_weights, neighbors=2, by="attributes"), (known, known)
+    )
+    # Rows 5 and on are all zeros.
+    assert list(by_attributes._nearest(known[3], known)) == [3, 5]
+
+
+def test_channels_count_alike(domains, vgg_weights):
+    moved = dfi.Interpolation(*domains, settings(vgg_weights))
+    every = np.concatenate(domains).astype(np.float32)
+    means = [np.mean(f, axis=(0, 1, 2)) for f in moved._look(every)]
+    # One, but for the few that are held back; never more.
+    assert all(np.median(m) == pytest.approx(1.0, abs=1e-3) for m in means)
+    assert all(m.max() < 1.001 for m in means)
+
+
+def test_what_it_ranks_by_is_checked():
+    with pytest.raises(ValueError, match="--dfi_by must be one of"):
+        dfi.Settings(by="likeness")
+
+
+def test_a_file_without_weights_is_named(tmp_path):
+    path = tmp_path / "empty.h5"
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="--vgg_weights must hold"):
+        dfi.Settings("vgg16", str(path)).located()

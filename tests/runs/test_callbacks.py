@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pan_tf import images
+from pan_tf import recipes
+from pan_tf.config import Config
+from pan_tf.runs import callbacks
+from pan_tf.runs.checkpoints import RunState
+from pan_tf.runs.folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def built():
+    config = Config(dataset="bluemarble", image_size=64, width=1 / 64)
+    return recipes.build(config)
+
+
+@pytest.fixture
+def model(built):
+    """A model whose cycles are four iterations; restored afterwards."""
+    weights = built.get_weights()
+    built.iteration, built.data_wait = 0, 0.0
+    yield built
+    built.set_weights(weights)
+
+
+class Recorder(callbacks.EveryIterations):
+    def __init__(self, every):
+        super().__init__(every)
+        self.acted = []
+
+    def act(self, iteration, logs):
+        self.acted.append(iteration)
+
+
+def run(model, callback, cycles, logs=None):
+    callback.set_model(model)
+    callback.on_train_begin()
+    for _ in range(cycles):
+        model.iteration += model.schedule.minibatches
+        callback.on_train_batch_end(0, logs or {})
+
+
+@pytest.mark.parametrize(
+    ("every", "acted"), [(4, [4, 8, 12, 16, 20]), (10, [12, 20]), (8, [8, 16]), (0, [])]
+)
+def test_acts_in_the_cycle_that_reaches_a_multiple(model, every, acted):
+    recorder = Recorder(every)
+    run(model, recorder, 5)
+    assert recorder.acted == acted
+
+
+def test_lines_are_means_over_their_window(model, tmp_path):
+    folder, state = RunFolder(tmp_path), RunState(model)
+    clock = callbacks.Clock(batch_size=4, iterations=16)
+    writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
+    log = callbacks.MetricsLog(folder, state, writer, clock, every=8)
+    for callback in (clock, log):
+        callback.set_model(model)
+    clock.on_train_begin()
+    for value in (1.0, 2.0, 5.0, 7.0):
+        model.iteration += 4
+        clock.on_train_batch_end(0, {})
+        log.on_train_batch_end(0, {"t_adversarial": value})
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [(row["iteration"], row["t_adversarial"]) for row in rows] == [
+        (8, 1.5),
+        (16, 6.0),
+    ]
+    assert {"images_per_second", "data_wait", "memory_gib"} <= rows[1].keys()
+
+
+def test_progress_line_says_what_matters(model, capsys):
+    clock = callbacks.Clock(batch_size=4, iterations=100)
+    line = callbacks.ProgressLine(clock, every=4)
+    for callback in (clock, line):
+        callback.set_model(model)
+    clock.on_train_begin()
+    for _ in range(2):
+        model.iteration += 4
+        clock.on_train_batch_end(0, {})
+        line.on_train_batch_end(0, {"t_adversarial": -0.7})
+    last = capsys.readouterr().out.splitlines()[-1]
+    for part in ("iteration 8/100", "images/s", "left", "t_adversarial -0.700"):
+        assert part in last
+    assert "data wait" in last and "memory" in last and "GiB" in last
+
+
+def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, monkeypatch):
+    saves = []
+
+    class Checkpoints:
+        def save_best(self):
+            saves.append(model.iteration)
+
+    source = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
+    samples = {"source": source, "target": -source}
+    writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
+    state = RunState(model)
+    config = Config(image_size=64, validate_every=4, best_by="uqi")
+    validation = callbacks.Validation(
+        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, config
+    )
+    scores = iter([(20.0, 0.3), (19.0, 0.4), (22.0, 0.2)])
+    monkeypatch.setattr(
+        validation,
+        "measure",
+        lambda: dict(zip(("psnr", "uqi"), next(scores), strict=True)),
+    )
+    run(model, validation, 3)
+    assert saves == [4, 8] and state.best == 0.4
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [row["val_psnr"] for row in rows] == [20.0, 19.0, 22.0]
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [
+        "0000004.png",
+        "0000008.png",
+        "0000012.png",
+    ]
+    for path in (tmp_path / "samples").iterdir():
+        shown = np.asarray(Image.open(path))
+        for i, top in enumerate((0, 68)):  # 64 px, and a gap of 4.
+            row = shown[top : top + 64]
+            assert np.array_equal(row[:, :64], images.to_uint8(source)[i])
+            assert np.array_equal(row[:, 136:200], images.to_uint8(-source)[i])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.6, "1m00s"), (61, "1m01s"), (3 * 3600 + 125, "3h02m")]
+)
+def test_durations(seconds, text):
+    assert callbacks._duration(seconds) == text

@@ -1,0 +1,127 @@
+import logging
+import pathlib
+
+import numpy as np
+import pytest
+
+from pan_tf import recipes
+from pan_tf.config import Config
+from pan_tf.runs.checkpoints import Checkpoints
+from pan_tf.runs.checkpoints import RunState
+from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.checkpoints import newest_best
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = Config(dataset="bluemarble", image_size=64, width=1 / 64)
+    return recipes.build(config)
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    """Checkpoints at iterations 4, 8 and 12; layer_1's bias holds the iteration."""
+    state = RunState(model)
+    checkpoints = Checkpoints(tmp_path, model, state, keep=3)
+    for iteration in (4, 8, 12):
+        model.iteration = iteration
+        state.best = iteration / 2
+        state.window = {"t_adversarial": [0.1 + iteration, 3]}
+        bias(model).assign([float(iteration)])
+        checkpoints.save()
+    model.iteration = 0
+    bias(model).assign([-1.0])
+    return checkpoints
+
+
+def bias(model):
+    return model.transformer.get_layer("layer_1").bias
+
+
+def resume(model, folder):
+    state = RunState(model)
+    return Checkpoints(folder, model, state, keep=3).resume(), state
+
+
+def data_file(folder, iteration):
+    (file,) = pathlib.Path(folder).glob(f"ckpt-{iteration}.data-*")
+    return file
+
+
+def test_newest_is_resumed_with_its_state(model, saved, tmp_path):
+    iteration, state = resume(model, tmp_path)
+    assert iteration == model.iteration == 12
+    assert state.best == 6.0
+    assert state.window == {"t_adversarial": [12.1, 3]}
+    assert bias(model).numpy().tolist() == [12.0]
+
+
+@pytest.mark.parametrize("harm", ["truncated", "emptied", "flipped", "missing"])
+def test_damaged_newest_gives_way_to_the_one_before(model, saved, tmp_path, harm, caplog):
+    file = data_file(tmp_path, 12)
+    contents = bytearray(file.read_bytes())
+    if harm == "missing":
+        file.unlink()
+    else:
+        contents[len(contents) // 2] ^= 0xFF
+        lengths = {"truncated": len(contents) // 2, "emptied": 0, "flipped": None}
+        file.write_bytes(contents[: lengths[harm]])
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        iteration, _ = resume(model, tmp_path)
+    assert iteration == 8 and bias(model).numpy().tolist() == [8.0]
+    assert "ckpt-12 is damaged" in caplog.text
+
+
+def test_a_half_written_checkpoint_is_cleared_away(model, saved, tmp_path):
+    (tmp_path / "ckpt-16_temp").mkdir()
+    (tmp_path / "ckpt-16_temp" / "part-00000-of-00001.data").write_bytes(b"half")
+    assert resume(model, tmp_path)[0] == 12
+    assert not (tmp_path / "ckpt-16_temp").exists()
+
+
+def test_nothing_is_restored_from_nothing(model, tmp_path):
+    assert resume(model, tmp_path)[0] == 0
+
+
+def test_all_damaged_is_an_error_and_not_a_new_start(model, saved, tmp_path):
+    for iteration in (4, 8, 12):
+        data_file(tmp_path, iteration).write_bytes(b"")
+    with pytest.raises(OSError, match="None of the 3 checkpoints"):
+        resume(model, tmp_path)
+
+
+def test_only_so_many_are_kept(model, saved, tmp_path):
+    model.iteration = 16
+    saved.save()
+    assert len(list(tmp_path.glob("ckpt-*.index"))) == 3
+    assert damage(str(tmp_path / "ckpt-16")) is None
+
+
+def test_best_is_one_transformer_the_deployed_one(model, saved, tmp_path):
+    deployed = model.ema_transformer.get_layer("layer_1").bias
+    assert deployed is not bias(model)  # An average.
+    for iteration in (4, 8):
+        model.iteration = iteration
+        deployed.assign([float(iteration)])
+        saved.save_best()
+    deployed.assign([0.0])
+    discriminator = [np.array(v.numpy()) for v in model.discriminator.variables]
+    assert saved.load_best() == 8
+    assert deployed.numpy().tolist() == [8.0]
+    assert len(list((tmp_path / "best").glob("*.index"))) == 1
+    for before, now in zip(discriminator, model.discriminator.variables, strict=True):
+        assert np.array_equal(before, now.numpy())
+
+
+def test_no_best_is_said(model, tmp_path):
+    checkpoints = Checkpoints(tmp_path, model, RunState(model), keep=1)
+    with pytest.raises(FileNotFoundError, match="No best checkpoint"):
+        checkpoints.load_best()
+
+
+def test_the_later_of_two_best_checkpoints_is_the_best(tmp_path):
+    (tmp_path / "best").mkdir()
+    for iteration in (9000, 10000):
+        (tmp_path / "best" / f"transformer-{iteration}.index").touch()
+    assert newest_best(tmp_path).endswith("transformer-10000")
+    assert newest_best(tmp_path / "nowhere") is None

@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from pan_tf.config import Config
+from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
+
+DATA = {"name": "maps", "fingerprint": "abc"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.start(Config(dataset="maps"), DATA, ["CPU:0"])
+    return run
+
+
+def test_manifest_says_what_was_run(run):
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    assert manifest["flags"]["recipe"] == "pan"
+    assert manifest["data"] == DATA
+    assert {"tensorflow", "keras", "python"} <= manifest["versions"].keys()
+    assert manifest["hardware"]["devices"] == ["CPU:0"]
+    assert manifest["seed"] == 1 and "git" in manifest
+
+
+def test_every_start_is_noted_and_the_first_kept(run):
+    first = json.loads((run.path / "manifest.json").read_text())["started"]
+    run.start(Config(dataset="maps"), DATA, ["CPU:0"])
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    assert manifest["started"] == first and len(manifest["starts"]) == 2
+
+
+def test_the_same_configuration_is_welcome(run):
+    run.check(Config(dataset="maps", iterations=5, save_every=7))
+    run.check_data("abc")
+
+
+def test_another_configuration_is_refused_by_its_flags(run):
+    with pytest.raises(RunFolderError) as caught:
+        run.check(Config(dataset="maps", seed=5, margin=1.0))
+    message = str(caught.value)
+    assert "--seed: 1 there, 5 now" in message
+    assert "--margin: None there, 1.0 now" in message
+    assert "--theta" not in message
+
+
+def test_other_data_are_refused(run):
+    with pytest.raises(RunFolderError, match="other files than maps"):
+        run.check_data("def")
+
+
+def test_a_folder_of_something_else_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match=r"no run\.cfg"):
+        RunFolder(tmp_path).check(Config())
+
+
+def test_resuming_forgets_lines_that_will_be_written_again(run):
+    for iteration in (10, 20, 30):
+        run.append_metrics({"iteration": iteration})
+    with open(run.path / "metrics.jsonl", "a") as file:
+        file.write('{"iteration": 4')  # Killed while writing.
+    run.forget_after(20)
+    lines = (run.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["iteration"] for line in lines] == [10, 20]
+
+
+def test_no_partial_file_stays_behind(run):
+    import numpy as np
+
+    run.save_picture("samples/0000004", np.zeros((4, 4, 3), np.uint8))
+    assert (run.path / "samples" / "0000004.png").exists()
+    assert not list(run.path.rglob("*.partial"))
