@@ -9,9 +9,11 @@ import dataclasses
 
 from pan_tf import tables
 from pan_tf.settings import check
+from pan_tf.settings import parsed
 from pan_tf.settings import read_flagfile
 from pan_tf.settings import setting
 from pan_tf.settings import to_text
+from pan_tf.size import Size
 
 RECIPE_NAMES = tuple(sorted(tables.keys("recipes/table.py", "RECIPES")))
 # What a task asks of T; which one does it, the recipe says.
@@ -104,18 +106,31 @@ class Config:
     )
 
     # Images.
-    image_size: int = setting(
-        256,
-        "Height and width in pixels, a multiple of 64; of 32 for unpaired recipes.",
+    image_size: Size = setting(
+        Size(256, 256),
+        "Pixels a side, or height x width, as 256x512: multiples of 64; of 32 where no "
+        "U-Net halves them six times.",
         minimum=64,
+        parse=Size.of,
+    )
+    source_channels: int | None = setting(
+        None,
+        "Channels of a source: 1 grey, 3 RGB, 4 RGB and alpha; empty: the data set's, 3.",
+        minimum=1,
+        maximum=4,
+    )
+    target_channels: int | None = setting(
+        None, "Likewise of a target.", minimum=1, maximum=4
     )
     width: float = setting(
         1.0, "Multiplies the channels of T and D; 1 as published.", minimum=1 / 64
     )
-    load_size: int | None = setting(
+    load_size: Size | None = setting(
         None,
-        "Pixels a side before the random crop; empty: --image_size * 286 / 256.",
+        "Pixels a side, or height x width, before the random crop; empty: --image_size * "
+        "286 / 256.",
         minimum=64,
+        parse=Size.of,
     )
     flip: bool | None = setting(
         None, "Mirror half of the training examples; empty: the data set's value."
@@ -272,11 +287,10 @@ class Config:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = field.metadata["aliases"].get(getattr(self, field.name))
-            if value is not None:
-                object.__setattr__(self, field.name, value)
-            check(field, getattr(self, field.name))
-        if self.image_size % 32:
+            value = parsed(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            check(field, value)
+        if any(side % 32 for side in self.image_size):
             raise ValueError(
                 "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
                 f"unpaired recipes of 32. Received: image_size={self.image_size}."
@@ -287,7 +301,14 @@ class Config:
                 f"it must be given. Received: dataset={self.dataset}, "
                 f"attribute={self.attribute}."
             )
-        if self.load_size is not None and self.load_size < self.image_size:
+        if 2 in (self.source_channels, self.target_channels):
+            raise ValueError(
+                "--source_channels and --target_channels must be 1, 3 or 4. Received: "
+                f"source_channels={self.source_channels}, "
+                f"target_channels={self.target_channels}."
+            )
+        load, image = self.load_size or self.image_size, self.image_size
+        if load.height < image.height or load.width < image.width:
             raise ValueError(
                 "--load_size must be at least --image_size. Received: "
                 f"load_size={self.load_size}, image_size={self.image_size}."
@@ -305,8 +326,8 @@ class Config:
 
     @property
     def jittered_size(self):
-        """Pixels a side before the random crop: the papers' 286 at 256, scaled."""
-        return self.load_size or round(self.image_size * 286 / 256)
+        """`Size` before the random crop: the papers' 286 at 256, scaled."""
+        return self.load_size or self.image_size.scaled(286 / 256)
 
     def replace(self, **changes):
         """A copy with other values."""
@@ -320,6 +341,13 @@ class Config:
             names.append("iterations")
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    def to_json(self):
+        """name -> value, as JSON can hold it."""
+        return {
+            name: value.to_json() if isinstance(value, Size) else value
+            for name, value in vars(self).items()
+        }
 
     def to_flagfile(self):
         """The text of `run.cfg`: one flag a line, those that are not empty."""

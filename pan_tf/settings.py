@@ -5,9 +5,18 @@ import math
 
 from absl import flags
 
+from pan_tf.size import Size
+
 
 def setting(
-    default, help, choices=None, minimum=None, maximum=None, free=False, aliases=None
+    default,
+    help,
+    choices=None,
+    minimum=None,
+    maximum=None,
+    free=False,
+    aliases=None,
+    parse=None,
 ):
     """A field of `Config`.
 
@@ -20,11 +29,19 @@ def setting(
         free: whether a run may be resumed with another value, since it changes what is
             written or how long, but not what is computed.
         aliases: former name of a choice -> its name now.
+        parse: what makes the value of what is given, such as `Size.of`; raises ValueError
+            with the rule, "must be ...".
     """
     limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
     return dataclasses.field(
         default=default,
-        metadata={"help": help, "free": free, "aliases": aliases or {}, **limits},
+        metadata={
+            "help": help,
+            "free": free,
+            "aliases": aliases or {},
+            "parse": parse,
+            **limits,
+        },
     )
 
 
@@ -38,9 +55,27 @@ def type_of(field):
 
 def to_text(value):
     """A value as the text of a flag."""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not isinstance(value, Size):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parsed(field, value):
+    """The value of a field, of what was given for it.
+
+    Raises:
+        ValueError: naming the flag, if nothing can be made of it.
+    """
+    rule = field.metadata
+    if value is None:
+        return None
+    if rule["parse"]:
+        try:
+            return rule["parse"](value)
+        except ValueError as error:
+            received = f"Received: {field.name}={value!r}."
+            raise ValueError(f"--{field.name} {error}. {received}") from None
+    return rule["aliases"].get(value, value) if rule["aliases"] else value
 
 
 def check(field, value):
@@ -85,6 +120,13 @@ class _List(flags.ArgumentParser):
             return tuple(parts) if self._choices else tuple(map(float, parts))
         except ValueError:
             raise ValueError(f"must be {self.syntactic_help}") from None
+
+
+class _Parsed(flags.ArgumentParser):
+    """Parses by a function that raises ValueError with a rule."""
+
+    def __init__(self, function):
+        self.parse = function
 
 
 class _Choice(flags.EnumParser):
@@ -140,7 +182,9 @@ def define_flags(settings, flag_values=flags.FLAGS):
     for field in dataclasses.fields(settings):
         define, kwargs = flags.DEFINE_string, {}
         kind, limits = type_of(field), field.metadata
-        if kind is tuple:
+        if limits["parse"]:
+            define, kwargs = flags.DEFINE, {"parser": _Parsed(limits["parse"])}
+        elif kind is tuple:
             define, kwargs = flags.DEFINE, {"parser": _List(limits["choices"])}
         elif limits["choices"]:
             parser = _Choice(limits["choices"], limits["aliases"])

@@ -42,7 +42,9 @@ flags.DEFINE_enum("dataset", None, DATASET_NAMES, "Data set; empty: the run's.")
 flags.DEFINE_string("data_dir", None, "Where data sets are kept; empty: as the run had.")
 flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("split", None, "Split; empty: test, or val where there is no test.")
-flags.DEFINE_integer("image_size", None, "Pixels a side; empty: the run's.")
+flags.DEFINE_string(
+    "image_size", None, "Pixels a side, or height x width; empty: the run's."
+)
 flags.DEFINE_enum("direction", None, ["AtoB", "BtoA"], "Empty: the run's.")
 flags.DEFINE_enum(
     "synthesize", None, SYNTHESIS_NAMES, "Make sources of targets; empty: as the run."

@@ -8,6 +8,7 @@ from pan_tf import config as config_lib
 from pan_tf import recipes
 from pan_tf import settings as settings_lib
 from pan_tf.config import Config
+from pan_tf.size import Size
 
 
 def test_run_cfg_round_trip(tmp_path):
@@ -119,7 +120,7 @@ def test_illegal_settings_name_their_flag(settings, message):
 
 @pytest.mark.parametrize(("size", "load"), [(256, 286), (128, 143), (64, 72)])
 def test_jitter_is_286_at_256(size, load):
-    assert Config(image_size=size).jittered_size == load
+    assert Config(image_size=size).jittered_size == Size(load, load)
 
 
 def test_a_longer_run_is_the_same_run_unless_its_schedule_ends_with_it():

@@ -1,9 +1,9 @@
 """Augmentation: what may happen to a training example once it is cropped to size.
 
-An augmentation is a function (images, seed) of uint8 `[N, S, S, C]`, a source and its
-target or an image that belongs to no other, and int64 `[2]`. What it draws, it draws once
-for all of them, so that pairs stay pairs. A new one is a new row. It draws with a seed
-that no other draws with; the crop draws with `seed` itself.
+An augmentation is a function (images, seed) of uint8 `[1, H, W, C]` and int64 `[2]`. The
+channels are those of a source and its target, one behind the other, so that pairs stay
+pairs, or of an image that belongs to no other. A new one is a new row. It draws with a
+seed that no other draws with; the crop draws with `seed` itself.
 """
 
 import tensorflow as tf

@@ -148,8 +148,12 @@ def open_data(config, requested=None, verified=None, paired=True):
         )
     if paired:
         check_paired(name)
-    splits, fingerprint = row.layout.open(name, config, verified, paired)
-    if direction(config) == "BtoA":
+    # Of side A, of side B.
+    channels = config.source_channels or 3, config.target_channels or 3
+    is_swapped = direction(config) == "BtoA"
+    channels = channels[::-1] if is_swapped else channels
+    splits, fingerprint = row.layout.open(name, config, verified, paired, channels)
+    if is_swapped:
         splits = [split.swapped() for split in splits]
     if synthesized:
         synthesize = SYNTHESES[synthesized]

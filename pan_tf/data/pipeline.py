@@ -15,6 +15,7 @@ and augmentation of their own: which meet is another matter in every epoch.
 import tensorflow as tf
 
 from pan_tf.data import preprocessing
+from pan_tf.size import Size
 
 _FOREVER = 2**62
 _HELD_OUT = -1  # In place of a seed, where none is to matter.
@@ -39,8 +40,8 @@ def training_dataset(
 
     Args:
         split: `Split`.
-        image_size: pixels a side.
-        load_size: pixels a side before the random crop.
+        image_size: `Size`, or pixels a side.
+        load_size: likewise, before the random crop.
         augmentations: names of `augment.AUGMENTATIONS`.
         batch_size: of one minibatch, over all replicas.
         minibatches: minibatches, hence iterations, in a round.
@@ -52,7 +53,7 @@ def training_dataset(
 
     Returns:
         `tf.data.Dataset` of `{"source", "target"}`, float32 `[batch_size / all replicas,
-        minibatches, image_size, image_size, 3]` in [-1, 1]. `replicas` successive
+        minibatches, H, W, C]` in [-1, 1]. `replicas` successive
         elements, one a replica, are this worker's share of a round.
     """
     share = batch_size // workers
@@ -66,7 +67,7 @@ def training_dataset(
         iteration = first_iteration + step * minibatches + minibatch
         return iteration * batch_size + worker * share + position
 
-    sizes = (image_size, load_size, augmentations)
+    sizes = (Size.of(image_size), Size.of(load_size), augmentations)
 
     def drawn(things, n, list_seed):
         """The n-th of a list that is shuffled anew in every epoch."""
@@ -118,13 +119,15 @@ def evaluation_dataset(split, *, image_size, batch_size):
     Args:
         split: `Split`; without pairs, images of the same number come together, as many as
             both lists have. Or `Images`, which come alone.
-        image_size: pixels a side.
+        image_size: `Size`, or pixels a side.
         batch_size: images at a time.
 
     Returns:
         `tf.data.Dataset` of `{"source", "target"}`, of `Images` of `{"image"}`, float32
-        `[<= batch_size, image_size, image_size, 3]` in [-1, 1].
+        `[<= batch_size, H, W, C]` in [-1, 1].
     """
+
+    image_size = Size.of(image_size)
 
     def example(index):
         source, target = preprocessing.plain(split.load(index), image_size)

@@ -1,7 +1,7 @@
 """Image operations, in graph: what happens to a source happens to its target, if it has
 one.
 
-Images are uint8 `[H, W, 3]` before, float32 `[size, size, 3]` in [-1, 1] after.
+Images are uint8 `[H, W, C]` before, float32 of a `Size` in [-1, 1] after.
 Randomness is stateless: an example's crop and flip are a function of its seed alone.
 """
 
@@ -9,28 +9,30 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf.data import augment
+from pan_tf.size import Size
 
 
-def decode(contents):
-    """Encoded JPEG, PNG or BMP (string scalar) -> uint8 `[H, W, 3]`, RGB."""
-    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, (None, None, 3))
+def decode(contents, channels=3):
+    """Encoded JPEG, PNG or BMP (string scalar) -> uint8 `[H, W, C]`; grey or RGB becomes
+    what is asked for, and transparency is kept as a fourth channel only."""
+    image = tf.io.decode_image(contents, channels=channels, expand_animations=False)
+    return tf.ensure_shape(image, (None, None, channels))
 
 
 def halve(pair):
-    """Side-by-side uint8 `[H, 2 W, 3]` -> (A, B), the left and the right half."""
+    """Side-by-side uint8 `[H, 2 W, C]` -> (A, B), the left and the right half."""
     width = tf.shape(pair)[1] // 2
     return pair[:, :width], pair[:, width : 2 * width]
 
 
 def resize(image, size):
-    """uint8 `[H, W, 3]` -> uint8 `[size, size, 3]`, Lanczos with antialiasing.
+    """uint8 `[H, W, C]` -> the same of another size, by Lanczos with antialiasing.
 
     As Pillow's Lanczos, which the released code uses: aspect is not kept, and values
     are rounded.
     """
-    resized = tf.image.resize(image, (size, size), "lanczos3", antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+    resized = tf.image.resize(image, Size.of(size), "lanczos3", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, images.PEAK), tf.uint8)
 
 
 def jitter(group, seed, image_size, load_size, augmentations):
@@ -39,36 +41,44 @@ def jitter(group, seed, image_size, load_size, augmentations):
     The papers' 286 -> 256 (PAN's released code, and pix2pix).
 
     Args:
-        group: tuple of uint8 `[H, W, 3]`, images that belong together; they may differ in
-            size.
+        group: tuple of uint8 `[H, W, C]`, images that belong together; they may differ in
+            size and channels.
         seed: int64 `[2]`.
-        image_size: pixels a side of the result.
-        load_size: pixels a side before the crop, at least `image_size`.
+        image_size: `Size` of the result, or pixels a side.
+        load_size: likewise, before the crop; at least `image_size`.
         augmentations: names of `augment.AUGMENTATIONS`.
 
     Returns:
-        Tuple of float32 `[image_size, image_size, 3]` in [-1, 1].
+        Tuple of float32 `[*image_size, C]` in [-1, 1].
     """
+    # What belongs together is one image of many channels, so that it stays together.
+    image_size, load_size = Size.of(image_size), Size.of(load_size)
     stacked = _stack(group, load_size)
-    if load_size > image_size:
-        shape = (len(group), image_size, image_size, 3)
+    if load_size != image_size:
+        shape = (1, *image_size, stacked.shape[-1])
         stacked = tf.image.stateless_random_crop(stacked, shape, seed)
     stacked = augment.augment(stacked, seed, augmentations)
-    return tuple(tf.unstack(images.to_float(stacked)))
+    return _unstack(stacked, group)
 
 
 def plain(group, image_size):
     """Only resizes, as at test time; arguments and result as of `jitter`."""
-    return tuple(tf.unstack(images.to_float(_stack(group, image_size))))
+    return _unstack(_stack(group, Size.of(image_size)), group)
 
 
 def central_square(image, size):
-    """The middle of a uint8 `[H, W, 3]`, `size` pixels a side or what there is."""
+    """The middle of a uint8 `[H, W, C]`, `size` pixels a side or what there is."""
     height, width = tf.unstack(tf.shape(image)[:2])
     top, left = tf.maximum(height - size, 0) // 2, tf.maximum(width - size, 0) // 2
     return image[top : top + size, left : left + size]
 
 
 def _stack(group, size):
-    stacked = tf.stack([resize(image, size) for image in group])
-    return tf.ensure_shape(stacked, (len(group), size, size, 3))
+    """uint8 `[1, *size, sum of channels]`."""
+    stacked = tf.concat([resize(image, size) for image in group], -1)[None]
+    return tf.ensure_shape(stacked, (1, *size, sum(i.shape[-1] for i in group)))
+
+
+def _unstack(stacked, group):
+    parts = tf.split(stacked[0], [image.shape[-1] for image in group], -1)
+    return tuple(images.to_float(part) for part in parts)

@@ -21,13 +21,14 @@ def open_split(prepared, split):
     )
 
 
-def image_loader(records, key, places=None):
-    """Graph function, int64 scalar -> uint8 `[H, W, 3]`.
+def image_loader(records, key, places=None, channels=3):
+    """Graph function, int64 scalar -> uint8 `[H, W, C]`.
 
     Args:
         records: as `open_split` gives.
         key: name of the image in a record.
         places: numbers of the records that there are; None for all.
+        channels: of the images.
     """
     places = np.arange(len(records)) if places is None else places
     feature = {key: tf.io.FixedLenFeature([], tf.string)}
@@ -38,7 +39,8 @@ def image_loader(records, key, places=None):
             lambda i: np.array(records[int(places[i])], object), [index], tf.string
         )
         record = tf.ensure_shape(record, [])
-        return preprocessing.decode(tf.io.parse_single_example(record, feature)[key])
+        contents = tf.io.parse_single_example(record, feature)[key]
+        return preprocessing.decode(contents, channels)
 
     return load
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from pan_tf import images
+
 
 class NoPairsError(ValueError):
     """Targets that belong to their sources are needed, and there are none."""
@@ -36,6 +38,12 @@ class Images:
             tuple(self.names[i] for i in chosen),
             lambda index: self.load(tf.constant(chosen)[index]),
             self.attributes and (lambda: self.attributes()[chosen]),
+        )
+
+    def with_channels(self, channels):
+        """The same images, grey or RGB, whatever they were."""
+        return dataclasses.replace(
+            self, load=lambda index: images.with_channels(self.load(index), channels)
         )
 
     def at_most(self, limit):

@@ -1,7 +1,7 @@
 """Sources that are made of targets: rain, snow, a missing centre.
 
 Where the papers' pairs cannot be had, or were synthesized in the first place, any photos
-give pairs. An image is float32 `[S, S, 3]` in [-1, 1] before and after. Everything random
+give pairs. An image is float32 `[H, W, C]` in [-1, 1] before and after. Everything random
 follows from a seed, so that an example is what it was when a run resumes, and held-out
 pairs are the same for every system.
 
@@ -38,11 +38,11 @@ def rain(image, seed):
     """An image with rain streaks.
 
     Args:
-        image: float32 `[S, S, 3]` in [-1, 1].
+        image: float32 `[H, W, C]` in [-1, 1].
         seed: int64 `[2]`.
 
     Returns:
-        float32 `[S, S, 3]` in [-1, 1].
+        float32 `[H, W, C]` in [-1, 1].
     """
     return _fall(image, seed, _RAIN, _LARGEST_ANGLE["rain"])
 
@@ -61,18 +61,20 @@ SYNTHESES = {"hole": hole, "rain": rain, "snow": snow}
 
 
 def _fall(image, seed, layers, largest_angle):
-    size = image.shape[0]
+    # Streaks are as long as in a square of the shorter side.
+    height, width = image.shape[:2]
+    size = min(height, width)
     draw = _Draws(seed)
     direction = draw(-largest_angle, largest_angle)
-    for density, length, width, strength in layers:
-        drops = tf.cast(draw.map(size) < draw(*density), tf.float32)
+    for density, length, breadth, strength in layers:
+        drops = tf.cast(draw.map(height, width) < draw(*density), tf.float32)
         kernel = _streak(
             size,
             draw(*length) * size,
             # A streak thinner than a pixel would fade away at small sizes.
-            tf.maximum(draw(*width) * size, 0.5),
+            tf.maximum(draw(*breadth) * size, 0.5),
             direction + draw(-math.radians(3), math.radians(3)),
-            longest=max(length) + 6 * max(width),
+            longest=max(length) + 6 * max(breadth),
         )
         blurred = tf.nn.conv2d(drops[None, :, :, None], kernel, 1, "SAME")[0]
         light = tf.minimum(blurred, 1.0) * draw(*strength)
@@ -94,8 +96,8 @@ class _Draws:
     def __call__(self, low, high):
         return tf.random.stateless_uniform([], self._next(), low, high)
 
-    def map(self, size):
-        return tf.random.stateless_uniform([size, size], self._next())
+    def map(self, height, width):
+        return tf.random.stateless_uniform([height, width], self._next())
 
 
 def _streak(size, length, width, angle, longest):

@@ -12,6 +12,7 @@ from pan_tf import inference
 from pan_tf.config import Config
 from pan_tf.papers import dfi
 from pan_tf.runs.folder import RunFolder
+from pan_tf.size import Size
 
 
 class Inputs:
@@ -82,7 +83,7 @@ class Inputs:
             self.split = self.split.unpaired()
 
     def pixels(self, listed):
-        """`Images` -> uint8 `[N, size, size, 3]`."""
+        """`Images` -> uint8 `[N, H, W, C]`."""
         batches = data.evaluation_dataset(
             listed, image_size=self.config.image_size, batch_size=16
         )
@@ -233,7 +234,7 @@ def _check_shapes(translators, image_size, batch_size):
     """A SavedModel may have been exported for one size, or one batch."""
     for translator in translators:
         only = translator.field.size if translator.field else None
-        if only not in (None, image_size):
+        if only is not None and Size.of(only) != image_size:
             raise ValueError(
                 f"--image_size must be that of {translator.path}, {only}. "
                 f"Received: image_size={image_size}."
@@ -241,7 +242,7 @@ def _check_shapes(translators, image_size, batch_size):
         if translator.shape is None:
             continue
         batch, height, width = translator.shape[:3]
-        if {height, width} - {None, image_size}:
+        if {height} - {None, image_size.height} or {width} - {None, image_size.width}:
             raise ValueError(
                 f"--image_size must be that of {translator.path}, {height} x {width}. "
                 f"Received: image_size={image_size}."

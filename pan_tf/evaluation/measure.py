@@ -11,6 +11,7 @@ from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.size import Size
 
 
 def measure(
@@ -31,7 +32,7 @@ def measure(
     Args:
         translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`.
         split: `Split`; without pairs each list is gone through by itself.
-        image_size: pixels a side.
+        image_size: `Size`, or pixels a side.
         batch_size: images at a time; None: as many as have a million pixels, at most 16.
         crop: pixels on every side that are not compared.
         back: the way back, as `translate`, or None.
@@ -50,15 +51,14 @@ def measure(
     for shown, batches in _streams(split, image_size, batch_size):
         groups = {}
         for name in names:
-            if ROWS[name].of_images and ROWS[name].compares[0] in shown:
+            if ROWS[name].of_images and _BASE[ROWS[name].compares[0]] in shown:
                 groups.setdefault(ROWS[name].compares, []).append(name)
         for batch in batches:
             made = _Made(batch, translate, back)
             for compared, group in groups.items():
-                pair = [made[name] for name in compared]
+                pair = _alike(*(made[name] for name in compared))
                 if crop:
-                    inner = slice(crop, image_size - crop)
-                    pair = [image[:, inner, inner] for image in pair]
+                    pair = [image[:, crop:-crop, crop:-crop] for image in pair]
                 compare = _comparison(tuple(group), tuple(pair[0].shape[1:]), vgg)
                 for name, values in compare(*pair).items():
                     scores[name].append(values)
@@ -90,7 +90,7 @@ def usual(split, has_inverse):
 
 def images_at_a_time(image_size):
     """How many images of a size are translated together."""
-    return max(1, min(16, 2**20 // image_size**2))
+    return max(1, min(16, 2**20 // Size.of(image_size).pixels))
 
 
 def summary(scores):
@@ -132,6 +132,12 @@ _BASE = {
     "target": "target",
     "identity": "target",
 }
+
+
+def _alike(reference, prediction):
+    """Two images, the first with the channels of the second."""
+    channels = prediction.shape[-1]
+    return [images.with_channels(reference, channels), prediction]
 
 
 class _Made:

@@ -59,7 +59,7 @@ def render(evaluation, record):
         "scale": pictures.data_uri(
             pictures.colors(np.tile(np.linspace(0, 1, 160), (10, 1)))
         ),
-        "shown_width": pictures.shown_width(evaluation.config.image_size),
+        "shown_width": pictures.shown_width(evaluation.config.image_size.width),
     }
     return pages.render("report.html", context)
 

@@ -30,7 +30,7 @@ def describe(evaluation):
             "split": first.split.name,
             "direction": opened.direction,
             "synthesized": opened.synthesized,
-            "image_size": evaluation.config.image_size,
+            "image_size": evaluation.config.image_size.to_json(),
             "fingerprint": opened.fingerprint,
         },
         "notes": evaluation.notes,

@@ -8,6 +8,8 @@ claim anything. A JPEG is decoded as Pillow does, to the bit, and stood upright.
 
 import tensorflow as tf
 
+from pan_tf import images
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _HEADER = 24  # Bytes of a PNG up to width and height.
@@ -54,19 +56,23 @@ def image_size(contents):
         return tf.identity(size)
 
 
-def decode(contents):
+def decode(contents, channels=3):
     """Decodes a PNG or JPEG whose header has been looked at.
 
     Args:
         contents: string `[]`.
+        channels: 1, 3, or 4, whose last is the transparency.
 
     Returns:
-        uint8 `[H, W, 3]`, RGB, upright by its EXIF (not by XMP). Grey and palettes become
-        RGB, transparency is dropped, of 16 bits the upper eight are kept.
+        uint8 `[H, W, C]`, upright by its EXIF (not by XMP). Grey and palettes become RGB,
+        or RGB grey; transparency is dropped unless it is asked for, of 16 bits the upper
+        eight are kept.
     """
     is_jpeg = _is_jpeg(contents)
-    pixels = tf.cond(is_jpeg, lambda: _jpeg(contents), lambda: _png(contents))
-    return _upright(tf.ensure_shape(pixels, (None, None, 3)), contents)
+    pixels = tf.cond(
+        is_jpeg, lambda: _jpeg(contents, channels), lambda: _png(contents, channels)
+    )
+    return _upright(tf.ensure_shape(pixels, (None, None, channels)), contents)
 
 
 def _is_png(head):
@@ -92,13 +98,16 @@ def _jpeg_size(contents):
     return tf.cast(tf.io.extract_jpeg_shape(contents)[:2], tf.int64)
 
 
-def _png(contents):
-    return tf.io.decode_png(contents, channels=3)
+def _png(contents, channels):
+    # Grey by the same weights as everywhere; TensorFlow's decoder has others.
+    pixels = tf.io.decode_png(contents, channels=max(channels, 3))
+    return images.with_channels(pixels, channels)
 
 
-def _jpeg(contents):
+def _jpeg(contents, channels):
     # The accurate transform is Pillow's; TensorFlow's default is a faster one.
-    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+    pixels = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+    return images.with_channels(pixels, channels)
 
 
 def _upright(pixels, contents):

@@ -15,6 +15,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -71,10 +72,11 @@ class Export:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
         self.max_pixels = max_pixels
         multiple = self.translator.field.multiple
-        least = (-(-self.translator.config.image_size // multiple) * multiple) ** 2
+        sides = self.translator.config.image_size
+        least = math.prod(-(-side // multiple) * multiple for side in sides)
         if max_pixels < least:
             raise ValueError(
-                f"--max_pixels must be at least {least}, the run's image size squared. "
+                f"--max_pixels must be at least {least}, those of the run's image size. "
                 f"Received: max_pixels={max_pixels}."
             )
         self.notes = []
@@ -121,8 +123,9 @@ class Export:
         write_warmup(extra, sources[:1])
         label = self._label(is_optimized)
         files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
-        padded = -(-sources.shape[1] // field.multiple) * field.multiple
-        at_once = self.max_pixels // padded**2
+        multiple = field.multiple
+        padded = math.prod(-(-n // multiple) * multiple for n in sources.shape[1:3])
+        at_once = self.max_pixels // padded
         sent = parity.requests(sources, at_once, is_any_size=field.size is None)
         report = parity.compare(self.translator, sent, parity.run(path, sent))
         record = {"images": origin, "signatures": report}
@@ -147,7 +150,7 @@ class Export:
             return target
 
     def _real_images(self):
-        """(uint8 `[N, H, W, 3]` sources, what they are): the run's, held out."""
+        """(uint8 `[N, H, W, C]` sources, what they are): the run's, held out."""
         config = self.translator.config.replace(
             load_size=None, download=False, fallback_dataset=None
         )
@@ -188,7 +191,11 @@ class Export:
             "dataset": {key: known.get(key) for key in ("name", "fingerprint")},
             "direction": data.direction(config),
             "inverse": self.translator.inverse,
-            "image_size": config.image_size,
+            "image_size": config.image_size.to_json(),
+            "channels": {
+                "source": self.translator.source.channels,
+                "target": self.translator.target.channels,
+            },
             "run": self.translator.path.resolve().name,
             "checkpoint": self.translator.checkpoint,
             "weights_sha256": digest.hexdigest(),
@@ -203,7 +210,7 @@ class Export:
             "notes": self.notes,
             # Not those that name places on this machine.
             "settings": {
-                setting.name: getattr(config, setting.name)
+                setting.name: config.to_json()[setting.name]
                 for setting in dataclasses.fields(Config)
                 if not setting.metadata["free"]
             },

@@ -23,7 +23,7 @@ def requests(sources, at_once, is_any_size=True):
     """What is sent to every signature: batches, single images, odd sizes, files.
 
     Args:
-        sources: uint8 `[N, H, W, 3]`, real images.
+        sources: uint8 `[N, H, W, C]`, real images.
         at_once: how many of them a request may hold.
         is_any_size: whether the model takes other sizes than theirs.
 
@@ -122,11 +122,16 @@ def _outputs(translator, signature, value, response):
         yield translator(value), response
     else:
         for source, output in zip(value, response, strict=True):
-            ours = translator(read_picture(io.BytesIO(source)).pixels)
-            yield ours, np.asarray(Image.open(io.BytesIO(output)).convert("RGB"))
+            count = translator.source.channels
+            ours = translator(read_picture(io.BytesIO(source), count).pixels)
+            theirs = np.asarray(Image.open(io.BytesIO(output)))
+            yield ours, theirs.reshape(*theirs.shape[:2], -1)
 
 
 def _encoded(pixels, format, turned=None):
+    if format == "JPEG":  # Which has no fourth channel.
+        pixels = pixels[..., :3]
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     image, file = Image.fromarray(pixels), io.BytesIO()
     exif = image.getexif()
     if turned:

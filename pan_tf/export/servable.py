@@ -1,8 +1,8 @@
 """T as TF Serving sees it: three signatures, one function.
 
     serving_default   image_bytes, string [B]: PNG or JPEG files  ->  PNG files
-    image             image, uint8 [B, H, W, 3] in [0, 255]       ->  the same
-    float_image       image, float32 [B, H, W, 3] in [-1, 1]      ->  the same
+    image             image, uint8 [B, H, W, C] in [0, 255]       ->  the same
+    float_image       image, float32 [B, H, W, C] in [-1, 1]      ->  the same
 
 Any size; outputs have the size of their inputs. Over REST, bytes travel as base64, in
 both directions since the names end in `_bytes`. A request of more pixels than the
@@ -38,6 +38,7 @@ class Servable(tf.Module):
     def __init__(self, transformer, multiple, max_pixels, size=None):
         super().__init__()
         translate = any_size(frozen(transformer), multiple, size)
+        channels = transformer.input_shape[-1]
 
         def pixels_of(sizes):
             # Clipped, so that what a header claims cannot overflow.
@@ -67,14 +68,14 @@ class Servable(tf.Module):
             return images.to_uint8(translate(images.to_float(image)))
 
         def translate_file(contents):
-            output = translate_pixels(decoding.decode(contents)[None])[0]
+            output = translate_pixels(decoding.decode(contents, channels)[None])[0]
             return tf.io.encode_png(output)
 
-        @tf.function(input_signature=[_spec(tf.float32)])
+        @tf.function(input_signature=[_spec(tf.float32, channels)])
         def float_image(image):
             return {"image": translate(checked(image))}
 
-        @tf.function(input_signature=[_spec(tf.uint8)])
+        @tf.function(input_signature=[_spec(tf.uint8, channels)])
         def image(image):
             return {"image": translate_pixels(checked(image))}
 
@@ -105,10 +106,9 @@ def frozen(transformer):
         transformer: functional `keras.Model`.
 
     Returns:
-        `tf.function` of float32 `[B, H, W, 3]`.
+        `tf.function` of float32 `[B, H, W, C]`.
     """
-    size = transformer.input_shape[1]
-    spec = tf.TensorSpec([None, size, size, 3], tf.float32, "image")
+    spec = tf.TensorSpec(transformer.input_shape, tf.float32, "image")
     function = tf.function(lambda image: transformer(image, training=False))
     graph = convert_variables_to_constants_v2(function.get_concrete_function(spec)).graph
     (result,) = graph.outputs
@@ -117,17 +117,17 @@ def frozen(transformer):
         # Gradients written by hand are of no use to a server.
         node.attr.pop("_gradient_op_type", None)
 
-    @tf.function(input_signature=[_spec(tf.float32)])
+    @tf.function(input_signature=[_spec(tf.float32, spec.shape[-1])])
     def transform(image):
         source = {graph.inputs[0].op.name: image}
         (output,) = tf.graph_util.import_graph_def(definition, source, [result.name], "T")
-        return tf.ensure_shape(output, spec.shape)
+        return tf.ensure_shape(output, transformer.output_shape)
 
     return transform
 
 
-def _spec(dtype):
-    return tf.TensorSpec([None, None, None, 3], dtype, "image")
+def _spec(dtype, channels):
+    return tf.TensorSpec([None, None, None, channels], dtype, "image")
 
 
 def _each(function, elements, spec):

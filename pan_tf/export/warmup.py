@@ -15,7 +15,7 @@ def write_warmup(folder, source):
 
     Args:
         folder: the version's `assets.extra`.
-        source: uint8 `[1, H, W, 3]`, of the size that is expected most.
+        source: uint8 `[1, H, W, C]`, of the size that is expected most.
     """
     contents = tf.io.encode_png(source[0]).numpy()
     requests = {

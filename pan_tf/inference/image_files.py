@@ -1,8 +1,9 @@
 """Pictures on disk: whatever Pillow reads, upright, as 8-bit RGB, and back.
 
-Transparency goes around T and comes back with the output. Grey, palette and CMYK become
-RGB; of 16 bits the upper eight count, as in TensorFlow's decoder. TIFF tags that say
-where on Earth an image lies, or at which scale, stay with a TIFF.
+Transparency goes around T and comes back with the output, unless T takes four channels.
+Grey, palette and CMYK become RGB, or the grey that T takes; of 16 bits the upper eight
+count, as in TensorFlow's decoder. TIFF tags that say where on Earth an image lies, or at
+which scale, stay with a TIFF.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageOps
 from PIL import TiffImagePlugin
+
+from pan_tf import images
 
 # ImageDescription, resolution (3); GeoTIFF: pixel scale, tie points, transformation,
 # three tables of keys; GDAL: metadata, value of missing pixels.
@@ -50,7 +53,7 @@ class Picture:
     """A picture and what goes around T.
 
     Attributes:
-        pixels: uint8 `[H, W, 3]`, RGB, upright.
+        pixels: uint8 `[H, W, C]`, upright: grey, RGB, or RGB and alpha.
         alpha: uint8 `[H, W]`, or None.
         tags: `TiffImagePlugin.ImageFileDirectory_v2` of kept tags, or None.
     """
@@ -60,20 +63,29 @@ class Picture:
     tags: object = None
 
 
-def read_picture(path):
+def read_picture(path, channels=3):
     """Reads a picture.
+
+    Args:
+        path: the file.
+        channels: of the pixels: 1, 3, or 4, whose last is the picture's transparency.
 
     Raises:
         ImageFileError: if it is not a still picture of a kind that can be read.
     """
     try:
         with _unlimited(), Image.open(path) as image:
-            return _picture(image)
+            picture = _picture(image)
     except ImageFileError:
         raise
     # Pillow's readers raise whatever their formats' accidents raise.
     except Exception as error:
         raise ImageFileError(_sentence(path, error)) from error
+    pixels = images.with_channels(picture.pixels, channels)
+    if channels == 4 and picture.alpha is not None:
+        pixels = np.concatenate([picture.pixels, picture.alpha[..., None]], axis=-1)
+        return dataclasses.replace(picture, pixels=pixels, alpha=None)
+    return dataclasses.replace(picture, pixels=pixels)
 
 
 def write_picture(path, picture, format):
@@ -89,8 +101,12 @@ def write_picture(path, picture, format):
         ImageFileError: if the format cannot hold it, or the disk.
     """
     path = pathlib.Path(path)
-    image, options = Image.fromarray(picture.pixels), dict(_SAVE[format])
-    if picture.alpha is not None and format not in OPAQUE:
+    pixels = picture.pixels
+    if pixels.shape[-1] == 4 and format in OPAQUE:
+        raise ImageFileError(f"has four channels, which {format} cannot hold")
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    options = dict(_SAVE[format])
+    if picture.alpha is not None and format not in OPAQUE and pixels.shape[-1] < 4:
         image.putalpha(Image.fromarray(picture.alpha))
     if format == "TIFF" and picture.tags is not None:
         options["tiffinfo"] = picture.tags
@@ -140,7 +156,7 @@ def _picture(image):
     # Older versions of Pillow call 16-bit grey in a PNG "I".
     if turned.mode.startswith("I;16") or (turned.mode == "I" and is_png):
         grey = np.asarray(turned).astype(np.int64) >> 8
-        pixels = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
+        pixels = images.with_channels(grey.astype(np.uint8)[..., None], 3)
         return Picture(pixels, None, tags)
     if turned.mode in ("I", "F"):
         raise ImageFileError(

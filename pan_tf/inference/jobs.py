@@ -93,7 +93,7 @@ class TranslationJob:
 
     def _translate(self, translator, source, tile_size, outcome):
         """The translated `Picture`."""
-        picture = image_files.read_picture(source)
+        picture = image_files.read_picture(source, translator.source.channels)
         height, width = picture.pixels.shape[:2]
         tiling = translator.tiling(height, width, tile_size)
         on_tile = None

@@ -11,17 +11,17 @@ def any_size(network, multiple, size=None):
     Where a size is a multiple already, nothing is changed.
 
     Args:
-        network: float32 `[B, H, W, 3]` -> the same, H and W multiples of `multiple`.
+        network: float32 `[B, H, W, C]` -> likewise, H and W multiples of `multiple`.
         multiple: number of pixels.
         size: the only height and width that the network knows, if it knows one only;
             then the function knows no other either.
 
     Returns:
-        A function of float32 `[B, H, W, 3]`, for graphs too.
+        A function of float32 `[B, H, W, C]`, for graphs too.
     """
 
     if size is not None:
-        return lambda source: network(tf.ensure_shape(source, (None, size, size, 3)))
+        return lambda source: network(tf.ensure_shape(source, (None, size, size, None)))
 
     def translate(source):
         height, width = tf.shape(source)[1], tf.shape(source)[2]

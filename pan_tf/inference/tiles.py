@@ -97,24 +97,25 @@ class Tiling:
         return len(self.starts(height)) * len(self.starts(width))
 
 
-def translate_tiles(translate, source, tiling, on_tile=None):
+def translate_tiles(translate, source, tiling, on_tile=None, channels=3):
     """Translates one large image tile by tile.
 
     Beside source and output it needs memory for one row of tiles.
 
     Args:
-        translate: float32 `[1, h, w, 3]` in [-1, 1] -> the same, any size.
-        source: uint8 `[H, W, 3]`, NumPy.
+        translate: float32 `[1, h, w, C]` in [-1, 1] -> likewise, any size.
+        source: uint8 `[H, W, C]`, NumPy.
         tiling: `Tiling`.
         on_tile: called without arguments after each tile.
+        channels: of the output.
 
     Returns:
-        uint8 `[H, W, 3]`, NumPy.
+        uint8 `[H, W, channels]`, NumPy.
     """
     height, width = source.shape[:2]
-    output = np.empty_like(source)
+    output = np.empty((height, width, channels), np.uint8)
     done = 0  # Rows of the output that are final.
-    pending = np.zeros((0, width, 3), np.float32)
+    pending = np.zeros((0, width, channels), np.float32)
     for top, row_weights in tiling.windows(height):
         # No later tile reaches above this row's start.
         output[done:top], pending = _pixels(pending[: top - done]), pending[top - done :]
@@ -145,7 +146,7 @@ def seam_score(pixels, tiling):
     can be had.
 
     Args:
-        pixels: uint8 `[H, W, 3]`.
+        pixels: uint8 `[H, W, C]`.
         tiling: `Tiling`.
 
     Returns:

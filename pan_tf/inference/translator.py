@@ -39,7 +39,7 @@ class Translator:
     """A trained T: images in, images of the same size out.
 
         translator = pan_tf.Translator("runs/quickstart")
-        output = translator(pixels)          # uint8 [H, W, 3] or [B, H, W, 3]
+        output = translator(pixels)          # uint8 [H, W, C] or [B, H, W, C]
 
     Args:
         path: run folder or SavedModel.
@@ -60,8 +60,9 @@ class Translator:
         inverse: as given.
         label: what a SavedModel of ours says of itself, else None.
         field: `networks.ReceptiveField`; None where it is not known.
-        shape: `[B, H, W, 3]` that a SavedModel takes, None where it takes any; None for
+        shape: `[B, H, W, C]` that a SavedModel takes, None where it takes any; None for
             a run, which takes every size.
+        source, target: `images.ImageSpec` of what it takes and gives.
         network: the Keras T of a run; None for a SavedModel.
 
     Raises:
@@ -89,14 +90,15 @@ class Translator:
         """Translates an image or a batch; one image at a time, so none sees another.
 
         Args:
-            pixels: uint8 `[H, W, 3]` or `[B, H, W, 3]`, RGB, from 1 x 1 up.
+            pixels: uint8 `[H, W, C]` or `[B, H, W, C]`, from 1 x 1 up; C as of `source`,
+                RGB in most cases.
             tile_size: pixels a side of the tiles that a larger image is cut into; None:
                 1024 above two million pixels, if T does not look at the whole image;
                 0: none, unless memory is short.
             on_tile: called without arguments after each tile.
 
         Returns:
-            uint8, the shape of `pixels`.
+            uint8, the shape of `pixels` but for the channels, which are `target`'s.
 
         Raises:
             ValueError: if the array is not such an image, the tile size not legal, or
@@ -104,21 +106,24 @@ class Translator:
         """
         pixels = np.asarray(pixels)
         legal = pixels.dtype == np.uint8 and pixels.ndim in (3, 4)
-        if not legal or pixels.shape[-1] != 3 or 0 in pixels.shape[-3:]:
+        count = self.source.channels
+        if not legal or pixels.shape[-1] != count or 0 in pixels.shape[-3:]:
             raise ValueError(
-                "`pixels` must be uint8 [H, W, 3] or [B, H, W, 3], RGB, not empty. "
+                f"`pixels` must be uint8 [H, W, {count}] or [B, H, W, {count}], "
+                f"{'RGB, ' if count == 3 else ''}not empty. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
         if pixels.ndim == 3:
             return self.translate_image(pixels, tile_size, on_tile)[0]
         results = [self.translate_image(p, tile_size, on_tile)[0] for p in pixels]
-        return np.stack(results) if results else pixels.copy()
+        empty = np.zeros((*pixels.shape[:3], self.target.channels), np.uint8)
+        return np.stack(results) if results else empty
 
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         """Translates one image; arguments as in a call.
 
         Returns:
-            (uint8 `[H, W, 3]`, the `Tiling` that was used or None): a finer one than
+            (uint8 `[H, W, C]`, the `Tiling` that was used or None): a finer one than
             `tiling` gives where memory ran out.
         """
         only = self.field.size if self.field else None
@@ -138,7 +143,9 @@ class Translator:
                 if tiling is None:
                     source = images.to_float(pixels[None])
                     return self.translate(source)[0].numpy(), None
-                output = translate_tiles(self._translate, pixels, tiling, on_tile)
+                output = translate_tiles(
+                    self._translate, pixels, tiling, on_tile, self.target.channels
+                )
                 return output, tiling
             except tf.errors.InvalidArgumentError as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
@@ -150,11 +157,11 @@ class Translator:
                 tiling = self._smaller(tiling, pixels.shape, error)
 
     def translate_float(self, source):
-        """float32 `[B, H, W, 3]` in [-1, 1] -> the same, a tensor."""
+        """float32 `[B, H, W, C]` in [-1, 1] -> likewise, a tensor."""
         return self._translate(source)
 
     def translate(self, source):
-        """float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`, a tensor."""
+        """float32 `[B, H, W, C]` in [-1, 1] -> uint8 `[B, H, W, C]`, a tensor."""
         return images.to_uint8(self._translate(source))
 
     def tiling(self, height, width, tile_size=None):
@@ -254,7 +261,10 @@ class Translator:
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
         try:
-            self.network = self.system.transformer()
+            transformer = self.system.transformer
+            if self.inverse:
+                transformer = transformer.swapped()
+            self.network = transformer()
         finally:
             keras.config.set_dtype_policy(policy)
         # The best checkpoint holds the T to translate with. The others hold T and, as
@@ -264,6 +274,8 @@ class Translator:
         status = tf.train.Checkpoint(**{key: self.network}).read(prefix)
         status.assert_existing_objects_matched().expect_partial()
         self.field = networks.receptive_field(self.network)
+        sides = self.system.source, self.system.target
+        self.source, self.target = sides[::-1] if self.inverse else sides
 
         @tf.function(reduce_retracing=True)
         def translate(source):
@@ -290,6 +302,10 @@ class Translator:
 
         self._translate = translate
         self.shape = tuple(spec.shape)
+        outputs = signature.structured_outputs[result].shape
+        self.source, self.target = (
+            images.ImageSpec(shape[-1]) for shape in (spec.shape, outputs)
+        )
         self.checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
         if (path / LABEL).is_file():
             self.label = json.loads((path / LABEL).read_text(encoding="utf-8"))
@@ -340,7 +356,8 @@ def _image_signature(path, signatures):
             (key, spec), (result, out) = *inputs.items(), *outputs.items()
             legal = spec.dtype == out.dtype and spec.dtype in (tf.float32, tf.uint8)
             ranks = spec.shape.rank, out.shape.rank
-            if legal and ranks == (4, 4) and spec.shape[-1] == 3:
+            channels = (spec.shape[-1:] + out.shape[-1:]).as_list() if legal else [None]
+            if legal and ranks == (4, 4) and None not in channels:
                 fitting.append((signature, spec, key, result))
     if not fitting:
         described = {
@@ -349,6 +366,6 @@ def _image_signature(path, signatures):
         }
         raise ValueError(
             f"{path} must have a signature of one float32 or uint8 image batch "
-            f"[B, H, W, 3]. Received: {described}."
+            f"[B, H, W, C]. Received: {described}."
         )
     return min(fitting, key=lambda found: found[1].dtype != tf.float32)

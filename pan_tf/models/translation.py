@@ -385,7 +385,7 @@ def variation(translation):
     def ratio(deviation):
         output, target = (
             # A level of 8 bits on both sides: no target is too flat to divide by.
-            tf.reduce_mean(deviation(tf.cast(x, tf.float32))) + 1.0 / 127.5
+            tf.reduce_mean(deviation(tf.cast(x, tf.float32))) + images.LEVEL
             for x in (translation.output, translation.target)
         )
         return output / target

@@ -11,6 +11,13 @@ from keras import layers
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
+from pan_tf.size import Size
+
+
+def image_input(image_size, channels, name="source"):
+    """A network's input: pixels a side, or (height, width), or None for any."""
+    height, width = (None, None) if image_size is None else Size.of(image_size)
+    return keras.Input((height, width, channels), name=name)
 
 
 def scaled(filters, width):

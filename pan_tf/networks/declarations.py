@@ -7,6 +7,8 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+from pan_tf.size import Size
+
 TRANSFORMERS = {}  # Name -> builder.
 DISCRIMINATORS = {}
 
@@ -17,11 +19,12 @@ class Declaration:
 
     Attributes:
         settings: setting of a run -> argument of the builder that it sets.
-        check_size: (image size, **arguments) -> None; raises ValueError, naming
+        check_size: (`Size`, **arguments) -> None; raises ValueError, naming
             --image_size, where the network does not exist at that size.
-        arguments_at: image size -> arguments that depend on it.
+        arguments_at: `Size` -> arguments that depend on it.
         fills_centre: of a T, whether it invents the centre of an image: its source must
             lack it, and it is built for one size of images only.
+        rgb_only: whether its images must be RGB.
         min_batch: smallest batch that the network can be trained on.
         regions: of a D, the regions of an image that it can judge.
         revision: 2 at the first change of the network, and so on. Weights of one revision
@@ -34,6 +37,7 @@ class Declaration:
     check_size: Callable = lambda image_size, **arguments: None
     arguments_at: Callable = lambda image_size: {}
     fills_centre: bool = False
+    rgb_only: bool = False
     min_batch: int = 1
     regions: tuple = ("image",)
     revision: int = 1
@@ -84,7 +88,7 @@ def multiple_of(number, why):
     """
 
     def check(image_size, **arguments):
-        if image_size % number:
+        if any(side % number for side in Size.of(image_size)):
             first = ", ".join(str(number * 2**i) for i in range(4))
             raise ValueError(
                 f"--image_size must be a multiple of {number} ({first}, ...): {why}. "

@@ -1,13 +1,14 @@
 """T of ID-CGAN, which PAN takes over to remove rain and snow: no pixel is ever reduced.
 
 Twelve 3x3 layers of stride 1 (the six "deconvolutions" of stride 1 are convolutions with
-their kernels turned), two skips that add. Input and output are float `[B, H, W, 3]` in
+their kernels turned), two skips that add. Input and output are float `[B, H, W, C]` in
 [-1, 1], of any size; the output is float32 under every dtype policy.
 """
 
 import keras
 from keras import layers
 
+from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import scaled
@@ -27,7 +28,12 @@ _DECLARED = {
 
 @transformer(**_DECLARED)
 def deraining_transformer(
-    image_size=None, width=1.0, statistics="moving", name="transformer"
+    image_size=None,
+    width=1.0,
+    statistics="moving",
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
 ):
     """T of PAN's de-raining, as its released code builds it.
 
@@ -35,20 +41,27 @@ def deraining_transformer(
     the leaky ReLU; kernels start at N(0, 0.05).
 
     Args:
-        image_size: height and width in pixels; None for any.
+        image_size: pixels a side, or (height, width); None for any.
         width: multiplies the number of channels; 1 as published.
         statistics: of `layers.BatchNormalization`, outside of training.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model`.
     """
-    return _build(image_size, width, statistics, name, norm, 0.05, "before")
+    channels = source_channels, target_channels
+    return _build(image_size, width, statistics, channels, name, norm, 0.05, "before")
 
 
 @transformer(**_DECLARED)
 def id_cgan_transformer(
-    image_size=None, width=1.0, statistics="image", name="transformer"
+    image_size=None,
+    width=1.0,
+    statistics="image",
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
 ):
     """T of ID-CGAN, as its released code builds it.
 
@@ -57,7 +70,8 @@ def id_cgan_transformer(
     conventions are Torch's, and its kernels start at N(0, 0.02).
 
     Args:
-        image_size, width, name: as of `deraining_transformer`.
+        image_size, width, source_channels, target_channels, name: as of
+            `deraining_transformer`.
         statistics: as there; ID-CGAN tests with those of the one image.
 
     Returns:
@@ -67,6 +81,7 @@ def id_cgan_transformer(
         image_size,
         width,
         statistics,
+        (source_channels, target_channels),
         name,
         torch_norm,
         0.02,
@@ -76,9 +91,18 @@ def id_cgan_transformer(
 
 
 def _build(
-    image_size, width, statistics, name, normalize, stddev, skip_activation, **kwargs
+    image_size,
+    width,
+    statistics,
+    channels,
+    name,
+    normalize,
+    stddev,
+    skip_activation,
+    **kwargs,
 ):
-    image = keras.Input((image_size, image_size, 3), name="source")
+    source_channels, target_channels = channels
+    image = image_input(image_size, source_channels)
     x, skips = image, {}
     for number, filters in enumerate((*scaled(_ENCODER, width), 1), start=1):
         x = symmetric_conv(x, number, filters, 1, stddev, **kwargs)
@@ -93,5 +117,6 @@ def _build(
         if number in _SKIPS:
             x = layers.Add()([x, skips[_SKIPS[number]]])
         x = layers.ReLU()(x)
-    x = symmetric_conv(x, 12, 3, 1, stddev, activation="tanh", dtype="float32", **kwargs)
+    kwargs |= {"activation": "tanh", "dtype": "float32"}
+    x = symmetric_conv(x, 12, target_channels, 1, stddev, **kwargs)
     return keras.Model(image, x, name=name)

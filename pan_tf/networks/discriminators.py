@@ -11,6 +11,7 @@ from keras import layers
 
 from pan_tf.layers import InstanceNormalization
 from pan_tf.networks.blocks import conv4
+from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import normal
@@ -20,6 +21,7 @@ from pan_tf.networks.blocks import torch_norm
 from pan_tf.networks.declarations import discriminator
 from pan_tf.networks.declarations import multiple_of
 from pan_tf.networks.inpainting import check_inpainting_size
+from pan_tf.size import Size
 
 # Layers 2 to 8 of Table I: filters, stride.
 _TABLE_I = ((128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 2))
@@ -46,6 +48,8 @@ def pan_discriminator(
     conditional=False,
     region="image",
     width=1.0,
+    source_channels=3,
+    target_channels=3,
     name="discriminator",
 ):
     """D of the PAN paper, Table I, with features d_1 to d_4.
@@ -54,7 +58,8 @@ def pan_discriminator(
     end fixes the image size. 7 050 249 parameters at 256 px.
 
     Args:
-        image_size: height and width in pixels, a multiple of 32; of 64 for the centre.
+        image_size: pixels a side, or (height, width), multiples of 32; of 64 for the
+            centre.
         first_activation: "leaky_relu" (Table I) or "tanh" (the released code).
         first_stddev: of layer 1's initial kernel; None: 0.02, or, with tanh, 0.5, as in
             the released code. Layer 1 has no normalization, and layer 2's cancels its
@@ -62,10 +67,11 @@ def pan_discriminator(
             tanh bounds it.
         last_activation: of layer 9; "leaky_relu" (Table I) or "linear" (released code).
         conditional: whether D judges the image together with its source ("PA Loss +
-            cGAN" of Table III): six channels in.
+            cGAN" of Table III), of whose channels its first layer sees the sum.
         region: "image", or "centre" for inpainting: D sees the generated half of the
             side, layer 1 pads nothing and layer 9 has stride 1, as in the released code.
         width: multiplies the number of channels of layers 1 to 8; 1 as in Table I.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
@@ -78,7 +84,8 @@ def pan_discriminator(
     }
     if first_stddev is None:
         first_stddev = _FIRST_STDDEV[first_activation]
-    inputs, x = _inputs(image_size, conditional, region)
+    channels = source_channels, target_channels
+    inputs, x = _inputs(image_size, channels, conditional, region)
     (first, *rest) = scaled((64, *(filters for filters, _ in _TABLE_I)), width)
     if region == "centre":
         x = layers.Conv2D(
@@ -110,6 +117,8 @@ def patch_discriminator(
     use_bias=True,
     normalization="batch",
     width=1.0,
+    source_channels=3,
+    target_channels=3,
     name="discriminator",
 ):
     """PatchGAN: a logit for every patch, of 70 x 70 px with three strided layers.
@@ -119,7 +128,7 @@ def patch_discriminator(
     2 764 737 unconditional with instance normalization, as CycleGAN has it.
 
     Args:
-        image_size: height and width in pixels.
+        image_size: pixels a side, or (height, width).
         filters: channels of the first layer; 64 in pix2pix, 48 in ID-CGAN.
         num_strided: layers of stride 2.
         conditional: whether D judges the image together with its source.
@@ -129,13 +138,15 @@ def patch_discriminator(
             Torch code that zeroes them in every step has none.
         normalization: "batch", as Torch has it, or "instance".
         width: multiplies the number of channels; 1 as published.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model` with one map of logits, and as features its hidden
         layers after their activation.
     """
-    inputs, x = _inputs(image_size, conditional, region)
+    channels = source_channels, target_channels
+    inputs, x = _inputs(image_size, channels, conditional, region)
     logits, features = patches(x, filters, num_strided, use_bias, normalization, width)
     return keras.Model(inputs, {"logits": [logits], "features": features}, name=name)
 
@@ -177,7 +188,9 @@ def patches(
 
 
 @discriminator(check_size=check_inpainting_size, regions=("centre",))
-def context_encoder_discriminator(image_size, width=1.0, name="discriminator"):
+def context_encoder_discriminator(
+    image_size, width=1.0, source_channels=3, target_channels=3, name="discriminator"
+):
     """D of Context-Encoders: the generated centre, halved down to 4 x 4, one logit.
 
     4x4 layers of stride 2, batch normalization on all but the first, no biases (the Torch
@@ -187,15 +200,17 @@ def context_encoder_discriminator(image_size, width=1.0, name="discriminator"):
         image_size: height and width in pixels, a power of 2 from 64 up; 128 as
             published.
         width: multiplies the number of channels; 1 as published.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model` with one logit `[B, 1, 1, 1]`, and as features its
         hidden layers after their activation.
     """
-    inputs, x = _inputs(image_size, conditional=False, region="centre")
+    channels = source_channels, target_channels
+    inputs, x = _inputs(image_size, channels, conditional=False, region="centre")
     features = []
-    halvings = image_size.bit_length() - 4
+    halvings = Size.of(image_size).height.bit_length() - 4
     counts = [64 * min(2**i, 8) for i in range(halvings)]
     for number, count in enumerate(scaled(counts, width), start=1):
         x = conv4(x, number, count, use_bias=False)
@@ -207,13 +222,16 @@ def context_encoder_discriminator(image_size, width=1.0, name="discriminator"):
     return keras.Model(inputs, {"logits": [logit], "features": features}, name=name)
 
 
-def _inputs(image_size, conditional, region):
+def _inputs(image_size, channels, conditional, region):
     """(D's inputs by name, what its first layer sees)."""
-    shape = (image_size, image_size, 3)
-    inputs = {name: keras.Input(shape, name=name) for name in ("source", "image")}
+    inputs = {
+        name: image_input(image_size, count, name)
+        for name, count in zip(("source", "image"), channels, strict=True)
+    }
     x = inputs["image"]
     if conditional:
         x = layers.Concatenate()([inputs["source"], x])
     if region == "centre":
-        x = layers.Cropping2D(image_size // 4)(x)
+        height, width = Size.of(image_size)
+        x = layers.Cropping2D((height // 4, width // 4))(x)
     return inputs, x

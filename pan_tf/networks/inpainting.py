@@ -13,19 +13,23 @@ from pan_tf.layers import CutHole
 from pan_tf.layers import PasteCentre
 from pan_tf.networks.blocks import conv4
 from pan_tf.networks.blocks import deconv4
+from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
 from pan_tf.networks.blocks import torch_norm
 from pan_tf.networks.declarations import transformer
+from pan_tf.size import Size
 
 _BOTTLENECK = 4000
 
 
 def check_inpainting_size(image_size, **arguments):
     """Raises ValueError unless an image of that size can be halved to 4 x 4."""
-    if image_size is None or image_size < 64 or image_size & (image_size - 1):
+    size = image_size and Size.of(image_size)
+    side = size.height if size and size.is_square else 0
+    if side < 64 or side & (side - 1):
         raise ValueError(
             "--image_size must be 64, 128, 256 or another power of 2 for inpainting. "
             f"Received: image_size={image_size}."
@@ -36,6 +40,7 @@ _DECLARED = {
     "settings": {"statistics": "statistics"},
     "check_size": check_inpainting_size,
     "fills_centre": True,
+    "rgb_only": True,  # A hole has a colour of its own.
     # The innermost layer has one position, which a batch of one would normalize away.
     "min_batch": 2,
 }
@@ -86,8 +91,8 @@ def pan_inpainting_transformer(
 
 def _build(image_size, width, statistics, name, encode, normalize, **kwargs):
     check_inpainting_size(image_size)
-    depth = image_size.bit_length() - 3  # Halvings down to 4 x 4.
-    image = keras.Input((image_size, image_size, 3), name="source")
+    depth = Size.of(image_size).height.bit_length() - 3  # Halvings down to 4 x 4.
+    image = image_input(image_size, 3)
     known = x = CutHole(name="hole")(image)
     filters = (64, 64, 128, 256, *[512] * (depth - 4))[: depth - 1]
     for number, count in enumerate(scaled((*filters, 512), width), start=1):

@@ -11,6 +11,7 @@ from keras import layers
 from pan_tf.layers import SymmetricAveragePooling2D
 from pan_tf.networks import vgg
 from pan_tf.networks.blocks import conv4
+from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
@@ -18,6 +19,7 @@ from pan_tf.networks.blocks import torch_bias
 from pan_tf.networks.declarations import discriminator
 from pan_tf.networks.discriminators import patches
 from pan_tf.networks.vgg import vgg_encoder
+from pan_tf.size import Size
 
 
 def check_heads(image_size, heads=(8, 4, 1), **arguments):
@@ -26,7 +28,9 @@ def check_heads(image_size, heads=(8, 4, 1), **arguments):
     Raises:
         ValueError: naming --image_size.
     """
-    sizes = [image_size]
+    size = Size.of(image_size)
+    # Of another shape than a square no side is such a size.
+    sizes = [size.height if size.is_square else 1]
     while sizes[-1] % 2 == 0 and sizes[-1] > 7:
         sizes.append(sizes[-1] // 2)
     # The last layer makes one logit of 4 x 4 or 5 x 5.
@@ -48,6 +52,8 @@ def perceptual_discriminator(
     heads=(8, 4, 1),
     form="released",
     width=1.0,
+    source_channels=3,
+    target_channels=3,
     name="discriminator",
 ):
     """D of Eq. (4) to (6): a trunk that features of VGG join at every size.
@@ -72,6 +78,7 @@ def perceptual_discriminator(
             by one logit.
         form: "released" or "equations".
         width: multiplies the number of channels, not VGG's; 1 as published.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
@@ -87,10 +94,11 @@ def perceptual_discriminator(
             f"`form` must be one of: {', '.join(_FORMS)}. Received: form={form!r}."
         )
     halve, join, judge = _FORMS[form]
-    inputs, (x, *laterals) = _inputs(image_size, sees)
+    channels = source_channels, target_channels
+    inputs, (x, *laterals) = _inputs(image_size, channels, sees)
     sizes = [head for head in heads if head > 1]
     smallest = 7 if 1 in heads else min(sizes)
-    logits, features, size, stage = [], [], image_size, 1
+    logits, features, size, stage = [], [], Size.of(image_size).height, 1
     while size > smallest:
         (count,) = scaled([min(filters * 2 ** (stage - 1), most)], width)
         x = halve(x, stage, count)
@@ -107,21 +115,29 @@ def perceptual_discriminator(
     return keras.Model(inputs, {"logits": logits, "features": features}, name=name)
 
 
-def _inputs(image_size, sees):
+def _inputs(image_size, channels, sees):
     """(D's inputs by name, the maps that its trunk is given, large to small)."""
-    shape = (image_size, image_size, 3)
-    inputs = {name: keras.Input(shape, name=name) for name in ("source", "image")}
+    inputs = _images(image_size, channels)
     if sees == "image":
         return inputs, [inputs["image"]]
     if sees == "own_features":
-        encoder = vgg_encoder("vgg19", star=True, size=image_size)
+        encoder = vgg_encoder("vgg19", star=True, size=Size.of(image_size).height)
         return inputs, encoder(inputs["image"])
-    sizes = (image_size // 2**i for i in range(len(vgg.CHANNELS)))
+    side = Size.of(image_size).height
+    sizes = (side // 2**i for i in range(len(vgg.CHANNELS)))
     maps = [
         keras.Input((size, size, channels))
         for size, channels in zip(sizes, vgg.CHANNELS, strict=True)
     ]
     return {**inputs, "image": maps}, maps
+
+
+def _images(image_size, channels):
+    """D's inputs by name."""
+    return {
+        name: image_input(image_size, count, name)
+        for name, count in zip(("source", "image"), channels, strict=True)
+    }
 
 
 def _released_stage(x, stage, filters):
@@ -167,7 +183,14 @@ def _three(x, filters, name):
 
 
 @discriminator()
-def separate_discriminators(image_size, num_scales=2, width=1.0, name="discriminator"):
+def separate_discriminators(
+    image_size,
+    num_scales=2,
+    width=1.0,
+    source_channels=3,
+    target_channels=3,
+    name="discriminator",
+):
     """Independent PatchGANs on the image and on smaller copies of it; pix2pixHD.
 
     The baseline "separate multi-scale discriminators" of Fig. 4: instance normalization,
@@ -177,14 +200,14 @@ def separate_discriminators(image_size, num_scales=2, width=1.0, name="discrimin
         image_size: height and width in pixels.
         num_scales: number of PatchGANs; 2 in pix2pixHD's code.
         width: multiplies the number of channels; 1 as published.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model` with a map of logits a scale (35 x 35 for 256 px), and
         as features their hidden layers.
     """
-    shape = (image_size, image_size, 3)
-    inputs = {key: keras.Input(shape, name=key) for key in ("source", "image")}
+    inputs = _images(image_size, (source_channels, target_channels))
     x, logits, features = inputs["image"], [], []
     for scale in range(num_scales):
         if scale:

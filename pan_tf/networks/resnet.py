@@ -1,6 +1,6 @@
 """Transformation networks T with residual blocks, image -> image, for unpaired sets.
 
-Input and output are float `[B, H, W, 3]` in [-1, 1]; the output is float32 under every
+Input and output are float `[B, H, W, C]` in [-1, 1]; the output is float32 under every
 dtype policy.
 """
 
@@ -12,6 +12,7 @@ from pan_tf.layers import InstanceNormalization
 from pan_tf.layers import ReflectionPadding2D
 from pan_tf.networks.blocks import conv4
 from pan_tf.networks.blocks import deconv4
+from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import symmetric_conv
@@ -21,7 +22,14 @@ from pan_tf.networks.declarations import transformer
 
 
 @transformer(check_size=multiple_of(4, "T halves the image twice"))
-def cyclegan_transformer(image_size=None, num_blocks=9, width=1.0, name="transformer"):
+def cyclegan_transformer(
+    image_size=None,
+    num_blocks=9,
+    width=1.0,
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
+):
     """T of CycleGAN as the authors' PyTorch code has it by default.
 
     7x7, two 3x3 layers of stride 2, residual blocks, two transposed convolutions, 7x7.
@@ -30,15 +38,16 @@ def cyclegan_transformer(image_size=None, num_blocks=9, width=1.0, name="transfo
     11 378 179 parameters.
 
     Args:
-        image_size: height and width in pixels, a multiple of 4; None for any.
+        image_size: pixels a side, or (height, width), multiples of 4; None for any.
         num_blocks: residual blocks.
         width: multiplies the number of channels; 1 as published.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model`.
     """
-    image = keras.Input((image_size, image_size, 3), name="source")
+    image = image_input(image_size, source_channels)
     first, second, third = scaled((64, 128, 256), width)
     x = _normal_relu(_mirrored(image, 1, first, 7))
     x = _normal_relu(symmetric_conv(x, 2, second, 2))
@@ -50,7 +59,7 @@ def cyclegan_transformer(image_size=None, num_blocks=9, width=1.0, name="transfo
     last = 4 + 2 * num_blocks
     x = _normal_relu(_doubled(x, last, second))
     x = _normal_relu(_doubled(x, last + 1, first))
-    x = _mirrored(x, last + 2, 3, 7, activation="tanh", dtype="float32")
+    x = _mirrored(x, last + 2, target_channels, 7, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)
 
 
@@ -92,7 +101,13 @@ def _check_halvings(image_size, halvings=3, **arguments):
     earlier={1: "had no ReLU in its residual blocks"},
 )
 def manipulation_transformer(
-    image_size=None, halvings=3, num_blocks=7, width=1.0, name="transformer"
+    image_size=None,
+    halvings=3,
+    num_blocks=7,
+    width=1.0,
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
 ):
     """T of the Perceptual Discriminators paper, as its released code trains it.
 
@@ -102,16 +117,18 @@ def manipulation_transformer(
     2 993 888 with M = 2 and N = 9 (monet2photo).
 
     Args:
-        image_size: height and width in pixels, a multiple of 2 ** halvings; None for any.
+        image_size: pixels a side, or (height, width), multiples of
+            2 ** halvings; None for any.
         halvings: M.
         num_blocks: N.
         width: multiplies the number of channels; 1 as published.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model`.
     """
-    image = keras.Input((image_size, image_size, 3), name="source")
+    image = image_input(image_size, source_channels)
     first, *counts = scaled([32 * 2**i for i in range(halvings + 1)], width)
     x = _seven(image, 1, first, activation="relu")
     number, before = 2, first
@@ -129,7 +146,7 @@ def manipulation_transformer(
         x = deconv4(x, number, count, bias_initializer=torch_bias(16 * count))
         x = layers.ReLU()(x)
         number += 1
-    x = _seven(x, number, 3, activation="tanh", dtype="float32")
+    x = _seven(x, number, target_channels, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)
 
 

@@ -1,6 +1,6 @@
 """Transformation networks T with skip connections (U-Nets), image -> image.
 
-Input and output are float `[B, H, W, 3]` in [-1, 1]; the output is float32 under every
+Input and output are float `[B, H, W, C]` in [-1, 1]; the output is float32 under every
 dtype policy. Height and width must be multiples of 2 ** number of encoder layers.
 """
 
@@ -10,6 +10,7 @@ from keras import layers
 from pan_tf.layers import Dropout
 from pan_tf.networks.blocks import conv4
 from pan_tf.networks.blocks import deconv4
+from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import norm
 from pan_tf.networks.blocks import scaled
@@ -25,11 +26,19 @@ _HALVED_SIX_TIMES = multiple_of(64, "T halves the image six times")
 
 def _deepest(image_size):
     """As many layers down, up to eight, as the image has room for."""
-    return {"depth": max((n for n in (6, 7, 8) if image_size % 2**n == 0), default=6)}
+    fits = (n for n in (6, 7, 8) if all(side % 2**n == 0 for side in image_size))
+    return {"depth": max(fits, default=6)}
 
 
 @transformer(settings={"statistics": "statistics"}, check_size=_HALVED_SIX_TIMES)
-def pan_transformer(image_size=None, width=1.0, statistics="moving", name="transformer"):
+def pan_transformer(
+    image_size=None,
+    width=1.0,
+    statistics="moving",
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
+):
     """T of the PAN paper, Table II: six layers down, six up.
 
     Skip connections leave the encoder after batch normalization and before the leaky
@@ -37,15 +46,16 @@ def pan_transformer(image_size=None, width=1.0, statistics="moving", name="trans
     normalization nor a skip. 16 831 875 parameters.
 
     Args:
-        image_size: height and width in pixels, a multiple of 64; None for any.
+        image_size: pixels a side, or (height, width), multiples of 64; None for any.
         width: multiplies the number of channels; 1 as in Table II.
         statistics: of `layers.BatchNormalization`, outside of training.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model`.
     """
-    image = keras.Input((image_size, image_size, 3), name="source")
+    image = image_input(image_size, source_channels)
     first, *rest = scaled(_FILTERS[:6], width)
     x = symmetric_conv(image, 1, first, 2)
     encoded = []
@@ -58,7 +68,7 @@ def pan_transformer(image_size=None, width=1.0, statistics="moving", name="trans
         x = norm(deconv4(x, number, filters), number, statistics)
         x = layers.ReLU()(layers.Concatenate()([x, skip]))
     x = layers.ReLU()(norm(deconv4(x, 11, first), 11, statistics))
-    x = deconv4(x, 12, 3, activation="tanh", dtype="float32")
+    x = deconv4(x, 12, target_channels, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)
 
 
@@ -68,7 +78,13 @@ def pan_transformer(image_size=None, width=1.0, statistics="moving", name="trans
     arguments_at=_deepest,
 )
 def official_pan_transformer(
-    image_size=None, depth=8, width=1.0, statistics="moving", name="transformer"
+    image_size=None,
+    depth=8,
+    width=1.0,
+    statistics="moving",
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
 ):
     """T that the script released with PAN trains: up to eight layers down and up.
 
@@ -77,16 +93,18 @@ def official_pan_transformer(
     innermost layer without normalization. 45 873 987 parameters at depth 8.
 
     Args:
-        image_size: height and width in pixels, a multiple of 2 ** depth; None for any.
+        image_size: pixels a side, or (height, width), multiples of 2 ** depth;
+            None for any.
         depth: number of encoder layers, 3 to 8; the released network has 8.
         width: multiplies the number of channels; 1 as released.
         statistics: of `layers.BatchNormalization`, outside of training.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model`.
     """
-    image = keras.Input((image_size, image_size, 3), name="source")
+    image = image_input(image_size, source_channels)
     *outer, innermost = scaled(_FILTERS[:depth], width)
     x, encoded = image, []
     for number, filters in enumerate(outer, start=1):
@@ -97,7 +115,7 @@ def official_pan_transformer(
     for number, skip in enumerate(reversed(encoded), start=depth + 1):
         x = norm(deconv4(x, number, skip.shape[-1]), number, statistics)
         x = layers.ReLU()(layers.Concatenate()([x, skip]))
-    x = deconv4(x, 2 * depth, 3, activation="tanh", dtype="float32")
+    x = deconv4(x, 2 * depth, target_channels, activation="tanh", dtype="float32")
     return keras.Model(image, x, name=name)
 
 
@@ -107,7 +125,13 @@ def official_pan_transformer(
     arguments_at=_deepest,
 )
 def pix2pix_transformer(
-    image_size=None, depth=8, width=1.0, statistics="image", name="transformer"
+    image_size=None,
+    depth=8,
+    width=1.0,
+    statistics="image",
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
 ):
     """T of pix2pix: a U-Net of up to eight 4x4 layers down and up, with dropout.
 
@@ -119,17 +143,19 @@ def pix2pix_transformer(
     parameters at depth 8.
 
     Args:
-        image_size: height and width in pixels, a multiple of 2 ** depth; None for any.
+        image_size: pixels a side, or (height, width), multiples of 2 ** depth;
+            None for any.
         depth: number of encoder layers, 3 to 8; the published network has 8.
         width: multiplies the number of channels; 1 as published.
         statistics: of `layers.BatchNormalization`, outside of training; pix2pix tests
             with those of the one image.
+        source_channels, target_channels: of the images.
         name: name of the model.
 
     Returns:
         A functional `keras.Model`.
     """
-    image = keras.Input((image_size, image_size, 3), name="source")
+    image = image_input(image_size, source_channels)
     *outer, innermost = scaled(_FILTERS[:depth], width)
     x, encoded = image, []
     for number, filters in enumerate(outer, start=1):
@@ -144,5 +170,7 @@ def pix2pix_transformer(
         if number <= 2 * depth - 5:
             x = Dropout(0.5, name=f"layer_{number}_dropout")(x)
         x = layers.Concatenate()([x, skip])
-    x = deconv4(layers.ReLU()(x), 2 * depth, 3, activation="tanh", dtype="float32")
+    x = deconv4(
+        layers.ReLU()(x), 2 * depth, target_channels, activation="tanh", dtype="float32"
+    )
     return keras.Model(image, x, name=name)

@@ -15,6 +15,7 @@ from keras import layers
 
 from pan_tf import images
 from pan_tf import runtime
+from pan_tf.networks.blocks import image_input
 
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
@@ -74,7 +75,7 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None, vgg="vgg
             names.
         preprocessing: "caffe" or "none".
         weights: file for all convolutions; None: as initialized, at random.
-        size: height and width of the images in pixels; None for any.
+        size: pixels a side of the images, or (height, width); None for any.
         vgg: "vgg16" or "vgg19".
 
     Returns:
@@ -102,7 +103,7 @@ def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
         network: "vgg19", as published, or "vgg16".
         star: whether pooling is by the mean and every ReLU leaks by 0.2, as in VGG*.
         weights: file for all convolutions; None: as initialized, at random.
-        size: height and width of the images in pixels; None for any.
+        size: pixels a side of the images, or (height, width); None for any.
 
     Returns:
         A functional `keras.Model`, float `[B, H, W, 3]` in [-1, 1] -> list of features;
@@ -133,7 +134,7 @@ def vgg_classifier(network, star, classes, head="vgg", size=224):
         A functional `keras.Model`, float `[B, size, size, 3]` in [-1, 1] -> float32
         logits `[B, classes]`.
     """
-    image = keras.Input((size, size, 3), name="image")
+    image = image_input(size, 3, "image")
     seen = VGGInput("caffe", name="preprocessing")(image)
     vgg = APPLICATIONS[network](include_top=False, weights=None, input_tensor=seen)
     if star:
@@ -198,7 +199,7 @@ def _layers_of(network, star, names, preprocessing, weights, size, name, scale=N
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        image = keras.Input((size, size, 3), name="image")
+        image = image_input(size, 3, "image")
         seen = VGGInput(preprocessing, name="preprocessing")(image)
         vgg = APPLICATIONS[network](include_top=False, weights=None, input_tensor=seen)
         if star:

@@ -6,6 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from pan_tf import images
+
 # Levels of mean absolute error over R, G and B that the error map shows as white.
 FULL_ERROR = 128
 # Black, violet, orange, yellow, white: rising lightness, also for the colour-blind.
@@ -15,7 +17,7 @@ _STOPS = np.array(
 
 
 def error_map(output, target):
-    """Mean absolute error over the channels, in colours: uint8 `[H, W, 3]`, twice in.
+    """Mean absolute error over the channels of two uint8 images, in colours, `[H, W, 3]`.
 
     Black is no error, white `FULL_ERROR` levels and more: one scale for all images.
     """
@@ -32,12 +34,13 @@ def colors(values):
 
 
 def data_uri(pixels):
-    """uint8 `[H, W, 3]` -> the `src` of an <img>, lossless: no file of its own.
+    """uint8 `[H, W, C]` -> the `src` of an <img>, lossless: no file of its own.
 
     WebP, since every browser shows it and it takes a third less room than PNG.
     """
     buffer = io.BytesIO()
-    Image.fromarray(np.asarray(pixels)).save(buffer, format="webp", lossless=True)
+    shown = images.with_channels(np.asarray(pixels), 3)
+    Image.fromarray(shown).save(buffer, format="webp", lossless=True)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

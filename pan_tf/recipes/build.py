@@ -6,6 +6,7 @@ import keras
 
 from pan_tf import networks
 from pan_tf import runtime
+from pan_tf.images import ImageSpec
 from pan_tf.layers import ImagePool
 from pan_tf.losses import TERMS
 from pan_tf.losses import PixelLoss
@@ -68,6 +69,11 @@ def resolve(config):
         parts.append(networks.declaration(row.discriminator))
     vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
     _check_settings(config, row, parts, vgg)
+    source, target = (
+        ImageSpec(channels or 3)
+        for channels in (config.source_channels, config.target_channels)
+    )
+    _check_channels(config, row, parts, vgg, {source.channels, target.channels})
     system = System(
         recipe=config.recipe,
         role=role,
@@ -96,6 +102,8 @@ def resolve(config):
         is_encoded=row.is_encoded,
         star=row.star,
         revision=row.revision,
+        source=source,
+        target=target,
     )
     region = "centre" if system.transformer.declaration.fills_centre else "image"
     if row.discriminator:
@@ -130,6 +138,9 @@ def _network(builder, config, row, region):
     declared, arguments = networks.declaration(builder), {"width": config.width}
     if "statistics" in declared.settings and row.statistics is not None:
         arguments["statistics"] = row.statistics
+    if not declared.rgb_only:
+        arguments["source_channels"] = config.source_channels or 3
+        arguments["target_channels"] = config.target_channels or 3
     for name, argument in declared.settings.items():
         if getattr(config, name) is not None:
             arguments[argument] = getattr(config, name)
@@ -158,6 +169,23 @@ def _check_settings(config, row, parts, vgg):
         raise ValueError(
             f"--recipe={config.recipe} has no use for "
             f"{', '.join(f'--{name}' for name in given)}: leave it out."
+        )
+
+
+def _check_channels(config, row, parts, vgg, channels):
+    """Refuses channels that a part of a system cannot take."""
+    if vgg or any(part.rgb_only for part in parts):
+        needs, legal = "takes RGB", channels == {3}
+    elif any("identity" in term.images for term in row.terms):
+        needs = "shows targets to T as well: sources and targets need equal channels"
+        legal = len(channels) == 1
+    else:
+        return
+    if not legal:
+        raise ValueError(
+            f"--recipe={config.recipe} {needs}. Received: "
+            f"source_channels={config.source_channels}, "
+            f"target_channels={config.target_channels}."
         )
 
 
@@ -259,8 +287,12 @@ def _direction(system, config, names=None):
         config: `Config`.
         names: argument -> name of the network, if not the same.
     """
+    size, target = config.image_size, system.target
+    transformer, discriminator = system.transformer, system.discriminator
+    if names:
+        target, transformer = system.source, transformer.swapped()
+        discriminator = discriminator and discriminator.swapped()
     names = names or {}
-    size = config.image_size
 
     def network(build, argument, *sizes):
         if argument in names:
@@ -268,11 +300,10 @@ def _direction(system, config, names=None):
         return build(*sizes)
 
     return {
-        "transformer": network(system.transformer, "transformer"),
-        "discriminator": system.discriminator
-        and network(system.discriminator, "discriminator", size),
-        "ema_transformer": system.transformer() if system.ema else None,
-        "image_pool": ImagePool((size, size, 3), system.pool_size)
+        "transformer": network(transformer, "transformer"),
+        "discriminator": discriminator and network(discriminator, "discriminator", size),
+        "ema_transformer": transformer() if system.ema else None,
+        "image_pool": ImagePool((*size, target.channels), system.pool_size)
         if system.pool_size
         else None,
     }

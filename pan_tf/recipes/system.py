@@ -13,8 +13,10 @@ import json
 from collections.abc import Callable
 
 from pan_tf import networks
+from pan_tf.images import ImageSpec
 from pan_tf.losses import TERMS
 from pan_tf.models import UpdateSchedule
+from pan_tf.size import Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +26,13 @@ class Network:
     Attributes:
         builder: one of `networks.TRANSFORMERS` or `networks.DISCRIMINATORS`.
         arguments: argument -> value, all but the image size and the model's name.
-        only_size: the one image size that it is built for; None for any.
+        only_size: the one `Size` of images that it is built for; None for any.
         revision: of the builder that it was resolved with.
     """
 
     builder: Callable
     arguments: dict
-    only_size: int | None = None
+    only_size: Size | None = None
     revision: int = 1
 
     @classmethod
@@ -53,6 +55,15 @@ class Network:
             image_size if declared.fills_centre else None,
             declared.revision,
         )
+
+    def swapped(self):
+        """Of the other direction: source and target have changed places."""
+        names = ("source_channels", "target_channels")
+        if self.arguments.keys().isdisjoint(names):
+            return self
+        there, back = (self.arguments[name] for name in names)
+        changed = dict(zip(names, (back, there), strict=True))
+        return dataclasses.replace(self, arguments={**self.arguments, **changed})
 
     def __call__(self, image_size=None, **kwargs):
         size = self.only_size or image_size
@@ -77,6 +88,7 @@ class System:
         statistics: what T normalizes by outside of training, "moving" or "image"; None
             for a T that normalizes nothing, or by each image anyway.
         vgg: the VGG that a term or D looks through; None if none does.
+        source, target: `ImageSpec`s.
     """
 
     recipe: str
@@ -98,6 +110,8 @@ class System:
     is_encoded: bool
     star: bool
     revision: int
+    source: ImageSpec
+    target: ImageSpec
 
     def to_json(self):
         """The system as what JSON can hold; `from_json` makes it again."""
@@ -123,6 +137,8 @@ class System:
                 ),
                 "terms": tuple(_term(term) for term in found["terms"]),
                 "schedule": UpdateSchedule(**found["schedule"]),
+                "source": ImageSpec(**found["source"]),
+                "target": ImageSpec(**found["target"]),
             }
         )
 
@@ -146,7 +162,7 @@ def to_json(value):
     if isinstance(value, Network):
         found = {"builder": value.builder.__name__, "revision": value.revision}
         if value.only_size:
-            found["only_size"] = value.only_size
+            found["only_size"] = value.only_size.to_json()
         return {**found, "arguments": to_json(value.arguments)}
     if dataclasses.is_dataclass(value):
         # Fields that take no part in a comparison are not what a term says, but holds.
@@ -198,7 +214,8 @@ def _network(found, table):
     unknown = sorted(set(arguments) - set(_defaults(builder)))
     if unknown:
         raise ValueError(f"{name} takes no {', '.join(unknown)} here")
-    return Network(builder, arguments, found.get("only_size"), found["revision"])
+    only_size = found.get("only_size") and Size.of(found["only_size"])
+    return Network(builder, arguments, only_size, found["revision"])
 
 
 def _term(found):

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+from pan_tf import images
 from pan_tf import networks
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
@@ -284,14 +285,16 @@ RECIPES = {
         schedule=UpdateSchedule(d_updates=0, t_updates=1),
     ),
     # ID-CGAN with the squared difference that it names, of features that VGG's weights
-    # were trained for. Those grow with VGG's input: divided by 127.5 they are of an image
-    # in T's units, and the weight of 150 means what it means for pixels.
+    # were trained for. Those grow with VGG's input: divided by half of that they are of
+    # an image in T's units, and the weight of 150 means what it means for pixels.
     "id_cgan_fixed": dataclasses.replace(
         _ID_CGAN,
         terms=(
             _ADVERSARIAL,
             _PIXEL,
-            PerceptualLoss("block2_conv2", "l2", "caffe", scale=127.5, weight=150.0),
+            PerceptualLoss(
+                "block2_conv2", "l2", "caffe", scale=images.PEAK / 2, weight=150.0
+            ),
         ),
     ),
     # The plainest baseline: PAN's T on the mean absolute difference alone.

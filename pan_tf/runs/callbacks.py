@@ -17,6 +17,7 @@ from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf.metrics import ROWS
+from pan_tf.settings import to_text
 
 
 class EveryIterations(keras.callbacks.Callback):
@@ -288,7 +289,7 @@ class Saving(EveryIterations):
 def write_hparams(writer, config):
     """Lists the configuration on TensorBoard's HPARAMS page."""
     values = {
-        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+        name: to_text(value) if isinstance(value, tuple) else value
         for name, value in vars(config).items()
         if value is not None
     }

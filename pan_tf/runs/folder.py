@@ -143,7 +143,7 @@ class RunFolder:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         manifest.setdefault("started", now)
         manifest.setdefault("starts", []).append(now)
-        manifest["flags"] = dict(vars(config))
+        manifest["flags"] = config.to_json()
         manifest["seed"] = config.seed
         manifest["data"] = data
         manifest["versions"] = {

@@ -153,10 +153,8 @@ def test_the_same_in_a_graph_with_an_open_batch(metric):
 @pytest.mark.parametrize("metric", ALL)
 def test_wrong_images_are_refused_in_a_sentence(metric):
     function, image = getattr(metrics, metric), noise()
-    with pytest.raises(ValueError, match=r"reference must be \[B, H, W, 3\]"):
+    with pytest.raises(ValueError, match=r"reference must be \[B, H, W, C\]"):
         function(image[0], image[0])
-    with pytest.raises(ValueError, match=r"reference must be \[B, H, W, 3\]"):
-        function(image[..., :1], image[..., :1])
     with pytest.raises(ValueError, match="must have one shape"):
         function(image, image[:, :-1])
     with pytest.raises(TypeError, match=r"prediction must be uint8 .*int32"):
@@ -167,6 +165,26 @@ def test_wrong_images_are_refused_in_a_sentence(metric):
         function(image, image / 255.0)
     with pytest.raises(ValueError, match=r"reference must be in \[0, 255\].*nan"):
         function(image * np.float32("nan"), image)
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "uqi", "vif", "vifp"])
+def test_a_grey_image_is_measured_as_itself(metric):
+    """Of one channel or of three equal ones: the same luma, up to its rounding."""
+    function = getattr(metrics, metric)
+    one, other = noise()[..., :1], noise()[:, ::-1, ::-1, 1:2]
+    grey = function(one, other)
+    rgb = function(np.repeat(one, 3, -1), np.repeat(other, 3, -1))
+    np.testing.assert_allclose(grey, rgb, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["psnr_rgb", "ssim_rgb"])
+def test_channels_count_alike_whatever_their_number(metric):
+    function = getattr(metrics, metric)
+    one, other = noise()[..., :1], noise()[:, ::-1, ::-1, 1:2]
+    grey = function(one, other)
+    for count in (3, 4):
+        many = function(np.repeat(one, count, -1), np.repeat(other, count, -1))
+        np.testing.assert_allclose(grey, many, rtol=1e-5, atol=1e-6)
 
 
 def test_wrong_ranges_are_refused_in_a_graph_too():

@@ -119,7 +119,7 @@ def test_separate_discriminators():
 def test_average_pooling_is_torchs_at_odd_sizes_too(size):
     x = images(size)
     layer = layers.SymmetricAveragePooling2D()
-    assert_close(layer(x), twins.emas(x))
+    assert_close(layer(x), twins.averages(x))
     assert layer.compute_output_shape(x.shape) == layer(x).shape
 
 

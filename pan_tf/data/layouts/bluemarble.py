@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from pan_tf import images
 from pan_tf.data.split import Split
 
 _WIDTH, _HEIGHT = 5400, 2700
@@ -137,13 +138,21 @@ class BlueMarble:
     def missing(self, name, config):
         return None
 
-    def open(self, name, config, verified, paired):
-        return [
-            _split(each, config.image_size) for each in ("train", "test")
-        ], fingerprint()
+    def open(self, name, config, verified, paired, channels):
+        if not config.image_size.is_square:
+            raise ValueError(
+                "--dataset=bluemarble is cut into squares. Received: "
+                f"image_size={config.image_size}."
+            )
+        size = config.image_size.height
+        splits = [_split(each, size, channels) for each in ("train", "test")]
+        return splits, fingerprint()
 
 
-def _split(name, size):
+def _split(name, size, channels):
     tiles = cut(name, size)
-    source, target = tf.constant(tiles.source), tf.constant(tiles.target)
+    source, target = (
+        tf.constant(images.with_channels(pixels, count))
+        for pixels, count in zip((tiles.source, tiles.target), channels, strict=True)
+    )
     return Split.of_pairs(name, tiles.names, lambda i: (source[i], target[i]))

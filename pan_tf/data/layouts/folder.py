@@ -13,6 +13,7 @@ import pathlib
 import tensorflow as tf
 from PIL import Image
 
+from pan_tf import images
 from pan_tf.data import preprocessing
 from pan_tf.data.split import Images
 from pan_tf.data.split import NoPairsError
@@ -57,9 +58,10 @@ class Files:
             return self.sentence(name, config)
         return None
 
-    def open(self, name, config, verified, paired):
+    def open(self, name, config, verified, paired, channels):
         found = {split: self.find(name, config, split) for split in SPLITS}
-        return open_listings({k: v for k, v in found.items() if v}, verified)
+        found = {k: v for k, v in found.items() if v}
+        return open_listings(found, verified, channels)
 
 
 class Folder(Files):
@@ -70,11 +72,12 @@ class Folder(Files):
             return None  # Whether pairs or two lists, is looked at when it is opened.
         return f"No train/, nor trainA/ and trainB/, in --data_dir={config.data_dir}."
 
-    def open(self, name, config, verified, paired):
+    def open(self, name, config, verified, paired, channels):
         both = not paired and has_two(config.data_dir, "train")
         list_split = find_two if both else find
         found = {split: list_split(config.data_dir, split) for split in SPLITS}
-        return open_listings({k: v for k, v in found.items() if v}, verified)
+        found = {k: v for k, v in found.items() if v}
+        return open_listings(found, verified, channels)
 
 
 class Photos(Files):
@@ -87,12 +90,13 @@ class Photos(Files):
         return f"No train/ in --data_dir={config.data_dir}."
 
 
-def open_listings(listings, verified):
+def open_listings(listings, verified, channels):
     """Opens files.
 
     Args:
         listings: split -> `Listing` of pairs, or (`Listing` of A, of B).
         verified: as in `data.open_data`.
+        channels: of side A, of side B.
 
     Returns:
         (list of `Split`s, fingerprint).
@@ -103,31 +107,34 @@ def open_listings(listings, verified):
         for listing in (found if isinstance(found, tuple) else (found,))
     ]
     splits = [
-        Split(split, *(_image_list(side) for side in found))
+        Split(split, *(_image_list(*each) for each in zip(found, channels, strict=True)))
         if isinstance(found, tuple)
-        else Split.of_pairs(split, found.names, _pair_loader(found))
+        else Split.of_pairs(split, found.names, _pair_loader(found, channels))
         for split, found in listings.items()
     ]
     return splits, fingerprint(every, verified)
 
 
-def _image_list(listing):
+def _image_list(listing, channels):
     paths = tf.constant([str(file) for (file,) in listing.files])
 
     def load(index):
-        return preprocessing.decode(tf.io.read_file(paths[index]))
+        return preprocessing.decode(tf.io.read_file(paths[index]), channels)
 
     return Images(listing.names, load)
 
 
-def _pair_loader(listing):
+def _pair_loader(listing, channels):
     columns = [tf.constant([str(f) for f in c]) for c in zip(*listing.files, strict=True)]
 
     def load(index):
-        sides = [preprocessing.decode(tf.io.read_file(c[index])) for c in columns]
-        if listing.is_photos:
-            return sides[0], sides[0]
-        return preprocessing.halve(sides[0]) if listing.side_by_side else tuple(sides)
+        contents = [tf.io.read_file(column[index]) for column in columns]
+        if len(contents) == 2:
+            pair = zip(contents, channels, strict=True)
+            return tuple(preprocessing.decode(*each) for each in pair)
+        pixels = preprocessing.decode(contents[0], max(channels))
+        sides = (pixels, pixels) if listing.is_photos else preprocessing.halve(pixels)
+        return tuple(map(images.with_channels, sides, channels))
 
     return load
 

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from pan_tf import images
 from pan_tf.data import preprocessing
 from pan_tf.data import records
 from pan_tf.data.layouts import archives
@@ -98,14 +99,20 @@ class Pix2pix(archives.Archived):
         """Paths of other archives that are there, to be used in place of this one."""
         return None
 
-    def open(self, name, config, verified, paired):
+    def open(self, name, config, verified, paired, channels):
         prepared = self.builder(name, config.data_dir)
 
         def split_of(split):
-            load = records.image_loader(records.open_split(prepared, split), "pair")
+            found = records.open_split(prepared, split)
+            load = records.image_loader(found, "pair")
             size = prepared.info.splits[split].num_examples
             names = tuple(f"{split}-{i:06d}" for i in range(size))
-            return Split.of_pairs(split, names, lambda i: preprocessing.halve(load(i)))
+
+            def load_pair(index):
+                sides = preprocessing.halve(load(index))
+                return tuple(map(images.with_channels, sides, channels))
+
+            return Split.of_pairs(split, names, load_pair)
 
         # The papers test on `val`, and so do we; most archives hold nothing else.
         splits = [split_of("train"), split_of("val")]

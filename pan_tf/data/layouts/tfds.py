@@ -55,9 +55,9 @@ class CycleGAN(TFDS):
     def name_in_tfds(self, name):
         return f"cycle_gan/{name}"
 
-    def open(self, name, config, verified, paired):
+    def open(self, name, config, verified, paired, channels):
         prepared = self.builder(name, config.data_dir)
-        return _by_split(prepared), records.fingerprint(prepared.info)
+        return _by_split(prepared, channels), records.fingerprint(prepared.info)
 
 
 class CelebA(TFDS):
@@ -66,22 +66,28 @@ class CelebA(TFDS):
     def name_in_tfds(self, name):
         return "celeb_a"
 
-    def open(self, name, config, verified, paired):
+    def open(self, name, config, verified, paired, channels):
         prepared = self.builder(name, config.data_dir)
         fingerprint = records.fingerprint(prepared.info)
-        return _by_attribute(prepared, config), f"{fingerprint} {config.attribute}"
+        return _by_attribute(
+            prepared, config, channels
+        ), f"{fingerprint} {config.attribute}"
 
 
-def _by_split(prepared):
-    def side(name):
-        return _record_set(records.open_split(prepared, name), name)
+def _by_split(prepared, channels):
+    def side(name, count):
+        found = _record_set(records.open_split(prepared, name), name)
+        return found.with_channels(count)
 
     return [
-        Split(split, side(f"{split}A"), side(f"{split}B")) for split in ("train", "test")
+        Split(
+            split, *(side(f"{split}{s}", n) for s, n in zip("AB", channels, strict=True))
+        )
+        for split in ("train", "test")
     ]
 
 
-def _by_attribute(prepared, config):
+def _by_attribute(prepared, config, channels=(3, 3)):
     names = prepared.info.features["attributes"].keys()
     if config.attribute not in names:
         raise ValueError(
@@ -93,9 +99,11 @@ def _by_attribute(prepared, config):
         found = records.open_split(prepared, source)
         (has,) = records.columns(found, [f"attributes/{config.attribute}"]).T
         lists = (np.flatnonzero(has == value) for value in (0, 1))
-        sets.append(
-            Split(split, *(_faces(found, split, places, names) for places in lists))
+        sides = (
+            _faces(found, split, places, names).with_channels(count)
+            for places, count in zip(lists, channels, strict=True)
         )
+        sets.append(Split(split, *sides))
     return sets
 
 

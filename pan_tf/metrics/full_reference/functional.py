@@ -1,9 +1,9 @@
 """PSNR, SSIM and UQI, one number an image.
 
 Every metric of this package takes (reference, prediction), uint8 or floating
-`[B, H, W, 3]`, RGB in [0, 255], and gives float32 `[B]`. Compared is luma, Y = .299 R +
+`[B, H, W, C]` in [0, 255], and gives float32 `[B]`. Compared is luma, of RGB Y = .299 R +
 .587 G + .114 B, unrounded, as the MATLAB bundle MeTriX MuX does, with which the papers of
-this field are scored; the `_rgb` variants compare the three channels. Pure TensorFlow:
+this field are scored; the `_rgb` variants compare the channels. Pure TensorFlow:
 they run eagerly, in a `tf.function`, under a strategy. Wrong shapes, dtypes and ranges
 are refused; see `planes.channels`.
 
@@ -14,6 +14,7 @@ values are within 1e-5 of float64, PSNR within 1e-5 dB (tests/test_precision.py)
 
 import tensorflow as tf
 
+from pan_tf import images
 from pan_tf.metrics.full_reference import filters
 from pan_tf.metrics.full_reference.planes import centered
 from pan_tf.metrics.full_reference.planes import channels
@@ -28,7 +29,7 @@ def psnr(reference, prediction):
 
 
 def psnr_rgb(reference, prediction):
-    """`psnr` of the error over all three channels."""
+    """`psnr` of the error over all channels."""
     x, y = channels(reference, prediction)
     return _psnr(tf.reduce_mean((x - y) ** 2, axis=(1, 2, 3)))
 
@@ -44,12 +45,13 @@ def ssim(reference, prediction):
 
 
 def ssim_rgb(reference, prediction):
-    """`ssim`, mean over the three channels."""
+    """`ssim`, mean over the channels."""
     pair = channels(reference, prediction, tf.float32, smallest=11)
     # All channels of all images are planes.
-    planes = [tf.concat(tf.unstack(rgb, axis=-1), axis=0) for rgb in pair]
+    planes = [tf.concat(tf.unstack(pixels, axis=-1), axis=0) for pixels in pair]
     x, y = (tf.transpose(p, (1, 2, 0)) for p in planes)
-    return tf.reduce_mean(tf.reshape(_ssim(x, y), (3, -1)), axis=0)
+    count = pair[0].shape[-1]
+    return tf.reduce_mean(tf.reshape(_ssim(x, y), (count, -1)), axis=0)
 
 
 def uqi(reference, prediction):
@@ -85,7 +87,7 @@ def uqi(reference, prediction):
 def _psnr(squared_error):
     decibel = (
         10.0
-        * tf.math.log(255.0**2 / squared_error)
+        * tf.math.log(images.PEAK**2 / squared_error)
         / tf.math.log(tf.constant(10.0, tf.float64))
     )
     return tf.cast(decibel, tf.float32)
@@ -100,7 +102,7 @@ def _ssim(x, y):
     variances = squares - mean_x**2 - mean_y**2
     covariance = products - mean_x * mean_y
     mean_x, mean_y = mean_x + center_x, mean_y + center_y
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    c1, c2 = (0.01 * images.PEAK) ** 2, (0.03 * images.PEAK) ** 2
     luminance = (2.0 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2.0 * covariance + c2) / (variances + c2)
     return tf.cast(means(luminance * structure), tf.float32)

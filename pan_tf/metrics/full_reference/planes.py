@@ -6,18 +6,21 @@ numbers, several times as fast on a CPU as one plane after the other.
 
 import tensorflow as tf
 
+from pan_tf import images
+
 
 def channels(reference, prediction, dtype=tf.float64, smallest=1):
     """Checks a pair of batches and casts them.
 
     Args:
-        reference: uint8 or floating `[B, H, W, 3]`, RGB in [0, 255].
+        reference: uint8 or floating `[B, H, W, C]` in [0, 255]: RGB, or grey of one
+            channel, or any other number of channels.
         prediction: the same shape; the dtype may differ.
         dtype: of the result.
         smallest: pixels that height and width must have.
 
     Returns:
-        (reference, prediction) in `dtype`, `[B, H, W, 3]`.
+        (reference, prediction) in `dtype`, `[B, H, W, C]`.
 
     Raises:
         TypeError: if a dtype is neither uint8 nor floating.
@@ -41,15 +44,18 @@ def channels(reference, prediction, dtype=tf.float64, smallest=1):
     return tf.cast(reference, dtype), tf.cast(prediction, dtype)
 
 
-def luma(rgb, unit=1):
-    """`[B, H, W, 3]` -> planes of Y times `unit`, `[H, W, B]`, not rounded.
+def luma(pixels, unit=1):
+    """`[B, H, W, C]` -> planes of Y times `unit`, `[H, W, B]`, not rounded.
 
-    Y = .299 R + .587 G + .114 B. With `unit` 1000 the luma of whole numbers is a whole
+    Y = .299 R + .587 G + .114 B; of another number of channels than three, such as the
+    one of a grey image, their mean. With `unit` 1000 the luma of whole numbers is a whole
     number, and exact in float64.
     """
+    if pixels.shape[-1] != len(images.LUMA):
+        return unit * tf.transpose(tf.reduce_mean(pixels, axis=-1), (1, 2, 0))
     # Once for all images: the weights are multiplied, not Y, so 299 is exact.
-    red, green, blue = (round(unit * w, 9) for w in (0.299, 0.587, 0.114))
-    y = red * rgb[..., 0] + green * rgb[..., 1] + blue * rgb[..., 2]
+    red, green, blue = (round(unit * w, 9) for w in images.LUMA)
+    y = red * pixels[..., 0] + green * pixels[..., 1] + blue * pixels[..., 2]
     return tf.transpose(y, (1, 2, 0))
 
 
@@ -69,35 +75,35 @@ def centered(planes):
     return planes - mean, mean
 
 
-def _check(images, name):
-    images = tf.convert_to_tensor(images)
-    if images.dtype != tf.uint8 and not images.dtype.is_floating:
+def _check(pixels, name):
+    pixels = tf.convert_to_tensor(pixels)
+    if pixels.dtype != tf.uint8 and not pixels.dtype.is_floating:
         raise TypeError(
-            f"{name} must be uint8 or floating. Received: {images.dtype.name}."
+            f"{name} must be uint8 or floating. Received: {pixels.dtype.name}."
         )
-    shape = images.shape
-    if shape.rank != 4 or shape[-1] != 3 or None in shape[1:3]:
+    shape = pixels.shape
+    if shape.rank != 4 or None in shape[1:]:
         raise ValueError(
-            f"{name} must be [B, H, W, 3], with H and W known. "
+            f"{name} must be [B, H, W, C], all but B known. "
             f"Received: shape {tuple(shape) if shape.rank is not None else 'unknown'}."
         )
-    if images.dtype == tf.uint8:
-        return images
+    if pixels.dtype == tf.uint8:
+        return pixels
     rule = f"{name} must be in [0, 255], as uint8 or floating."
     if not tf.executing_eagerly():
         # A NaN fails too.
-        legal = tf.reduce_all((images >= 0) & (images <= 255))
+        legal = tf.reduce_all((pixels >= 0) & (pixels <= images.PEAK))
         with tf.control_dependencies([tf.debugging.Assert(legal, [rule])]):
-            return tf.identity(images)
-    if tf.size(images) == 0:
-        return images
-    low, high = float(tf.reduce_min(images)), float(tf.reduce_max(images))
-    if not (low >= 0 and high <= 255):
+            return tf.identity(pixels)
+    if tf.size(pixels) == 0:
+        return pixels
+    low, high = float(tf.reduce_min(pixels)), float(tf.reduce_max(pixels))
+    if not (low >= 0 and high <= images.PEAK):
         raise ValueError(f"{rule} Received: values from {low:g} to {high:g}.")
     # A black image may well lie in [0, 1]; one of fractions was scaled by somebody.
-    if high <= 1 and bool(tf.reduce_any(images != tf.round(images))):
+    if high <= 1 and bool(tf.reduce_any(pixels != tf.round(pixels))):
         raise ValueError(
             f"{rule} Received: fractions from {low:g} to {high:g}, as of images in "
             "[0, 1]."
         )
-    return images
+    return pixels

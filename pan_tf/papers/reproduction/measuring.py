@@ -44,7 +44,7 @@ class Measuring:
         config = self._trials[0].config
         split, size = opened.held_out, config.image_size
         # What was cut away is judged by itself too: the rest is the source.
-        crop = images.hole_begin(size) if config.synthesize == "hole" else 0
+        crop = images.hole_begin(size.height) if config.synthesize == "hole" else 0
 
         def baselines(**kwargs):
             found = evaluation.measure_baselines(opened.train, split, size, **kwargs)

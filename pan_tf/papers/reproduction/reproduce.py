@@ -210,7 +210,8 @@ class Reproduction:
             decay_start=None,
             image_size=size,
             # The same share of the image is cropped.
-            load_size=base.load_size and round(base.load_size * size / base.image_size),
+            load_size=base.load_size
+            and base.load_size.scaled(size / base.image_size.height),
             seed=seed,
             batch_size=self.batch_size,
             fallback_dataset=None,
