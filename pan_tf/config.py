@@ -8,11 +8,8 @@ iteration is one minibatch consumed by an update of D or of T.
 import dataclasses
 
 from pan_tf import tables
-from pan_tf.settings import check
-from pan_tf.settings import parsed
-from pan_tf.settings import read_flagfile
+from pan_tf.settings import Settings
 from pan_tf.settings import setting
-from pan_tf.settings import to_text
 from pan_tf.size import Size
 
 RECIPE_NAMES = tuple(sorted(tables.keys("recipes/table.py", "RECIPES")))
@@ -30,7 +27,7 @@ METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """The settings of a run.
 
     Raises:
@@ -185,11 +182,12 @@ class Config:
         minimum=0.0,
         maximum=1.0,
     )
-    statistics: str | None = setting(
+    bn_statistics: str | None = setting(
         None,
         "What T's batch normalization uses outside of training: moving averages, or "
         "each image's own statistics; empty: the recipe's.",
         choices=("moving", "image"),
+        former="statistics",
     )
     decay_start: int | None = setting(
         None,
@@ -203,7 +201,7 @@ class Config:
         None, "Weight of the adversarial loss; empty: the recipe's.", minimum=0.0
     )
     lambdas: tuple[float, ...] | None = setting(
-        None, "Weights of D's features, 4 numbers; empty: the recipe's.", minimum=0.0
+        None, "Weights of D's features, one each; empty: the recipe's.", minimum=0.0
     )
     margin: float | None = setting(
         None, "m of the hinge; empty: the recipe's.", minimum=0.0
@@ -286,10 +284,7 @@ class Config:
     )
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = parsed(field, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-            check(field, value)
+        super().__post_init__()
         if any(side % 32 for side in self.image_size):
             raise ValueError(
                 "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
@@ -313,11 +308,6 @@ class Config:
                 "--load_size must be at least --image_size. Received: "
                 f"load_size={self.load_size}, image_size={self.image_size}."
             )
-        if self.lambdas is not None and len(self.lambdas) != 4:
-            raise ValueError(
-                "--lambdas must be 4 numbers, for d_1 to d_4. "
-                f"Received: lambdas={self.lambdas}."
-            )
         if self.decay_start is not None and self.decay_start >= self.iterations:
             raise ValueError(
                 "--decay_start must be below --iterations. Received: decay_start="
@@ -329,36 +319,10 @@ class Config:
         """`Size` before the random crop: the papers' 286 at 256, scaled."""
         return self.load_size or self.image_size.scaled(286 / 256)
 
-    def replace(self, **changes):
-        """A copy with other values."""
-        return dataclasses.replace(self, **changes)
-
     def differences(self, other):
-        """Settings in which a resumed run must not differ: name -> (self's, other's)."""
-        names = [f.name for f in dataclasses.fields(self) if not f.metadata["free"]]
-        # The end of a decaying schedule is part of the schedule.
-        if self.decay_start is not None or other.decay_start is not None:
-            names.append("iterations")
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-    def to_json(self):
-        """name -> value, as JSON can hold it."""
-        return {
-            name: value.to_json() if isinstance(value, Size) else value
-            for name, value in vars(self).items()
-        }
-
-    def to_flagfile(self):
-        """The text of `run.cfg`: one flag a line, those that are not empty."""
-        lines = ["# pan_tf run; replay with --flagfile=run.cfg --run_dir=NEW"]
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not None and field.name != "dry_run":
-                lines.append(f"--{field.name}={to_text(value)}")
-        return "\n".join(lines) + "\n"
-
-    @classmethod
-    def from_flagfile(cls, path):
-        """Reads a file of flags; see `settings.read_flagfile`."""
-        return read_flagfile(cls, path)
+        """As of `Settings`; the end of a decaying schedule is part of the schedule."""
+        found = super().differences(other)
+        decays = self.decay_start is not None or other.decay_start is not None
+        if decays and self.iterations != other.iterations:
+            found["iterations"] = (self.iterations, other.iterations)
+        return found

@@ -6,7 +6,6 @@ import keras
 
 from pan_tf import networks
 from pan_tf import recipes
-from pan_tf.losses import PerceptualLoss
 
 
 def report(config):
@@ -33,7 +32,7 @@ def report(config):
         + (f", of D {system.d_learning_rate}" if discriminator else "")
         + f", beta_1={system.beta_1}\n"
         f"    average of T: {system.ema or 'none'}\n"
-        f"    batch normalization outside of training: {system.statistics or 'none'}\n"
+        f"    batch normalization outside of training: {system.bn_statistics or 'none'}\n"
     )
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
@@ -51,17 +50,23 @@ def cost(system, transformer, discriminator, image_size):
     output serves both players, D's view of the target all updates of T. A cycle of two
     directions costs twice as much.
     """
-    lines = []
-    networks_of = {"T": transformer, "D": discriminator} | _judges(system, image_size)
-    macs = {}
-    for name, network in networks_of.items():
-        macs[name] = multiply_accumulates(network) if network else 0
-        if network:
-            size = f"{_parameters(network):,} trainable parameters"
-            if name == "VGG":
-                size = f"{network.count_params():,} frozen parameters"
-            lines.append(f"{name}: {size}, {macs[name] / 1e9:.2f} GMAC an image forward")
-    t, d, vgg = macs["T"], macs["D"], macs.get("VGG", 0)
+    judges = _judges(system, image_size)
+    t, d = (
+        multiply_accumulates(network) if network else 0
+        for network in (transformer, discriminator)
+    )
+    vgg = sum(map(multiply_accumulates, judges))
+    described = [("T", transformer, t), ("D", discriminator, d)]
+    lines = [
+        f"{name}: {_parameters(network):,} trainable parameters, {cost / 1e9:.2f} GMAC "
+        "an image forward"
+        for name, network, cost in described
+        if network
+    ] + [
+        f"VGG: {judge.count_params():,} frozen parameters, "
+        f"{multiply_accumulates(judge) / 1e9:.2f} GMAC an image forward"
+        for judge in judges
+    ]
     schedule, batch_size = system.schedule, system.batch_size
     made = 1 + len({n for term in system.terms for n in term.images} - {"pooled"})
     seen = {
@@ -75,7 +80,7 @@ def cost(system, transformer, discriminator, image_size):
     if system.is_encoded:
         per_d += vgg  # Of the target; of the output T has it.
     else:
-        per_t += (2 + 1) * vgg * sum(isinstance(t, PerceptualLoss) for t in system.terms)
+        per_t += (2 + 1) * vgg
     images = schedule.minibatches * batch_size
     total = schedule.d_updates * per_d + schedule.t_updates * per_t
     if schedule.reuse_minibatch:
@@ -97,14 +102,21 @@ def cost(system, transformer, discriminator, image_size):
 
 
 def _judges(system, image_size):
-    """The frozen network of a perceptual loss or D, without its trained weights."""
-    layers = {term.layer for term in system.terms if isinstance(term, PerceptualLoss)}
-    if system.is_encoded or None in layers:
-        encoder = networks.vgg_encoder(system.vgg, system.star, size=image_size)
-        return {"VGG": encoder}
-    for layer in layers:
-        return {"VGG": networks.vgg_features(layer, size=image_size, vgg=system.vgg)}
-    return {}
+    """The frozen networks of perceptual losses and of D, without trained weights."""
+    if system.is_encoded:
+        return [networks.vgg_encoder(system.vgg, system.star, size=image_size)]
+    found = []
+
+    def features(layers, preprocessing):
+        if layers is None:
+            found.append(networks.vgg_encoder(system.vgg, size=image_size))
+        else:
+            found.append(networks.vgg_features(layers, size=image_size, vgg=system.vgg))
+        return found[-1]
+
+    for term in system.terms:
+        term.with_vgg(features)
+    return found
 
 
 def _parameters(network):

@@ -17,6 +17,7 @@ def setting(
     free=False,
     aliases=None,
     parse=None,
+    former=None,
 ):
     """A field of `Config`.
 
@@ -31,6 +32,7 @@ def setting(
         aliases: former name of a choice -> its name now.
         parse: what makes the value of what is given, such as `Size.of`; raises ValueError
             with the rule, "must be ...".
+        former: what the flag was called before; still understood.
     """
     limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
     return dataclasses.field(
@@ -40,6 +42,7 @@ def setting(
             "free": free,
             "aliases": aliases or {},
             "parse": parse,
+            "former": former,
             **limits,
         },
     )
@@ -172,6 +175,47 @@ def accept_empty(flag_values=flags.FLAGS):
             flag.parser = _EmptyIsDefault(flag)
 
 
+class Settings:
+    """A frozen dataclass whose fields `setting` made: legal values, and flags."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = parsed(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            check(field, value)
+
+    def replace(self, **changes):
+        """A copy with other values."""
+        return dataclasses.replace(self, **changes)
+
+    def differences(self, other):
+        """Settings in which a resumed run must not differ: name -> (self's, other's)."""
+        names = [f.name for f in dataclasses.fields(self) if not f.metadata["free"]]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    def to_json(self):
+        """name -> value, as JSON can hold it."""
+        return {
+            name: value.to_json() if isinstance(value, Size) else value
+            for name, value in vars(self).items()
+        }
+
+    def to_flagfile(self):
+        """The text of `run.cfg`: one flag a line, those that are not empty."""
+        lines = ["# pan_tf run; replay with --flagfile=run.cfg --run_dir=NEW"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and field.name != "dry_run":
+                lines.append(f"--{field.name}={to_text(value)}")
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_flagfile(cls, path):
+        """Reads a file of flags; see `read_flagfile`."""
+        return read_flagfile(cls, path)
+
+
 def define_flags(settings, flag_values=flags.FLAGS):
     """Defines one absl flag for each setting.
 
@@ -201,6 +245,8 @@ def define_flags(settings, flag_values=flags.FLAGS):
             flag_values=flag_values,
             **kwargs,
         )
+        if limits["former"]:
+            flags.DEFINE_alias(limits["former"], field.name, flag_values)
 
 
 def from_flags(settings, flag_values=flags.FLAGS, **changes):

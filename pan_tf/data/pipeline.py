@@ -69,17 +69,11 @@ def training_dataset(
 
     sizes = (Size.of(image_size), Size.of(load_size), augmentations)
 
-    def drawn(things, n, list_seed):
-        """The n-th of a list that is shuffled anew in every epoch."""
-        epoch, place = n // len(things), n % len(things)
-        index = tf.random.experimental.index_shuffle(
-            place, tf.stack([tf.constant(list_seed, tf.int64), epoch]), len(things) - 1
-        )
-        return things.load(index)
-
     def pair(n):
         own_seed = tf.stack([tf.constant(seed, tf.int64), n])
-        source, target = preprocessing.jitter(drawn(split, n, seed), own_seed, *sizes)
+        source, target = preprocessing.jitter(
+            split.load(shuffled(n, len(split), seed)), own_seed, *sizes
+        )
         if split.synthesize:
             source = split.synthesize(target, own_seed)
         return {"source": source, "target": target}
@@ -92,7 +86,7 @@ def training_dataset(
             # meet for ever. The shuffle looks at a seed's lowest bits only.
             list_seed = ~seed if name == "target" else seed
             (sides[name],) = preprocessing.jitter(
-                (drawn(listed, n, list_seed),),
+                (listed.load(shuffled(n, len(listed), list_seed)),),
                 tf.stack([tf.constant(own_seed, tf.int64), n]),
                 *sizes,
             )
@@ -110,6 +104,19 @@ def training_dataset(
         .batch(share // replicas, drop_remainder=True)
         .prefetch(2 * replicas)
     )
+
+
+def shuffled(n, count, seed):
+    """Index of the n-th example of a list that is shuffled anew in every epoch.
+
+    Args:
+        n: int64 scalar, number of the example.
+        count: length of the list.
+        seed: int.
+    """
+    epoch, place = n // count, n % count
+    order = tf.stack([tf.constant(seed, tf.int64), epoch])
+    return tf.random.experimental.index_shuffle(place, order, count - 1)
 
 
 def evaluation_dataset(split, *, image_size, batch_size):

@@ -106,15 +106,24 @@ def means(scores):
     return {name: float(np.mean(ROWS[name].finite(v))) for name, v in scores.items()}
 
 
-def validate(model, split, image_size):
+def validate(model, split, image_size, also=(), vgg=None):
     """metric -> mean over a validation split, of the T that a model translates with.
 
     Without pairs over as many images of either list as the shorter one has, and of both
     directions where there are two.
+
+    Args:
+        model: `TranslationModel`.
+        split: `Split`.
+        image_size: `Size`, or pixels a side.
+        also: names of metrics of pairs that are measured beside the usual ones.
+        vgg: file of VGG's weights, for metrics that need them.
     """
     there, back = model.translate_pixels, model.translate_pixels_inversely
     if split.paired:
-        return means(measure(there, split, image_size))
+        names = [*usual(split, has_inverse=False), *also]
+        names = [name for name in METRICS if name in names]
+        return means(measure(there, split, image_size, names=names, vgg=vgg))
     split = split.subset(range(split.num_together))
     found = [measure(there, split, image_size, back=back)]
     if back is not None:

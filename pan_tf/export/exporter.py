@@ -199,7 +199,7 @@ class Export:
             "run": self.translator.path.resolve().name,
             "checkpoint": self.translator.checkpoint,
             "weights_sha256": digest.hexdigest(),
-            "batch_normalization": self.translator.system.statistics,
+            "batch_normalization": self.translator.system.bn_statistics,
             "optimized": is_optimized,
             "max_pixels": self.max_pixels,
             "receptive_field": {

@@ -46,8 +46,8 @@ class Translator:
         checkpoint: of a run, "best", as `--best_by` chose it on the validation pairs, or
             "last". A run without a best has its last taken, with a warning, and
             `checkpoint["note"]` says so.
-        statistics: of a run, what its T normalizes by, "moving" or "image", in place of
-            what its recipe says.
+        bn_statistics: of a run, what its T normalizes by, "moving" or "image", in place
+            of what its recipe says.
         inverse: of a run of a cycle, whether to translate from target to source.
 
     Attributes:
@@ -72,7 +72,7 @@ class Translator:
             networks were others than those of this version.
     """
 
-    def __init__(self, path, checkpoint="best", statistics=None, inverse=False):
+    def __init__(self, path, checkpoint="best", bn_statistics=None, inverse=False):
         self.path, self.inverse = pathlib.Path(path), inverse
         self.config = self.system = self.label = self.field = None
         self.shape = self.network = None
@@ -84,7 +84,7 @@ class Translator:
                 )
             self._load_saved_model()
         else:
-            self._load_run(checkpoint, statistics)
+            self._load_run(checkpoint, bn_statistics)
 
     def __call__(self, pixels, tile_size=None, on_tile=None):
         """Translates an image or a batch; one image at a time, so none sees another.
@@ -237,7 +237,7 @@ class Translator:
             "cannot be cut into smaller tiles."
         ) from error
 
-    def _load_run(self, kind, statistics):
+    def _load_run(self, kind, bn_statistics):
         path = self.path
         if not (path / "run.cfg").is_file():
             versions = sorted(p.parent.name for p in path.glob("[0-9]*/saved_model.pb"))
@@ -249,7 +249,8 @@ class Translator:
         runtime.set_up_keras()
         config = Config.from_flagfile(path / "run.cfg")
         # As the run was made, whatever the table says by now.
-        self.system = recipes.stored(config, RunFolder(path)).with_statistics(statistics)
+        system = recipes.stored(config, RunFolder(path))
+        self.system = system.with_bn_statistics(bn_statistics)
         self.config = config
         if self.inverse and not self.system.is_cycle:
             raise ValueError(

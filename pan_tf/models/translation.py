@@ -129,6 +129,16 @@ class TranslationModel(keras.Model):
         """Outputs of the past: name in checkpoints -> `layers.ImagePool`, or None."""
         return {"memory": self.image_pool}
 
+    def saved_parts(self):
+        """What a checkpoint holds beside the run's state: name -> part."""
+        return {
+            "seeds": [v for v in self.variables if "seed" in v.path],
+            **{name: network for name, (network, _) in self.emas.items()},
+            **self.networks,
+            **{name: pool for name, pool in self.image_pools.items() if pool is not None},
+            **{f"{name[0]}_optimizer": each for name, each in self.players.items()},
+        }
+
     @property
     def images(self):
         """Names of the images that are made because a term names them."""

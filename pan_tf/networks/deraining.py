@@ -20,7 +20,7 @@ _ENCODER = (64, 64, 64, 64, 32)
 _DECODER = (32, 64, 64, 64, 64)
 _SKIPS = {8: 4, 10: 2}  # Decoder layer -> encoder layer that is added to it.
 _DECLARED = {
-    "settings": {"statistics": "statistics"},
+    "settings": {"bn_statistics": "statistics"},
     "revision": 2,
     "earlier": {1: "had no tanh at its end, so that its outputs had no bounds"},
 }

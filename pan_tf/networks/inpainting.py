@@ -37,7 +37,7 @@ def check_inpainting_size(image_size, **arguments):
 
 
 _DECLARED = {
-    "settings": {"statistics": "statistics"},
+    "settings": {"bn_statistics": "statistics"},
     "check_size": check_inpainting_size,
     "fills_centre": True,
     "rgb_only": True,  # A hole has a colour of its own.

@@ -186,6 +186,7 @@ def _three(x, filters, name):
 def separate_discriminators(
     image_size,
     num_scales=2,
+    conditional=False,
     width=1.0,
     source_channels=3,
     target_channels=3,
@@ -199,6 +200,8 @@ def separate_discriminators(
     Args:
         image_size: height and width in pixels.
         num_scales: number of PatchGANs; 2 in pix2pixHD's code.
+        conditional: whether D judges an image together with its source, as pix2pixHD has
+            it.
         width: multiplies the number of channels; 1 as published.
         source_channels, target_channels: of the images.
         name: name of the model.
@@ -209,6 +212,8 @@ def separate_discriminators(
     """
     inputs = _images(image_size, (source_channels, target_channels))
     x, logits, features = inputs["image"], [], []
+    if conditional:
+        x = layers.Concatenate()([inputs["source"], x])
     for scale in range(num_scales):
         if scale:
             x = SymmetricAveragePooling2D()(x)

@@ -30,7 +30,7 @@ def _deepest(image_size):
     return {"depth": max(fits, default=6)}
 
 
-@transformer(settings={"statistics": "statistics"}, check_size=_HALVED_SIX_TIMES)
+@transformer(settings={"bn_statistics": "statistics"}, check_size=_HALVED_SIX_TIMES)
 def pan_transformer(
     image_size=None,
     width=1.0,
@@ -73,7 +73,7 @@ def pan_transformer(
 
 
 @transformer(
-    settings={"statistics": "statistics"},
+    settings={"bn_statistics": "statistics"},
     check_size=_HALVED_SIX_TIMES,
     arguments_at=_deepest,
 )
@@ -120,7 +120,7 @@ def official_pan_transformer(
 
 
 @transformer(
-    settings={"statistics": "statistics"},
+    settings={"bn_statistics": "statistics"},
     check_size=_HALVED_SIX_TIMES,
     arguments_at=_deepest,
 )

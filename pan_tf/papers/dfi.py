@@ -147,7 +147,7 @@ class Interpolation:
             start.numpy().ravel().astype(np.float64),
             jac=True,
             method="L-BFGS-B",
-            bounds=optimize.Bounds(0.0, 255.0),
+            bounds=optimize.Bounds(0.0, images.PEAK),
             options={"maxiter": self.settings.iterations},
         )
         return np.round(found.x).astype(np.uint8).reshape(source.shape)

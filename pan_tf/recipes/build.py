@@ -94,7 +94,7 @@ def resolve(config):
         and _first(config.d_learning_rate, row.d_learning_rate, rate),
         beta_1=row.beta_1,
         ema=_first(config.ema, row.ema),
-        statistics=None,
+        bn_statistics=None,
         paired=row.paired,
         is_cycle=row.is_cycle,
         pool_size=row.pool_size,
@@ -115,7 +115,7 @@ def resolve(config):
         discriminator=row.discriminator
         and _network(row.discriminator, config, row, region),
         terms=_terms(row, config, region),
-        statistics=system.transformer.arguments.get("statistics"),
+        bn_statistics=system.transformer.arguments.get("statistics"),
     )
 
 
@@ -136,8 +136,8 @@ def _transformer(row, config):
 def _network(builder, config, row, region):
     """A T or D at the configuration's width and size, with the settings that it takes."""
     declared, arguments = networks.declaration(builder), {"width": config.width}
-    if "statistics" in declared.settings and row.statistics is not None:
-        arguments["statistics"] = row.statistics
+    if "bn_statistics" in declared.settings and row.bn_statistics is not None:
+        arguments["statistics"] = row.bn_statistics
     if not declared.rgb_only:
         arguments["source_channels"] = config.source_channels or 3
         arguments["target_channels"] = config.target_channels or 3
@@ -225,6 +225,12 @@ def _terms(row, config, region):
         changes = {field: getattr(config, name) for name, field in term.settings.items()}
         if "region" in vars(term):
             changes["region"] = region
+        given = changes.get("lambdas")
+        if given is not None and len(given) != len(term.lambdas):
+            raise ValueError(
+                f"--lambdas must be {len(term.lambdas)} numbers, one a feature of D. "
+                f"Received: lambdas={given}."
+            )
         return _with(term, changes)
 
     terms = tuple(changed(term) for term in row.terms)

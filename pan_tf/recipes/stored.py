@@ -24,7 +24,7 @@ def stored(config, folder):
     if recorded is None:
         _check_revisions(config, folder, for_training=False)
         before = folder.inference() or {}
-        return resolve(config).with_statistics(before.get("batch_normalization"))
+        return resolve(config).with_bn_statistics(before.get("batch_normalization"))
     try:
         system = System.from_json(recorded)
     except (KeyError, TypeError, ValueError) as error:

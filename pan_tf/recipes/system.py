@@ -85,7 +85,7 @@ class System:
         transformer, discriminator: `Network`s; no D where no term looks at one.
         terms: tuple of `LossTerm`.
         d_learning_rate: Adam's of D, None only without a D.
-        statistics: what T normalizes by outside of training, "moving" or "image"; None
+        bn_statistics: what T normalizes by outside of training, "moving" or "image"; None
             for a T that normalizes nothing, or by each image anyway.
         vgg: the VGG that a term or D looks through; None if none does.
         source, target: `ImageSpec`s.
@@ -102,7 +102,7 @@ class System:
     d_learning_rate: float | None
     beta_1: float
     ema: float
-    statistics: str | None
+    bn_statistics: str | None
     paired: bool
     is_cycle: bool
     pool_size: int
@@ -142,13 +142,15 @@ class System:
             }
         )
 
-    def with_statistics(self, statistics):
+    def with_bn_statistics(self, statistics):
         """The same, whose T normalizes by other statistics; None for its own."""
         if statistics is None or "statistics" not in self.transformer.arguments:
             return self
         arguments = {**self.transformer.arguments, "statistics": statistics}
         transformer = dataclasses.replace(self.transformer, arguments=arguments)
-        return dataclasses.replace(self, transformer=transformer, statistics=statistics)
+        return dataclasses.replace(
+            self, transformer=transformer, bn_statistics=statistics
+        )
 
 
 def digest(row):

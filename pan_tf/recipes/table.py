@@ -36,7 +36,7 @@ class Recipe:
         d_learning_rate: D's own, or None.
         beta_1: Adam's first momentum.
         ema: share that the average of T keeps in a round; 0 for no average.
-        statistics: what T's batch normalization uses outside of training: "moving"
+        bn_statistics: what T's batch normalization uses outside of training: "moving"
             averages, or those of each "image" by itself, where a paper tests in training
             mode, one image at a time; None for a T without.
         paired: whether it needs targets that belong to their sources. One that does not
@@ -62,7 +62,7 @@ class Recipe:
     d_learning_rate: float | None = None
     beta_1: float = 0.5
     ema: float = 0.0
-    statistics: str | None = "moving"
+    bn_statistics: str | None = "moving"
     paired: bool = True
     is_cycle: bool = False
     pool_size: int = 0
@@ -134,7 +134,7 @@ _ID_CGAN = Recipe(
     schedule=_SHARED_MINIBATCH,
     role="restore",
     batch_size=7,
-    statistics="image",
+    bn_statistics="image",
 )
 _ADVERSARIAL, _PIXEL, _PERCEPTUAL = _ID_CGAN.terms
 
@@ -157,7 +157,7 @@ _CYCLEGAN = Recipe(
     schedule=_T_FIRST,
     role="scenes",
     batch_size=1,
-    statistics=None,
+    bn_statistics=None,
     paired=False,
     is_cycle=True,
     pool_size=50,
@@ -183,7 +183,7 @@ _VGG_MS_CYCLEGAN = Recipe(
     batch_size=16,
     learning_rate=1e-4,
     beta_1=0.9,
-    statistics=None,
+    bn_statistics=None,
     paired=False,
     is_cycle=True,
     vgg="vgg19",
@@ -312,7 +312,7 @@ RECIPES = {
         terms=(AdversarialLoss("non_saturating"), PixelLoss("l1", weight=100.0)),
         schedule=_SHARED_MINIBATCH,
         batch_size=1,
-        statistics="image",
+        bn_statistics="image",
     ),
     # Table IV: Context-Encoders; T learns ten times as fast as D, whose own loss is
     # whole: the weight is of what D tells T.

@@ -194,13 +194,15 @@ class Validation(EveryIterations):
         split: `Split` to measure on.
         samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
         config: `Config`: image size, interval, and what chooses the best.
+        vgg: file of VGG's weights, if what chooses the best needs them.
     """
 
-    def __init__(self, run, state, writer, checkpoints, split, samples, config):
+    def __init__(self, run, state, writer, checkpoints, split, samples, config, vgg=None):
         super().__init__(config.validate_every)
         self.run, self.state, self.writer = run, state, writer
         self.checkpoints, self.split, self.samples = checkpoints, split, samples
         self.image_size, self.best_by = config.image_size, config.best_by
+        self.vgg = vgg
 
     def act(self, iteration, logs):
         scores = self.measure()
@@ -223,7 +225,9 @@ class Validation(EveryIterations):
 
     def measure(self):
         """metric -> mean over the validation split."""
-        return evaluation.validate(self.model, self.split, self.image_size)
+        return evaluation.validate(
+            self.model, self.split, self.image_size, also=[self.best_by], vgg=self.vgg
+        )
 
     def picture(self):
         """The samples, one a row, with the columns that `title` names."""

@@ -59,7 +59,8 @@ class Checkpoints:
 
     Args:
         folder: where they are kept, on a file system that all workers share.
-        model: compiled `TranslationModel`.
+        model: compiled model, with `iteration` and `saved_parts()`; and, for a best
+            checkpoint, the `ema_transformer` that it holds.
         state: `RunState`.
         keep: how many to keep.
     """
@@ -71,19 +72,7 @@ class Checkpoints:
         if not distribution.is_chief(strategy):
             self._scratch = tempfile.TemporaryDirectory()
         self._model, self._state = model, state
-        seeds = [v for v in model.variables if "seed" in v.path]
-        optimizers = {f"{k[0]}_optimizer": o for k, o in model.players.items()}
-        averages = {name: network for name, (network, _) in model.emas.items()}
-        pools = {name: m for name, m in model.image_pools.items() if m is not None}
-        self._checkpoint = tf.train.Checkpoint(
-            seeds=seeds,
-            state=state,
-            **averages,
-            **model.networks,
-            **pools,
-            **optimizers,
-        )
-        self._best = tf.train.Checkpoint(transformer=model.ema_transformer)
+        self._checkpoint = tf.train.Checkpoint(state=state, **model.saved_parts())
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, self._writable(), max_to_keep=keep
         )
@@ -127,7 +116,7 @@ class Checkpoints:
     def save_best(self):
         """Saves the deployed T as the best so far, then drops the one before."""
         folder = self._writable() / "best"
-        prefix = self._best.write(str(folder / f"transformer-{self._model.iteration}"))
+        prefix = self._best().write(str(folder / f"transformer-{self._model.iteration}"))
         for file in folder.iterdir():
             if not file.name.startswith(f"{pathlib.Path(prefix).name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
@@ -141,8 +130,11 @@ class Checkpoints:
         prefix = newest_best(self._folder)
         if prefix is None:
             raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
-        self._best.read(prefix).expect_partial()
+        self._best().read(prefix).expect_partial()
         return int(prefix.rpartition("-")[2])
+
+    def _best(self):
+        return tf.train.Checkpoint(transformer=self._model.ema_transformer)
 
     def _writable(self):
         return pathlib.Path(self._scratch.name) if self._scratch else self._folder

@@ -37,10 +37,11 @@ class RunFolder:
 
     Args:
         path: the folder; made by `start`, not before.
+        settings: class of the run's settings, which `run.cfg` holds.
     """
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
+    def __init__(self, path, settings=Config):
+        self.path, self._settings = pathlib.Path(path), settings
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self._config = self.path / "run.cfg"
@@ -62,7 +63,7 @@ class RunFolder:
                     "folder. Choose another one."
                 )
             return
-        differences = config.differences(Config.from_flagfile(self._config))
+        differences = config.differences(self._settings.from_flagfile(self._config))
         if differences:
             raise RunFolderError(
                 f"--run_dir={self.path} holds a run of another configuration:\n"

@@ -71,7 +71,9 @@ class NonFiniteGuard(EveryIterations):
             kept = f"The checkpoint of iteration {last} is intact."
         if self.config.dtype_policy == "mixed_float16":
             return f"{kept} Try --dtype_policy=mixed_bfloat16, or float32."
-        return f"{kept} Try a lower --learning_rate or --d_learning_rate."
+        rates = ("learning_rate", "d_learning_rate")
+        flags = [f"--{name}" for name in rates if hasattr(self.config, name)]
+        return f"{kept} Try a lower {' or '.join(flags)}."
 
 
 def _all_finite(values):

@@ -19,6 +19,7 @@ from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.metrics import ROWS
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
 from pan_tf.runs.checkpoints import Checkpoints
@@ -119,6 +120,11 @@ class Training:
                     "scripts/finetune_vgg.py makes some, for --vgg_weights. ***",
                     config.recipe,
                 )
+        # What the metric that chooses the best checkpoint looks through.
+        self.judge = None
+        if judge := ROWS[config.best_by].vgg:
+            self.judge, _ = networks.locate_vgg_weights(config.vgg_weights, judge)
+            networks.check_vgg_weights(self.judge, judge)
         self.beginning = None  # Weights to begin with: of T, of its inverse.
         if config.init_from and not self.folder.has_checkpoint():
             self.beginning = _beginning(config.init_from, system)
@@ -146,7 +152,7 @@ class Training:
             if self.beginning:
                 run.note("init_from", str(config.init_from))
             _announce(config, pairs, model)
-        _fit(config, run, self.folder, pairs, model, self.stop)
+        _fit(config, run, self.folder, pairs, model, self.stop, self.judge)
 
 
 def _open(config, requested, known, system):
@@ -211,7 +217,7 @@ def _augmentations(config, opened):
     return {*(["flip"] if opened.flip else []), *(config.augment or ())}
 
 
-def _fit(config, run, folder, pairs, model, stop):
+def _fit(config, run, folder, pairs, model, stop, judge):
     """Trains from the newest checkpoint on. `run` is the folder, None off the chief."""
     per_round = model.schedule.minibatches
     state = RunState(model)
@@ -233,6 +239,7 @@ def _fit(config, run, folder, pairs, model, stop):
             pairs.validation,
             _samples(pairs.validation, config),
             config,
+            judge,
         )
         validation.set_model(model)  # A finished run is measured without a fit.
     if rounds > 0 and not stop.requested:

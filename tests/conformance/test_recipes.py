@@ -23,13 +23,36 @@ from pan_tf.runs.checkpoints import RunState
 
 BATCH, SIZE = 4, 64
 
-every_recipe = pytest.mark.parametrize("recipe", sorted(recipes.RECIPES))
+
+def kind_of(row):
+    """What two rows may differ beside, and still be of one kind: numbers."""
+    network = row.discriminator
+    kept = getattr(network, "keywords", {}).get("sees")
+    return (
+        networks.original(row.transformer),
+        network and networks.original(network),
+        kept or row.is_encoded,
+        frozenset(type(term) for term in row.terms),
+        row.schedule,
+        row.is_cycle,
+    )
+
+
+def distinct(key):
+    """Parameters: a row of each kind, then the others, which are slow."""
+    seen, found = set(), []
+    for name, row in recipes.RECIPES.items():
+        marks = [pytest.mark.slow] if key(row) in seen else []
+        seen.add(key(row))
+        found.append(pytest.param(name, marks=marks))
+    return found
+
+
+every_recipe = pytest.mark.parametrize("recipe", distinct(kind_of))
 # Rows that share a T share what becomes of it once it is trained.
 every_transformer = pytest.mark.parametrize(
     "recipe",
-    sorted(
-        {(r.transformer, r.statistics): n for n, r in recipes.RECIPES.items()}.values()
-    ),
+    distinct(lambda row: (networks.original(row.transformer), row.bn_statistics)),
 )
 
 
@@ -226,7 +249,10 @@ def halves(minibatch, strategy):
 
 @pytest.mark.parametrize(
     ("recipe", "policy"),
-    [(recipe, "mixed_bfloat16") for recipe in sorted(recipes.RECIPES)]
+    [
+        pytest.param(*each.values, "mixed_bfloat16", marks=each.marks)
+        for each in distinct(kind_of)
+    ]
     # What float16 adds, the scaling of the loss, is the same code for all.
     + [("pan", "mixed_float16"), ("pix2pix", "mixed_float16")],
 )
@@ -278,7 +304,7 @@ def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
 def test_every_term_reaches_its_player(recipe, build):
     """Every term's T side sends T a gradient, every D side sends D one."""
     model = build(recipe, active=True)
-    if recipes.RECIPES[recipe].statistics is None:
+    if recipes.RECIPES[recipe].bn_statistics is None:
         strengthen(model)
     frozen = vgg_of(model)
     before = [value.copy() for value in frozen]
@@ -316,12 +342,12 @@ def strengthen(model):
 def test_the_gradients_are_those_of_the_losses(recipe, build):
     """Finite difference in one weight of each player against the update's gradient."""
     model = build(recipe, active=True)
-    if recipes.RECIPES[recipe].statistics is None:
+    if recipes.RECIPES[recipe].bn_statistics is None:
         strengthen(model)
     seeds = [v for v in model.transformer.variables if "float" not in v.dtype]
     drawn = [v.numpy() for v in seeds]
     minibatch = {k: v[:, 0] for k, v in cycles(model.schedule, 1)[0].items()}
-    is_normalized = recipes.RECIPES[recipe].statistics is not None
+    is_normalized = recipes.RECIPES[recipe].bn_statistics is not None
     weights = [0.0 if is_normalized else term.weight for term in model.terms]
     for player in model.players:
         layer = "layer_2"

@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 WORKER = """
 import sys
 import numpy as np
-from pan_tf import recipes, training
+from pan_tf import recipes
+from pan_tf.runs import training
 from pan_tf.config import Config
 
 build, models = recipes.build, []

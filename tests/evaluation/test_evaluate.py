@@ -210,4 +210,4 @@ def test_a_crop_of_training_does_not_limit_the_size(small_run, tmp_path):
     shutil.copytree(small_run, tmp_path / "cropped")
     with open(tmp_path / "cropped" / "run.cfg", "a") as file:
         file.write("--load_size=72\n")
-    assert Evaluation([tmp_path / "cropped"], image_size=64).config.image_size == 64
+    assert Evaluation([tmp_path / "cropped"], image_size=64).config.image_size == (64, 64)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.export import optimized
@@ -44,7 +45,10 @@ def norms(network):
 
 
 # One recipe of each T: many rows share theirs.
-DISTINCT = {row.transformer: name for name, row in sorted(recipes.RECIPES.items())}
+DISTINCT = {
+    networks.original(row.transformer): name
+    for name, row in sorted(recipes.RECIPES.items())
+}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ DISTINCT = {row.transformer: name for name, row in sorted(recipes.RECIPES.items(
         (name, statistics)
         for name, recipe in ((name, recipes.RECIPES[name]) for name in DISTINCT.values())
         # A T without batch normalization has none to choose from.
-        for statistics in (("moving", "image") if recipe.statistics else (None,))
+        for statistics in (("moving", "image") if recipe.bn_statistics else (None,))
     ],
 )
 def test_every_transformer_stays_the_same_function(recipe, statistics):
@@ -61,7 +65,7 @@ def test_every_transformer_stays_the_same_function(recipe, statistics):
         recipe=recipe,
         width=1 / 16,
         image_size=64,
-        statistics=statistics,
+        bn_statistics=statistics,
         synthesize="hole",  # What a T for inpainting needs; the others do not care.
     )
     transformer = unsettled(config)
@@ -83,7 +87,7 @@ def test_normalization_by_moving_averages_is_folded_where_nobody_else_reads():
     released = unsettled(Config(recipe="pan_official", image_size=64, width=1 / 64))
     kept = [norm.name for norm in norms(optimized(released))]
     assert kept == [f"layer_{n}_norm" for n in range(1, 6)]
-    by_image = unsettled(Config(width=1 / 64, statistics="image"))
+    by_image = unsettled(Config(width=1 / 64, bn_statistics="image"))
     assert len(norms(optimized(by_image))) == 10
 
 

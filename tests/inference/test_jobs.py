@@ -6,6 +6,7 @@ from PIL import Image
 from PIL import TiffImagePlugin
 
 from pan_tf import networks
+from pan_tf.images import ImageSpec
 from pan_tf.inference import TranslationJob
 from pan_tf.inference.tiles import Tiling
 from tests.conftest import smooth_noise
@@ -13,6 +14,8 @@ from tests.conftest import smooth_noise
 
 class Negative:
     """A translator that can be worked out by hand."""
+
+    source = ImageSpec()
 
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         return 255 - pixels, self.tiling(*pixels.shape[:2], tile_size)

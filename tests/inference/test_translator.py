@@ -266,7 +266,7 @@ def test_statistics_of_the_image_are_those_of_a_batch_of_one(trained, tmp_path):
 
 
 def test_the_default_of_pan_is_moving_averages(trained, tmp_path, source):
-    assert recipes.resolve(Config()).statistics == "moving"
+    assert recipes.resolve(Config()).bn_statistics == "moving"
     moving = statistics_run(trained, tmp_path, "moving")
     assert (moving.translate(source).numpy() == trained[1]).all()
 
@@ -275,9 +275,9 @@ def test_the_stored_inference_mode_counts_not_todays_recipe(trained, tmp_path):
     run_dir = tmp_path / "run"
     shutil.copytree(trained[0], run_dir)
     system = recipes.resolve(pan_tf.Translator(run_dir).config)
-    stored = system.with_statistics("image").to_json()
+    stored = system.with_bn_statistics("image").to_json()
     (run_dir / "system.json").write_text(json.dumps(stored))
-    assert pan_tf.Translator(run_dir).system.statistics == "image"
+    assert pan_tf.Translator(run_dir).system.bn_statistics == "image"
 
 
 def test_a_tile_does_not_stand_for_the_statistics_of_its_image(trained, tmp_path):

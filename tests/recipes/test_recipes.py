@@ -131,7 +131,7 @@ def test_table_iii_is_id_cgan_with_its_switches(toy):
     for name, expected in terms.items():
         recipe = recipes.resolve(toy(recipe=name, batch_size=None, width=1.0))
         assert recipe.terms == expected
-        assert (recipe.role, recipe.statistics) == ("restore", "image")
+        assert (recipe.role, recipe.bn_statistics) == ("restore", "image")
         assert (recipe.batch_size, recipe.learning_rate) == (7, 2e-4)
         assert recipe.ema == 0.0
         assert recipe.schedule.minibatches == 1
@@ -157,7 +157,7 @@ def test_pix2pix_is_the_published_one(toy):
         AdversarialLoss("non_saturating"),
         PixelLoss("l1", weight=100.0),
     )
-    assert (recipe.batch_size, recipe.statistics) == (1, "image")
+    assert (recipe.batch_size, recipe.bn_statistics) == (1, "image")
     assert recipe.schedule.players == ("discriminator", "transformer")
     assert recipe.schedule.minibatches == 1
     assert recipe.discriminator(64).get_layer("layer_1").kernel.shape == (4, 4, 6, 64)
@@ -172,7 +172,7 @@ def test_context_encoder_is_the_published_one(toy):
         CentreLoss(edge_weight=10.0, weight=0.999),
     )
     assert (recipe.learning_rate, recipe.d_learning_rate) == (2e-3, 2e-4)
-    assert (recipe.batch_size, recipe.statistics) == (64, "moving")
+    assert (recipe.batch_size, recipe.bn_statistics) == (64, "moving")
 
 
 def test_pan_fast_is_pan_with_a_pixel_loss(toy):
@@ -354,7 +354,7 @@ def test_ablations_look_at_other_things(toy):
     [
         ({"recipe": "cyclegan", "pixel_weight": 1.0}, "--pixel_weight"),
         ({"recipe": "cyclegan", "vgg": "vgg16"}, "--vgg"),
-        ({"recipe": "cyclegan", "statistics": "image"}, "--statistics"),
+        ({"recipe": "cyclegan", "bn_statistics": "image"}, "--bn_statistics"),
         ({"recipe": "dcgan", "cycle_weight": 1.0}, "--cycle_weight"),
         ({"recipe": "pan", "identity_weight": 1.0}, "--identity_weight"),
         ({"recipe": "cyclegan_pa", "first_activation": "tanh"}, "--first_activation"),
@@ -383,11 +383,11 @@ def test_any_transformer_goes_with_a_recipe_that_can_take_it(toy, name):
 
 def test_a_named_transformer_takes_the_place_of_the_roles_own(toy):
     system = recipes.resolve(toy(recipe="pix2pix", transformer="cyclegan_transformer"))
-    assert (system.role, system.statistics) == ("translate", None)
+    assert (system.role, system.bn_statistics) == ("translate", None)
     assert system.transformer.builder is networks.cyclegan_transformer
     assert system.discriminator.builder is networks.patch_discriminator
     back = recipes.resolve(toy(recipe="cyclegan", transformer="pan_transformer"))
-    assert back.statistics == "moving" and back.is_cycle
+    assert back.bn_statistics == "moving" and back.is_cycle
 
 
 @pytest.mark.parametrize(
@@ -432,3 +432,8 @@ def test_sizes_are_those_of_the_networks_that_a_run_has(toy):
                 transformer="pan_transformer"
             )
         )
+
+
+def test_as_many_lambdas_are_needed_as_the_recipe_has(toy):
+    with pytest.raises(ValueError, match="--lambdas must be 4 numbers, one a feature"):
+        recipes.resolve(toy(lambdas=(1.0, 2.0)))

@@ -89,7 +89,7 @@ def test_a_run_of_0_1_normalizes_as_its_manifest_says(tmp_path):
     folder = run_of(tmp_path / "run", config)
     folder.note("inference", {"batch_normalization": "image"})
     system = recipes.stored(config, folder)
-    assert system.statistics == system.transformer.arguments["statistics"] == "image"
+    assert system.bn_statistics == system.transformer.arguments["statistics"] == "image"
 
 
 @pytest.mark.parametrize(("name", "role"), ROLES)

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf.data import DatasetNotFoundError
+from pan_tf.data import augment
+from pan_tf.data import pipeline
 from pan_tf.data import preprocessing
 from pan_tf.data import records
 
@@ -150,16 +152,12 @@ def training_batches(labeled, image_size, batch_size, seed, first_iteration):
     """
 
     def example(n):
-        epoch, place = n // labeled.size, n % labeled.size
-        order = tf.stack([tf.constant(seed, tf.int64), epoch])
-        index = tf.random.experimental.index_shuffle(place, order, labeled.size - 1)
-        image, label = labeled.load(index)
+        image, label = labeled.load(pipeline.shuffled(n, labeled.size, seed))
         own = tf.stack([tf.constant(seed, tf.int64), n])
         image = tf.image.stateless_random_crop(
             _shorter_side(image, image_size), (image_size, image_size, 3), own
         )
-        mirrored = tf.random.stateless_uniform([], own + 1) < 0.5
-        image = tf.where(mirrored, tf.reverse(image, [1]), image)
+        image = augment.augment(image[None], own, ("flip",))[0]
         return images.to_float(image), label
 
     numbers = tf.data.Dataset.range(first_iteration * batch_size, _FOREVER)
@@ -193,4 +191,4 @@ def _shorter_side(image, image_size):
         tf.cast(tf.round(tf.cast(shape, tf.float64) * scale), tf.int32), wanted
     )
     resized = tf.image.resize(image, size, "bilinear", antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, images.PEAK), tf.uint8)

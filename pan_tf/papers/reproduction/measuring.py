@@ -64,7 +64,7 @@ class Measuring:
             seed = _seed(trial, measured(translator))
             if crop:
                 seed["metrics_of_centre"] = measured(translator, crop=crop)
-            if translator.system.statistics == "image":
+            if translator.system.bn_statistics == "image":
                 moving = inference.Translator(trial.run_dir, "last", "moving")
                 seed["metrics_with_moving"] = measured(moving)
             _add(rows, trial, seed)

@@ -14,10 +14,11 @@ from PIL import Image
 from pan_tf import distribution
 from pan_tf import networks
 from pan_tf.data import DatasetNotFoundError
-from pan_tf.papers.finetuning import Finetuning
-from pan_tf.papers.finetuning import Settings
 from pan_tf.papers.finetuning import labeled
+from pan_tf.papers.finetuning.finetuning import Finetuning
+from pan_tf.papers.finetuning.settings import Settings
 from pan_tf.runs.folder import RunFolderError
+from pan_tf.runs.guards import NonFiniteError
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,7 @@ def settings(data_dir, vgg_weights, **changes):
         "batch_size": 4,
         "iterations": 4,
         "save_every": 2,
+        "log_every": 2,
     }
     return Settings(**given | changes)
 
@@ -58,21 +60,30 @@ def finetune(chosen, run_dir, stop_after=None, strategy=None):
         patch.setattr(distribution, "make_strategy", lambda: strategy)
         made = Finetuning(chosen, run_dir, stop)
         if stop_after:
-            note = made._note
+            append = made.folder.append_metrics
 
-            def stopping(line):
-                note(line)
-                stop.requested = line["iteration"] >= stop_after
+            def stopping(row):
+                append(row)
+                stop.requested = row["iteration"] >= stop_after
 
-            patch.setattr(made, "_note", stopping)
-        return made, made.run()
+            patch.setattr(made.folder, "append_metrics", stopping)
+        made.run()
+        return made
+
+
+def lines(made):
+    """metrics.jsonl without what depends on the clock."""
+    timing = {"images_per_second", "data_wait", "memory_gib"}
+    return [
+        {name: value for name, value in row.items() if name not in timing}
+        for row in made.folder.read_metrics()
+    ]
 
 
 @pytest.fixture(scope="module")
 def straight(data_dir, vgg_weights, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "straight"
-    made, line = finetune(settings(data_dir, vgg_weights), run_dir)
-    return made, line
+    return finetune(settings(data_dir, vgg_weights), run_dir)
 
 
 def stored(path):
@@ -80,7 +91,7 @@ def stored(path):
 
 
 def test_weights_are_taken_by_vgg_weights_and_differ(straight, vgg_weights):
-    made, _ = straight
+    made = straight
     assert made.weights_path.name == "vgg16_star.weights.h5"
     before, after = stored(vgg_weights), stored(made.weights_path)
     assert len(after) == 26
@@ -90,26 +101,26 @@ def test_weights_are_taken_by_vgg_weights_and_differ(straight, vgg_weights):
 
 
 def test_interrupted_and_resumed_is_straight(straight, data_dir, vgg_weights, tmp_path):
-    made, line = straight
     chosen = settings(data_dir, vgg_weights)
-    _, first = finetune(chosen, tmp_path / "run", stop_after=2)
-    assert first["iteration"] == 2
-    again, last = finetune(chosen, tmp_path / "run")
-    assert last == line
-    ours, theirs = stored(again.weights_path), stored(made.weights_path)
+    first = finetune(chosen, tmp_path / "run", stop_after=2)
+    assert lines(first)[-1]["iteration"] == 2
+    again = finetune(chosen, tmp_path / "run")
+    assert lines(again) == lines(straight)
+    ours, theirs = stored(again.weights_path), stored(straight.weights_path)
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
-    lines = [(p.run_dir / "metrics.jsonl").read_text() for p in (made, again)]
-    assert lines[0] == lines[1]
 
 
 def test_two_replicas_do_what_one_does(data_dir, vgg_weights, tmp_path, two_replicas):
     """Of one image a replica and an update; the head, which is drawn, is the same."""
-    chosen = settings(data_dir, vgg_weights, iterations=1, batch_size=2)
-    (one, line), (two, other) = (
+    chosen = settings(
+        data_dir, vgg_weights, iterations=1, batch_size=2, log_every=1, save_every=1
+    )
+    one, two = (
         finetune(chosen, tmp_path / name, strategy=strategy)
         for name, strategy in (("one", None), ("two", two_replicas))
     )
-    assert other["loss"] == pytest.approx(line["loss"], rel=1e-5)
+    losses = [lines(made)[0]["loss"] for made in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     before = stored(vgg_weights)
     pairs = zip(stored(one.weights_path), stored(two.weights_path), before, strict=True)
     for ours, theirs, began in pairs:
@@ -122,17 +133,37 @@ def test_it_learns_what_can_be_learnt(data_dir, vgg_weights, tmp_path):
     chosen = settings(
         data_dir, vgg_weights, iterations=20, save_every=20, learning_rate=0.01
     )
-    _, line = finetune(chosen, tmp_path / "run")
+    line = lines(finetune(chosen, tmp_path / "run"))[-1]
     assert line["val_accuracy"] == 1.0 and line["val_loss"] < 0.6
 
 
 def test_other_settings_and_data_are_refused(straight, data_dir, vgg_weights):
-    made, _ = straight
-    with pytest.raises(RunFolderError, match=r"momentum=0\.5, was 0\.9"):
-        finetune(settings(data_dir, vgg_weights, momentum=0.5), made.run_dir)
-    record = json.loads((made.run_dir / "run.json").read_text())
-    assert record["classes"] == 2 and "dense layers at random" in record["began_with"]
-    assert str(data_dir) not in json.dumps(record)
+    run_dir = straight.folder.path
+    with pytest.raises(RunFolderError, match=r"--momentum: 0\.9 there, 0\.5 now"):
+        finetune(settings(data_dir, vgg_weights, momentum=0.5), run_dir)
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    assert manifest["data"]["classes"] == 2
+    assert "dense layers random" in manifest["vgg"]["began_with"]
+
+
+def test_the_run_folder_is_that_of_a_training(straight, data_dir):
+    names = {path.name for path in straight.folder.path.iterdir()}
+    assert names == {
+        *("run.cfg", "manifest.json", "metrics.jsonl", "checkpoints", "logs"),
+        "vgg16_star.weights.h5",
+    }
+    again = Settings.from_flagfile(straight.folder.path / "run.cfg")
+    assert again == straight.settings
+    assert [row["iteration"] for row in lines(straight)] == [2, 2, 4, 4]
+
+
+def test_a_loss_that_is_not_finite_stops_it_and_nothing_is_saved(
+    data_dir, vgg_weights, tmp_path
+):
+    chosen = settings(data_dir, vgg_weights, learning_rate=1e30)
+    with pytest.raises(NonFiniteError, match=r"Nothing was saved yet. Try a lower --l"):
+        finetune(chosen, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.h5"))
 
 
 def test_a_folder_without_classes_is_refused(tmp_path):
@@ -226,16 +257,16 @@ def test_a_broken_file_is_named_before_training(data_dir, tmp_path):
 def test_a_rerun_of_a_finished_run_gives_the_weights_back(
     straight, data_dir, vgg_weights, tmp_path
 ):
-    shutil.copytree(straight[0].run_dir, tmp_path / "run")
-    lost = tmp_path / "run" / straight[0].weights_path.name
+    shutil.copytree(straight.folder.path, tmp_path / "run")
+    lost = tmp_path / "run" / straight.weights_path.name
     before = lost.read_bytes()
     lost.unlink()
-    made, line = finetune(settings(data_dir, vgg_weights), tmp_path / "run")
-    assert line == {} and made.weights_path == lost
+    made = finetune(settings(data_dir, vgg_weights), tmp_path / "run")
+    assert lines(made) == lines(straight) and made.weights_path == lost
     assert len(lost.read_bytes()) == len(before)
 
 
 def test_a_foreign_folder_is_not_written_into(data_dir, vgg_weights, tmp_path):
     pathlib.Path(tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"--run_dir=.* holds files but no run\.json"):
+    with pytest.raises(RunFolderError, match=r"--run_dir=.* holds files but no run\.cfg"):
         finetune(settings(data_dir, vgg_weights), tmp_path)
