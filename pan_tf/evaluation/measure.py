@@ -22,6 +22,7 @@ def measure(
     crop=0,
     back=None,
     names=None,
+    also=(),
     vgg=None,
     keep=None,
 ):
@@ -37,6 +38,7 @@ def measure(
         crop: pixels on every side that are not compared.
         back: the way back, as `translate`, or None.
         names: rows of the table of metrics; None: the usual ones of such a split.
+        also: rows beside the usual ones.
         vgg: file of VGG's weights, for metrics that need them.
         keep: image name -> list, to which that image is appended batch by batch.
 
@@ -44,7 +46,9 @@ def measure(
         metric -> float64 `[N]`, one an example, in the order of the split and of the
         table. PSNR of equal images is infinite.
     """
-    names = usual(split, back is not None) if names is None else names
+    if names is None:
+        chosen = {*usual(split, back is not None), *also}
+        names = [name for name in ROWS if name in chosen]
     batch_size = batch_size or images_at_a_time(image_size)
     keep = {} if keep is None else keep
     scores = {name: [] for name in names}
@@ -121,9 +125,7 @@ def validate(model, split, image_size, also=(), vgg=None):
     """
     there, back = model.translate_pixels, model.translate_pixels_inversely
     if split.paired:
-        names = [*usual(split, has_inverse=False), *also]
-        names = [name for name in METRICS if name in names]
-        return means(measure(there, split, image_size, names=names, vgg=vgg))
+        return means(measure(there, split, image_size, also=also, vgg=vgg))
     split = split.subset(range(split.num_together))
     found = [measure(there, split, image_size, back=back)]
     if back is not None:

@@ -286,7 +286,11 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         baselines = {
             name: evaluation.means(scores)
             for name, scores in evaluation.measure_baselines(
-                pairs.train, pairs.validation, config.image_size
+                pairs.train,
+                pairs.validation,
+                config.image_size,
+                also=[config.best_by],
+                vgg=validation.vgg,
             ).items()
         }
     rows[f"last (iteration {model.iteration})"] = last = validation.measure()
