@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pan_tf.metrics import perceptual
 from pan_tf.metrics.full_reference import functional
 from pan_tf.metrics.full_reference import information
 
@@ -127,6 +128,15 @@ METRICS = {
     "vifp": Metric("VIFP", function=information.vifp),
     "psnr_rgb": Metric("PSNR, RGB", function=functional.psnr_rgb, **_PSNR),
     "ssim_rgb": Metric("SSIM, RGB", function=functional.ssim_rgb),
+    "vgg_distance": Metric(
+        "VGG distance",
+        higher_is_better=False,
+        make=perceptual.vgg_distance,
+        vgg="vgg16",
+        is_usual=False,
+        about="VGG distance is between features of VGG-16, scaled to unit length at each "
+        "position: the lower the better.",
+    ),
 }
 
 # Of whole sets: do outputs look as the target's domain does? The first four as in Table 1

@@ -9,6 +9,7 @@ import tensorflow as tf
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf.metrics import METRICS
+from pan_tf.networks import WeightsNotFoundError
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
 from pan_tf.runs import training
@@ -151,3 +152,35 @@ def test_the_best_checkpoint_is_chosen_by_the_flag(config, tmp_path, metric):
     assert index.stem == f"transformer-{best['iteration']}"
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["best"]["chosen_by"] == metric
+
+
+def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
+    config, tmp_path, vgg_weights
+):
+    settings = {"validate_every": 2, "iterations": 8, "learning_rate": 0.02}
+    settings |= {"best_by": "vgg_distance", "vgg_weights": str(vgg_weights)}
+    train(config(**settings))
+    rows = RunFolder(tmp_path / "run").read_metrics()
+    rows = [row for row in rows if "val_vgg_distance" in row]
+    best = min(rows, key=lambda row: row["val_vgg_distance"])
+    (index,) = (tmp_path / "run" / "checkpoints" / "best").glob("*.index")
+    assert index.stem == f"transformer-{best['iteration']}"
+
+
+def test_it_is_measured_by_an_evaluation_that_asks_for_it(
+    small_run, vgg_weights, tmp_path
+):
+    made = evaluation.Evaluation(
+        [small_run],
+        output_dir=tmp_path / "out",
+        metrics=["vgg_distance"],
+        vgg_weights=str(vgg_weights),
+    )
+    record = made.run()
+    for column in (record["metrics"], *record["baselines"].values()):
+        assert column["vgg_distance"]["mean"] > 0.0
+    assert "VGG distance" in (tmp_path / "out" / "index.html").read_text()
+    with pytest.raises(WeightsNotFoundError, match="nowhere"):
+        evaluation.Evaluation(
+            [small_run], metrics=["vgg_distance"], vgg_weights="nowhere"
+        )
