@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pan_tf.metrics import perceptual
+from pan_tf.metrics.distribution import kid
 from pan_tf.metrics.full_reference import functional
 from pan_tf.metrics.full_reference import information
 
@@ -181,6 +182,16 @@ SET_METRICS = {
         "target. In "
         "the column of real targets it is that of held-out ones, and C2ST is of training "
         "targets against held-out ones.",
+    ),
+    "kid_vgg": Metric(
+        "KID, VGG",
+        higher_is_better=False,
+        of_sets=kid.kid_vgg,
+        vgg="vgg16",
+        is_usual=False,
+        about="KID, VGG is the unbiased kernel distance of outputs from held-out real "
+        "targets in features of VGG-16: the lower the better, about 0 for real images. "
+        "Its interval is by the jackknife over images.",
     ),
 }
 

@@ -211,3 +211,20 @@ def test_a_crop_of_training_does_not_limit_the_size(small_run, tmp_path):
     with open(tmp_path / "cropped" / "run.cfg", "a") as file:
         file.write("--load_size=72\n")
     assert Evaluation([tmp_path / "cropped"], image_size=64).config.image_size == (64, 64)
+
+
+def test_a_metric_of_sets_is_measured_of_pairs_when_asked(
+    small_run, vgg_weights, tmp_path
+):
+    made = Evaluation(
+        [small_run],
+        output_dir=tmp_path / "out",
+        metrics=["kid_vgg"],
+        vgg_weights=str(vgg_weights),
+    )
+    record = made.run()
+    for column in (record["metrics"], *record["baselines"].values()):
+        low, high = column["kid_vgg"]["ci95"]
+        assert low <= column["kid_vgg"]["mean"] <= high
+    assert "kid_vgg" not in rows(tmp_path / "out")[0]
+    assert "KID, VGG" in (tmp_path / "out" / "index.html").read_text()

@@ -1,0 +1,75 @@
+"""Kernel distance of two sets of images (KID), in the features of VGG-16.
+
+Binkowski et al., arXiv:1801.01401: the squared maximum mean discrepancy of features under
+the kernel k(a, b) = (a . b / d + 1)^3, unbiased, so that it may be below 0. Theirs are
+Inception's features; ours are the means of VGG-16's relu5_1, so numbers compare with each
+other only.
+"""
+
+import numpy as np
+
+from pan_tf import images
+from pan_tf import networks
+
+_AT_ONCE = 16
+
+
+def kid_vgg(sets):
+    """The distance of outputs from real images.
+
+    Args:
+        sets: `Sets`, with a file of VGG-16's weights.
+
+    Returns:
+        `{"mean", "ci95"}`, see `unbiased`.
+    """
+    network = networks.vgg_encoder("vgg16", weights=sets.vgg)
+    return unbiased(*(_features(network, pixels) for pixels in (sets.real, sets.outputs)))
+
+
+def unbiased(real, generated):
+    """The unbiased estimate of the squared discrepancy, and how sure it is.
+
+    Args:
+        real: float `[N, d]`, 3 or more.
+        generated: float `[M, d]`, 3 or more.
+
+    Returns:
+        `{"mean": the estimate, "ci95": [low, high]}`; the interval reaches 1.96 standard
+        errors to either side, by the jackknife over images of both sets.
+    """
+    a, b, between = (
+        _kernel(*pair)
+        for pair in ((real, real), (generated, generated), (real, generated))
+    )
+    mean = _estimate(_sums(a), _sums(b), between.sum(), *between.shape)
+    squares = 0.0
+    for own, other, cross in ((a, b, between), (b, a, between.T)):
+        n, m = cross.shape
+        # Without image i: its row and column are gone.
+        rows = own.sum(1) - np.diag(own)
+        left = _sums(own) - 2.0 * rows
+        without = _estimate(left, _sums(other), between.sum() - cross.sum(1), n - 1, m)
+        squares += (n - 1) / n * ((without - without.mean()) ** 2).sum()
+    width = 1.96 * np.sqrt(squares)
+    return {"mean": float(mean), "ci95": [float(mean - width), float(mean + width)]}
+
+
+def _estimate(within, other, between, n, m):
+    return within / (n * (n - 1)) + other / (m * (m - 1)) - 2.0 * between / (n * m)
+
+
+def _sums(kernel):
+    """Of all pairs of different images, in both orders."""
+    return kernel.sum() - np.trace(kernel)
+
+
+def _kernel(a, b):
+    return (a @ b.T / a.shape[1] + 1.0) ** 3
+
+
+def _features(network, pixels):
+    """float64 `[N, d]`: mean of each channel over positions."""
+    parts = [pixels[i : i + _AT_ONCE] for i in range(0, len(pixels), _AT_ONCE)]
+    found = [network(images.to_float(images.with_channels(p, 3)))[-1] for p in parts]
+    return np.concatenate([np.mean(f, axis=(1, 2)) for f in found]).astype(np.float64)
