@@ -19,8 +19,16 @@ def flip(images, seed):
     return tf.where(mirrored, tf.reverse(images, [2]), images)
 
 
+def rot90(images, seed):
+    """Turns by 0, 90, 180 or 270 degrees; of images that are not square by 0 or 180."""
+    turns = tf.random.stateless_uniform([], seed + 2, 0, 4, tf.int32)
+    if images.shape[1] != images.shape[2]:
+        turns = 2 * (turns // 2)
+    return tf.ensure_shape(tf.image.rot90(images, turns), images.shape)
+
+
 # What --augment names, in the order in which they are applied.
-AUGMENTATIONS = {"flip": flip}
+AUGMENTATIONS = {"flip": flip, "rot90": rot90}
 
 
 def augment(images, seed, names):
