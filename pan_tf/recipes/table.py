@@ -13,6 +13,7 @@ from pan_tf import networks
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
 from pan_tf.losses import CycleConsistencyLoss
+from pan_tf.losses import FeatureMatchingLoss
 from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
@@ -313,6 +314,24 @@ RECIPES = {
         schedule=_SHARED_MINIBATCH,
         batch_size=1,
         bn_statistics="image",
+    ),
+    # pix2pixHD's losses: a conditional D at two scales, LSGAN, feature matching of weight
+    # 10, each D counting by half. Its T has four halvings; ours is CycleGAN's ResNet.
+    "pix2pixhd": Recipe(
+        transformers={
+            "translate": networks.cyclegan_transformer,
+            "restore": networks.deraining_transformer,
+        },
+        discriminator=functools.partial(
+            networks.separate_discriminators, conditional=True
+        ),
+        terms=(
+            AdversarialLoss("least_squares"),
+            FeatureMatchingLoss((0.5,) * 8, weight=10.0),
+        ),
+        schedule=_SHARED_MINIBATCH,
+        batch_size=1,
+        bn_statistics=None,
     ),
     # Table IV: Context-Encoders; T learns ten times as fast as D, whose own loss is
     # whole: the weight is of what D tells T.

@@ -13,6 +13,7 @@ from pan_tf.layers import Dropout
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
 from pan_tf.losses import CycleConsistencyLoss
+from pan_tf.losses import FeatureMatchingLoss
 from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
@@ -437,3 +438,24 @@ def test_sizes_are_those_of_the_networks_that_a_run_has(toy):
 def test_as_many_lambdas_are_needed_as_the_recipe_has(toy):
     with pytest.raises(ValueError, match="--lambdas must be 4 numbers, one a feature"):
         recipes.resolve(toy(lambdas=(1.0, 2.0)))
+
+
+def test_pix2pixhd_has_the_papers_losses(toy):
+    system = recipes.resolve(toy(recipe="pix2pixhd", batch_size=None, width=1.0))
+    adversarial, matching = system.terms
+    assert adversarial == AdversarialLoss("least_squares")
+    assert matching == FeatureMatchingLoss((0.5,) * 8, weight=10.0)
+    assert system.batch_size == system.schedule.minibatches == 1
+    discriminator = system.discriminator(256)
+    assert len(discriminator.output["logits"]) == 2
+    assert len(discriminator.output["features"]) == len(matching.lambdas)
+    for name in ("layer_1", "layer_scale_1_1"):
+        assert discriminator.get_layer(name).kernel.shape == (4, 4, 6, 64)
+    assert system.transformer.builder is networks.cyclegan_transformer
+
+
+def test_a_discriminator_of_whole_images_cannot_judge_a_centre(toy):
+    name = "context_encoder_transformer"
+    config = toy(recipe="pix2pixhd", transformer=name, synthesize="hole")
+    with pytest.raises(ValueError, match="generates the centre, which the D of"):
+        recipes.resolve(config)
