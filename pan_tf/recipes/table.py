@@ -298,6 +298,23 @@ RECIPES = {
             ),
         ),
     ),
+    # L1 of pixels, and of two layers of VGG, the deeper one weighing as much as pixels:
+    # what many restoration systems train on. Features are in units of T's images.
+    "l1_vgg": Recipe(
+        transformers=_PAN_TRANSFORMERS,
+        discriminator=None,
+        terms=(
+            PixelLoss("l1", weight=100.0),
+            PerceptualLoss(
+                ("block2_conv2", "block3_conv3"),
+                "l1",
+                scale=images.PEAK / 2,
+                layer_weights=(0.5, 1.0),
+                weight=100.0,
+            ),
+        ),
+        schedule=UpdateSchedule(d_updates=0, t_updates=1),
+    ),
     # The plainest baseline: PAN's T on the mean absolute difference alone.
     "l1": Recipe(
         transformers=_PAN_TRANSFORMERS,

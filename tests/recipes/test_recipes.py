@@ -18,6 +18,7 @@ from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
+from pan_tf.losses import Translation
 from pan_tf.recipes import system
 from pan_tf.schedules import LinearDecay
 from tests.networks.counting import parameters
@@ -459,3 +460,16 @@ def test_a_discriminator_of_whole_images_cannot_judge_a_centre(toy):
     config = toy(recipe="pix2pixhd", transformer=name, synthesize="hole")
     with pytest.raises(ValueError, match="generates the centre, which the D of"):
         recipes.resolve(config)
+
+
+def test_l1_vgg_weighs_two_layers(toy, vgg_weights):
+    """The perceptual loss is the weighted sum of its layers' differences."""
+    config = toy(recipe="l1_vgg", vgg_weights=str(vgg_weights))
+    model = recipes.build(config)
+    _, term = model.terms
+    images = [tf.random.stateless_uniform((1, 64, 64, 3), (i, 0), -1, 1) for i in (0, 1)]
+    features = zip(*(term.network(image) for image in images), strict=True)
+    differences = [np.abs(np.subtract(a, b)).mean() / 127.5 for a, b in features]
+    found = term.transformer_loss(Translation(images[0], *images))
+    expected = 0.5 * differences[0] + differences[1]
+    assert float(found) == pytest.approx(expected, rel=1e-5)
