@@ -27,14 +27,15 @@ from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
-from pan_tf.config import METRIC_NAMES
 from pan_tf.config import Config
 from pan_tf.evaluation.baselines import translations
+from pan_tf.metrics import METRICS
 
 flags.DEFINE_string("data_dir", None, "Folder of pairs; empty: Blue Marble.")
 flags.DEFINE_string("run_dir", None, "A run on the same data, to measure too.")
 flags.DEFINE_string("picture", None, "Where to save a picture of one tile.")
 _TILE = "n20.8_w103.2"
+_USUAL = [name for name, metric in METRICS.items() if metric.is_usual]
 
 
 def spoilt(target):
@@ -77,24 +78,24 @@ def main(argv):
     (batch,) = data.evaluation_dataset(pairs, image_size=256, batch_size=len(pairs))
     target = images.to_uint8(batch["target"]).numpy()
     made = {
-        f"floor: {name}": translate(batch["source"]).numpy()
+        f"baseline: {name}": translate(batch["source"]).numpy()
         for name, translate in translations(opened.train, 256).items()
     }
     if flags.FLAGS.run_dir:
         translator = inference.Translator(flags.FLAGS.run_dir)
         made["trained T"] = translator.translate(batch["source"]).numpy()
     made |= spoilt(target)
-    print(f"{'':28}" + "".join(f"{name:>9}" for name in METRIC_NAMES))
+    print(f"{'':28}" + "".join(f"{name:>9}" for name in _USUAL))
     scores = {}
     for name, pixels in made.items():
         scores[name] = evaluation.measure(
             images.to_uint8, paired(pixels, target, pairs.names), 256
         )
         means = evaluation.means(scores[name])
-        print(f"{name:28}" + "".join(f"{means[m]:9.3f}" for m in METRIC_NAMES))
+        print(f"{name:28}" + "".join(f"{means[m]:9.3f}" for m in _USUAL))
     if flags.FLAGS.picture:
-        place = pairs.names.index(_TILE)
-        shown = [name for name in ("floor: mean_color", "trained T") if name in made]
+        place = pairs.source.names.index(_TILE)
+        shown = [name for name in ("baseline: mean_color", "trained T") if name in made]
         columns = [images.to_uint8(batch["source"]).numpy(), target]
         columns += [made[name] for name in shown]
         picture = images.grid(*(column[place : place + 1] for column in columns))

@@ -44,7 +44,7 @@ class Config(Settings):
     )
     attribute: str | None = setting(
         None,
-        "Of faces: T is to give it to those that lack it; as celeb_a has it (Smiling, "
+        "Attribute that T gives to faces that lack it; as celeb_a has it (Smiling, "
         "Male, ...), or the lists of celeba_hq (smiling, male, ...).",
     )
     data_dir: str = setting("data", "Where data sets are kept.", free=True)
@@ -90,7 +90,7 @@ class Config(Settings):
     )
     discriminator_form: str | None = setting(
         None,
-        "Of a perceptual discriminator: as its released code or as the paper's equations "
+        "A perceptual discriminator as its released code, or as the paper's equations, "
         "have it; empty: as released.",
         choices=("released", "equations"),
     )
@@ -141,7 +141,7 @@ class Config(Settings):
     # Training.
     init_from: str | None = setting(
         None,
-        "Run folder whose T a new run starts with, its inverse too; of the same kind, "
+        "Run folder whose T a new run starts with, its inverse too; of the same role, "
         "width and layers.",
         free=True,
     )
@@ -296,6 +296,8 @@ class Config(Settings):
                 f"it must be given. Received: dataset={self.dataset}, "
                 f"attribute={self.attribute}."
             )
+        if "flip" in (self.augment or ()):
+            raise ValueError("--augment=flip is --flip: give that.")
         if 2 in (self.source_channels, self.target_channels):
             raise ValueError(
                 "--source_channels and --target_channels must be 1, 3 or 4. Received: "

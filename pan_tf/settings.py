@@ -238,10 +238,13 @@ def define_flags(settings, flag_values=flags.FLAGS):
         elif kind in (int, float):
             define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
             kwargs = {"lower_bound": limits["minimum"], "upper_bound": limits["maximum"]}
+        text = limits["help"]
+        if limits["choices"]:
+            text = f"<{'|'.join(limits['choices'])}>: {text}"
         define(
             name=field.name,
             default=field.default,
-            help=limits["help"],
+            help=text,
             flag_values=flag_values,
             **kwargs,
         )

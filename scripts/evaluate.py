@@ -5,8 +5,8 @@
     python scripts/evaluate.py --saved_model=exported/1 --dataset=folder --data_dir=D
     python scripts/evaluate.py --run_dir=runs/cyclegan-horse2zebra-256
 
-Of pairs each output is compared with its own target. Without pairs (a data set that has
-none, or --unaligned) outputs are judged as a set: a classifier two-sample test, an
+With pairs each output is compared with its own target. Without pairs (a data set that
+has none, or --unaligned) outputs are judged as a set: a classifier two-sample test, an
 attribute log-loss; and what is kept of a source, in both directions of a cycle. Leaves
 metrics.json, per_image.csv and index.html in --output_dir: in the run folder, unless the
 flag is given.
@@ -62,7 +62,7 @@ flags.DEFINE_list(
     None,
     f"Beside the usual ones, some of: {', '.join(_METRICS)}.",
 )
-flags.DEFINE_string("attribute", None, "Of faces; empty: the run's.")
+flags.DEFINE_string("attribute", None, "Attribute of faces; empty: the run's.")
 _UNPAIRED = "Without pairs: "
 flags.DEFINE_integer(
     "limit",
@@ -75,7 +75,7 @@ flags.DEFINE_integer(
     "epochs", 30, f"{_UNPAIRED}of each classifier, at most.", lower_bound=1
 )
 flags.DEFINE_boolean("dfi", False, f"{_UNPAIRED}measure deep feature interpolation too.")
-flags.DEFINE_enum("vgg", "vgg19", ["vgg16", "vgg19"], "That --dfi looks through.")
+flags.DEFINE_enum("vgg", "vgg19", ["vgg16", "vgg19"], "The VGG that --dfi looks through.")
 flags.DEFINE_string(
     "vgg_weights", None, "Of --dfi, or of --metrics that need some: as of train.py."
 )
@@ -87,7 +87,9 @@ flags.DEFINE_enum(
     "What --dfi chooses them by; attributes are known of celeb_a.",
 )
 flags.DEFINE_float("dfi_step", 0.4, "How far --dfi goes.", lower_bound=0.0)
-flags.DEFINE_integer("dfi_iterations", 500, "Of L-BFGS-B, an image.", lower_bound=1)
+flags.DEFINE_integer(
+    "dfi_iterations", 500, "L-BFGS-B's, for each image of --dfi.", lower_bound=1
+)
 
 _SETTINGS = (
     "checkpoint",
@@ -152,9 +154,12 @@ def _dfi(values):
 
 def _check_heard(evaluation):
     """Refuses a flag that would go unheard."""
-    for name in ("limit", "seeds", "epochs") if not evaluation.of_sets else ():
+    unheard = () if evaluation.of_sets else ("limit", "seeds", "epochs")
+    for name in unheard:
         if flags.FLAGS[name].present:
             raise ValueError(f"--{name} goes without pairs: add --unaligned.")
+    if flags.FLAGS["vgg_weights"].present and not (evaluation.vgg or evaluation.dfi):
+        raise ValueError("--vgg_weights goes with --dfi, or --metrics that need some.")
 
 
 def _print(record):

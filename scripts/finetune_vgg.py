@@ -23,6 +23,7 @@ from pan_tf import settings
 from pan_tf.papers.finetuning.settings import Settings
 
 settings.define_flags(Settings)
+flags.adopt_module_key_flags(settings)
 flags.DEFINE_string("run_dir", None, "Where to write.", required=True)
 
 

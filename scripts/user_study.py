@@ -35,7 +35,7 @@ flags.DEFINE_boolean("dfi", False, "Deep feature interpolation as one more syste
 flags.DEFINE_enum("vgg", "vgg19", ["vgg16", "vgg19"], "That --dfi looks through.")
 flags.DEFINE_string("vgg_weights", None, "As of scripts/train.py.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
-flags.DEFINE_boolean("inverse", False, "Ask of the way back, of cycles.")
+flags.DEFINE_boolean("inverse", False, "Ask about the inverse of cycles.")
 flags.DEFINE_integer("questions", 30, "Sources that are drawn.", lower_bound=1)
 flags.DEFINE_integer("seed", 1, "Of the draw.")
 flags.DEFINE_string("prompt", None, "What is asked; empty: which is best.")

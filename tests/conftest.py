@@ -1,6 +1,10 @@
 """Two logical CPU devices, toy sizes, and what several tests share."""
 
+import ctypes
+import gc
 import os
+import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -9,11 +13,37 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.python.framework import ops
 
 from pan_tf import distribution
 from pan_tf.config import Config
 from pan_tf.export import Export
 from tests.trained import train
+
+# A worker that has grown by this is tidied up after its test; it takes a second.
+_GROWTH = 2**29
+_tidied = {"bytes": 2**30}
+
+# Files whose tests take less than a minute together: `-m fast`.
+_FAST = (
+    "conformance/test_imports.py",
+    "data/test_augment.py",
+    "data/test_folder.py",
+    "data/test_preprocessing.py",
+    "evaluation/test_baselines.py",
+    "evaluation/test_compare.py",
+    "evaluation/test_measure.py",
+    "losses/",
+    "metrics/test_functional.py",
+    "metrics/test_intervals.py",
+    "metrics/test_kid.py",
+    "recipes/",
+    "runs/test_folder.py",
+    "test_config.py",
+    "test_files.py",
+    "test_images.py",
+    "test_schedules.py",
+)
 
 
 def pytest_configure(config):
@@ -24,10 +54,38 @@ def pytest_configure(config):
     )
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        path = str(item.path.relative_to(pathlib.Path(__file__).parent))
+        if path.startswith(_FAST):
+            item.add_marker(pytest.mark.fast)
+
+
 @pytest.fixture(autouse=True)
-def float32_policy():
+def tidy():
+    """Leaves the next test Keras' own policy, and memory."""
     yield
     keras.config.set_dtype_policy("float32")
+    if resident_bytes() > _tidied["bytes"] + _GROWTH:
+        # TensorFlow keeps every gradient of our own for ever, and with it the graph that
+        # it was traced in. No graph is differentiated again once its test is over.
+        registry = ops.gradient_registry._registry
+        for name in [n for n in registry if n.startswith("CustomGradient")]:
+            del registry[name]
+        keras.backend.clear_session()
+        gc.collect()
+        if sys.platform == "linux":  # What is free goes back to the system.
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        _tidied["bytes"] = resident_bytes()
+
+
+def resident_bytes():
+    """Memory of this process; 0 where that is not told."""
+    try:
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="session")

@@ -143,8 +143,8 @@ def open_data(config, requested=None, verified=None, paired=True):
         )
     if not row.has_sources and synthesized is None:
         raise ValueError(
-            f"--dataset={name} has targets only: say what the sources are to be made of "
-            f"them by, --synthesize={'|'.join(SYNTHESES)}."
+            f"--dataset={name} has targets only: --synthesize must say what makes "
+            f"sources of them, {'|'.join(SYNTHESES)}."
         )
     if paired:
         check_paired(name)

@@ -13,10 +13,20 @@ from pan_tf.size import Size
 
 
 def decode(contents, channels=3):
-    """Encoded JPEG, PNG or BMP (string scalar) -> uint8 `[H, W, C]`; grey or RGB becomes
-    what is asked for, and transparency is kept as a fourth channel only."""
-    image = tf.io.decode_image(contents, channels=channels, expand_animations=False)
-    return tf.ensure_shape(image, (None, None, channels))
+    """Encoded JPEG, PNG or BMP (string scalar) -> uint8 `[H, W, C]`.
+
+    The same channels as `inference.read_picture` and a served model make of a file: grey
+    is the luma of RGB, and a fourth channel is a PNG's transparency, else opaque.
+    """
+
+    def read(count):
+        image = tf.io.decode_image(contents, channels=count, expand_animations=False)
+        return tf.ensure_shape(image, (None, None, count))
+
+    if channels < 4:
+        return images.with_channels(read(3), channels)
+    is_png = tf.equal(tf.strings.substr(contents, 0, 4), b"\x89PNG")
+    return tf.cond(is_png, lambda: read(4), lambda: images.with_channels(read(3), 4))
 
 
 def halve(pair):

@@ -31,6 +31,11 @@ class Images:
     def __len__(self):
         return len(self.names)
 
+    @property
+    def channels(self):
+        """Channels of its images."""
+        return self.load(tf.constant(0, tf.int64)).shape[-1]
+
     def subset(self, places):
         """Some of the images, by their numbers."""
         chosen = np.asarray(places, np.int64)

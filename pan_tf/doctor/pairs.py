@@ -103,7 +103,11 @@ def _inspect(files):
             notes.append(("depth", f"{file} has 16 bits a channel; 8 are read"))
         if image.mode in ("RGBA", "LA", "PA"):
             notes.append(
-                ("channels", f"{file} is transparent ({image.mode}); alpha is dropped")
+                (
+                    "channels",
+                    f"{file} is transparent ({image.mode}); alpha is dropped, unless "
+                    "--source_channels=4 or --target_channels=4",
+                )
             )
         elif image.mode not in (*_PLAIN_MODES, *_DEEP_MODES):
             raise BrokenPairError(f"{file} is neither RGB nor grey ({image.mode})")

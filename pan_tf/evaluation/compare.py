@@ -1,6 +1,7 @@
 """What the numbers say, as plain sentences and as paired differences."""
 
 import dataclasses
+import functools
 
 from pan_tf.evaluation.baselines import TITLES
 from pan_tf.evaluation.measure import summary
@@ -25,7 +26,7 @@ class Result:
     scores: dict
     of_sets: dict = dataclasses.field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def metrics(self):
         """metric -> `{"mean", "ci95"}`, in the table's order."""
         found = summary(self.scores) | self.of_sets
@@ -39,6 +40,7 @@ def differences(scores, others):
             ROWS[name].finite(values) - ROWS[name].finite(others[name])
         )
         for name, values in scores.items()
+        if name in others
     }
 
 

@@ -4,8 +4,8 @@ metrics.json    means with intervals, baselines, differences, where it all comes
 per_image.csv   every score of every image
 index.html      the report; needs no network and no other file
 
-Of pairs each output is compared with its own target. Without pairs, outputs are judged as
-a set, and beside that what they keep of their sources; of a cycle both directions.
+With pairs each output is compared with its own target. Without pairs, outputs are judged
+as a set, and beside that what they keep of their sources, in both directions of a cycle.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ class System:
         name: unique in a report.
         checkpoint: `Translator.checkpoint`; None of a baseline.
         translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8, of sources in order.
-        back: likewise the way back; None where there is none.
+        back: likewise its inverse; None where there is none.
         takes_all: whether it translates other images than sources.
     """
 
@@ -131,6 +131,14 @@ class Evaluation(Inputs):
             )
         if not (run_dirs or saved_models or output_dir):
             raise ValueError("--output_dir must be given where there is no run.")
+        for name in metrics or ():
+            if name not in METRICS and name not in SET_METRICS:
+                raise ValueError(
+                    f"--metrics must be some of: {', '.join([*METRICS, *SET_METRICS])}. "
+                    f"Received: {name}."
+                )
+        if dfi and unpaired is False:
+            raise ValueError("--dfi knows no pairs: leave out --nounaligned.")
         # Deep feature interpolation knows no pairs.
         unpaired = True if dfi else unpaired
         super().__init__(run_dirs, saved_models, checkpoint, split, unpaired, **kwargs)
@@ -142,9 +150,10 @@ class Evaluation(Inputs):
         self.seeds = tuple(range(1, seeds + 1))
         if rank_by and not self.split.paired:
             raise ValueError("--rank_by goes with pairs, and here are none.")
-        self._choose_metrics(metrics or (), vgg_weights)
+        also = [self.rank_by] if self.split.paired else []
+        self._choose_metrics([*(metrics or ()), *also], vgg_weights)
         self.dfi = dfi and self._check_dfi(dfi)
-        if not self.split.paired:
+        if self.of_sets:
             check_sizes(self.data.train, self.split, limit)
         self.output_dir = pathlib.Path(output_dir or self.default_output_dir())
         files.check_output_dir(self.output_dir, "metrics.json")
@@ -153,7 +162,7 @@ class Evaluation(Inputs):
             logging.warning("*** %s ***", note)
 
     def _take_both_directions(self):
-        """Of a cycle the inverse too; it has a last checkpoint only: both from one."""
+        """Loads the inverses of cycles, which have a last checkpoint only: T's too."""
         for i, translator in enumerate(self.translators):
             if translator.system and translator.system.is_cycle:
                 path = translator.path
@@ -161,12 +170,11 @@ class Evaluation(Inputs):
                 self.inverses[i] = inference.Translator(path, "last", inverse=True)
 
     def _choose_metrics(self, asked, vgg_weights):
-        known = {**METRICS, **SET_METRICS}
         for name in asked:
-            if name not in known or (name in METRICS and not self.split.paired):
+            if name in METRICS and not self.split.paired:
                 raise ValueError(
-                    f"--metrics must be some of: {', '.join(known)}; those of an output "
-                    f"and its target go with pairs. Received: {name}."
+                    f"--metrics={name} compares an output with its own target: it goes "
+                    f"with pairs. Without pairs go: {', '.join(SET_METRICS)}."
                 )
         self.of_images = [name for name in asked if name in METRICS]
         by_itself = [] if self.split.paired else _usual_sets()
@@ -180,6 +188,8 @@ class Evaluation(Inputs):
     def _check_dfi(self, dfi):
         if "dfi" in self.names:
             raise ValueError("--dfi needs its name: call the run folder 'dfi' otherwise.")
+        if {self.split.source.channels, self.split.target.channels} != {3}:
+            raise ValueError("--dfi looks through VGG, which takes RGB on both sides.")
         if dfi.by == "attributes" and self.split.source.attributes is None:
             raise ValueError(
                 "--dfi_by=attributes needs a data set that has some, celeb_a. Received: "
@@ -244,13 +254,15 @@ class Evaluation(Inputs):
             split, train = (each.at_most(self.limit) for each in (split, train))
         if is_back:
             split, train = split.swapped(), train.swapped()
-        sets = _Judges(self, name, split, train) if self.of_sets else None
+        sets = None
+        if self.of_sets:
+            sets = _Judges(self, name, split, train.at_most(self.limit))
         found, outputs = {}, {}
         for system in self._baselines(split, train):
             found[system.name], _ = self._one(system, name, split, sets)
         if not split.paired:
             found["real"] = sets.real_result()
-        results, translators = [], []
+        results = []
         for system in self._systems(is_back, split, train):
             if self._stop and self._stop.requested:
                 raise StoppedError
@@ -293,7 +305,12 @@ class Evaluation(Inputs):
 
     def _baselines(self, split, train):
         if not split.paired:
-            return [System("copy_input", None, images.to_uint8)]
+            channels = split.target.channels
+
+            def copied(source):
+                return images.with_channels(images.to_uint8(source), channels)
+
+            return [System("copy_input", None, copied)]
         fitted = translations(train, self.config.image_size)
         return [System(name, None, translate) for name, translate in fitted.items()]
 
@@ -324,15 +341,18 @@ class _Judges:
     def __init__(self, evaluation, direction, split, train):
         self._names, self._vgg = evaluation.of_sets, evaluation.vgg
         self._tests = {"seeds": evaluation.seeds, "epochs": evaluation.epochs}
+        self._evaluation, self._train = evaluation, train
         self._real = evaluation.pixels(split.target)
-        known = evaluation.pixels(train.target)
-        sources = evaluation.pixels(train.source)
-        self._domains = DomainClassifier(sources, known, evaluation.epochs)
-        # As many other real targets as there are: what the best T could have.
-        few = min(len(known), len(self._real))
-        self._others = known[np.linspace(0, len(known) - 1, few).round().astype(int)]
-        needs_domains = "attribute_log_loss" in self._names
-        if needs_domains and not self._domains.classifier.has_learnt:
+        self._domains = None
+        if "attribute_log_loss" not in self._names:
+            return
+        channels = self._real.shape[-1]
+        sources, targets = (
+            images.with_channels(evaluation.pixels(side), channels)
+            for side in (train.source, train.target)
+        )
+        self._domains = DomainClassifier(sources, targets, evaluation.epochs)
+        if not self._domains.classifier.has_learnt:
             note = (
                 f"{direction}: the classifier of the two domains has learnt nothing; its "
                 "log-loss, .693 for all, says nothing of any system."
@@ -355,7 +375,11 @@ class _Judges:
     def real_result(self):
         """`Result` of other real targets; the classifier of both domains, which was
         trained on those, is asked of the held-out ones."""
-        found = self.judge(self._others, judged=self._real)
+        # As many as there are held-out ones: what the best T could have.
+        few = min(len(self._train.target), len(self._real))
+        places = np.linspace(0, len(self._train.target) - 1, few).round().astype(int)
+        others = self._evaluation.pixels(self._train.target.subset(places))
+        found = self.judge(others, judged=self._real)
         of_sets = {
             name: mean_and_interval(value) if isinstance(value, np.ndarray) else value
             for name, value in found.items()

@@ -68,6 +68,8 @@ class Inputs:
         _check_synthesis(first, changes)
         # What the run cropped in training does not matter here.
         config = (first or Config()).replace(**{"load_size": None, **changes})
+        if self.translators:
+            config = config.replace(**_channels(self.translators, self.names))
         _check_alike(self.translators, self.names, changes)
         self.config = config.replace(fallback_dataset=None)
         _check_shapes(self.translators, config.image_size, batch_size)
@@ -142,7 +144,8 @@ class Inputs:
                 )
             elif (
                 translator.checkpoint["kind"] == "best"
-                and self.split is self.data.validation
+                and self.data.validation is not None
+                and self.split.name == self.data.validation.name
             ):
                 notes.append(
                     f"{name}: the best checkpoint was chosen on these very images, so "
@@ -228,6 +231,19 @@ def _check_alike(translators, names, changes):
                 )
     if len(set(names)) < len(names):
         raise ValueError(f"Each run once. Received: {', '.join(names)}.")
+
+
+def _channels(translators, names):
+    """Settings of what all of the Ts take and give."""
+    specs = [(t.source.channels, t.target.channels) for t in translators]
+    for name, spec in zip(names, specs, strict=True):
+        if spec != specs[0]:
+            raise ValueError(
+                "What is compared must have equal channels. Received: "
+                f"{specs[0][0]} to {specs[0][1]} of {names[0]}, {spec[0]} to {spec[1]} "
+                f"of {name}."
+            )
+    return dict(zip(("source_channels", "target_channels"), specs[0], strict=True))
 
 
 def _check_shapes(translators, image_size, batch_size):

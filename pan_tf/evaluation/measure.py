@@ -36,7 +36,7 @@ def measure(
         image_size: `Size`, or pixels a side.
         batch_size: images at a time; None: as many as have a million pixels, at most 16.
         crop: pixels on every side that are not compared.
-        back: the way back, as `translate`, or None.
+        back: the inverse, as `translate`, or None.
         names: rows of the table of metrics; None: the usual ones of such a split.
         also: rows beside the usual ones.
         vgg: file of VGG's weights, for metrics that need them.
@@ -85,10 +85,13 @@ def measure(
 def usual(split, has_inverse):
     """Names of the metrics that are measured of a split without being asked for."""
     rows = METRICS if split.paired else KEPT_METRICS
+    lacking = set() if has_inverse else {"cycled"}
+    if not split.paired and split.source.channels != split.target.channels:
+        lacking.add("identity")  # T does not take targets.
     return [
         name
         for name, metric in rows.items()
-        if metric.is_usual and (has_inverse or "cycled" not in metric.compares)
+        if metric.is_usual and lacking.isdisjoint(metric.compares)
     ]
 
 

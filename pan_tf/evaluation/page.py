@@ -35,6 +35,7 @@ def render(evaluation, record):
     context = {
         "title": " | ".join(names),
         "record": record,
+        "image_size": evaluation.config.image_size,
         "paired": directions[0].split.paired,
         "many": len(results) > 1,
         "checkpoints": [(r.name, _checkpoint(r)) for r in results],

@@ -11,6 +11,7 @@ import numpy as np
 import pan_tf
 from pan_tf import files
 from pan_tf.evaluation import compare
+from pan_tf.metrics import ROWS
 
 
 def describe(evaluation):
@@ -123,7 +124,7 @@ def _table(directions):
                 scores = {
                     metric: repr(float(values[i]))
                     for metric, values in result.scores.items()
-                    if i < len(values) and len(values) == len(direction.split.source)
+                    if is_paired or "identity" not in ROWS[metric].compares
                 }
                 rows.append(about | {"name": name} | scores)
     table = io.StringIO()

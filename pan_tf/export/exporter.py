@@ -163,13 +163,18 @@ class Export:
             # The label goes with the model: it names no folder of this machine.
             self._note("Parity was looked at with Blue Marble: the run's data are away.")
             logging.warning("%s", error)
-            config = config.replace(dataset="bluemarble", direction=None)
+            side = min(config.image_size)
+            config = config.replace(
+                dataset="bluemarble", direction=None, attribute=None, image_size=side
+            )
             opened = data.open_data(data.locate(config))
         pairs = opened.held_out or opened.train
         batch = next(
             iter(
                 data.evaluation_dataset(
-                    pairs, image_size=config.image_size, batch_size=_NUM_IMAGES
+                    pairs,
+                    image_size=self.translator.config.image_size,
+                    batch_size=_NUM_IMAGES,
                 )
             )
         )

@@ -254,7 +254,7 @@ class Translator:
         self.config = config
         if self.inverse and not self.system.is_cycle:
             raise ValueError(
-                f"--inverse asks for the way back, which {path} has none of: its recipe, "
+                f"--inverse asks for the inverse of {path}, which has none: its recipe, "
                 f"{config.recipe}, learns one direction."
             )
         prefix, self.checkpoint = _find_checkpoint(path, kind, config, self.inverse)
@@ -304,9 +304,9 @@ class Translator:
         self._translate = translate
         self.shape = tuple(spec.shape)
         outputs = signature.structured_outputs[result].shape
-        self.source, self.target = (
-            images.ImageSpec(shape[-1]) for shape in (spec.shape, outputs)
-        )
+        # An output whose channels are not told has its source's.
+        self.source = images.ImageSpec(spec.shape[-1])
+        self.target = images.ImageSpec(outputs[-1] or spec.shape[-1])
         self.checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
         if (path / LABEL).is_file():
             self.label = json.loads((path / LABEL).read_text(encoding="utf-8"))
@@ -323,7 +323,7 @@ def _find_checkpoint(run_dir, kind, config, inverse):
     if kind == "best" and inverse:
         # What is chosen by pairs is chosen for the way there.
         checkpoint["kind"] = "last"
-        checkpoint["note"] = "The way back has no best checkpoint; this is the last."
+        checkpoint["note"] = "The inverse has no best checkpoint; this is the last."
         logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
     elif kind == "best":
         prefix = newest_best(run_dir / "checkpoints")
@@ -357,8 +357,7 @@ def _image_signature(path, signatures):
             (key, spec), (result, out) = *inputs.items(), *outputs.items()
             legal = spec.dtype == out.dtype and spec.dtype in (tf.float32, tf.uint8)
             ranks = spec.shape.rank, out.shape.rank
-            channels = (spec.shape[-1:] + out.shape[-1:]).as_list() if legal else [None]
-            if legal and ranks == (4, 4) and None not in channels:
+            if legal and ranks == (4, 4) and spec.shape[-1] is not None:
                 fitting.append((signature, spec, key, result))
     if not fitting:
         described = {

@@ -171,9 +171,7 @@ class PerceptualAdversarialLoss(LossTerm):
         return "target", "output"
 
     def transformer_loss(self, translation):
-        real, generated = (
-            translation.d_outputs[n].features for n in ("target", "output")
-        )
+        real, generated = _features(translation)
         if self.paired:
             return functional.perceptual_distance(real, generated, self.lambdas)
         return functional.mean_feature_distance(real, generated, self.lambdas)
@@ -216,9 +214,7 @@ class FeatureMatchingLoss(LossTerm):
         return ("target", "output") if player == "transformer" else ()
 
     def transformer_loss(self, translation):
-        real, generated = (
-            translation.d_outputs[n].features for n in ("target", "output")
-        )
+        real, generated = _features(translation)
         return functional.perceptual_distance(real, generated, self.lambdas)
 
 

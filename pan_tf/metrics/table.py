@@ -97,7 +97,7 @@ def balanced(scores):
     return (np.minimum(scores["psnr"] / 50.0, 1.0) + scores["uqi"]) / 2.0
 
 
-# Of equal images PSNR is infinite: one such image would make a mean say nothing.
+# PSNR of equal images is infinite: one such image would make a mean say nothing.
 LARGEST_PSNR = 100.0
 _PSNR = {"unit": "dB", "digits": 2, "largest": LARGEST_PSNR}
 _ON_LUMA = (
@@ -164,7 +164,7 @@ SET_METRICS = {
         of_sets=lambda sets: {"mean": sets.two_sample["accuracy"], "ci95": None},
     ),
     "c2st_learnt": Metric(
-        "of the tests, learnt anything",
+        "C2ST, share of tests that learnt",
         digits=3,
         of_sets=lambda sets: {
             "mean": sets.two_sample["learnt"] / len(sets.seeds),

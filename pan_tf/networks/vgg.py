@@ -284,7 +284,7 @@ def locate_vgg_weights(path=None, network="vgg16"):
             )
         except Exception as error:  # Keras raises a bare Exception.
             raise WeightsNotFoundError(
-                f"The recipe needs ImageNet weights of {network.upper()}, which cannot "
+                f"ImageNet weights of {network.upper()} are needed, which cannot "
                 f"be downloaded ({error}). Name a file of them, as `keras.applications."
                 f"{network.upper()}(include_top=False).save_weights` writes it, by "
                 "--vgg_weights=FILE."

@@ -89,7 +89,7 @@ class Interpolation:
     def __init__(self, sources, targets, settings, attributes=None):
         self.settings = settings
         self._domains = (sources, targets)
-        size = sources.shape[1]
+        size = sources.shape[1:3]
         self._network = networks.vgg_features(
             _LAYERS, weights=settings.vgg_weights, size=size, vgg=settings.vgg
         )

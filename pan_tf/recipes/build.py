@@ -174,18 +174,36 @@ def _check_settings(config, row, parts, vgg):
 
 def _check_channels(config, row, parts, vgg, channels):
     """Refuses channels that a part of a system cannot take."""
+    needs = None
     if vgg or any(part.rgb_only for part in parts):
-        needs, legal = "takes RGB", channels == {3}
-    elif any("identity" in term.images for term in row.terms):
+        needs = None if channels == {3} else "takes RGB"
+    elif any("identity" in term.images for term in row.terms) and len(channels) > 1:
         needs = "shows targets to T as well: sources and targets need equal channels"
-        legal = len(channels) == 1
-    else:
-        return
-    if not legal:
+    if needs:
         raise ValueError(
             f"--recipe={config.recipe} {needs}. Received: "
             f"source_channels={config.source_channels}, "
             f"target_channels={config.target_channels}."
+        )
+    _check_synthesis(config, channels)
+
+
+def _check_synthesis(config, channels):
+    """Refuses images that sources cannot be made of."""
+    if config.synthesize == "none":
+        return
+    is_hole = config.synthesize == "hole"
+    if len(channels) > 1 or (is_hole and channels != {3}):
+        raise ValueError(
+            f"--synthesize={config.synthesize} makes sources that are as their targets: "
+            f"{'RGB' if is_hole else 'channels must be equal'}. Received: "
+            f"source_channels={config.source_channels}, "
+            f"target_channels={config.target_channels}."
+        )
+    if is_hole and not config.image_size.is_square:
+        raise ValueError(
+            "--synthesize=hole needs square images. Received: "
+            f"image_size={config.image_size}."
         )
 
 

@@ -92,7 +92,7 @@ class Clock(keras.callbacks.Callback):
         self._start = None
 
     def on_train_batch_end(self, batch, logs=None):
-        now = (time.perf_counter(), self.model.iteration, self.model.data_wait)
+        now = time.perf_counter(), self.model.iteration, self.model.data_wait
         # The first round compiles; it counts as start-up.
         if self._start is None:
             self._start = self._window = now
@@ -115,14 +115,13 @@ class Clock(keras.callbacks.Callback):
         return (self.iterations - self.now[1]) * seconds / done if done else None
 
     def _figures(self, since):
-        seconds, done, waited = (a - b for a, b in zip(self.now, since, strict=True))
+        seconds, done = self.now[0] - since[0], self.now[1] - since[1]
         if not done:
             return {"memory_gib": peak_memory()}
-        return {
-            "images_per_second": done * self.batch_size / seconds,
-            "data_wait": waited / seconds,
-            "memory_gib": peak_memory(),
-        }
+        figures = {"images_per_second": done * self.batch_size / seconds}
+        if self.now[2] is not None:  # Where waiting is measured.
+            figures["data_wait"] = (self.now[2] - since[2]) / seconds
+        return figures | {"memory_gib": peak_memory()}
 
 
 def peak_memory():
@@ -168,8 +167,10 @@ class ProgressLine(EveryIterations):
         if left is not None:
             parts.append(f"{figures['images_per_second']:.1f} images/s")
             parts.append(f"{_duration(left)} left")
-        parts += [f"{k} {v:.3f}" for k, v in logs.items() if k[:2] in ("d_", "t_")]
-        if left is not None:
+        terms = getattr(self.model, "terms", None)
+        shown = [k for k in logs if terms is None or k[:2] in ("d_", "t_")]
+        parts += [f"{k} {logs[k]:.3f}" for k in shown]
+        if "data_wait" in figures:
             parts.append(f"data wait {figures['data_wait']:.1%}")
         parts.append(f"memory {figures['memory_gib']:.1f} GiB")
         return " | ".join(parts)

@@ -114,7 +114,7 @@ class Checkpoints:
         return int(newest.rpartition("-")[2]) if newest else None
 
     def save_best(self):
-        """Saves the deployed T as the best so far, then drops the one before."""
+        """Saves the T to translate with as the best so far, then drops the one before."""
         folder = self._writable() / "best"
         prefix = self._best().write(str(folder / f"transformer-{self._model.iteration}"))
         for file in folder.iterdir():

@@ -123,8 +123,10 @@ class Training:
         # What the metric that chooses the best checkpoint looks through.
         self.judge = None
         if judge := ROWS[config.best_by].vgg:
-            self.judge, _ = networks.locate_vgg_weights(config.vgg_weights, judge)
+            self.judge, sha256 = networks.locate_vgg_weights(config.vgg_weights, judge)
             networks.check_vgg_weights(self.judge, judge)
+            self.folder.check_vgg(sha256)
+            self.vgg = self.vgg or {"network": judge, "sha256": sha256}
         self.beginning = None  # Weights to begin with: of T, of its inverse.
         if config.init_from and not self.folder.has_checkpoint():
             self.beginning = _beginning(config.init_from, system)

@@ -130,3 +130,75 @@ def test_what_needs_rgb_or_equal_channels_says_so(settings, message):
 def test_two_channels_are_none():
     with pytest.raises(ValueError, match="must be 1, 3 or 4"):
         Config(source_channels=2)
+
+
+def test_grey_of_colour_files_is_one_everywhere(tmp_path):
+    """What training reads is what `translate` and the server read."""
+    from pan_tf.data import preprocessing
+    from pan_tf.export import decoding
+    from pan_tf.inference import read_picture
+
+    path = tmp_path / "a.png"
+    for mode in ("RGB", "RGBA", "L"):
+        pixels = picture(np.random.default_rng(3), 4)
+        Image.fromarray(pixels, "RGBA").convert(mode).save(path)
+        contents = path.read_bytes()
+        for channels in (1, 3, 4):
+            expected = read_picture(path, channels).pixels
+            for found in (
+                preprocessing.decode(contents, channels),
+                decoding.decode(contents, channels),
+            ):
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_a_jpeg_is_opaque_where_four_channels_are_asked_for(tmp_path):
+    from pan_tf.data import preprocessing
+
+    path = tmp_path / "a.jpg"
+    Image.fromarray(picture(np.random.default_rng(3), 3)).save(path)
+    found = preprocessing.decode(path.read_bytes(), 4).numpy()
+    assert found.shape == (HEIGHT, WIDTH, 4) and (found[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"synthesize": "rain", "source_channels": 1}, "channels must be equal"),
+        (
+            {"synthesize": "hole", "source_channels": 1, "target_channels": 1},
+            "makes sources that are as their targets: RGB",
+        ),
+        ({"synthesize": "hole", "image_size": "64x128"}, "needs square images"),
+    ],
+)
+def test_sources_are_made_of_what_is_as_they_are(settings, message):
+    from pan_tf import recipes
+
+    with pytest.raises(ValueError, match=message):
+        recipes.resolve(Config(recipe="l1", **settings))
+
+
+def test_runs_of_other_channels_are_not_compared(run, small_run):
+    run_dir, data_dir, _, _ = run
+    with pytest.raises(ValueError, match="What is compared must have equal channels"):
+        Evaluation(
+            [run_dir, small_run],
+            dataset="folder",
+            data_dir=str(data_dir),
+            image_size=f"{HEIGHT}x{WIDTH}",
+        )
+
+
+def test_a_saved_model_says_which_channels_it_takes(run, tmp_path):
+    run_dir, data_dir, source, _ = run
+    path, _ = Export(run_dir, tmp_path / "export", "last", 2**16).run()
+    made = Evaluation(
+        saved_models=[path],
+        dataset="folder",
+        data_dir=str(data_dir),
+        image_size=f"{HEIGHT}x{WIDTH}",
+        output_dir=tmp_path / "out",
+    )
+    assert made.config.source_channels == source
+    assert made.run()["n"] == 2

@@ -74,7 +74,7 @@ def test_either_direction_translates(run):
     there, back = (Translator(run, "last", inverse=i) for i in (False, True))
     assert not np.array_equal(there(pixels), back(pixels))
     note = Translator(run, inverse=True).checkpoint["note"]
-    assert note == "The way back has no best checkpoint; this is the last."
+    assert note == "The inverse has no best checkpoint; this is the last."
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_one_server_serves_both_directions(run, exports, tmp_path):
 
 
 def test_a_run_of_one_direction_has_no_inverse(small_run):
-    with pytest.raises(ValueError, match="--inverse asks for the way back"):
+    with pytest.raises(ValueError, match="--inverse asks for the inverse of"):
         Translator(small_run, inverse=True)
 
 

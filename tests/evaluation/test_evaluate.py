@@ -228,3 +228,27 @@ def test_a_metric_of_sets_is_measured_of_pairs_when_asked(
         assert low <= column["kid_vgg"]["mean"] <= high
     assert "kid_vgg" not in rows(tmp_path / "out")[0]
     assert "KID, VGG" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_images_are_ordered_by_a_metric_that_is_measured_for_it(
+    small_run, vgg_weights, tmp_path
+):
+    settings = {"output_dir": tmp_path / "out", "vgg_weights": str(vgg_weights)}
+    made = Evaluation([small_run], rank_by="vgg_distance", **settings)
+    record = made.run()
+    assert "vgg_distance" in record["metrics"]
+    # The worst is the farthest.
+    page = (tmp_path / "out" / "index.html").read_text()
+    order = re.findall(r"<h3>(test-\d)</h3>", page)
+    distances = {r["name"]: float(r["vgg_distance"]) for r in rows(tmp_path / "out")}
+    assert order[:4] == sorted(distances, key=distances.get, reverse=True)
+
+
+def test_a_log_loss_of_pairs_needs_enough_images(small_run):
+    with pytest.raises(ValueError, match="takes 8 images or more in every list"):
+        Evaluation([small_run], metrics=["attribute_log_loss"])
+
+
+def test_a_misspelt_metric_is_refused_before_anything_is_opened():
+    with pytest.raises(ValueError, match=r"--metrics must be some of: .*vgg_distance"):
+        Evaluation(["nowhere"], metrics=["vgg_distnace"])

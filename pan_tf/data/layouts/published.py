@@ -61,7 +61,7 @@ class Published(folder.Files):
 class NamedLists(folder.Files):
     """Images in one folder, and lists of their names, one list a side of each split.
 
-    Of faces, --attribute says which list is which: A lacks it, B has it.
+    --attribute says which list of faces is which: A lacks it, B has it.
 
     Attributes:
         images: folder of the images, below `data_dir`.

@@ -1,6 +1,6 @@
 """Sets without pairs that TensorFlow Datasets knows: CycleGAN's archives, and CelebA.
 
-Of faces, --attribute says which list is which: A lacks it, B has it.
+--attribute says which list of faces is which: A lacks it, B has it.
 """
 
 import dataclasses

@@ -8,8 +8,7 @@ from pan_tf.metrics.distribution.classifier import log_loss
 from pan_tf.metrics.distribution.classifier import train_classifier
 from pan_tf.metrics.distribution.two_sample import two_sample_test
 
-# Of the images that a classifier of both domains is trained on, one in so many chooses
-# its epoch.
+# One in so many of the images of both domains chooses the classifier's epoch.
 _CHOICE = 5
 
 

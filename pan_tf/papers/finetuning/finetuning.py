@@ -24,6 +24,7 @@ from pan_tf.runs import guards
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
 
 
 class Classifier(keras.Model):
@@ -34,7 +35,7 @@ class Classifier(keras.Model):
     """
 
     iteration = 0
-    data_wait = 0.0  # Keras takes batches inside of the compiled function.
+    data_wait = None  # Keras takes batches inside of the compiled function.
     schedule = UpdateSchedule(d_updates=0, t_updates=1)
 
     @property
@@ -78,6 +79,11 @@ class Finetuning:
             raise ValueError(
                 f"--batch_size is global and must be a multiple of the {replicas} "
                 f"replicas. Received: batch_size={settings.batch_size}."
+            )
+        if (self.folder.path / "run.json").exists():
+            raise RunFolderError(
+                f"--run_dir={run_dir} was made by an earlier version, whose folders are "
+                "not gone on with; its weights file can be used. Choose another folder."
             )
         self.folder.check(settings)
         is_folder = settings.dataset == "folder"
@@ -218,8 +224,15 @@ class _Validation(callbacks.EveryIterations):
     def __init__(self, finetuning, writer):
         super().__init__(finetuning.settings.validate_every)
         self.finetuning, self.writer = finetuning, writer
+        self._measured = None
+
+    def on_train_end(self, logs=None):
+        stopped = self.finetuning.stop.requested
+        if not stopped and self._measured != self.model.iteration:
+            self.act(self.model.iteration, logs)
 
     def act(self, iteration, logs):
+        self._measured = iteration
         settings, run = self.finetuning.settings, self.finetuning.folder
         batches = labeled.validation_batches(
             *(self.finetuning.validation, settings.image_size),

@@ -18,7 +18,7 @@ from pan_tf.papers.reproduction.tables import METRICS
 # What else is measured of some systems.
 _OTHERS = {
     "metrics_of_centre": "The missing centre alone",
-    "metrics_back": "The way back",
+    "metrics_back": "The inverse",
     "metrics_with_moving": "Normalized by moving averages in place of each image's own "
     "statistics",
 }

@@ -202,7 +202,7 @@ class Reproduction:
         folder = self.output_dir / task.name
         begun = system.init_from and str(folder / system.init_from / f"seed-{seed}")
         settings = {**task.settings, **self.changes, **system.settings}
-        if not settings.get("dataset", base.dataset).startswith("celeb"):
+        if not data.DATASETS[settings.get("dataset", base.dataset)].has_attributes:
             settings["attribute"] = None  # Other data have none.
         config = base.replace(
             recipe=system.recipe or base.recipe,

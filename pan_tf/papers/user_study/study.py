@@ -50,7 +50,7 @@ class Study:
     def __post_init__(self):
         _check_names(list(self.outputs))
         for name, pixels in self.outputs.items():
-            if pixels.shape != self.sources.shape:
+            if pixels.shape[:3] != self.sources.shape[:3]:
                 raise ValueError(
                     f"Outputs must be as the sources are, {self.sources.shape}. "
                     f"Received: {pixels.shape} of {name}."
@@ -80,7 +80,7 @@ class Study:
             folders: name -> folder of a foreign system's outputs, image files whose
                 names without their ending are those of the sources.
             checkpoint: "best" or "last", of the run folders.
-            inverse: whether to study the way back, of cycles.
+            inverse: whether to study the inverses, of cycles.
             split: name of the split; None for the test split, or the validation split.
             questions: sources that are drawn, at most.
             seed: of the draw.

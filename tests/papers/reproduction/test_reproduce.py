@@ -158,7 +158,7 @@ def test_a_table_without_pairs_in_miniature(lists, tmp_path):
         assert {"c2st", "attribute_log_loss"} <= set(row["mean"])
         assert row["mean_back"]["c2st"]["mean"] > 0.0
     assert set(task["baselines"]) == {"copy_input", "real"}
-    assert "The way back" in (out / "results.md").read_text()
+    assert "The inverse" in (out / "results.md").read_text()
     report = out / "horse2zebra" / "evaluation-seed-1" / "index.html"
     assert "cyclegan_pa" in report.read_text()
 
