@@ -1,15 +1,40 @@
 """Training runs that tests make for themselves."""
 
+import contextlib
+import dataclasses
+import functools
+import inspect
+
 import pytest
 import tensorflow as tf
 
 from pan_tf import distribution
+from pan_tf import recipes
 from pan_tf.runs import training
+
+
+@contextlib.contextmanager
+def shallow():
+    """Context in which Ts have a single residual block: tracing nine takes half a minute.
+
+    A run folder stores what its system is, so that it is used outside as it was trained.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, row in recipes.RECIPES.items():
+            transformers = {
+                role: functools.partial(build, num_blocks=1)
+                if "num_blocks" in inspect.signature(build).parameters
+                else build
+                for role, build in row.transformers.items()
+            }
+            row = dataclasses.replace(row, transformers=transformers)
+            patch.setitem(recipes.RECIPES, name, row)
+        yield
 
 
 def train(config):
     """Trains to the end on one device; a session's strategy of two stays out of it."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, shallow():
         strategy = tf.distribute.OneDeviceStrategy("CPU:0")
         patch.setattr(distribution, "make_strategy", lambda: strategy)
         training.Training(config, training.StopRequest()).run()

@@ -154,7 +154,8 @@ class Evaluation(Inputs):
         self._choose_metrics([*(metrics or ()), *also], vgg_weights)
         self.dfi = dfi and self._check_dfi(dfi)
         if self.of_sets:
-            check_sizes(self.data.train, self.split, limit)
+            least = max(ROWS[name].least for name in self.of_sets)
+            check_sizes(self.data.train, self.split, limit, least)
         self.output_dir = pathlib.Path(output_dir or self.default_output_dir())
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()
@@ -391,12 +392,12 @@ def _usual_sets():
     return [name for name, metric in SET_METRICS.items() if metric.is_usual]
 
 
-def check_sizes(train, split, limit):
+def check_sizes(train, split, limit, least=LEAST):
     """Raises ValueError where lists are too short for what is made of them."""
     for each in (train, split):
-        if min(len(each.source), len(each.target), limit) < LEAST:
+        if min(len(each.source), len(each.target), limit) < least:
             raise ValueError(
-                f"To measure without pairs takes {LEAST} images or more in every list, "
+                f"To measure sets of images takes {least} or more in every list, "
                 f"--limit counted. Received: {len(each.source)} sources, "
                 f"{len(each.target)} targets ({each.name}), limit={limit}."
             )

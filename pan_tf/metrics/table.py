@@ -12,6 +12,7 @@ import numpy as np
 
 from pan_tf.metrics import perceptual
 from pan_tf.metrics.distribution import kid
+from pan_tf.metrics.distribution.two_sample import LEAST
 from pan_tf.metrics.full_reference import functional
 from pan_tf.metrics.full_reference import information
 
@@ -34,6 +35,7 @@ class Metric:
         of_sets: `distribution.Sets` -> `[n]`, one an output, or `{"mean", "ci95"}`.
         largest: greater values count as this one in means, such as an infinite PSNR.
         vgg: the VGG whose weights it needs, "vgg16" or "vgg19"; None for none.
+        least: images that a set must have, for rows of sets.
         is_usual: whether it is measured without being asked for.
         about: how it is measured, a sentence or two for the report.
     """
@@ -49,6 +51,7 @@ class Metric:
     of_sets: Callable | None = None
     largest: float | None = None
     vgg: str | None = None
+    least: int = 1
     is_usual: bool = True
     about: str = ""
 
@@ -148,6 +151,7 @@ SET_METRICS = {
         "C2ST",
         "nats",
         digits=3,
+        least=LEAST,
         of_sets=lambda sets: sets.two_sample["cross_entropy"],
         about="C2ST is the cross-entropy, on images that it was not trained on, of a "
         "classifier that learns to tell outputs from held-out real targets: the higher "
@@ -160,12 +164,14 @@ SET_METRICS = {
     "c2st_accuracy": Metric(
         "C2ST, share told",
         digits=3,
+        least=LEAST,
         higher_is_better=False,
         of_sets=lambda sets: {"mean": sets.two_sample["accuracy"], "ci95": None},
     ),
     "c2st_learnt": Metric(
         "C2ST, share of tests that learnt",
         digits=3,
+        least=LEAST,
         of_sets=lambda sets: {
             "mean": sets.two_sample["learnt"] / len(sets.seeds),
             "ci95": None,
@@ -175,6 +181,7 @@ SET_METRICS = {
         "Attribute log-loss",
         "nats",
         digits=3,
+        least=LEAST,
         higher_is_better=False,
         of_sets=lambda sets: sets.domain_log_losses,
         about="Attribute log-loss: a classifier is trained on real images of both "
@@ -187,6 +194,7 @@ SET_METRICS = {
         "KID, VGG",
         higher_is_better=False,
         of_sets=kid.kid_vgg,
+        least=3,
         vgg="vgg16",
         is_usual=False,
         about="KID, VGG is the unbiased kernel distance of outputs from held-out real "

@@ -1,8 +1,6 @@
 """What every row of the table of systems must do, at toy size."""
 
-import dataclasses
 import functools
-import inspect
 import statistics
 
 import keras
@@ -20,6 +18,7 @@ from pan_tf.models import MinibatchCache
 from pan_tf.networks import vgg
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
+from tests.trained import shallow
 
 BATCH, SIZE = 4, 64
 
@@ -92,22 +91,15 @@ def assert_same(one, other):
 
 
 @pytest.fixture(autouse=True)
-def shallow(monkeypatch):
-    """Toy size in depth as well: a residual block or two, a VGG of few channels."""
-    for name, recipe in recipes.RECIPES.items():
-        transformers = {
-            kind: functools.partial(build, num_blocks=1)
-            if "num_blocks" in inspect.signature(build).parameters
-            else build
-            for kind, build in recipe.transformers.items()
-        }
-        row = dataclasses.replace(recipe, transformers=transformers)
-        monkeypatch.setitem(recipes.RECIPES, name, row)
+def toys(monkeypatch):
+    """Toy size in depth as well: a residual block, a VGG of few channels."""
     monkeypatch.setattr(vgg, "CHANNELS", (8,) * 5)
     for name, application in vgg.APPLICATIONS.items():
         monkeypatch.setitem(
             vgg.APPLICATIONS, name, functools.partial(narrow, application)
         )
+    with shallow():
+        yield
 
 
 def narrow(application, include_top, weights, input_tensor=None):

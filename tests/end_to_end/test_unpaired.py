@@ -158,7 +158,7 @@ def test_a_recipe_of_pairs_is_refused_without(lists, tmp_path, monkeypatch):
 
 def test_a_run_without_pairs_is_measured_without_being_told(run):
     # The lists here are too short; that it counts them says how they were read.
-    with pytest.raises(ValueError, match="without pairs takes 8 images or more in every"):
+    with pytest.raises(ValueError, match="sets of images takes 8 or more in every"):
         Evaluation([run])
 
 

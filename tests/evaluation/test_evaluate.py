@@ -245,7 +245,7 @@ def test_images_are_ordered_by_a_metric_that_is_measured_for_it(
 
 
 def test_a_log_loss_of_pairs_needs_enough_images(small_run):
-    with pytest.raises(ValueError, match="takes 8 images or more in every list"):
+    with pytest.raises(ValueError, match="takes 8 or more in every list"):
         Evaluation([small_run], metrics=["attribute_log_loss"])
 
 

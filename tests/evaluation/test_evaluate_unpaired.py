@@ -114,7 +114,7 @@ def test_deep_feature_interpolation_is_measured_alike(
 
 
 def test_too_few_images_are_refused(run):
-    with pytest.raises(ValueError, match="takes 8 images or more in every list"):
+    with pytest.raises(ValueError, match="takes 8 or more in every list"):
         Evaluation([run], limit=7)
 
 
@@ -171,10 +171,10 @@ def test_images_are_ranked_by_pairs_only(run):
 
 
 def test_a_metric_of_pairs_needs_pairs(run):
-    with pytest.raises(ValueError, match=r"--metrics must be some of: .*c2st"):
+    with pytest.raises(ValueError, match="--metrics=psnr compares an output"):
         Evaluation([run], metrics=["psnr"])
 
 
 def test_pairs_can_be_looked_at_as_two_lists(small_run, tmp_path):
-    with pytest.raises(ValueError, match="takes 8 images or more in every list"):
+    with pytest.raises(ValueError, match="takes 8 or more in every list"):
         Evaluation([small_run], unpaired=True)
