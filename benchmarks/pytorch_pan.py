@@ -1,4 +1,4 @@
-"""PAN's networks and its cycle of updates in plain PyTorch: what `train_step.py` races.
+"""PAN's networks and its round of updates in plain PyTorch: what `train_step.py` races.
 
 Written as one would write it for speed without tricks: eager, its own Adam, only the
 gradients that an update needs. Layers carry the numbers of the paper's Tables I and II,
@@ -80,7 +80,7 @@ class Discriminator(nn.Module):
 
 
 class Pan:
-    """T, D, their optimizers, and one cycle: an update of D, three of T.
+    """T, D, their optimizers, and one round: an update of D, three of T.
 
     Args:
         image_size: pixels a side.
@@ -110,8 +110,8 @@ class Pan:
                     state[name] = value
             network.load_state_dict(state)
 
-    def cycle(self, batch, reuse):
-        """One cycle.
+    def round(self, batch, reuse):
+        """One round.
 
         Args:
             batch: source and target, float32 `[B, N, 3, H, W]`, N minibatches.

@@ -54,7 +54,7 @@ def train(name, options):
     if measured.exists():
         return
     flags = COMMON | TRIALS[name]
-    # A cycle on one reused minibatch is one iteration, on fresh ones four.
+    # A round on one reused minibatch is one iteration, on fresh ones four.
     share = 4 if flags.get("reuse_minibatch") else 1
     iterations, every = options.iterations // share, options.every // share
     flags |= {

@@ -23,7 +23,7 @@ def help_answers():
 
 
 def first_step(*flags):
-    """Until the line that follows the first cycle is there."""
+    """Until the line that follows the first round is there."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -44,11 +44,11 @@ def first_step(*flags):
 def main():
     cases = {
         "--help": help_answers,
-        "quickstart, first cycle": lambda: first_step(
+        "quickstart, first round": lambda: first_step(
             f"--flagfile={ROOT / 'configs' / 'aerial2map.cfg'}",
             f"--flagfile={ROOT / 'configs' / 'quickstart.cfg'}",
         ),
-        "paper's networks at 256 px, first cycle": lambda: first_step(
+        "paper's networks at 256 px, first round": lambda: first_step(
             "--dataset=bluemarble"
         ),
     }

@@ -1,4 +1,4 @@
-"""One cycle of PAN, ours beside plain PyTorch: speed, memory, share of the hardware.
+"""One round of PAN, ours beside plain PyTorch: speed, memory, share of the hardware.
 
     pip install -e '.[benchmark]'        (torch; the CPU build will do)
     python benchmarks/train_step.py
@@ -6,14 +6,14 @@
 
 `pan_literal`, the paper's networks and losses, at full width, batch 4, an update of D and
 three of T, on random images that are in memory. Each side is a process of its own; they
-take turns, cycle by cycle, so that a noisy machine is noisy for all. All start from the
-same weights and images, and the losses of the first cycle are compared: it is the same
+take turns, round by round, so that a noisy machine is noisy for all. All start from the
+same weights and images, and the losses of the first round are compared: it is the same
 step. Printed are medians.
 
-images/s counts the images of a cycle's minibatches: four minibatches where each update
+images/s counts the images of a round's minibatches: four minibatches where each update
 has a fresh one, one where all share it. "GiB" is the process's peak of memory, "before"
-what it had taken before the first cycle: libraries, weights, images. "share" is the
-arithmetic of the cycle's convolutions over its time, as a share of what the fastest side
+what it had taken before the first round: libraries, weights, images. "share" is the
+arithmetic of the round's convolutions over its time, as a share of what the fastest side
 reaches in one large convolution (3x3, 256 -> 256, 64 px, batch 4). "ours" is how many
 times as fast pan_tf is, the median over rounds.
 
@@ -54,7 +54,7 @@ SIDES = {
 
 
 def gmac(size, shared):
-    """Of a cycle. A backward pass counts as one forward pass for the gradient of the
+    """Of a round. A backward pass counts as one forward pass for the gradient of the
     images and one for that of the weights, where an update needs them.
     """
     d, t = (13, 9) if shared else (15, 10)
@@ -113,7 +113,7 @@ class Ours:
     def load(self, path):
         pass
 
-    def cycle(self):
+    def round(self):
         return {k: float(v) for k, v in self.model.train_function(self.batches).items()}
 
     def _make_convolution(self, tf, options):
@@ -163,8 +163,8 @@ class Theirs:
 
         self.pan.load(np.load(path))
 
-    def cycle(self):
-        return self.pan.cycle(self.batch, self.reuse)
+    def round(self):
+        return self.pan.round(self.batch, self.reuse)
 
 
 KINDS = {
@@ -186,7 +186,7 @@ KINDS = {
 
 
 def profile(size, dtype, minibatches):
-    """Prints how the kernels of one cycle share its time, one at a time."""
+    """Prints how the kernels of one round share its time, one at a time."""
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     side = Ours(
         argparse.Namespace(
@@ -197,10 +197,10 @@ def profile(size, dtype, minibatches):
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     for _ in range(2):
-        side.cycle()
+        side.round()
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
-            side.cycle()
+            side.round()
         (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
         space = xplane_pb2.XSpace.FromString(path.read_bytes())
     spent = collections.Counter()
@@ -216,7 +216,7 @@ def profile(size, dtype, minibatches):
                 ):
                     spent[op.removeprefix("_MklNative")] += event.duration_ps / 1e9
     total, named = sum(spent.values()), 0.0
-    print(f"{size} px, {dtype}, {minibatches}: {total:.0f} ms of kernels in a cycle")
+    print(f"{size} px, {dtype}, {minibatches}: {total:.0f} ms of kernels in a round")
     for kind, ops in KINDS.items():
         time_of_kind = sum(ms for op, ms in spent.items() if op in ops)
         named += time_of_kind
@@ -243,13 +243,13 @@ def compare(size, dtype, minibatches, rounds):
         before = {
             s: worker.ask(f"load {path}")["memory"] for s, worker in workers.items()
         }
-    first = {side: worker.ask("cycle")["answer"] for side, worker in workers.items()}
+    first = {side: worker.ask("round")["answer"] for side, worker in workers.items()}
     seconds = {side: [] for side in workers}
     convolutions = []
     for _ in range(rounds):
         for side, worker in workers.items():
             convolutions += [worker.ask("convolution")["seconds"] for _ in range(4)]
-            seconds[side].append(worker.ask("cycle")["seconds"])
+            seconds[side].append(worker.ask("round")["seconds"])
     peak = CONV_GMAC / min(convolutions)
     for side, worker in workers.items():
         median = statistics.median(seconds[side])
@@ -272,7 +272,7 @@ def compare(size, dtype, minibatches, rounds):
         for k in first["torch"]
         if first["torch"][k]
     )
-    print(f"        losses of the first cycle differ by {gap:.1e} of themselves at most")
+    print(f"        losses of the first round differ by {gap:.1e} of themselves at most")
 
 
 def main():
@@ -305,7 +305,7 @@ def main():
         side_by_side.serve((Ours if options.side == "pan_tf" else Theirs)(options))
         return
     print(
-        f"{'':24}{'side':21}{'images/s':>8}{'s/cycle':>9}{'GiB':>7}{'before':>8}"
+        f"{'':24}{'side':21}{'images/s':>8}{'s/round':>9}{'GiB':>7}{'before':>8}"
         f"{'GMAC/s':>8}{'share':>8}{'ours':>8}"
     )
     for size in options.sizes:

@@ -55,8 +55,8 @@ every_transformer = pytest.mark.parametrize(
 )
 
 
-def cycles(schedule, count):
-    """Random cycles: dictionaries of float32 `[BATCH, minibatches, SIZE, SIZE, 3]`."""
+def rounds(schedule, count):
+    """Random rounds: dictionaries of float32 `[BATCH, minibatches, SIZE, SIZE, 3]`."""
     random = np.random.default_rng(0)
     shape = (BATCH, schedule.minibatches, SIZE, SIZE, 3)
     return [
@@ -69,7 +69,7 @@ def cycles(schedule, count):
 
 
 def train(model, batches):
-    """Runs cycles through the function that `fit` uses; the logs of the last."""
+    """Runs rounds through the function that `fit` uses; the logs of the last."""
     model.make_train_function()
     logs = {}
     iterator = iter(batches)
@@ -149,7 +149,7 @@ def build(toy, narrow_weights):
 @every_recipe
 def test_interrupted_and_resumed_is_straight_to_the_bit(recipe, build, tmp_path):
     straight = build(recipe)
-    batches = cycles(straight.schedule, 4)
+    batches = rounds(straight.schedule, 4)
     train(straight, batches[:2])
     Checkpoints(tmp_path, straight, RunState(straight), keep=2).save()
     check_logs(straight, train(straight, batches[2:]))
@@ -176,7 +176,7 @@ def check_logs(model, logs):
 
 @every_recipe
 def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replicas):
-    """Every update of a cycle, from the same state, gives the same state and losses.
+    """Every update of a round, from the same state, gives the same state and losses.
 
     With SGD: Adam would hide a gradient of the wrong scale. From the same state each
     time, since the game itself is chaotic: weights that differ by 1e-7 differ by 1e-4
@@ -207,7 +207,7 @@ def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replic
         mean = tf.distribute.ReduceOp.MEAN
         return {k: two_replicas.reduce(mean, v, axis=None) for k, v in logs.items()}
 
-    (batch,) = cycles(straight.schedule, 1)
+    (batch,) = rounds(straight.schedule, 1)
     gaps = []
     for i, player in enumerate(straight.schedule.players):
         i %= straight.schedule.minibatches
@@ -255,7 +255,7 @@ def halves(minibatch, strategy):
 )
 def test_half_precision_is_finite(recipe, policy, build):
     model = build(recipe, dtype_policy=policy)
-    check_logs(model, train(model, cycles(model.schedule, 2)))
+    check_logs(model, train(model, rounds(model.schedule, 2)))
     for network in model.networks.values():
         for variable in network.variables:
             assert np.isfinite(variable).all()
@@ -305,7 +305,7 @@ def test_every_term_reaches_its_player(recipe, build):
         strengthen(model)
     frozen = vgg_of(model)
     before = [value.copy() for value in frozen]
-    minibatch = {k: v[:, 0] for k, v in cycles(model.schedule, 1)[0].items()}
+    minibatch = {k: v[:, 0] for k, v in rounds(model.schedule, 1)[0].items()}
     for player in model.players:
         variables = [v.value for v in model.variables_of(player)]
         with tf.GradientTape(persistent=True) as tape:
@@ -314,7 +314,7 @@ def test_every_term_reaches_its_player(recipe, build):
         for name, loss in losses.items():
             gradients = [g for g in tape.gradient(loss, variables) if g is not None]
             assert gradients and any(np.abs(g).max() > 0 for g in gradients), name
-    train(model, cycles(model.schedule, 1))
+    train(model, rounds(model.schedule, 1))
     assert_same(before, vgg_of(model))
 
 
@@ -343,7 +343,7 @@ def test_the_gradients_are_those_of_the_losses(recipe, build):
         strengthen(model)
     seeds = [v for v in model.transformer.variables if "float" not in v.dtype]
     drawn = [v.numpy() for v in seeds]
-    minibatch = {k: v[:, 0] for k, v in cycles(model.schedule, 1)[0].items()}
+    minibatch = {k: v[:, 0] for k, v in rounds(model.schedule, 1)[0].items()}
     is_normalized = recipes.RECIPES[recipe].bn_statistics is not None
     weights = [0.0 if is_normalized else term.weight for term in model.terms]
     for player in model.players:

@@ -19,8 +19,8 @@ def numbered(count, size=8):
     return Split.of_pairs("train", tuple(map(str, range(count))), load)
 
 
-def stream(pairs, cycles, *, minibatches=1, batch_size=2, first_iteration=0, **more):
-    """Source images of some cycles, `[cycles, batch, minibatches, 8, 8, 3]`."""
+def stream(pairs, rounds, *, minibatches=1, batch_size=2, first_iteration=0, **more):
+    """Source images of some rounds, `[rounds, batch, minibatches, 8, 8, 3]`."""
     settings = {"image_size": 8, "load_size": 8, "augmentations": (), "seed": 3} | more
     dataset = training_dataset(
         pairs,
@@ -29,11 +29,11 @@ def stream(pairs, cycles, *, minibatches=1, batch_size=2, first_iteration=0, **m
         first_iteration=first_iteration,
         **settings,
     )
-    return np.stack([b["source"] for b in itertools.islice(dataset, cycles)])
+    return np.stack([b["source"] for b in itertools.islice(dataset, rounds)])
 
 
 def numbers(batches):
-    """The pairs' numbers: `[cycles, batch, minibatches]`."""
+    """The pairs' numbers: `[rounds, batch, minibatches]`."""
     return np.round((batches[..., 0, 0, 0] + 1) * 127.5).astype(int)
 
 
@@ -59,7 +59,7 @@ def test_resumed_stream_goes_on_where_the_straight_one_was(first):
     assert np.array_equal(straight[first // 4 :], resumed)
 
 
-def test_cycles_of_any_length_see_the_same_minibatches():
+def test_rounds_of_any_length_see_the_same_minibatches():
     one = numbers(stream(numbered(50), 8))  # [8, 2, 1]
     four = numbers(stream(numbered(50), 2, minibatches=4))  # [2, 2, 4]
     assert np.array_equal(one[..., 0].reshape(2, 4, 2), four.transpose(0, 2, 1))

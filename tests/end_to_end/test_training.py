@@ -49,7 +49,7 @@ def train(config, stop=None):
 def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
     config, tmp_path, monkeypatch
 ):
-    """A NaN appears in T in the cycle after iteration 2's checkpoint."""
+    """A NaN appears in T in the round after iteration 2's checkpoint."""
     looked = callbacks.Clock.on_train_batch_end
 
     def poison(self, batch, logs=None):

@@ -91,7 +91,7 @@ def test_two_workers_agree_with_each_other_and_with_one(toy, pair_folder, tmp_pa
         row = json.loads((tmp_path / run / "metrics.jsonl").open().readline())
         return {k: v for k, v in row.items() if k[:2] in ("d_", "t_")}
 
-    # The first cycle, from equal weights: the same global batch, the same losses.
+    # The first round, from equal weights: the same global batch, the same losses.
     together, one = losses("two"), losses("one")
     assert together.keys() == one.keys()
     assert np.allclose(list(together.values()), list(one.values()), atol=2e-5)

@@ -63,7 +63,7 @@ def test_discriminator_looks_at_real_and_generated_images_apart(model, monkeypat
     assert any(images is translation.output for images in seen)
 
 
-def test_every_update_of_a_cycle_has_its_own_minibatch(model, monkeypatch):
+def test_every_update_of_a_round_has_its_own_minibatch(model, monkeypatch):
     updates = []
 
     def update(player, views):
@@ -126,7 +126,7 @@ def floats(network):
 
 
 def test_average_follows_the_transformer(toy):
-    """The decay warms up: after one cycle (1 + 1) / (10 + 1)."""
+    """The decay warms up: after one round (1 + 1) / (10 + 1)."""
     model = recipes.build(toy(ema=0.99))
     assert any("moving" in v.path for v in model.ema_transformer.variables)
     start = floats(model.ema_transformer)
@@ -146,7 +146,7 @@ def test_illegal_schedules_are_refused(d_updates, t_updates):
         UpdateSchedule(d_updates, t_updates)
 
 
-def cycle_of(images, minibatches):
+def round_of(images, minibatches):
     """A batch for `train_step` with the same images in each minibatch."""
     return {k: tf.repeat(v[:, None], minibatches, axis=1) for k, v in images.items()}
 
@@ -176,7 +176,7 @@ def test_a_reused_minibatch_is_looked_at_once_while_nothing_changes(
     """13 + 9 passes instead of 15 + 10: one T, two D; D's two views; then T and D."""
     model = recipes.build(toy(reuse_minibatch=reuse))
     called = calls(monkeypatch, model)
-    model.train_step(cycle_of(minibatch(), model.schedule.minibatches))
+    model.train_step(round_of(minibatch(), model.schedule.minibatches))
     assert "".join(called) == expected
 
 
@@ -188,7 +188,7 @@ def test_what_a_reused_minibatch_shares_changes_no_update(toy):
         model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
         images = minibatch()
         if share:
-            logs = model.train_step(cycle_of(images, 1))
+            logs = model.train_step(round_of(images, 1))
         else:
             every = [
                 model.update(p, MinibatchCache(images)) for p in model.schedule.players
@@ -209,7 +209,7 @@ def test_what_a_reused_minibatch_shares_changes_no_update(toy):
         assert np.allclose(one, other, atol=1e-7)
 
 
-def test_xla_computes_the_same_cycle(toy, monkeypatch):
+def test_xla_computes_the_same_round(toy, monkeypatch):
     """One update of T, from a D that stands still: a longer game is chaotic."""
     results = []
     for jit_compile in (False, True):
@@ -225,7 +225,7 @@ def test_xla_computes_the_same_cycle(toy, monkeypatch):
             patch.setattr(tf, "function", spy)
             model.make_train_function()
         assert (True in compiled) == jit_compile
-        logs = model.train_function(iter([cycle_of(minibatch(), 1)]))
+        logs = model.train_function(iter([round_of(minibatch(), 1)]))
         results.append(
             ({k: float(v) for k, v in logs.items()}, weights(model.transformer))
         )
@@ -235,11 +235,11 @@ def test_xla_computes_the_same_cycle(toy, monkeypatch):
 
 
 def test_copies_on_replicas_stay_equal(toy, two_replicas):
-    """T, D and the average, over whole cycles, on a reused minibatch."""
+    """T, D and the average, over whole rounds, on a reused minibatch."""
     with two_replicas.scope():
         model = recipes.build(toy(batch_size=4, ema=0.9, reuse_minibatch=True))
     model.make_train_function()
-    batch = cycle_of(minibatch(batch=4), model.schedule.minibatches)
+    batch = round_of(minibatch(batch=4), model.schedule.minibatches)
 
     def share(context):
         replica = context.replica_id_in_sync_group

@@ -21,7 +21,7 @@ def built():
 
 @pytest.fixture
 def model(built):
-    """A model whose cycles are four iterations; restored afterwards."""
+    """A model whose rounds are four iterations; restored afterwards."""
     weights = built.get_weights()
     built.iteration, built.data_wait = 0, 0.0
     yield built
@@ -37,10 +37,10 @@ class Recorder(callbacks.EveryIterations):
         self.acted.append(iteration)
 
 
-def run(model, callback, cycles, logs=None):
+def run(model, callback, rounds, logs=None):
     callback.set_model(model)
     callback.on_train_begin()
-    for _ in range(cycles):
+    for _ in range(rounds):
         model.iteration += model.schedule.minibatches
         callback.on_train_batch_end(0, logs or {})
 
@@ -48,7 +48,7 @@ def run(model, callback, cycles, logs=None):
 @pytest.mark.parametrize(
     ("every", "acted"), [(4, [4, 8, 12, 16, 20]), (10, [12, 20]), (8, [8, 16]), (0, [])]
 )
-def test_acts_in_the_cycle_that_reaches_a_multiple(model, every, acted):
+def test_acts_in_the_round_that_reaches_a_multiple(model, every, acted):
     recorder = Recorder(every)
     run(model, recorder, 5)
     assert recorder.acted == acted

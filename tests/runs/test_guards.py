@@ -36,7 +36,7 @@ def built():
 
 @pytest.fixture
 def model(built):
-    """A model whose cycles are four iterations; restored afterwards."""
+    """A model whose rounds are four iterations; restored afterwards."""
     weights = built.get_weights()
     built.iteration = 0
     yield built
@@ -49,9 +49,9 @@ def non_finite_guard(model, config=CONFIG, last=8):
     return guard
 
 
-def after_cycles(callback, model, cycles, logs):
+def after_rounds(callback, model, rounds, logs):
     callback.set_model(model)
-    for _ in range(cycles):
+    for _ in range(rounds):
         model.iteration += model.schedule.minibatches
         callback.on_train_batch_end(0, logs)
 
@@ -60,7 +60,7 @@ def after_cycles(callback, model, cycles, logs):
 def test_names_the_loss_the_iteration_the_checkpoint_and_a_flag(model, value):
     guard = non_finite_guard(model)
     with pytest.raises(guards.NonFiniteError) as caught:
-        after_cycles(guard, model, 1, {"t_adversarial": 0.5, "d_adversarial": value})
+        after_rounds(guard, model, 1, {"t_adversarial": 0.5, "d_adversarial": value})
     message = str(caught.value)
     assert message.startswith("d_adversarial:") and "since iteration 4" in message
     assert "checkpoint of iteration 8 is intact" in message
@@ -75,7 +75,7 @@ def test_advice_fits_the_run(model):
 
 
 def test_finite_losses_pass(model):
-    after_cycles(non_finite_guard(model), model, 3, {"t_adversarial": 1e30})
+    after_rounds(non_finite_guard(model), model, 3, {"t_adversarial": 1e30})
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_a_broken_weight_is_found_before_a_validation_may_call_it_the_best(model
     guard = non_finite_guard(model, CONFIG.replace(validate_every=8))
     bias = model.transformer.get_layer("layer_1").bias
     bias.assign(bias * np.nan)
-    after_cycles(guard, model, 1, {})
+    after_rounds(guard, model, 1, {})
     with pytest.raises(guards.NonFiniteError, match="at iteration 8"):
-        after_cycles(guard, model, 1, {})
+        after_rounds(guard, model, 1, {})
 
 
 # Signs of collapse: what a healthy run logs, then what shows each sign.
@@ -146,7 +146,7 @@ def test_a_sign_a_case():
 
 
 def test_a_healthy_run_is_left_alone(collapse_guard, model, tmp_path):
-    after_cycles(collapse_guard, model, 50, HEALTHY)
+    after_rounds(collapse_guard, model, 50, HEALTHY)
     assert told(tmp_path) == []
 
 
@@ -154,10 +154,10 @@ def test_a_healthy_run_is_left_alone(collapse_guard, model, tmp_path):
 def test_every_sign_is_told_once_with_iteration_and_flag(
     name, collapse_guard, model, tmp_path
 ):
-    after_cycles(collapse_guard, model, 5, HEALTHY)
-    after_cycles(collapse_guard, model, 10, HEALTHY | SICK[name])
+    after_rounds(collapse_guard, model, 5, HEALTHY)
+    after_rounds(collapse_guard, model, 10, HEALTHY | SICK[name])
     assert told(tmp_path) == []  # It has been there for 36 iterations.
-    after_cycles(collapse_guard, model, 20, HEALTHY | SICK[name])
+    after_rounds(collapse_guard, model, 20, HEALTHY | SICK[name])
     (warning,) = told(tmp_path)
     assert warning.startswith("Since iteration 24, ") and " Try " in warning
     assert "--" in warning
@@ -166,38 +166,38 @@ def test_every_sign_is_told_once_with_iteration_and_flag(
 
 def test_a_sign_that_passes_is_forgotten(collapse_guard, model, tmp_path):
     for _ in range(5):
-        after_cycles(collapse_guard, model, 9, HEALTHY | SICK["hinge_idle"])
-        after_cycles(collapse_guard, model, 1, HEALTHY)
+        after_rounds(collapse_guard, model, 9, HEALTHY | SICK["hinge_idle"])
+        after_rounds(collapse_guard, model, 1, HEALTHY)
     assert told(tmp_path) == []
 
 
-def test_a_single_cycle_is_no_sign(model, tmp_path):
+def test_a_single_round_is_no_sign(model, tmp_path):
     guard = guards.CollapseGuard(RunFolder(tmp_path), RunState(model), None, 4, memory=50)
-    after_cycles(guard, model, 60, HEALTHY)
-    after_cycles(guard, model, 2, HEALTHY | SICK["blank_outputs"])
+    after_rounds(guard, model, 60, HEALTHY)
+    after_rounds(guard, model, 2, HEALTHY | SICK["blank_outputs"])
     assert told(tmp_path) == []
 
 
 def test_zero_warns_never(model, tmp_path):
     guard = guards.CollapseGuard(RunFolder(tmp_path), RunState(model), None, after=0)
-    after_cycles(guard, model, 60, HEALTHY | SICK["hinge_full"])
+    after_rounds(guard, model, 60, HEALTHY | SICK["hinge_full"])
     assert told(tmp_path) == []
 
 
 def test_what_the_guard_remembers_survives_a_checkpoint(collapse_guard, model, tmp_path):
-    after_cycles(collapse_guard, model, 8, HEALTHY | SICK["hinge_idle"])
+    after_rounds(collapse_guard, model, 8, HEALTHY | SICK["hinge_idle"])
     state = RunState(model)
     state.deserialize(collapse_guard.state.serialize())
     resumed = guards.CollapseGuard(
         collapse_guard.run, state, collapse_guard.writer, after=40, memory=1
     )
-    after_cycles(resumed, model, 3, HEALTHY | SICK["hinge_idle"])
+    after_rounds(resumed, model, 3, HEALTHY | SICK["hinge_idle"])
     (warning,) = told(tmp_path)
     assert warning.startswith("Since iteration 4, ")
 
 
 def test_networks_without_these_logs_are_left_alone(collapse_guard, model, tmp_path):
-    after_cycles(collapse_guard, model, 30, {"t_pixel": 0.1})
+    after_rounds(collapse_guard, model, 30, {"t_pixel": 0.1})
     assert told(tmp_path) == []
 
 
@@ -266,6 +266,6 @@ def test_variation_is_the_ratio_of_deviations(toy):
 
 
 def test_warnings_are_lines_of_their_own(collapse_guard, model, tmp_path):
-    after_cycles(collapse_guard, model, 20, HEALTHY | SICK["hinge_idle"])
+    after_rounds(collapse_guard, model, 20, HEALTHY | SICK["hinge_idle"])
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert set(json.loads(line)) == {"iteration", "warning"}
