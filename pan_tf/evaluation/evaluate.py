@@ -25,15 +25,14 @@ from pan_tf.evaluation import record
 from pan_tf.evaluation.baselines import translations
 from pan_tf.evaluation.compare import Result
 from pan_tf.evaluation.inputs import Inputs
+from pan_tf.evaluation.judges import Judges
+from pan_tf.evaluation.judges import check_sizes
 from pan_tf.evaluation.measure import images_at_a_time
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
-from pan_tf.metrics.distribution.sets import DomainClassifier
-from pan_tf.metrics.distribution.sets import Sets
-from pan_tf.metrics.distribution.two_sample import LEAST
 from pan_tf.metrics.intervals import mean_and_interval
 
 # Images of a list that are looked at without pairs.
@@ -257,7 +256,7 @@ class Evaluation(Inputs):
             split, train = split.swapped(), train.swapped()
         sets = None
         if self.of_sets:
-            sets = _Judges(self, name, split, train.at_most(self.limit))
+            sets = Judges(self, name, split, train.at_most(self.limit))
         found, outputs = {}, {}
         for system in self._baselines(split, train):
             found[system.name], _ = self._one(system, name, split, sets)
@@ -336,68 +335,5 @@ class Evaluation(Inputs):
         return System("dfi", checkpoint, lambda source: next(parts), takes_all=False)
 
 
-class _Judges:
-    """What judges the outputs of one direction as sets."""
-
-    def __init__(self, evaluation, direction, split, train):
-        self._names, self._vgg = evaluation.of_sets, evaluation.vgg
-        self._tests = {"seeds": evaluation.seeds, "epochs": evaluation.epochs}
-        self._evaluation, self._train = evaluation, train
-        self._real = evaluation.pixels(split.target)
-        self._domains = None
-        if "attribute_log_loss" not in self._names:
-            return
-        channels = self._real.shape[-1]
-        sources, targets = (
-            images.with_channels(evaluation.pixels(side), channels)
-            for side in (train.source, train.target)
-        )
-        self._domains = DomainClassifier(sources, targets, evaluation.epochs)
-        if not self._domains.classifier.has_learnt:
-            note = (
-                f"{direction}: the classifier of the two domains has learnt nothing; its "
-                "log-loss, .693 for all, says nothing of any system."
-            )
-            evaluation.notes.append(note)
-            logging.warning("*** %s ***", note)
-
-    def judge(self, outputs, judged=None):
-        """metric -> `[N]`, or `{"mean", "ci95"}`."""
-        sets = Sets(
-            self._real,
-            outputs,
-            self._domains,
-            judged=judged,
-            vgg=self._vgg,
-            **self._tests,
-        )
-        return {name: ROWS[name].of_sets(sets) for name in self._names}
-
-    def real_result(self):
-        """`Result` of other real targets; the classifier of both domains, which was
-        trained on those, is asked of the held-out ones."""
-        # As many as there are held-out ones: what the best T could have.
-        few = min(len(self._train.target), len(self._real))
-        places = np.linspace(0, len(self._train.target) - 1, few).round().astype(int)
-        others = self._evaluation.pixels(self._train.target.subset(places))
-        found = self.judge(others, judged=self._real)
-        of_sets = {
-            name: mean_and_interval(value) if isinstance(value, np.ndarray) else value
-            for name, value in found.items()
-        }
-        return Result("real", None, {}, of_sets)
-
-
 def _usual_sets():
     return [name for name, metric in SET_METRICS.items() if metric.is_usual]
-
-
-def check_sizes(train, split, limit, least=LEAST):
-    """Raises ValueError where lists are too short for what is made of them."""
-    for each in (train, split):
-        if min(len(each.source), len(each.target), limit) < least:
-            raise ValueError(
-                f"To measure sets of images takes {least} or more in every list, "
-                f"--limit counted. Received: {len(each.source)} sources, "
-                f"{len(each.target)} targets ({each.name}), limit={limit}."
-            )

@@ -1,0 +1,75 @@
+"""What judges outputs as whole sets, and how many images that takes."""
+
+import numpy as np
+from absl import logging
+
+from pan_tf import images
+from pan_tf.evaluation.compare import Result
+from pan_tf.metrics import ROWS
+from pan_tf.metrics.distribution.sets import DomainClassifier
+from pan_tf.metrics.distribution.sets import Sets
+from pan_tf.metrics.distribution.two_sample import LEAST
+from pan_tf.metrics.intervals import mean_and_interval
+
+
+class Judges:
+    """What judges the outputs of one direction as sets."""
+
+    def __init__(self, evaluation, direction, split, train):
+        self._names, self._vgg = evaluation.of_sets, evaluation.vgg
+        self._tests = {"seeds": evaluation.seeds, "epochs": evaluation.epochs}
+        self._evaluation, self._train = evaluation, train
+        self._real = evaluation.pixels(split.target)
+        self._domains = None
+        if "attribute_log_loss" not in self._names:
+            return
+        channels = self._real.shape[-1]
+        sources, targets = (
+            images.with_channels(evaluation.pixels(side), channels)
+            for side in (train.source, train.target)
+        )
+        self._domains = DomainClassifier(sources, targets, evaluation.epochs)
+        if not self._domains.classifier.has_learnt:
+            note = (
+                f"{direction}: the classifier of the two domains has learnt nothing; its "
+                "log-loss, .693 for all, says nothing of any system."
+            )
+            evaluation.notes.append(note)
+            logging.warning("*** %s ***", note)
+
+    def judge(self, outputs, judged=None):
+        """metric -> `[N]`, or `{"mean", "ci95"}`."""
+        sets = Sets(
+            self._real,
+            outputs,
+            self._domains,
+            judged=judged,
+            vgg=self._vgg,
+            **self._tests,
+        )
+        return {name: ROWS[name].of_sets(sets) for name in self._names}
+
+    def real_result(self):
+        """`Result` of other real targets; the classifier of both domains, which was
+        trained on those, is asked of the held-out ones."""
+        # As many as there are held-out ones: what the best T could have.
+        few = min(len(self._train.target), len(self._real))
+        places = np.linspace(0, len(self._train.target) - 1, few).round().astype(int)
+        others = self._evaluation.pixels(self._train.target.subset(places))
+        found = self.judge(others, judged=self._real)
+        of_sets = {
+            name: mean_and_interval(value) if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
+        }
+        return Result("real", None, {}, of_sets)
+
+
+def check_sizes(train, split, limit, least=LEAST):
+    """Raises ValueError where lists are too short for what is made of them."""
+    for each in (train, split):
+        if min(len(each.source), len(each.target), limit) < least:
+            raise ValueError(
+                f"To measure sets of images takes {least} or more in every list, "
+                f"--limit counted. Received: {len(each.source)} sources, "
+                f"{len(each.target)} targets ({each.name}), limit={limit}."
+            )
