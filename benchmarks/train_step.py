@@ -54,8 +54,8 @@ SIDES = {
 
 
 def gmac(size, shared):
-    """Of a round. A backward pass counts as one forward pass for the gradient of the
-    images and one for that of the weights, where an update needs them.
+    """Arithmetic of a round. A backward pass counts as one forward pass for the gradient
+    of the images and one for that of the weights, where an update needs them.
     """
     d, t = (13, 9) if shared else (15, 10)
     return BATCH * (d * D_GMAC + t * T_GMAC) * (size / 256) ** 2

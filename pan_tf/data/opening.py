@@ -148,7 +148,7 @@ def open_data(config, requested=None, verified=None, paired=True):
         )
     if paired:
         check_paired(name)
-    # Of side A, of side B.
+    # Side A, then side B.
     channels = config.source_channels or 3, config.target_channels or 3
     is_swapped = direction(config) == "BtoA"
     channels = channels[::-1] if is_swapped else channels

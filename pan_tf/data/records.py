@@ -7,7 +7,7 @@ from pan_tf.data import preprocessing
 
 
 def fingerprint(info):
-    """Of a prepared data set: its name, version, and the size of every split."""
+    """What a prepared data set is: its name, version, and the size of every split."""
     checksums = [f"{s.name}:{s.num_examples}:{s.num_bytes}" for s in info.splits.values()]
     return f"{info.full_name} {' '.join(sorted(checksums))}"
 

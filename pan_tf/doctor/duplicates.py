@@ -112,7 +112,7 @@ def swapped(portraits):
     if middle <= 0:
         return None
     score = score / middle
-    # Of the pairs that are not swapped, as the median is not moved by a few that are.
+    # Measured on the pairs not swapped, as the median is not moved by a few that are.
     deviation = 1.4826 * np.median(np.abs(score - 1.0))
     if deviation > 0.35:
         return None

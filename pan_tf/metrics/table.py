@@ -108,7 +108,7 @@ _ON_LUMA = (
     "MuX defines them; the RGB variants of the three channels."
 )
 
-# Of an output against the target that belongs to its source.
+# These compare an output with the target that belongs to its source.
 METRICS = {
     "balanced": Metric(
         "Balanced",
@@ -143,9 +143,9 @@ METRICS = {
     ),
 }
 
-# Of whole sets: do outputs look as the target's domain does? The first four as in Table 1
-# of the Perceptual Discriminators paper, but that an attribute of three classes, hair, is
-# one class against the others here.
+# These judge whole sets: do outputs look as the target's domain does? The first four as
+# in Table 1 of the Perceptual Discriminators paper, but that an attribute of three
+# classes, hair, is one class against the others here.
 SET_METRICS = {
     "c2st": Metric(
         "C2ST",

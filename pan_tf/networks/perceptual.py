@@ -29,7 +29,7 @@ def check_heads(image_size, heads=(8, 4, 1), **arguments):
         ValueError: naming --image_size.
     """
     size = Size.of(image_size)
-    # Of another shape than a square no side is such a size.
+    # An image that is not square has no such size.
     sizes = [size.height if size.is_square else 1]
     while sizes[-1] % 2 == 0 and sizes[-1] > 7:
         sizes.append(sizes[-1] // 2)

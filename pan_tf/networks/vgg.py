@@ -21,7 +21,7 @@ APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
     "vgg19": keras.applications.VGG19,
 }
-# Of the files that `keras.applications` downloads.
+# Hashes of the files that `keras.applications` downloads.
 _MD5 = {
     "vgg16": "6d6bbae143d832006294945121d1f1fc",
     "vgg19": "253f8cb515780f3b799900260a226db6",

@@ -57,7 +57,7 @@ class Network:
         )
 
     def swapped(self):
-        """Of the other direction: source and target have changed places."""
+        """The other direction: source and target have changed places."""
         names = ("source_channels", "target_channels")
         if self.arguments.keys().isdisjoint(names):
             return self

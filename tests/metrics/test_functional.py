@@ -169,7 +169,7 @@ def test_wrong_images_are_refused_in_a_sentence(metric):
 
 @pytest.mark.parametrize("metric", ["psnr", "ssim", "uqi", "vif", "vifp"])
 def test_a_grey_image_is_measured_as_itself(metric):
-    """Of one channel or of three equal ones: the same luma, up to its rounding."""
+    """One channel or three equal ones: the same luma, up to its rounding."""
     function = getattr(metrics, metric)
     one, other = noise()[..., :1], noise()[:, ::-1, ::-1, 1:2]
     grey = function(one, other)

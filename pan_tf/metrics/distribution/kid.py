@@ -60,7 +60,7 @@ def _estimate(within, other, between, n, m):
 
 
 def _sums(kernel):
-    """Of all pairs of different images, in both orders."""
+    """Sum over all pairs of different images, in both orders."""
     return kernel.sum() - np.trace(kernel)
 
 

@@ -62,6 +62,6 @@ class DomainClassifier:
         """The `Classifier`, whose kind 1 are the targets."""
         chosen = [kind[::_CHOICE] for kind in self._kinds]
         learnt = [np.delete(k, np.s_[::_CHOICE], axis=0) for k in self._kinds]
-        # Of few images small batches, or there would be too few steps in an epoch.
+        # Few images take small batches, or there would be too few steps in an epoch.
         batch_size = 32 if sum(map(len, learnt)) > 500 else 8
         return train_classifier(learnt, chosen, 1, self._epochs, batch_size)
