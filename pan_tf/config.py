@@ -122,10 +122,18 @@ class Config(Settings):
     width: float = setting(
         1.0, "Multiplies the channels of T and D; 1 as published.", minimum=1 / 64
     )
+    preprocess: str | None = setting(
+        None,
+        "How images are brought to size. squash: both sides to --load_size, then a "
+        "random crop, as in the papers; scale: with their aspect, the shorter side to "
+        "--load_size, then a random crop; crop: random crops of the files' own pixels. "
+        "Empty: squash for named data sets; your own files get what fits them.",
+        choices=("squash", "scale", "crop"),
+    )
     load_size: Size | None = setting(
         None,
         "Pixels a side, or height x width, before the random crop; empty: --image_size * "
-        "286 / 256.",
+        "286 / 256. Not with --preprocess=crop.",
         minimum=64,
         parse=Size.of,
     )
@@ -304,6 +312,11 @@ class Config(Settings):
                 f"source_channels={self.source_channels}, "
                 f"target_channels={self.target_channels}."
             )
+        if self.preprocess == "crop" and self.load_size is not None:
+            raise ValueError(
+                "--load_size goes with --preprocess=squash or scale: crop resizes "
+                f"nothing. Received: load_size={self.load_size}."
+            )
         load, image = self.load_size or self.image_size, self.image_size
         if load.height < image.height or load.width < image.width:
             raise ValueError(
@@ -319,6 +332,8 @@ class Config(Settings):
     @property
     def jittered_size(self):
         """`Size` before the random crop: the papers' 286 at 256, scaled."""
+        if self.preprocess == "crop":
+            return self.image_size
         return self.load_size or self.image_size.scaled(286 / 256)
 
     def differences(self, other):

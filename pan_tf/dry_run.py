@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from pan_tf import data
 from pan_tf import networks
 from pan_tf import recipes
 
@@ -18,11 +19,13 @@ def report(config):
         ValueError: if settings do not go with the recipe.
     """
     system = recipes.resolve(config)
+    geometry = _geometry(config, system)
     keras.config.set_dtype_policy(config.dtype_policy)
     size = config.image_size
     transformer = system.transformer(size)
     discriminator = system.discriminator and system.discriminator(size)
     print(config.replace(batch_size=system.batch_size).to_flagfile())
+    print(f"{geometry}\n")
     print(f"Recipe {config.recipe}:")
     for term in system.terms:
         print(f"    {term}")
@@ -37,6 +40,21 @@ def report(config):
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
     print(cost(system, transformer, discriminator, size))
+
+
+def _geometry(config, system):
+    """How images would be brought to size, a line; own files are opened for that."""
+    if not data.DATASETS[config.dataset].is_own:
+        if config.preprocess is None:
+            config = config.replace(preprocess="squash")
+        return f"Images: {data.geometry_asked_for(config)}"
+    try:
+        opened = data.open_data(data.locate(config), paired=system.paired)
+    except (data.DatasetNotFoundError, OSError, ValueError) as error:
+        return f"Images: TRAINING WOULD FAIL HERE. {error}"
+    found = opened.geometry
+    reason = f" (chosen: {found.reason})" if found.reason else ""
+    return f"Images: {opened.train}, {found}{reason}"
 
 
 def cost(system, transformer, discriminator, image_size):

@@ -1,8 +1,8 @@
 """Images as numbers: the one place that knows how pixels are scaled, and channels told.
 
 Inside the package an image is float32 `[H, W, C]` in [-1, 1]; on disk and in a picture it
-is uint8 in [0, 255]. C is 1 (grey), 3 (RGB) or 4 (RGB and alpha, or any fourth); 2 is
-taken as it is. 127.5 appears in this file only.
+is uint8 in [0, 255], or uint16 in [0, 65535]. C is 1 (grey), 3 (RGB), 4 (RGB and alpha,
+or any fourth), or as many as files have. 127.5 appears in this file only.
 """
 
 import dataclasses
@@ -10,8 +10,12 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from pan_tf.size import Size
+
 PEAK = 255.0  # The largest level of 8 bits.
 LEVEL = 2.0 / PEAK  # One level, of an image in [-1, 1].
+# Channels that can become each other: grey, with alpha, RGB, with alpha.
+_KNOWN = (1, 2, 3, 4)
 # Luma of RGB, Y = .299 R + .587 G + .114 B.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -20,40 +24,194 @@ LUMA = (0.299, 0.587, 0.114)
 class ImageSpec:
     """What the images of one side of a data set are.
 
+    In memory they are uint8 or uint16 `[H, W, C]`, whatever their files hold; a label map
+    is one plane of numbers, and `channels` planes of a network's input.
+
     Attributes:
-        channels: 1 to 4.
-        bits: of a channel.
+        channels: that networks see.
+        bits: of a channel, 8 or 16.
+        labels: number of the classes of a label map; None of other images.
+        low, high: values of a file that become the smallest and the largest level; None
+            for the full range of its unsigned integers.
+        kind: NumPy dtype of the files, which outputs are given again.
     """
 
     channels: int = 3
     bits: int = 8
+    labels: int | None = None
+    # How files are read and written; no part of a system.
+    low: float | None = dataclasses.field(default=None, compare=False)
+    high: float | None = dataclasses.field(default=None, compare=False)
+    kind: str = dataclasses.field(default="uint8", compare=False)
+
+    @classmethod
+    def of(cls, value):
+        """A spec as it is; of a number, 8 bits of so many channels."""
+        return value if isinstance(value, cls) else cls(value)
+
+    @classmethod
+    def from_json(cls, found):
+        """What `to_json` gave; None of None."""
+        return found and cls(**found)
+
+    def to_json(self):
+        """What a manifest and a label hold."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+    @property
+    def dtype(self):
+        """NumPy dtype in memory."""
+        return np.dtype(np.uint16 if self.bits == 16 else np.uint8)
+
+    @property
+    def planes(self):
+        """Channels in memory."""
+        return 1 if self.labels else self.channels
+
+    def fit(self, values):
+        """Values of a file -> pixels in memory.
+
+        Args:
+            values: `[H, W, C]`, NumPy, of any kind of number.
+
+        Returns:
+            `[H, W, planes]` of `dtype`.
+
+        Raises:
+            ValueError: if there is no rule for such values; the message is part of a
+                sentence on the file.
+        """
+        if self.labels:
+            return self._fit_labels(values)
+        if values.dtype == bool:
+            values = values.astype(np.uint8) * 255
+        if self.low is not None:
+            share = (values.astype(np.float64) - self.low) / (self.high - self.low)
+            levels = np.nan_to_num(np.clip(share, 0.0, 1.0)) * (2**self.bits - 1)
+            values = np.round(levels).astype(self.dtype)
+        elif values.dtype not in (np.uint8, np.uint16):
+            raise ValueError(
+                f"holds {values.dtype} pixels, which have no range of their own: train "
+                "with --source_range or --target_range, or store 8 or 16 bits"
+            )
+        return with_channels(to_bits(values, self.bits), self.channels)
+
+    def restore(self, pixels):
+        """Pixels in memory -> values of a file's kind: the way back of `fit`."""
+        kind = np.dtype(self.kind)
+        if self.labels or self.low is None:
+            return pixels
+        values = pixels.astype(np.float64) / (2**self.bits - 1)
+        values = values * (self.high - self.low) + self.low
+        if kind.kind in "iu":
+            limits = np.iinfo(kind)
+            values = np.clip(np.round(values), limits.min, limits.max)
+        return values.astype(kind)
+
+    def to_float(self, pixels):
+        """Pixels in memory `[..., planes]` -> float32 `[..., channels]` in [-1, 1]."""
+        if not self.labels:
+            return to_float(pixels)
+        return 2.0 * tf.one_hot(tf.cast(pixels[..., 0], tf.int32), self.labels) - 1.0
+
+    def to_levels(self, image):
+        """float `[..., channels]` in [-1, 1] -> pixels in memory."""
+        if not self.labels:
+            return to_levels(image, self.bits)
+        classes = tf.argmax(image, -1, tf.int32)[..., None]
+        return tf.cast(classes, self.dtype.name)
+
+    def _fit_labels(self, values):
+        if values.shape[-1] != 1 or values.dtype.kind not in "uib":
+            raise ValueError(
+                f"holds {values.dtype} of {values.shape[-1]} channels; a label map is a "
+                "palette or grey image of whole numbers"
+            )
+        least, most = int(values.min()), int(values.max())
+        if least < 0 or most >= self.labels:
+            wrong = least if least < 0 else most
+            raise ValueError(
+                f"holds label {wrong}; --source_labels={self.labels} knows 0 to "
+                f"{self.labels - 1}"
+            )
+        return values.astype(self.dtype)
+
+    def __str__(self):
+        if self.labels:
+            return f"{self.labels} labels"
+        names = {1: "grey", 3: "RGB", 4: "four channels"}
+        said = names.get(self.channels, f"{self.channels} channels")
+        said += f" of {self.bits} bits"
+        if self.low is None:
+            return said
+        return f"{said} ({self.kind} from {self.low:g} to {self.high:g})"
+
+
+def to_bits(pixels, bits):
+    """uint8 or uint16 -> the other: of 16 bits the upper eight, 255 becomes 65535."""
+    if pixels.dtype in (np.uint8, tf.uint8):
+        if bits == 8:
+            return pixels
+        if isinstance(pixels, np.ndarray):
+            return pixels.astype(np.uint16) * np.uint16(257)
+        return tf.cast(tf.cast(pixels, tf.int32) * 257, tf.uint16)
+    if bits == 16:
+        return pixels
+    if isinstance(pixels, np.ndarray):
+        return (pixels >> 8).astype(np.uint8)
+    return tf.cast(tf.cast(pixels, tf.int32) // 256, tf.uint8)
+
+
+def shown(pixels):
+    """Pixels of any depth, as uint8 for the eye: rounded."""
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint16:
+        return pixels
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def as_rgb(pixels):
+    """Pixels of any depth and number of channels, as uint8 RGB for the eye."""
+    pixels = shown(pixels)
+    if pixels.shape[-1] not in _KNOWN:
+        pixels = pixels[..., :3]  # The first bands of many.
+    return with_channels(pixels, 3)
 
 
 def with_channels(pixels, channels):
-    """uint8 `[..., C]` with another number of channels, NumPy or a tensor as it came.
+    """uint8 or uint16 `[..., C]` with another number of channels, NumPy or a tensor.
 
     Grey is repeated, RGB becomes its luma; a fourth channel is dropped, or opaque.
+
+    Raises:
+        ValueError: if there is no rule for so many channels.
     """
+    own = pixels.shape[-1]
+    if own == channels:
+        return pixels
+    if own not in _KNOWN or channels not in _KNOWN:
+        raise ValueError(f"has {own} channels; {channels} are wanted")
     is_numpy = isinstance(pixels, np.ndarray)
     pixels = tf.convert_to_tensor(pixels)
-    own = pixels.shape[-1]
-    if own != channels:
-        rgb = tf.repeat(pixels[..., :1], 3, -1) if own < 3 else pixels[..., :3]
-        if channels < 3:
-            luma = tf.tensordot(tf.cast(rgb, tf.float32), tf.constant(LUMA), 1)
-            grey = tf.cast(tf.round(luma), pixels.dtype)[..., None]
-            pixels = tf.repeat(pixels[..., :1] if own < 3 else grey, channels, -1)
-        elif channels == 3:
-            pixels = rgb
-        else:
-            opaque = tf.fill(tf.shape(rgb[..., :1]), tf.cast(PEAK, pixels.dtype))
-            pixels = tf.concat([rgb, opaque], -1)
+    rgb = tf.repeat(pixels[..., :1], 3, -1) if own < 3 else pixels[..., :3]
+    if channels < 3:
+        luma = tf.tensordot(tf.cast(rgb, tf.float32), tf.constant(LUMA), 1)
+        grey = tf.cast(tf.round(luma), pixels.dtype)[..., None]
+        pixels = tf.repeat(pixels[..., :1] if own < 3 else grey, channels, -1)
+    elif channels == 3:
+        pixels = rgb
+    else:
+        opaque = tf.fill(
+            tf.shape(rgb[..., :1]), tf.constant(pixels.dtype.max, pixels.dtype)
+        )
+        pixels = tf.concat([rgb, opaque], -1)
     return pixels.numpy() if is_numpy else pixels
 
 
 def to_float(pixels):
-    """uint8 `[..., C]` in [0, 255] -> float32 in [-1, 1]."""
-    return tf.cast(pixels, tf.float32) / 127.5 - 1.0
+    """uint8 or uint16 `[..., C]` -> float32 in [-1, 1]."""
+    half = 32767.5 if pixels.dtype in (np.uint16, tf.uint16) else 127.5
+    return tf.cast(pixels, tf.float32) / half - 1.0
 
 
 def to_pixels(image):
@@ -73,6 +231,44 @@ def to_uint8(image):
     every output by half a level.
     """
     return tf.cast(tf.clip_by_value(tf.round(to_pixels(image)), 0.0, PEAK), tf.uint8)
+
+
+def to_levels(image, bits):
+    """float `[..., C]` in [-1, 1] -> the nearest levels: uint8 or uint16."""
+    if bits == 8:
+        return to_uint8(image)
+    levels = tf.round((tf.cast(image, tf.float32) + 1.0) * 32767.5)
+    return tf.cast(tf.cast(tf.clip_by_value(levels, 0.0, 65535.0), tf.int32), tf.uint16)
+
+
+def resize(pixels, size):
+    """uint8 or uint16 `[H, W, C]`, or a batch -> the same of another size.
+
+    By Lanczos with antialiasing, as Pillow's, which the released code uses: aspect is not
+    kept, and values are rounded.
+
+    Args:
+        pixels: the image.
+        size: pixels a side, or height and width, numbers or int32 scalars.
+    """
+    size = Size.of(size) if isinstance(size, int) else size
+    dtype = tf.as_dtype(pixels.dtype)
+    resized = tf.round(tf.image.resize(pixels, size, "lanczos3", antialias=True))
+    resized = tf.clip_by_value(resized, 0.0, float(dtype.max))
+    if dtype == tf.uint16:
+        resized = tf.cast(resized, tf.int32)
+    return tf.cast(resized, dtype)
+
+
+def reflected(size, wanted):
+    """Indices into `size` pixels, reflected without repeating the edge, `wanted` of them.
+
+    `tf.pad` reflects once only; these go to and fro as often as needed, and over one
+    pixel stand still.
+    """
+    period = tf.maximum(2 * (size - 1), 1)
+    place = tf.range(wanted) % period
+    return tf.where(place < size, place, period - place)
 
 
 # What Context-Encoders fill a hole with, RGB.
@@ -128,13 +324,13 @@ def grid(*columns, gap=4):
     """Sets batches of images side by side, one example a row.
 
     Args:
-        *columns: uint8 `[N, H, W, C]` each, for instance source, output, target.
+        *columns: uint8 or uint16 `[N, H, W, C]` each, such as source, output, target.
         gap: width in pixels of the white lines between the images.
 
     Returns:
         uint8 `[N * (H + gap) - gap, len(columns) * (W + gap) - gap, 3]`, NumPy, RGB.
     """
-    columns = [with_channels(np.asarray(column), 3) for column in columns]
+    columns = [as_rgb(column) for column in columns]
     margin = ((0, 0), (0, gap), (0, gap), (0, 0))
     padded = [np.pad(column, margin, constant_values=255) for column in columns]
     rows = np.concatenate(np.concatenate(padded, axis=2), axis=0)

@@ -33,7 +33,11 @@ flags.DEFINE_enum("dataset", "folder", _PAIRED, "Data set to examine.")
 flags.DEFINE_string("data_dir", "data", "Where data sets are kept; of `folder`, its own.")
 flags.DEFINE_boolean("download", True, "Whether what is not there may be downloaded.")
 flags.DEFINE_string("output_dir", None, "Where to write; empty: runs/doctor-<name>.")
-flags.DEFINE_integer("image_size", 256, "Of bluemarble: pixels a side of a tile.")
+flags.DEFINE_string(
+    "image_size",
+    "256",
+    "Pixels a side, or height x width, as of training; of bluemarble a tile's.",
+)
 flags.DEFINE_float(
     "max_misaligned",
     0.03,
@@ -51,6 +55,7 @@ def main(argv):
     title = data_dir.resolve().name if name == "folder" else name
     output_dir = pathlib.Path(values.output_dir or f"runs/doctor-{title}")
     try:
+        image_size = Config(image_size=values.image_size).image_size
         files.check_output_dir(output_dir, "doctor.json")
     except ValueError as error:
         sys.exit(str(error))
@@ -58,10 +63,11 @@ def main(argv):
     from pan_tf import data
     from pan_tf import doctor
 
-    unpaired = []
+    unpaired, suspicions = [], []
     try:
         if name == "folder":
             items, unpaired = doctor.of_folder(data_dir)
+            suspicions = doctor.suspicions(data_dir)
         else:
             config = Config(
                 dataset=name,
@@ -74,7 +80,13 @@ def main(argv):
             items = [item for p in opened.splits.values() for item in doctor.of_split(p)]
     except (data.DatasetNotFoundError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
-    record, findings, estimates = doctor.examine(items, unpaired, values.max_misaligned)
+    record, findings, estimates = doctor.examine(
+        items,
+        unpaired,
+        values.max_misaligned,
+        image_size=image_size if name == "folder" else None,
+        suspicions=suspicions,
+    )
     doctor.write(output_dir, title, items, record, findings, estimates)
     for check, result in record["checks"].items():
         if "not_checked" in result:
@@ -85,6 +97,12 @@ def main(argv):
                 print(f"    {pair['pair']}: {pair['message']}")
             if result["count"] > 10:
                 print(f"    and {result['count'] - 10} more, in doctor.json")
+    if "geometry" in record:
+        chosen = record["geometry"]
+        print(
+            f"Training would see {chosen['sentence']} ({chosen['reason']}); --preprocess "
+            "chooses otherwise."
+        )
     print(f"{title} {'passes' if record['passed'] else 'DOES NOT PASS'}.")
     print(f"Contact sheet: {output_dir / 'index.html'}")
     sys.exit(0 if record["passed"] else 1)

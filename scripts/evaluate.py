@@ -140,6 +140,8 @@ def main(argv):
         sys.exit(f"\n{error}")
     record = evaluation.run()
     _print(record)
+    if "native" in record:
+        _print_native(record)
     for note in record["notes"]:
         print(note)
     print(f"Report: {evaluation.output_dir / 'index.html'}")
@@ -176,6 +178,19 @@ def _print(record):
         )
         print(f"\n{what}{'' if direction else ' images'}, mean [95 % interval]:")
         _print_columns(columns)
+
+
+def _print_native(record):
+    native = record["native"]
+    columns = native.get("runs") or {"": native["metrics"]}
+    columns |= {
+        f"{name}, --scale=native": row for name, row in native["at_native_scale"].items()
+    }
+    columns |= {f"baseline: {name}": row for name, row in native["baselines"].items()}
+    print("\nOn your files as they are, at their own size, as translate writes them:")
+    _print_columns(columns)
+    for sentence in native["sentences"]:
+        print(sentence)
 
 
 def _print_columns(columns):

@@ -25,6 +25,13 @@ flags.DEFINE_string("run_dir", None, "Run folder.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of the run.")
 flags.DEFINE_boolean("inverse", False, "T from target to source, where both were learnt.")
 flags.DEFINE_string("export_dir", None, "Folder of the model; versions are put into it.")
+flags.DEFINE_string(
+    "scale",
+    "auto",
+    "At which scale T sees an image, whose size the output has again: auto, that of "
+    "training; native, the image's own; or a number to multiply its sides by. "
+    "`float_image` stays T as it is.",
+)
 flags.DEFINE_integer(
     "max_pixels",
     2**22,
@@ -53,6 +60,7 @@ def main(argv):
             values.checkpoint,
             values.max_pixels,
             values.inverse,
+            values.scale,
         )
         path, report = export.run()
     except (OSError, ValueError, ParityError, RuntimeError) as error:

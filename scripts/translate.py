@@ -26,6 +26,13 @@ flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which one of a run.")
 flags.DEFINE_boolean("inverse", False, "From target to source, where both were learnt.")
 flags.DEFINE_string("input", None, "An image, or a folder of them.")
 flags.DEFINE_string("output", None, "An image, or a folder.")
+flags.DEFINE_string(
+    "scale",
+    None,
+    "At which scale T sees an image, whose size the output has again: auto, that of "
+    "training; native, the image's own; or a number to multiply its sides by. Empty: "
+    "auto, or what a SavedModel was exported with.",
+)
 flags.DEFINE_integer(
     "tile_size",
     None,
@@ -66,6 +73,7 @@ def main(argv):
             values.run_dir or values.saved_model,
             values.checkpoint,
             inverse=values.inverse,
+            scale=values.scale,
         )
         translator.tiling(1, 1, values.tile_size)  # Is it legal?
         outcome = job.run(translator, values.tile_size)

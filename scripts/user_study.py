@@ -78,7 +78,7 @@ def main(argv):
             sys.exit(f"--{name} goes with --dfi.")
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import DatasetNotFoundError
-    from pan_tf.inference import ImageFileError
+    from pan_tf.image_files import ImageFileError
     from pan_tf.networks import WeightsNotFoundError
 
     logging.getLogger("tensorflow").setLevel(logging.WARNING)

@@ -1,9 +1,13 @@
 """Data: which images there are, what is done to them, and in which order they come."""
 
+from pan_tf.data.geometry import NATIVE
+from pan_tf.data.geometry import Geometry
 from pan_tf.data.opening import DatasetNotFoundError
 from pan_tf.data.opening import OpenedData
 from pan_tf.data.opening import check_paired
 from pan_tf.data.opening import direction
+from pan_tf.data.opening import geometry_asked_for
+from pan_tf.data.opening import geometry_of_own
 from pan_tf.data.opening import locate
 from pan_tf.data.opening import open_data
 from pan_tf.data.pipeline import evaluation_dataset
@@ -15,7 +19,9 @@ from pan_tf.data.table import DATASETS
 
 __all__ = [
     "DATASETS",
+    "NATIVE",
     "DatasetNotFoundError",
+    "Geometry",
     "Images",
     "NoPairsError",
     "OpenedData",
@@ -23,6 +29,8 @@ __all__ = [
     "check_paired",
     "direction",
     "evaluation_dataset",
+    "geometry_asked_for",
+    "geometry_of_own",
     "locate",
     "open_data",
     "training_dataset",

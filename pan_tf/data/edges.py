@@ -13,7 +13,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from pan_tf.data.layouts import folder
+from pan_tf.data.layouts import listing
+from pan_tf.data.layouts import reading
+from pan_tf.images import ImageSpec
 
 THRESHOLD = 0.3
 _SHORTEST = 10  # Pixels of a line that is kept.
@@ -42,12 +44,12 @@ def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
         raise ValueError(
             f"--data_dir must be another folder than --edges_of={source_dir}."
         )
-    if folder.find_photos(source_dir, "train") is None:
+    if listing.find_photos(source_dir, "train") is None:
         raise FileNotFoundError(f"No train/ of photos in {source_dir}.")
     detect = _detector()
     counts = {}
     for split in ("train", "val", "test"):
-        photos = folder.find_photos(source_dir, split)
+        photos = listing.find_photos(source_dir, split)
         if photos is None:
             continue
         place = pathlib.Path(data_dir) / split
@@ -55,7 +57,7 @@ def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
         for name, (file,) in zip(photos.names, photos.files, strict=True):
             target = place / f"{name}.png"
             if not target.exists():
-                pixels = np.asarray(folder.read(file).convert("RGB"))
+                pixels = reading.read((file,), (ImageSpec(),))[0]
                 edges = lines(detect(pixels), threshold)
                 pair = np.concatenate([edges[..., None].repeat(3, -1), pixels], axis=1)
                 partial = target.with_suffix(".partial")

@@ -4,9 +4,12 @@ import dataclasses
 
 from absl import logging
 
+from pan_tf.data.geometry import Geometry
+from pan_tf.data.geometry import choose
 from pan_tf.data.split import NoPairsError
 from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.data.table import DATASETS
+from pan_tf.images import ImageSpec
 
 
 class DatasetNotFoundError(Exception):
@@ -24,6 +27,7 @@ class OpenedData:
         flip: whether training examples are mirrored.
         splits: the split's own name -> `Split`; "train" is always there.
         fingerprint: of the contents; equal data have equal fingerprints.
+        geometry: `Geometry` of training, with the sizes of its files.
         synthesized: what the sources are made of targets by; None if they are given.
     """
 
@@ -33,6 +37,7 @@ class OpenedData:
     flip: bool
     splits: dict
     fingerprint: str
+    geometry: Geometry
     synthesized: str | None = None
 
     @property
@@ -59,6 +64,7 @@ class OpenedData:
             "direction": self.direction,
             "flip": self.flip,
             "synthesized": self.synthesized,
+            "geometry": self.geometry.to_json(),
             "train": self.train.describe(),
             "validation": self.validation and self.validation.describe(),
             "fingerprint": self.fingerprint,
@@ -149,10 +155,13 @@ def open_data(config, requested=None, verified=None, paired=True):
     if paired:
         check_paired(name)
     # Side A, then side B.
-    channels = config.source_channels or 3, config.target_channels or 3
+    specs = (
+        ImageSpec(config.source_channels or 3),
+        ImageSpec(config.target_channels or 3),
+    )
     is_swapped = direction(config) == "BtoA"
-    channels = channels[::-1] if is_swapped else channels
-    splits, fingerprint = row.layout.open(name, config, verified, paired, channels)
+    specs = specs[::-1] if is_swapped else specs
+    splits, fingerprint = row.layout.open(name, config, verified, paired, specs)
     if is_swapped:
         splits = [split.swapped() for split in splits]
     if synthesized:
@@ -161,6 +170,11 @@ def open_data(config, requested=None, verified=None, paired=True):
     splits = {split.name: split for split in splits}
     if not paired:
         splits["train"] = splits["train"].unpaired()
+    geometry = None
+    if verified and verified["fingerprint"] == fingerprint:
+        geometry = Geometry.from_json(verified.get("geometry"))
+    if geometry is None or not _has_asked_for(geometry, config):
+        geometry = _geometry(config, row, splits["train"])
     return OpenedData(
         name=name,
         requested=requested or name,
@@ -168,5 +182,42 @@ def open_data(config, requested=None, verified=None, paired=True):
         flip=row.flip if config.flip is None else config.flip,
         splits=splits,
         fingerprint=fingerprint,
+        geometry=geometry,
         synthesized=synthesized,
     )
+
+
+def geometry_asked_for(config):
+    """The `Geometry` of a configuration that names a --preprocess, without its files."""
+    return Geometry(config.preprocess, config.image_size, config.jittered_size)
+
+
+def geometry_of_own(sizes, config):
+    """The `Geometry` of a user's own files, chosen by them where it is not asked for.
+
+    Args:
+        sizes: int `[N, 2]`, height and width of the training images.
+        config: `Config`.
+    """
+    reason = None
+    if config.preprocess is None:
+        mode, reason = choose(sizes, config.image_size)
+        if mode == "crop" and config.load_size:
+            mode, reason = "scale", "--load_size is given"
+        config = config.replace(preprocess=mode)
+    geometry = geometry_asked_for(config).with_files(sizes)
+    return dataclasses.replace(geometry, reason=reason)
+
+
+def _geometry(config, row, train):
+    """`Geometry` of training: of named data sets the papers', unless it is asked for."""
+    if config.preprocess is None and not row.is_own:
+        config = config.replace(preprocess="squash")
+    return geometry_of_own(train.sizes(), config)
+
+
+def _has_asked_for(geometry, config):
+    if config.preprocess is None:
+        config = config.replace(preprocess=geometry.preprocess)
+    asked = geometry_asked_for(config)
+    return asked == dataclasses.replace(geometry, files=None, reason=None)

@@ -14,8 +14,7 @@ and augmentation of their own: which meet is another matter in every epoch.
 
 import tensorflow as tf
 
-from pan_tf.data import preprocessing
-from pan_tf.size import Size
+from pan_tf.data.geometry import Geometry
 
 _FOREVER = 2**62
 _HELD_OUT = -1  # In place of a seed, where none is to matter.
@@ -25,8 +24,7 @@ _TARGETS = 2**40  # Beside the seed, where targets are drawn for themselves.
 def training_dataset(
     split,
     *,
-    image_size,
-    load_size,
+    geometry,
     augmentations,
     batch_size,
     minibatches,
@@ -40,8 +38,7 @@ def training_dataset(
 
     Args:
         split: `Split`.
-        image_size: `Size`, or pixels a side.
-        load_size: likewise, before the random crop.
+        geometry: `Geometry`, or a `Size` to squash to.
         augmentations: names of `augment.AUGMENTATIONS`.
         batch_size: of one minibatch, over all replicas.
         minibatches: minibatches, hence iterations, in a round.
@@ -67,12 +64,12 @@ def training_dataset(
         iteration = first_iteration + step * minibatches + minibatch
         return iteration * batch_size + worker * share + position
 
-    sizes = (Size.of(image_size), Size.of(load_size), augmentations)
+    geometry = Geometry.of(geometry)
 
     def pair(n):
         own_seed = tf.stack([tf.constant(seed, tf.int64), n])
-        source, target = preprocessing.jitter(
-            split.load(shuffled(n, len(split), seed)), own_seed, *sizes
+        source, target = geometry.jitter(
+            split.load(shuffled(n, len(split), seed)), own_seed, augmentations
         )
         if split.synthesize:
             source = split.synthesize(target, own_seed)
@@ -85,10 +82,10 @@ def training_dataset(
             # Lists of one length must not be shuffled alike, else the same images would
             # meet for ever. The shuffle looks at a seed's lowest bits only.
             list_seed = ~seed if name == "target" else seed
-            (sides[name],) = preprocessing.jitter(
+            (sides[name],) = geometry.jitter(
                 (listed.load(shuffled(n, len(listed), list_seed)),),
                 tf.stack([tf.constant(own_seed, tf.int64), n]),
-                *sizes,
+                augmentations,
             )
         return sides
 
@@ -119,25 +116,29 @@ def shuffled(n, count, seed):
     return tf.random.experimental.index_shuffle(place, order, count - 1)
 
 
-def evaluation_dataset(split, *, image_size, batch_size):
-    """All examples once, in order, resized and not augmented; the last batch may be
-    smaller.
+def evaluation_dataset(split, *, geometry, batch_size, centre=False):
+    """All examples once, in order, at training's scale and not augmented; the last batch
+    may be smaller.
 
     Args:
         split: `Split`; without pairs, images of the same number come together, as many as
             both lists have. Or `Images`, which come alone.
-        image_size: `Size`, or pixels a side.
-        batch_size: images at a time.
+        geometry: `Geometry`, or a `Size` to squash to.
+        batch_size: images at a time; 1 where they differ in size.
+        centre: whether to give the middle of each, `image_size` large, in place of all.
 
     Returns:
         `tf.data.Dataset` of `{"source", "target"}`, of `Images` of `{"image"}`, float32
         `[<= batch_size, H, W, C]` in [-1, 1].
     """
-
-    image_size = Size.of(image_size)
+    geometry = Geometry.of(geometry)
+    # Streaks and holes are made for the size of training.
+    centre = centre or bool(getattr(split, "synthesize", None))
+    view = geometry.centre if centre else geometry.whole
+    batch_size = batch_size if centre or geometry.is_uniform else 1
 
     def example(index):
-        source, target = preprocessing.plain(split.load(index), image_size)
+        source, target = view(split.load(index))
         if split.paired and split.synthesize:
             # Not a number of training; of its place among all pairs of the split.
             seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), split.number(index)])
@@ -145,7 +146,7 @@ def evaluation_dataset(split, *, image_size, batch_size):
         return {"source": source, "target": target}
 
     def alone(index):
-        return {"image": preprocessing.plain((split.load(index),), image_size)[0]}
+        return {"image": view((split.load(index),))[0]}
 
     is_split = hasattr(split, "num_together")
     return (

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from pan_tf import images
 
+_DECODED = 64  # Images whose size is looked at where it stands in no header.
+
 
 class NoPairsError(ValueError):
     """Targets that belong to their sources are needed, and there are none."""
@@ -22,11 +24,14 @@ class Images:
         load: graph function, int64 scalar -> uint8 `[H, W, C]`.
         attributes: function without arguments, for it takes a while, that gives what is
             known of the images, `[N, A]` of 0 and 1; None where nothing is.
+        read_sizes: likewise, height and width of each, int `[N, 2]`; None where an image
+            must be decoded for that.
     """
 
     names: tuple
     load: Callable
     attributes: Callable | None = None
+    read_sizes: Callable | None = None
 
     def __len__(self):
         return len(self.names)
@@ -36,6 +41,13 @@ class Images:
         """Channels of its images."""
         return self.load(tf.constant(0, tf.int64)).shape[-1]
 
+    def sizes(self):
+        """Height and width, int `[n, 2]`: of each, or of a few that are decoded."""
+        if self.read_sizes is not None:
+            return self.read_sizes()
+        some = np.unique(np.linspace(0, len(self) - 1, _DECODED).round().astype(np.int64))
+        return np.array([tf.shape(self.load(tf.constant(i)))[:2] for i in some])
+
     def subset(self, places):
         """Some of the images, by their numbers."""
         chosen = np.asarray(places, np.int64)
@@ -43,13 +55,17 @@ class Images:
             tuple(self.names[i] for i in chosen),
             lambda index: self.load(tf.constant(chosen)[index]),
             self.attributes and (lambda: self.attributes()[chosen]),
+            self.read_sizes and (lambda: self.read_sizes()[chosen]),
         )
 
-    def with_channels(self, channels):
-        """The same images, grey or RGB, whatever they were."""
-        return dataclasses.replace(
-            self, load=lambda index: images.with_channels(self.load(index), channels)
-        )
+    def with_spec(self, spec):
+        """The same images, of the channels and bits of an `ImageSpec`."""
+
+        def load(index):
+            pixels = images.with_channels(self.load(index), spec.channels)
+            return images.to_bits(pixels, spec.bits)
+
+        return dataclasses.replace(self, load=load)
 
     def at_most(self, limit):
         """As many images as a limit, spread over the list."""
@@ -80,11 +96,12 @@ class Split:
     number: Callable = lambda index: index
 
     @classmethod
-    def of_pairs(cls, name, names, load_pair):
-        """A split of pairs, which are loaded together."""
+    def of_pairs(cls, name, names, load_pair, read_sizes=None):
+        """A split of pairs, which are loaded together and are of one size."""
 
         def side(place):
-            return Images(names, lambda index: load_pair(index)[place])
+            load = lambda index: load_pair(index)[place]  # noqa: E731
+            return Images(names, load, read_sizes=read_sizes)
 
         return cls(name, side(0), side(1), load_pair)
 
@@ -101,6 +118,12 @@ class Split:
     def num_together(self):
         """How many numbers both lists have."""
         return min(len(self.source), len(self.target))
+
+    def sizes(self):
+        """Height and width of its images, int `[n, 2]`: of pairs once."""
+        if self.paired:
+            return self.target.sizes()
+        return np.concatenate([self.source.sizes(), self.target.sizes()])
 
     def load(self, index):
         """(source, target) of one number; without pairs they have no more in common."""

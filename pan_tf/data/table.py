@@ -27,6 +27,7 @@ class Dataset:
         has_attributes: whether --attribute parts its images into two lists.
         flip: whether training examples are mirrored, unless the configuration says.
         archive: whether it is prepared from an archive.
+        is_own: whether it is a user's own files, of any size.
     """
 
     layout: object
@@ -36,6 +37,7 @@ class Dataset:
     has_attributes: bool = False
     flip: bool = True
     archive: bool = False
+    is_own: bool = False
 
 
 _PIX2PIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
@@ -103,7 +105,7 @@ DATASETS = {
         "BtoA",
         archive=True,
     ),
-    "folder": Dataset(Folder()),
+    "folder": Dataset(Folder(), is_own=True),
     "horse2zebra": Dataset(
         CycleGAN(Archive(f"{_CYCLEGAN}/horse2zebra.zip")), paired=False, archive=True
     ),
@@ -120,7 +122,7 @@ DATASETS = {
     "monet2photo": Dataset(
         CycleGAN(Archive(f"{_CYCLEGAN}/monet2photo.zip")), paired=False, archive=True
     ),
-    "photos": Dataset(Photos(), has_sources=False),
+    "photos": Dataset(Photos(), has_sources=False, is_own=True),
     "rain100h": Dataset(_rain100("Heavy")),  # Rainy -> clean.
     "rain100l": Dataset(_rain100("Light")),
     "rain800": Dataset(  # Clean | rainy.

@@ -17,6 +17,8 @@ import pathlib
 import threadpoolctl
 
 from pan_tf import files
+from pan_tf.config import Config
+from pan_tf.data import geometry_of_own
 from pan_tf.doctor import alignment
 from pan_tf.doctor import duplicates
 from pan_tf.doctor import report
@@ -32,11 +34,13 @@ CHECKS = {
     "offset": ("error", "A shift of B against A that all pairs share"),
     "misaligned": ("warning", "Pairs whose B is shifted against A"),
     "duplicate": ("warning", "Pairs that stand twice, in training or held out"),
-    "shape": ("warning", "Pairs of another shape than most, which are squashed"),
+    "shape": ("warning", "Pairs of another shape than most"),
     "small": ("warning", "Pairs smaller than 64 px"),
-    "depth": ("warning", "Files of more than 8 bits a channel"),
+    "depth": ("warning", "Files of other values than 8 bits"),
+    "profile": ("warning", "Files of other colours than sRGB"),
+    "halves": ("warning", "Files that do not look like A | B"),
     "channels": ("warning", "Files with transparency, or other channels than most"),
-    "orientation": ("warning", "Files that ask to be turned"),
+    "orientation": ("warning", "Files that are turned by their EXIF"),
 }
 _SMALLEST = 64
 _LARGEST_OFFSET = 2.0
@@ -61,7 +65,14 @@ class Finding:
     detail: dict = dataclasses.field(default_factory=dict)
 
 
-def examine(items, unpaired=(), max_misaligned=0.03, say=print):
+def examine(
+    items,
+    unpaired=(),
+    max_misaligned=0.03,
+    say=print,
+    image_size=None,
+    suspicions=(),
+):
     """Runs all checks.
 
     Args:
@@ -70,11 +81,15 @@ def examine(items, unpaired=(), max_misaligned=0.03, say=print):
         max_misaligned: share of the pairs judged that may seem misaligned in a set that
             passes.
         say: called with a line now and then.
+        image_size: `Size` to train at, of a user's own files: the record says how they
+            would be brought to it; None says nothing on that.
+        suspicions: (split, name, sentence) of files that do not look like two halves.
 
     Returns:
         (record for doctor.json, list of `Finding`, {(split, name): `Estimate`}).
     """
     findings = [Finding("unpaired", *each) for each in unpaired]
+    findings += [Finding("halves", *each) for each in suspicions]
     say(f"Reading {len(items)} pairs ...")
     whole, portraits, notes = _read(items)
     findings += notes
@@ -102,6 +117,15 @@ def examine(items, unpaired=(), max_misaligned=0.03, say=print):
         common, estimates = _align(fit, say)
         findings += _offset(common) + _misaligned(estimates)
     record = _record(items, findings, skipped, common, len(estimates), max_misaligned)
+    sizes = [
+        each.size
+        for item, each in zip(whole, portraits, strict=True)
+        if item.split == "train"
+    ]
+    if image_size is not None and sizes:
+        record["geometry"] = geometry_of_own(
+            sizes, Config(image_size=image_size)
+        ).to_json()
     return record, findings, estimates
 
 

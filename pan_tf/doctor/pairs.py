@@ -2,18 +2,16 @@
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable
 
-import numpy as np
+from pan_tf import image_files
+from pan_tf.data.layouts import halves
+from pan_tf.data.layouts import listing
+from pan_tf.data.layouts import reading
+from pan_tf.images import ImageSpec
 
-from pan_tf.data.layouts import folder
-
-# Pillow's names of what training reads as it is.
-_PLAIN_MODES = ("RGB", "L", "1", "P")
-# 16 bits; older Pillow opens them as I.
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
-_ORIENTATION = 0x0112  # Of EXIF.
+# What the checks look at: RGB of 8 bits, whatever is trained.
+_SPECS = (ImageSpec(), ImageSpec())
 
 
 class BrokenPairError(Exception):
@@ -54,20 +52,30 @@ def of_folder(data_dir):
         ValueError: if two files differ in nothing but their ending.
     """
     items, lonely = [], []
-    for split in ("train", "val", "test"):
-        if not folder.exists(data_dir, split):
+    for split in listing.SPLITS:
+        if not listing.exists(data_dir, split):
             continue
-        listing, alone = folder.list_files(data_dir, split)
+        found, alone = listing.list_files(data_dir, split)
         lonely += [(split, file.name, f"{file} has no partner") for file in alone]
         items += [
             Item(split, name, functools.partial(_inspect, files))
-            for name, files in zip(listing.names, listing.files, strict=True)
+            for name, files in zip(found.names, found.files, strict=True)
         ]
     if not any(item.split == "train" for item in items):
         raise FileNotFoundError(
             f"No train/, nor trainA/ and trainB/ with common names, in {data_dir}."
         )
     return items, lonely
+
+
+def suspicions(data_dir):
+    """(split, name, sentence) of files of a folder that do not look like two halves."""
+    return [
+        (split, "all files", sentence)
+        for split in listing.SPLITS
+        if listing.exists(data_dir, split)
+        for sentence in halves.suspicions(listing.list_files(data_dir, split)[0])
+    ]
 
 
 def of_split(split):
@@ -82,65 +90,61 @@ def of_split(split):
     return [item(i) for i in range(len(split))]
 
 
-def _pixels(image):
-    """uint8 `[H, W, 3]`, as training reads it."""
-    if image.mode in _DEEP_MODES:
-        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, -1)
-    return np.asarray(image.convert("RGB"))
-
-
 def _inspect(files):
-    sides, notes, sizes, modes = [], [], [], []
-    for file in files:
-        image = _open(file)
-        sizes.append(image.size)
-        modes.append(image.mode)
-        try:
-            str(file).encode()
-        except UnicodeEncodeError:
-            raise BrokenPairError(f"{str(file)!a}: a name not in UTF-8") from None
-        if _bits(file, image) > 8:
-            notes.append(("depth", f"{file} has 16 bits a channel; 8 are read"))
-        if image.mode in ("RGBA", "LA", "PA"):
-            notes.append(
-                (
-                    "channels",
-                    f"{file} is transparent ({image.mode}); alpha is dropped, unless "
-                    "--source_channels=4 or --target_channels=4",
-                )
-            )
-        elif image.mode not in (*_PLAIN_MODES, *_DEEP_MODES):
-            raise BrokenPairError(f"{file} is neither RGB nor grey ({image.mode})")
-        sides.append(_pixels(image))
-        turned = image.getexif().get(_ORIENTATION, 1)
-        if turned != 1:
-            notes.append(
-                ("orientation", f"{file} asks to be turned (EXIF {turned}); it is not")
-            )
-    if len(files) == 1 and sizes[0][0] % 2:
-        raise BrokenPairError(f"{files[0]} is {sizes[0][0]} px wide, not two halves")
-    if len(set(sizes)) > 1:
-        a, b = (f"{width} x {height} px" for width, height in sizes)
-        raise BrokenPairError(f"{files[0]} is {a}, but {files[1]} is {b}")
-    if len(sides) == 1:
-        half = sides[0].shape[1] // 2
-        sides = [sides[0][:, :half], sides[0][:, half:]]
-    return tuple(sides), notes, tuple(modes)
-
-
-def _open(file):
-    """The file, decoded to its end."""
-    if not pathlib.Path(file).stat().st_size:
-        raise BrokenPairError(f"{file} is empty")
+    if any(not _is_utf8(file) for file in files):
+        raise BrokenPairError(f"{str(files[0])!a}: a name not in UTF-8")
     try:
-        return folder.read(file)
+        headers = [_header(file) for file in files]
+        a, b = reading.read(files, _SPECS, is_side_by_side=len(files) == 1)
     except ValueError as error:
         raise BrokenPairError(str(error)) from None
+    notes = [
+        note
+        for file, header in zip(files, headers, strict=True)
+        for note in _notes(file, header)
+    ]
+    if a.shape != b.shape:
+        a, b = (f"{each.shape[1]} x {each.shape[0]} px" for each in (a, b))
+        raise BrokenPairError(f"{files[0]} is {a}, but {files[1]} is {b}")
+    return (a, b), notes, tuple(_mode(header) for header in headers)
 
 
-def _bits(file, image):
-    """Bits a channel. Pillow reads a PNG of 16-bit colours as one of 8."""
-    if image.format == "PNG":
-        with open(file, "rb") as contents:
-            return contents.read(25)[24]
-    return 16 if image.mode in _DEEP_MODES else 8
+def _notes(file, header):
+    """(check, sentence) of what a user should know of a file."""
+    if header.kind not in ("uint8", "bool"):
+        yield "depth", f"{file} has {header.kind} values; 16 bits are trained with"
+    if header.has_alpha:
+        yield (
+            "channels",
+            f"{file} is transparent; alpha is dropped, unless --source_channels=4 or "
+            "--target_channels=4",
+        )
+    if header.orientation != 1:
+        yield (
+            "orientation",
+            f"{file} asks to be turned (EXIF {header.orientation}), and is",
+        )
+    if header.profile:
+        yield "profile", f"{file} has colours of {header.profile}; they become sRGB"
+
+
+def _mode(header):
+    """What most files of a side should have in common."""
+    names = {1: "grey", 3: "RGB"}
+    said = names.get(header.channels, f"{header.channels} channels")
+    return said + (" with transparency" if header.has_alpha else "")
+
+
+def _header(file):
+    try:
+        return image_files.read_header(file)
+    except image_files.ImageFileError as error:
+        raise ValueError(f"{file} {error}") from None
+
+
+def _is_utf8(file):
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
 from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.evaluation.measure import measure
-from pan_tf.size import Size
 
 TITLES = {
     "copy_input": "the source itself",
@@ -25,31 +25,31 @@ TITLES = {
 }
 
 
-def measure_baselines(train, split, image_size, **settings):
+def measure_baselines(train, split, geometry, **settings):
     """Fits the baselines on the training pairs and measures them on others.
 
     Args:
         train: `Split` of pairs.
         split: `Split` of pairs to measure on.
-        image_size: pixels a side.
+        geometry: `Geometry`, or a `Size` to squash to.
         **settings: as of `measure`.
 
     Returns:
         baseline -> metric -> float64 `[len(split)]`.
     """
     return {
-        name: measure(translate, split, image_size, **settings)
-        for name, translate in translations(train, image_size).items()
+        name: measure(translate, split, geometry, **settings)
+        for name, translate in translations(train, geometry).items()
     }
 
 
-def translations(train, image_size):
+def translations(train, geometry):
     """The baselines, fitted on training pairs, as functions.
 
     Returns:
         baseline -> function of float32 `[B, H, W, C]` in [-1, 1] that gives uint8.
     """
-    mean, table = _fit(train, image_size)
+    mean, table = _fit(train, geometry)
     table = tf.constant(np.round(table).astype(np.uint8))
     mean = tf.constant(np.round(mean).astype(np.uint8))
     channels = len(mean)
@@ -65,7 +65,7 @@ def translations(train, image_size):
     if train.synthesize is not SYNTHESES["hole"]:
         return found
     # Where only the centre is missing, nobody would change the rest.
-    missing = images.central_mask(Size.of(image_size).height)
+    missing = images.central_mask(Geometry.of(geometry).image_size.height)
 
     def pasted(translate):
         return lambda source: tf.where(missing, translate(source), copied(source))
@@ -88,10 +88,10 @@ def _cell(pixels):
     return cell
 
 
-def _fit(pairs, image_size):
+def _fit(pairs, geometry):
     """(mean target colour `[C]`, a colour for each cell of source colours), float64."""
     count = None
-    for batch in evaluation_dataset(pairs, image_size=image_size, batch_size=16):
+    for batch in evaluation_dataset(pairs, geometry=geometry, batch_size=16):
         source, target = (images.to_uint8(batch[name]) for name in ("source", "target"))
         index, channels = _cell(source).numpy().ravel(), target.shape[-1]
         target = target.numpy().reshape(-1, channels)

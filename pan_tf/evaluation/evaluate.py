@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from absl import logging
 
+from pan_tf import data
 from pan_tf import files
 from pan_tf import images
 from pan_tf import inference
@@ -34,6 +35,7 @@ from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
 from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.size import Size
 
 # Images of a list that are looked at without pairs.
 LIMIT = 2000
@@ -73,6 +75,9 @@ class Direction:
         baselines: baseline -> `Result`.
         outputs: system -> uint8 `[N, H, W, 3]`, where they were kept.
         translators: those of the systems that are networks.
+        native: (`Result`s, baseline -> `Result`) on files as they are, at their own size:
+            of each T at its scale, and at the files' own, `NATIVE_SCALE`; None where that
+            is what `results` are, or nothing is known of files.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Direction:
     baselines: dict
     outputs: dict
     translators: list
+    native: tuple | None = None
 
 
 class Evaluation(Inputs):
@@ -264,14 +270,44 @@ class Evaluation(Inputs):
             found["real"] = sets.real_result()
         results = []
         for system in self._systems(is_back, split, train):
-            if self._stop and self._stop.requested:
-                raise StoppedError
+            self._check_stop()
             result, made = self._one(system, name, split, sets)
             results.append(result)
             if made is not None:
                 outputs[system.name] = made
         translators = self.inverses if is_back else self.translators
-        return Direction(name, split, results, found, outputs, translators)
+        native = self._measure_native(name, split, train)
+        return Direction(name, split, results, found, outputs, translators, native)
+
+    def _measure_native(self, name, split, train):
+        """`Direction.native`: what a user gets who translates the files of the split."""
+        if not split.paired or split.synthesize or self.geometry.is_native:
+            return None
+        if any(translator.geometry is None for translator in self.translators):
+            return None  # Nobody says at which scale they were trained.
+        sizes = {Size(*map(int, size)) for size in split.sizes()}
+        if all(self.geometry.measured_size(*size) == size for size in sizes):
+            return None
+        systems = []
+        for own, t in zip(self.names, self.translators, strict=True):
+            systems.append(System(own, t.checkpoint, _as_files(t)))
+            if t.field.size is None and t.scale.value != "native":
+                native = t.at_scale("native")
+                name_there = f"{own}{record.NATIVE_SCALE}"
+                systems.append(System(name_there, t.checkpoint, _as_files(native)))
+        baselines = self._baselines(split, train)
+        made = []
+        for system in [*baselines, *systems]:
+            self._check_stop()
+            print(f"{name}: {system.name}, files as they are ...", flush=True)
+            scores = measure(system.translate, split, data.NATIVE)
+            made.append(Result(system.name, system.checkpoint, scores))
+        found, results = made[: len(baselines)], made[len(baselines) :]
+        return results, {result.name: result for result in found}
+
+    def _check_stop(self):
+        if self._stop and self._stop.requested:
+            raise StoppedError
 
     def _one(self, system, direction, split, sets):
         """(`Result` of a system, its outputs where they were kept)."""
@@ -286,7 +322,7 @@ class Evaluation(Inputs):
         scores = measure(
             system.translate,
             split,
-            self.config.image_size,
+            self.geometry,
             self.batch_size,
             back=system.back,
             names=names,
@@ -295,7 +331,7 @@ class Evaluation(Inputs):
         )
         if sets is None:
             return Result(system.name, system.checkpoint, scores), None
-        outputs = np.concatenate(keep["output"])
+        outputs = self.geometry.middles(keep["output"])
         of_sets = {}
         for name, value in sets.judge(outputs).items():
             if is_baseline and isinstance(value, np.ndarray):
@@ -311,7 +347,7 @@ class Evaluation(Inputs):
                 return images.with_channels(images.to_uint8(source), channels)
 
             return [System("copy_input", None, copied)]
-        fitted = translations(train, self.config.image_size)
+        fitted = translations(train, self.geometry)
         return [System(name, None, translate) for name, translate in fitted.items()]
 
     def _systems(self, is_back, split, train):
@@ -333,6 +369,16 @@ class Evaluation(Inputs):
         checkpoint = {"kind": "dfi", "iteration": None, "chosen_by": None}
         # Sources come once, in order.
         return System("dfi", checkpoint, lambda source: next(parts), takes_all=False)
+
+
+def _as_files(translator):
+    """A T as the command `translate` uses it: one image, at its own size."""
+
+    def translate(source):
+        (pixels,) = images.to_uint8(source).numpy()
+        return translator.translate_image(pixels)[0][None]
+
+    return translate
 
 
 def _usual_sets():

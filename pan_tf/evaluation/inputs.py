@@ -36,6 +36,7 @@ class Inputs:
         names: as given, or as the folders are called.
         config: `Config` of the first run, changed.
         data: `OpenedData`.
+        geometry: `Geometry` by which images are measured.
         split: the `Split` to measure on.
 
     Raises:
@@ -66,8 +67,11 @@ class Inputs:
         self.batch_size = batch_size
         first = self.translators[0].config if self.translators else None
         _check_synthesis(first, changes)
-        # What the run cropped in training does not matter here.
-        config = (first or Config()).replace(**{"load_size": None, **changes})
+        config = first or Config()
+        if config.preprocess == "squash" or "image_size" in changes:
+            # Of a squash what was cropped in training does not matter here.
+            config = config.replace(load_size=None)
+        config = config.replace(**changes)
         if self.translators:
             config = config.replace(**_channels(self.translators, self.names))
         _check_alike(self.translators, self.names, changes)
@@ -76,6 +80,7 @@ class Inputs:
         known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
         self.data = self._open(known, unpaired)
         self.split = self.data.held_out if split is None else self.data.splits.get(split)
+        self.geometry = self.data.geometry
         if self.split is None:
             raise ValueError(
                 f"--split must be one of: {', '.join(self.data.splits)}. Received: "
@@ -85,9 +90,9 @@ class Inputs:
             self.split = self.split.unpaired()
 
     def pixels(self, listed):
-        """`Images` -> uint8 `[N, H, W, C]`."""
+        """`Images` -> uint8 `[N, H, W, C]`, all at `image_size`: `Geometry.centre`."""
         batches = data.evaluation_dataset(
-            listed, image_size=self.config.image_size, batch_size=16
+            listed, geometry=self.geometry, batch_size=16, centre=True
         )
         made = [images.to_uint8(batch["image"]).numpy() for batch in batches]
         return np.concatenate(made)
@@ -220,6 +225,7 @@ def _check_alike(translators, names, changes):
         for field, of in (
             ("dataset", lambda c: c.dataset),
             ("image_size", lambda c: c.image_size),
+            ("preprocess", lambda c: c.preprocess),
             ("direction", data.direction),
             ("synthesize", lambda c: c.synthesize),
             ("attribute", lambda c: c.attribute),

@@ -1,11 +1,13 @@
 """Metrics of a translation over a whole split, image by image."""
 
+import collections
 import functools
 
 import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
@@ -13,11 +15,13 @@ from pan_tf.metrics import ROWS
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
+_UNTRACED = 2  # Pairs of a shape that are compared before it is traced.
+
 
 def measure(
     translate,
     split,
-    image_size,
+    geometry,
     batch_size=None,
     crop=0,
     back=None,
@@ -25,6 +29,7 @@ def measure(
     also=(),
     vgg=None,
     keep=None,
+    centre=None,
 ):
     """Translates every example of a split and compares the images that metrics name.
 
@@ -33,13 +38,16 @@ def measure(
     Args:
         translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`.
         split: `Split`; without pairs each list is gone through by itself.
-        image_size: `Size`, or pixels a side.
+        geometry: `Geometry`, or a `Size` to squash to.
         batch_size: images at a time; None: as many as have a million pixels, at most 16.
+            Where they differ in size, always 1.
         crop: pixels on every side that are not compared.
         back: the inverse, as `translate`, or None.
         names: rows of the table of metrics; None: the usual ones of such a split.
         also: rows beside the usual ones.
         vgg: file of VGG's weights, for metrics that need them.
+        centre: whether to measure the middle of images only, as of training's size; None:
+            of what has no pairs, whose images are judged together.
         keep: image name -> list, to which that image is appended batch by batch.
 
     Returns:
@@ -49,10 +57,13 @@ def measure(
     if names is None:
         chosen = {*usual(split, back is not None), *also}
         names = [name for name in ROWS if name in chosen]
-    batch_size = batch_size or images_at_a_time(image_size)
+    geometry = Geometry.of(geometry)
+    centre = not split.paired if centre is None else centre
+    uniform = geometry.is_uniform or centre or bool(split.synthesize)
+    batch_size = batch_size or images_at_a_time(geometry.image_size)
     keep = {} if keep is None else keep
-    scores = {name: [] for name in names}
-    for shown, batches in _streams(split, image_size, batch_size):
+    scores, comparisons = {name: [] for name in names}, _Comparisons(uniform)
+    for shown, batches in _streams(split, geometry, batch_size, centre):
         groups = {}
         for name in names:
             if ROWS[name].of_images and _BASE[ROWS[name].compares[0]] in shown:
@@ -63,7 +74,7 @@ def measure(
                 pair = _alike(*(made[name] for name in compared))
                 if crop:
                     pair = [image[:, crop:-crop, crop:-crop] for image in pair]
-                compare = _comparison(tuple(group), tuple(pair[0].shape[1:]), vgg)
+                compare = comparisons.of(tuple(group), tuple(pair[0].shape[1:]), vgg)
                 for name, values in compare(*pair).items():
                     scores[name].append(values)
             for name, kept in keep.items():
@@ -113,26 +124,26 @@ def means(scores):
     return {name: float(np.mean(ROWS[name].finite(v))) for name, v in scores.items()}
 
 
-def validate(model, split, image_size, also=(), vgg=None):
-    """metric -> mean over a validation split, of the T that a model translates with.
+def validate(there, back, split, geometry, also=(), vgg=None):
+    """metric -> mean over a validation split, of a T.
 
     Without pairs over as many images of either list as the shorter one has, and of both
     directions where there are two.
 
     Args:
-        model: `TranslationModel`.
+        there: T, as of `measure`.
+        back: its inverse, or None.
         split: `Split`.
-        image_size: `Size`, or pixels a side.
+        geometry: `Geometry` of training.
         also: names of metrics of pairs that are measured beside the usual ones.
         vgg: file of VGG's weights, for metrics that need them.
     """
-    there, back = model.translate_pixels, model.translate_pixels_inversely
     if split.paired:
-        return means(measure(there, split, image_size, also=also, vgg=vgg))
+        return means(measure(there, split, geometry, also=also, vgg=vgg))
     split = split.subset(range(split.num_together))
-    found = [measure(there, split, image_size, back=back)]
+    found = [measure(there, split, geometry, back=back)]
     if back is not None:
-        found.append(measure(back, split.swapped(), image_size, back=there))
+        found.append(measure(back, split.swapped(), geometry, back=there))
     return means(
         {name: np.concatenate([scores[name] for scores in found]) for name in found[0]}
     )
@@ -176,15 +187,32 @@ class _Made:
         return images.to_uint8(self._batch[name])
 
 
-def _streams(split, image_size, batch_size):
+def _streams(split, geometry, batch_size, centre):
     """(names of the images of a batch, batches): one stream of pairs, or one a list."""
-    sizes = {"image_size": image_size, "batch_size": batch_size}
+    sizes = {"geometry": geometry, "batch_size": batch_size, "centre": centre}
     if split.paired:
         yield ("source", "target"), evaluation_dataset(split, **sizes)
         return
     for name in ("source", "target"):
         alone = evaluation_dataset(getattr(split, name), **sizes)
         yield (name,), ({name: batch["image"]} for batch in alone)
+
+
+class _Comparisons:
+    """Functions that compare pairs of images, traced for shapes that come more than once.
+
+    To trace takes longer than to compare one pair.
+    """
+
+    def __init__(self, at_once):
+        self._at_once, self._seen = at_once, collections.Counter()
+
+    def of(self, names, shape, vgg):
+        self._seen[names, shape] += 1
+        if self._at_once or self._seen[names, shape] > _UNTRACED:
+            return _comparison(names, shape, vgg)
+        functions = {name: ROWS[name].function_by(vgg) for name in names}
+        return lambda *pair: {name: metric(*pair) for name, metric in functions.items()}
 
 
 @functools.lru_cache(maxsize=16)

@@ -36,6 +36,8 @@ def render(evaluation, record):
         "title": " | ".join(names),
         "record": record,
         "image_size": evaluation.config.image_size,
+        "measured": evaluation.geometry.measured(),
+        "geometry": _trained(evaluation),
         "paired": directions[0].split.paired,
         "many": len(results) > 1,
         "checkpoints": [(r.name, _checkpoint(r)) for r in results],
@@ -60,7 +62,7 @@ def render(evaluation, record):
         "scale": pictures.data_uri(
             pictures.colors(np.tile(np.linspace(0, 1, 160), (10, 1)))
         ),
-        "shown_width": pictures.shown_width(evaluation.config.image_size.width),
+        "shown_width": _shown_width(evaluation.geometry),
     }
     return pages.render("report.html", context)
 
@@ -91,26 +93,15 @@ def _measured(directions):
 def _direction(evaluation, direction, record):
     """What the page shows of a direction: a table, sentences, sections of pictures."""
     found = record.get("directions", {}).get(direction.name, record)
-    columns = [(r.name, False, r.metrics) for r in direction.results]
-    columns += [
-        (f"baseline: {TITLES[name]}" if name != "real" else TITLES[name], True, r.metrics)
-        for name, r in direction.baselines.items()
-    ]
     shown = _Pictures(evaluation, direction)
+    native = None
+    if direction.native:
+        native = _table(*direction.native)
+        native["sentences"] = record["native"]["sentences"]
     return {
         "name": direction.name,
-        "columns": [(label, is_baseline) for label, is_baseline, _ in columns],
-        "rows": [
-            (
-                metric.label,
-                [
-                    (*_cell(metric, metrics.get(name)), is_baseline)
-                    for _, is_baseline, metrics in columns
-                ],
-            )
-            for name, metric in ROWS.items()
-            if any(name in metrics for _, _, metrics in columns)
-        ],
+        **_table(direction.results, direction.baselines),
+        "native": native,
         "sentences": found["sentences"],
         "sections": [
             (title, [shown.row(i) for i in places])
@@ -118,6 +109,45 @@ def _direction(evaluation, direction, record):
         ],
         "targets": [] if direction.split.paired else shown.targets(),
     }
+
+
+def _table(results, baselines):
+    """Columns and rows of a table of metrics."""
+    columns = [(r.name, False, r.metrics) for r in results]
+    columns += [
+        (f"baseline: {TITLES[name]}" if name != "real" else TITLES[name], True, r.metrics)
+        for name, r in baselines.items()
+    ]
+    rows = [
+        (
+            metric.label,
+            [
+                (*_cell(metric, metrics.get(name)), is_baseline)
+                for _, is_baseline, metrics in columns
+            ],
+        )
+        for name, metric in ROWS.items()
+        if any(name in metrics for _, _, metrics in columns)
+    ]
+    return {"columns": [(label, flag) for label, flag, _ in columns], "rows": rows}
+
+
+def _trained(evaluation):
+    """(name, how its images were brought to size) of each run."""
+    return [
+        (name, translator.geometry)
+        for name, translator in zip(evaluation.names, evaluation.translators, strict=True)
+        if translator.geometry
+    ]
+
+
+def _shown_width(geometry):
+    """CSS pixels that images are shown at."""
+    if geometry.is_uniform or geometry.files is None:
+        return pictures.shown_width(geometry.image_size.width)
+    return pictures.shown_width(
+        min(pictures.LARGEST, geometry.measured_size(*geometry.files.median).width)
+    )
 
 
 def _cell(metric, value, sign=""):
@@ -186,11 +216,15 @@ class _Pictures:
         places = sorted({int(i) for _, chosen in sections for i in chosen})
         if not places:
             return sections
-        split, size = self._direction.split, self._evaluation.config.image_size
+        split = self._direction.split
         is_paired = split.paired
         listed = split.subset(places) if is_paired else split.source.subset(places)
         batches = data.evaluation_dataset(
-            listed, image_size=size, batch_size=self._evaluation.batch_size or 8
+            listed,
+            geometry=self._evaluation.geometry,
+            batch_size=self._evaluation.batch_size or 8,
+            # What is judged as a set is judged by its middle.
+            centre=bool(self._direction.outputs),
         )
         done = 0
         for batch in batches:
@@ -219,12 +253,15 @@ class _Pictures:
         made = []
         for result, output in zip(self._direction.results, outputs, strict=True):
             scores = {n: v[place] for n, v in result.scores.items() if n in METRICS}
-            shown = {"name": result.name, "output": pictures.data_uri(output)}
+            shown = {
+                "name": result.name,
+                "output": pictures.data_uri(pictures.fitted(output)),
+            }
             shown |= dict.fromkeys(("error", "ranked", "scores"))
             if target is not None:
                 error = pictures.error_map(output, target)
                 shown |= {
-                    "error": pictures.data_uri(error),
+                    "error": pictures.data_uri(pictures.fitted(error)),
                     "ranked": f"{METRICS[rank_by].label} "
                     f"<b>{METRICS[rank_by].text(scores[rank_by])}</b>",
                     "scores": ", ".join(
@@ -236,8 +273,10 @@ class _Pictures:
             made.append(shown)
         return {
             "name": self._direction.split.source.names[place],
-            "source": pictures.data_uri(source),
-            "target": None if target is None else pictures.data_uri(target),
+            "source": pictures.data_uri(pictures.fitted(source)),
+            "target": None
+            if target is None
+            else pictures.data_uri(pictures.fitted(target)),
             "outputs": made,
         }
 

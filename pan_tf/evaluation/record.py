@@ -32,12 +32,15 @@ def describe(evaluation):
             "direction": opened.direction,
             "synthesized": opened.synthesized,
             "image_size": evaluation.config.image_size.to_json(),
+            "geometry": evaluation.geometry.to_json(),
             "fingerprint": opened.fingerprint,
         },
         "notes": evaluation.notes,
         "pan_tf": pan_tf.__version__,
         "baselines": {name: r.metrics for name, r in first.baselines.items()},
     }
+    if first.native:
+        found["native"] = _native(evaluation, first)
     if len(first.results) == 1:
         found |= _one(first.results[0], first)
     if first.split.paired:
@@ -80,6 +83,42 @@ def _one(result, direction):
     }
 
 
+# What the name of a T ends with that saw files at their own scale.
+NATIVE_SCALE = ", --scale=native"
+
+
+def _native(evaluation, direction):
+    """What metrics.json says of files as they are."""
+    results, baselines = direction.native
+    others = {r.name: r for r in results if r.name.endswith(NATIVE_SCALE)}
+    results = [result for result in results if result.name not in others]
+    pairs = [(r, others.get(f"{r.name}{NATIVE_SCALE}")) for r in results]
+    scores = {name: result.scores for name, result in baselines.items()}
+    scales = {
+        name: str(translator.scale)
+        for name, translator in zip(evaluation.names, evaluation.translators, strict=True)
+    }
+    found = {
+        "about": "files as they are, at their own size, as `translate` writes them",
+        "baselines": {name: result.metrics for name, result in baselines.items()},
+        "sentences": [
+            f"{result.name}, on files as they are: {sentence}"
+            for result in results
+            for sentence in compare.against_baselines(result, scores)
+        ]
+        + [compare.compare(*both)["sentence"] for both in pairs if both[1]],
+        "at_native_scale": {
+            result.name: other.metrics for result, other in pairs if other
+        },
+    }
+    if len(results) == 1:
+        return found | {
+            "scale": scales[results[0].name],
+            "metrics": results[0].metrics,
+        }
+    return found | {"scales": scales, "runs": {r.name: r.metrics for r in results}}
+
+
 def _of_pairs(direction):
     results = direction.results
     if len(results) == 1:
@@ -117,6 +156,9 @@ def _table(directions):
     rows = []
     for direction in directions:
         is_paired, many = direction.split.paired, len(direction.results) > 1
+        native = dict.fromkeys(r.name for r in direction.results)
+        for result in direction.native[0] if direction.native else ():
+            native[result.name] = result
         for result in direction.results:
             for i, name in enumerate(direction.split.source.names):
                 about = {} if is_paired else {"direction": direction.name}
@@ -126,6 +168,11 @@ def _table(directions):
                     for metric, values in result.scores.items()
                     if is_paired or "identity" not in ROWS[metric].compares
                 }
+                if native[result.name]:
+                    scores |= {
+                        f"native_{metric}": repr(float(values[i]))
+                        for metric, values in native[result.name].scores.items()
+                    }
                 rows.append(about | {"name": name} | scores)
     table = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))

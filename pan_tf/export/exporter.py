@@ -55,6 +55,8 @@ class Export:
         checkpoint: "best" or "last".
         max_pixels: of all images of a request, sides rounded up to T's multiple.
         inverse: of a cycle, whether to export T from target to source.
+        scale: at which scale T sees an image, as of `Translator`; `float_image` is T as
+            it is.
 
     Raises:
         FileNotFoundError, OSError: if there is no run or no checkpoint, or it is damaged.
@@ -62,18 +64,22 @@ class Export:
     """
 
     def __init__(
-        self, run_dir, export_dir, checkpoint="best", max_pixels=2**22, inverse=False
+        self,
+        run_dir,
+        export_dir,
+        checkpoint="best",
+        max_pixels=2**22,
+        inverse=False,
+        scale="auto",
     ):
         self.export_dir = pathlib.Path(export_dir)
         if self.export_dir.exists() and not self.export_dir.is_dir():
             raise ValueError(f"--export_dir={export_dir} must be a folder.")
-        self.translator = Translator(run_dir, checkpoint, inverse=inverse)
+        self.translator = Translator(run_dir, checkpoint, inverse=inverse, scale=scale)
         if self.translator.config is None:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
         self.max_pixels = max_pixels
-        multiple = self.translator.field.multiple
-        sides = self.translator.config.image_size
-        least = math.prod(-(-side // multiple) * multiple for side in sides)
+        least = self._pixels_of(*self.translator.config.image_size)
         if max_pixels < least:
             raise ValueError(
                 f"--max_pixels must be at least {least}, those of the run's image size. "
@@ -117,20 +123,41 @@ class Export:
         if is_optimized:
             network = optimized(network)
         field = self.translator.field
-        Servable(network, field.multiple, self.max_pixels, field.size).save(path)
+        servable = Servable(
+            network, field.multiple, self.max_pixels, field.size, self._seen_size()
+        )
+        servable.save(path)
         extra = path / "assets.extra"
         extra.mkdir()
         write_warmup(extra, sources[:1])
         label = self._label(is_optimized)
         files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
-        multiple = field.multiple
-        padded = math.prod(-(-n // multiple) * multiple for n in sources.shape[1:3])
-        at_once = self.max_pixels // padded
-        sent = parity.requests(sources, at_once, is_any_size=field.size is None)
+        sent = parity.requests(
+            sources,
+            self.max_pixels,
+            self._pixels_of,
+            is_any_size=field.size is None,
+        )
         report = parity.compare(self.translator, sent, parity.run(path, sent))
         record = {"images": origin, "signatures": report}
         files.write(extra / "parity.json", json.dumps(record, indent=2) + "\n")
         return report
+
+    def _pixels_of(self, height, width):
+        """What an image costs a request: its pixels, or T's, rounded up to multiples."""
+        multiple = self.translator.field.multiple
+        return max(
+            math.prod(-(-side // multiple) * multiple for side in size)
+            for size in ((height, width), self.translator.seen_size(height, width))
+        )
+
+    def _seen_size(self):
+        """How the graph brings images to size; None where it does not."""
+        geometry, scale = self.translator.geometry, self.translator.scale
+        is_native = scale.value == "native" or geometry.is_native
+        if is_native and not isinstance(scale.value, float):
+            return None
+        return self.translator.seen_size
 
     def _publish(self, partial):
         """Gives the folder the next number; a rename is all that a server can see."""
@@ -151,9 +178,7 @@ class Export:
 
     def _real_images(self):
         """(uint8 `[N, H, W, C]` sources, what they are): the run's, held out."""
-        config = self.translator.config.replace(
-            load_size=None, download=False, fallback_dataset=None
-        )
+        config = self.translator.config.replace(download=False, fallback_dataset=None)
         known = RunFolder(self.translator.path).known_data()
         try:
             opened = data.open_data(
@@ -165,7 +190,11 @@ class Export:
             logging.warning("%s", error)
             side = min(config.image_size)
             config = config.replace(
-                dataset="bluemarble", direction=None, attribute=None, image_size=side
+                dataset="bluemarble",
+                direction=None,
+                attribute=None,
+                image_size=side,
+                load_size=None,
             )
             opened = data.open_data(data.locate(config))
         pairs = opened.held_out or opened.train
@@ -173,8 +202,9 @@ class Export:
             iter(
                 data.evaluation_dataset(
                     pairs,
-                    image_size=self.translator.config.image_size,
+                    geometry=opened.geometry,
                     batch_size=_NUM_IMAGES,
+                    centre=True,
                 )
             )
         )
@@ -197,6 +227,8 @@ class Export:
             "direction": data.direction(config),
             "inverse": self.translator.inverse,
             "image_size": config.image_size.to_json(),
+            "geometry": self.translator.geometry.to_json(),
+            "scale": str(self.translator.scale),
             "channels": {
                 "source": self.translator.source.channels,
                 "target": self.translator.target.channels,

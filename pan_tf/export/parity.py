@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pan_tf import images
-from pan_tf.inference import read_picture
+from pan_tf.image_files import read_picture
 
 _FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 
@@ -19,23 +19,26 @@ _FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 LIMITS = {"float_image": 1e-5, "image": 1.0, "serving_default": 1.0}
 
 
-def requests(sources, at_once, is_any_size=True):
+def requests(sources, max_pixels, pixels_of, is_any_size=True):
     """What is sent to every signature: batches, single images, odd sizes, files.
 
     Args:
         sources: uint8 `[N, H, W, C]`, real images.
-        at_once: how many of them a request may hold.
+        max_pixels: that a request may hold.
+        pixels_of: height, width -> those that an image counts as.
         is_any_size: whether the model takes other sizes than theirs.
 
     Returns:
         List of (signature, array).
     """
     height, width = sources.shape[1:3]
+    at_once = max_pixels // pixels_of(height, width)
     batches = [
         *(sources[i : i + at_once] for i in range(0, len(sources), at_once)),
         sources[:1],
     ]
     odd = [sources[:1, : height - 1, : width // 2 + 3], sources[:1, :1, :1]]
+    odd = [each for each in odd if pixels_of(*each.shape[1:3]) <= max_pixels]
     if is_any_size:
         batches += odd
     sent = []
@@ -43,11 +46,11 @@ def requests(sources, at_once, is_any_size=True):
         sent.append(("float_image", images.to_float(batch).numpy()))
         sent.append(("image", batch))
     files = [_encoded(source, "PNG") for source in sources]
-    if is_any_size:
-        files += [_encoded(batch[0], "PNG") for batch in odd]
-    files += [_encoded(sources[0], "JPEG", turned=6)]
     for i in range(0, len(files), at_once):
         sent.append(("serving_default", np.array(files[i : i + at_once], object)))
+    others = [_encoded(batch[0], "PNG") for batch in odd] if is_any_size else []
+    others += [_encoded(sources[0], "JPEG", turned=6)]
+    sent += [("serving_default", np.array([file], object)) for file in others]
     return sent
 
 

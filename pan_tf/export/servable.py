@@ -33,39 +33,67 @@ class Servable(tf.Module):
         multiple: what height and width must be multiples of.
         max_pixels: of all images of a request, each side rounded up to `multiple`.
         size: the only height and width that the transformer knows, or None.
+        seen_size: (height, width), int32 scalars -> `Size` at which T sees an image of
+            uint8 or of a file; None: its own. `float_image` is T itself.
     """
 
-    def __init__(self, transformer, multiple, max_pixels, size=None):
+    def __init__(self, transformer, multiple, max_pixels, size=None, seen_size=None):
         super().__init__()
         translate = any_size(frozen(transformer), multiple, size)
         channels = transformer.input_shape[-1]
+
+        def seen(sizes):
+            """int64 `[2]`, height and width -> those that T sees."""
+            if seen_size is None:
+                return tf.identity(sizes)
+            # Clipped, so that what a header claims cannot overflow.
+            sides = tf.unstack(tf.cast(tf.minimum(sizes, 2**20), tf.int32))
+            return tf.cast(tf.stack([*seen_size(*sides)]), tf.int64)
 
         def pixels_of(sizes):
             # Clipped, so that what a header claims cannot overflow.
             sizes = tf.minimum(sizes, max_pixels + 1)
             return tf.reduce_sum(tf.reduce_prod(-(-sizes // multiple) * multiple, -1))
 
-        def check(count, sizes):
+        def check(own, seen_sizes):
+            """Of the sizes of all images of a request, `[B, 2]`, and of what T sees."""
             # A constant: Assert prints what it is given.
             sentence = f"A request must not hold more than {max_pixels} pixels."
+            count = tf.maximum(pixels_of(own), pixels_of(seen_sizes))
             checks = [tf.debugging.Assert(count <= max_pixels, [sentence])]
             if size is not None:
                 sentence = f"Images must be of {size} x {size} pixels."
-                fits = tf.reduce_all(sizes == size)
+                fits = tf.reduce_all(seen_sizes == size)
                 checks.append(tf.debugging.Assert(fits, [sentence]))
             return checks
 
-        def checked(image):
+        def checked(image, view):
             shape = tf.shape(image, out_type=tf.int64)
-            count = shape[0] * pixels_of(shape[1:3])
+            sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
+            seen_sizes = tf.broadcast_to(view(shape[1:3]), (shape[0], 2))
             present = tf.debugging.Assert(
                 tf.reduce_all(shape > 0), ["`image` must not be empty."]
             )
-            with tf.control_dependencies([present, *check(count, shape[1:3])]):
+            with tf.control_dependencies([present, *check(sizes, seen_sizes)]):
                 return tf.identity(image)
 
+        def resized(image, wanted):
+            fits = tf.reduce_all(tf.shape(image)[1:3] == wanted)
+            return tf.cond(
+                fits,
+                lambda: tf.identity(image),
+                lambda: images.resize(image, wanted),
+            )
+
         def translate_pixels(image):
-            return images.to_uint8(translate(images.to_float(image)))
+            if seen_size is None:
+                return images.to_uint8(translate(images.to_float(image)))
+            own = tf.shape(image)[1:3]
+            wanted = tf.cast(seen(tf.cast(own, tf.int64)), tf.int32)
+            image = tf.ensure_shape(resized(image, wanted), (None, None, None, channels))
+            output = images.to_uint8(translate(images.to_float(image)))
+            outputs = transformer.output_shape[-1]
+            return tf.ensure_shape(resized(output, own), (None, None, None, outputs))
 
         def translate_file(contents):
             output = translate_pixels(decoding.decode(contents, channels)[None])[0]
@@ -73,16 +101,17 @@ class Servable(tf.Module):
 
         @tf.function(input_signature=[_spec(tf.float32, channels)])
         def float_image(image):
-            return {"image": translate(checked(image))}
+            return {"image": translate(checked(image, lambda sizes: sizes))}
 
         @tf.function(input_signature=[_spec(tf.uint8, channels)])
         def image(image):
-            return {"image": translate_pixels(checked(image))}
+            return {"image": translate_pixels(checked(image, seen))}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
         def serving_default(image_bytes):
             sizes = _each(decoding.image_size, image_bytes, tf.TensorSpec([2], tf.int64))
-            with tf.control_dependencies(check(pixels_of(sizes), sizes)):
+            seen_sizes = _each(seen, sizes, tf.TensorSpec([2], tf.int64))
+            with tf.control_dependencies(check(sizes, seen_sizes)):
                 contents = tf.identity(image_bytes)
             outputs = _each(translate_file, contents, tf.TensorSpec([], tf.string))
             return {"image_bytes": outputs}

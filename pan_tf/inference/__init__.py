@@ -4,26 +4,22 @@ Evaluation, command line, export and parity all go through `Translator`, or thro
 `any_size` that it is made of, so that equal weights give equal images.
 """
 
-from pan_tf.inference.image_files import ImageFileError
-from pan_tf.inference.image_files import Picture
-from pan_tf.inference.image_files import read_picture
-from pan_tf.inference.image_files import write_picture
 from pan_tf.inference.jobs import TranslationJob
+from pan_tf.inference.scale import Scale
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import seam_score
 from pan_tf.inference.translator import LABEL
 from pan_tf.inference.translator import Translator
+from pan_tf.inference.whole import WholeImages
 
 __all__ = [
     "LABEL",
-    "ImageFileError",
-    "Picture",
+    "Scale",
     "Tiling",
     "TranslationJob",
     "Translator",
+    "WholeImages",
     "any_size",
-    "read_picture",
     "seam_score",
-    "write_picture",
 ]

@@ -7,8 +7,8 @@ import pathlib
 import keras
 from PIL import Image
 
-from pan_tf.inference import image_files
-from pan_tf.inference.image_files import ImageFileError
+from pan_tf import image_files
+from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
 
 
@@ -76,6 +76,7 @@ class TranslationJob:
             `Outcome`.
         """
         outcome = Outcome()
+        print(translator.describe_scale(), flush=True)
         progress = keras.utils.Progbar(len(self.targets), unit_name="image")
         for done, (source, target, format) in enumerate(self.targets):
             if self.existing == "skip" and target.exists():
@@ -95,15 +96,18 @@ class TranslationJob:
         """The translated `Picture`."""
         picture = image_files.read_picture(source, translator.source.channels)
         height, width = picture.pixels.shape[:2]
+        warning = translator.scale_warning(height, width)
+        if warning:
+            outcome.notes.append(f"{source}: {warning}")
         tiling = translator.tiling(height, width, tile_size)
-        on_tile = None
+        seen, on_tile = translator.seen_size(height, width), None
         if tiling is not None:
             print(
-                f"{source}: {height} x {width} pixels, {tiling.count(height, width)} "
+                f"{source}: {height} x {width} pixels, {tiling.count(*seen)} "
                 f"tiles of {tiling.tile_size} px, each {tiling.step} further",
                 flush=True,
             )
-            bar = keras.utils.Progbar(tiling.count(height, width), unit_name="tile")
+            bar = keras.utils.Progbar(tiling.count(*seen), unit_name="tile")
 
             def on_tile():
                 bar.add(1)
@@ -113,13 +117,13 @@ class TranslationJob:
             outcome.notes.append(f"{source}: too little memory; smaller tiles were used")
             tiling = used
         if tiling is not None:
-            score = seam_score(pixels, tiling)
+            # Seams lie at T's own scale.
+            score = seam_score(pixels, tiling) if seen == (height, width) else None
             seams = "no gradient to score seams by"
             if score is not None:
                 seams = f"seam score {score:.3f} (gradient at borders to elsewhere)"
             outcome.notes.append(
-                f"{source}: {tiling.count(height, width)} tiles of "
-                f"{tiling.tile_size} px; {seams}"
+                f"{source}: {tiling.count(*seen)} tiles of {tiling.tile_size} px; {seams}"
             )
         return dataclasses.replace(picture, pixels=pixels)
 

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from pan_tf import images
+
 
 def any_size(network, multiple, size=None):
     """A network that takes images of any size, from 1 x 1 up.
@@ -23,26 +25,18 @@ def any_size(network, multiple, size=None):
     if size is not None:
         return lambda source: network(tf.ensure_shape(source, (None, size, size, None)))
 
+    def places_of(size):
+        return images.reflected(size, -(-size // multiple) * multiple)
+
     def translate(source):
         height, width = tf.shape(source)[1], tf.shape(source)[2]
 
         def pad():
-            padded = tf.gather(source, _reflected(height, multiple), axis=1)
-            return tf.gather(padded, _reflected(width, multiple), axis=2)
+            padded = tf.gather(source, places_of(height), axis=1)
+            return tf.gather(padded, places_of(width), axis=2)
 
         fits = (height % multiple == 0) & (width % multiple == 0)
         padded = tf.cond(fits, lambda: tf.identity(source), pad)
         return network(padded)[:, :height, :width]
 
     return translate
-
-
-def _reflected(size, multiple):
-    """Indices into `size` pixels, reflected without repeating the edge, up to a multiple.
-
-    `tf.pad` reflects once only; these go to and fro as often as needed, and over one
-    pixel stand still.
-    """
-    period = tf.maximum(2 * (size - 1), 1)
-    place = tf.range(-(-size // multiple) * multiple) % period
-    return tf.where(place < size, place, period - place)

@@ -5,6 +5,7 @@ normalize: moving averages or each image's own; no dropout); its output is round
 bits.
 """
 
+import copy
 import json
 import math
 import pathlib
@@ -14,25 +15,20 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pan_tf import data
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
-from pan_tf.config import Config
-from pan_tf.inference.memory import available_bytes
-from pan_tf.inference.sizes import any_size
-from pan_tf.inference.tiles import Tiling
-from pan_tf.inference.tiles import translate_tiles
+from pan_tf.inference.scale import Scale
+from pan_tf.inference.whole import WholeImages
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.checkpoints import newest_best
 from pan_tf.runs.folder import RunFolder
+from pan_tf.size import Size
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"
-
-# Images of more pixels are cut into tiles of this size unless told otherwise.
-_WHOLE_PIXELS = 2**21
-_TILE_SIZE = 1024
 
 
 class Translator:
@@ -49,6 +45,10 @@ class Translator:
         bn_statistics: of a run, what its T normalizes by, "moving" or "image", in place
             of what its recipe says.
         inverse: of a run of a cycle, whether to translate from target to source.
+        scale: at which scale T sees an image: "auto", that of training; "native", the
+            image's own; or a number that its sides are multiplied by. The output has the
+            image's size again. None: "auto", or of a SavedModel what it was exported
+            with.
 
     Attributes:
         path: as given.
@@ -63,6 +63,8 @@ class Translator:
         shape: `[B, H, W, C]` that a SavedModel takes, None where it takes any; None for
             a run, which takes every size.
         source, target: `images.ImageSpec` of what it takes and gives.
+        geometry: `data.Geometry` of training; None where it is not known.
+        scale: `Scale`.
         network: the Keras T of a run; None for a SavedModel.
 
     Raises:
@@ -72,8 +74,11 @@ class Translator:
             networks were others than those of this version.
     """
 
-    def __init__(self, path, checkpoint="best", bn_statistics=None, inverse=False):
+    def __init__(
+        self, path, checkpoint="best", bn_statistics=None, inverse=False, scale=None
+    ):
         self.path, self.inverse = pathlib.Path(path), inverse
+        self.geometry = None
         self.config = self.system = self.label = self.field = None
         self.shape = self.network = None
         if (self.path / "saved_model.pb").is_file():
@@ -85,6 +90,11 @@ class Translator:
             self._load_saved_model()
         else:
             self._load_run(checkpoint, bn_statistics)
+        own = self.label.get("scale", "native") if self.label else "auto"
+        try:
+            self.scale = Scale.of(own if scale is None else scale)
+        except ValueError as error:
+            raise ValueError(f"--scale {error}. Received: scale={scale!r}.") from None
 
     def __call__(self, pixels, tile_size=None, on_tile=None):
         """Translates an image or a batch; one image at a time, so none sees another.
@@ -126,116 +136,67 @@ class Translator:
             (uint8 `[H, W, C]`, the `Tiling` that was used or None): a finer one than
             `tiling` gives where memory ran out.
         """
-        only = self.field.size if self.field else None
-        if only is not None and pixels.shape[:2] != (only, only):
-            raise ValueError(
-                f"{self.path} takes images of {only} x {only} pixels only. Received: "
-                f"{pixels.shape[1]} x {pixels.shape[0]}."
-            )
-        tiling = self.tiling(*pixels.shape[:2], tile_size)
-        while self._is_too_large(tiling, pixels.shape):
-            try:
-                tiling = self._smaller(tiling, pixels.shape, None)
-            except MemoryError:
-                break  # It was an estimate.
-        while True:
-            try:
-                if tiling is None:
-                    source = images.to_float(pixels[None])
-                    return self.translate(source)[0].numpy(), None
-                output = translate_tiles(
-                    self._translate, pixels, tiling, on_tile, self.target.channels
-                )
-                return output, tiling
-            except tf.errors.InvalidArgumentError as error:
-                lines = [line for line in str(error).splitlines() if line.strip()]
-                raise ValueError(
-                    f"{self.path} refused {pixels.shape[0]} x {pixels.shape[1]} pixels: "
-                    + next((line for line in lines if "assertion" in line), lines[-1])
-                ) from error
-            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-                tiling = self._smaller(tiling, pixels.shape, error)
-
-    def translate_float(self, source):
-        """float32 `[B, H, W, C]` in [-1, 1] -> likewise, a tensor."""
-        return self._translate(source)
-
-    def translate(self, source):
-        """float32 `[B, H, W, C]` in [-1, 1] -> uint8 `[B, H, W, C]`, a tensor."""
-        return images.to_uint8(self._translate(source))
+        height, width = pixels.shape[:2]
+        seen = self.seen_size(height, width)
+        if seen != (height, width):
+            pixels = images.resize(pixels, seen).numpy()
+        output, tiling = self._whole.translate(pixels, tile_size, on_tile)
+        if seen != (height, width):
+            output = images.resize(output, Size(height, width)).numpy()
+        return output, tiling
 
     def tiling(self, height, width, tile_size=None):
         """How an image is cut, `tile_size` as in a call; None if it is not."""
-        if tile_size == 0:
+        return self._whole.tiling(*self.seen_size(height, width), tile_size)
+
+    def seen_size(self, height, width):
+        """The `Size` at which T sees an image of the size given."""
+        return self.scale.seen_size(self.geometry, height, width)
+
+    def at_scale(self, scale):
+        """The same T, which sees images at another scale."""
+        other = copy.copy(self)
+        other.scale = Scale.of(scale)
+        return other
+
+    def describe_scale(self):
+        """At which scale T sees images, a line for a user."""
+        value, geometry = self.scale.value, self.geometry
+        if isinstance(value, float):
+            return f"Scale: every image is scaled by {value:g}, its output back."
+        if value == "native" or geometry is None or geometry.is_native:
+            trained = f"; T was trained on {geometry}" if geometry else ""
+            return f"Scale: images as they are ({value}){trained}."
+        return (
+            "Scale: images are brought to the training's scale, outputs back (auto); T "
+            f"was trained on {geometry}."
+        )
+
+    def scale_warning(self, height, width):
+        """A sentence on an image that T sees far off the scales it was trained on."""
+        if self.geometry is None or self.geometry.files is None:
             return None
-        limit = self.label["max_pixels"] if self.label else math.inf
-        if tile_size is None:
-            if not self._local():
-                return None
-            multiple = self.field.multiple
-            pixels = math.prod(
-                -(-size // multiple) * multiple for size in (height, width)
-            )
-            if pixels <= min(limit, _WHOLE_PIXELS):
-                return None
-            tile_size = max(_TILE_SIZE, 4 * multiple)
-            if tile_size**2 > limit:
-                tile_size = math.isqrt(limit) // multiple * multiple
-            if tile_size < 4 * multiple:
-                raise ValueError(
-                    f"{self.path} takes no more than {limit} pixels, too few for tiles: "
-                    f"export it with --max_pixels={(4 * multiple) ** 2} or more."
-                )
-        if tile_size**2 > limit:
-            raise ValueError(
-                f"--tile_size must be at most {math.isqrt(limit)}: {self.path} takes no "
-                f"more than {limit} pixels. Received: tile_size={tile_size}."
-            )
-        if self.field is None:
-            raise ValueError(
-                f"--tile_size cannot be used with {self.path}: it does not say how far "
-                "its T looks."
-            )
-        if not self._local():
-            raise ValueError(
-                f"--tile_size cannot be used with {self.path}: its T normalizes each "
-                "image by that image's own statistics, or knows one size of images only. "
-                "Received: "
-                f"tile_size={tile_size}."
-            )
-        tiling = Tiling.of(tile_size, self.field)
-        return tiling if tiling.count(height, width) > 1 else None
+        seen = self.seen_size(height, width)
+        scale = math.sqrt(seen.height * seen.width / (height * width))
+        if not self.geometry.is_far(scale):
+            return None
+        _, least, greatest = self.geometry.files.scale
+        trained = " to ".join(dict.fromkeys(f"{v:.2g}" for v in (least, greatest)))
+        return (
+            f"{width}x{height} is seen at scale {scale:.2g}; T was trained at {trained}. "
+            "Its details are of another size than T knows; --scale gives another scale."
+        )
 
-    def _local(self):
-        """Whether an output pixel depends on a part of the image only."""
-        return self.field is not None and np.isfinite(self.field.radius)
+    def translate_float(self, source):
+        """float32 `[B, H, W, C]` in [-1, 1] -> likewise, a tensor."""
+        return self._whole.floats(source)
 
-    def _is_too_large(self, tiling, shape):
-        """Whether an image or a tile is likely to need more memory than there is."""
-        free = available_bytes()
-        if self.network is None or free is None:
-            return False
-        pixels = tiling.tile_size**2 if tiling else shape[0] * shape[1]
-        return pixels * networks.activation_bytes(self.network) > free
+    def translate(self, source):
+        """float32 `[B, H, W, C]` in [-1, 1] -> uint8 `[B, H, W, C]`, a tensor.
 
-    def _smaller(self, tiling, shape, error):
-        """The tiling to try where memory runs out."""
-        if self._local():
-            multiple = self.field.multiple
-            half = (tiling.tile_size if tiling else max(shape[:2])) // 2
-            size = half // multiple * multiple
-            if size >= 4 * multiple:
-                logging.warning(
-                    "*** %d x %d pixels: too little memory %s; tiles of %d px then. ***",
-                    *shape[:2],
-                    f"with tiles of {tiling.tile_size} px" if tiling else "as a whole",
-                    size,
-                )
-                return Tiling.of(size, self.field)
-        raise MemoryError(
-            f"{shape[0]} x {shape[1]} pixels are too many for the memory here, and "
-            "cannot be cut into smaller tiles."
-        ) from error
+        At the size given, whatever `scale` says; large images by tiles.
+        """
+        return self._whole(source)
 
     def _load_run(self, kind, bn_statistics):
         path = self.path
@@ -247,9 +208,10 @@ class Translator:
                 + (f" Its versions are: {', '.join(versions)}." if versions else "")
             )
         runtime.set_up_keras()
-        config = Config.from_flagfile(path / "run.cfg")
+        folder = RunFolder(path)
+        config = folder.config()
         # As the run was made, whatever the table says by now.
-        system = recipes.stored(config, RunFolder(path))
+        system = recipes.stored(config, folder)
         self.system = system.with_bn_statistics(bn_statistics)
         self.config = config
         if self.inverse and not self.system.is_cycle:
@@ -278,16 +240,10 @@ class Translator:
         sides = self.system.source, self.system.target
         self.source, self.target = sides[::-1] if self.inverse else sides
 
-        @tf.function(reduce_retracing=True)
-        def translate(source):
-            network = any_size(
-                lambda x: self.network(x, training=False),
-                self.field.multiple,
-                self.field.size,
-            )
-            return network(source)
-
-        self._translate = translate
+        self._whole = WholeImages.of_network(self.network, str(path))
+        known = folder.known_data() or {}
+        self.geometry = data.Geometry.from_json(known.get("geometry"))
+        self.geometry = self.geometry or data.geometry_asked_for(config)
 
     def _load_saved_model(self):
         path = self.path
@@ -301,7 +257,6 @@ class Translator:
             pixels = signature(**{key: images.to_uint8(source)})[result]
             return images.to_float(pixels)
 
-        self._translate = translate
         self.shape = tuple(spec.shape)
         outputs = signature.structured_outputs[result].shape
         # An output whose channels are not told has its source's.
@@ -315,6 +270,14 @@ class Translator:
             radius = np.inf if field["radius"] is None else field["radius"]
             size = field.get("size")  # Exports made before there was one.
             self.field = networks.ReceptiveField(field["multiple"], radius, size)
+            self.geometry = data.Geometry.from_json(self.label.get("geometry"))
+        self._whole = WholeImages(
+            translate,
+            self.field,
+            self.target.channels,
+            str(path),
+            limit=self.label["max_pixels"] if self.label else math.inf,
+        )
 
 
 def _find_checkpoint(run_dir, kind, config, inverse):

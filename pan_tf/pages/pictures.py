@@ -10,6 +10,8 @@ from pan_tf import images
 
 # Levels of mean absolute error over R, G and B that the error map shows as white.
 FULL_ERROR = 128
+# Pixels of the longer side that a picture has in a report, at most.
+LARGEST = 512
 # Black, violet, orange, yellow, white: rising lightness, also for the colour-blind.
 _STOPS = np.array(
     [(0, 0, 0), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 225)], np.float64
@@ -31,6 +33,16 @@ def colors(values):
     stops = np.arange(len(_STOPS))
     channels = [np.interp(place, stops, _STOPS[:, c]) for c in range(3)]
     return np.stack(channels, -1).round().astype(np.uint8)
+
+
+def fitted(pixels):
+    """uint8 `[H, W, C]`, made smaller if a side is longer than `LARGEST`."""
+    pixels = np.asarray(pixels)
+    if max(pixels.shape[:2]) <= LARGEST:
+        return pixels
+    image = Image.fromarray(images.with_channels(pixels, 3))
+    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def data_uri(pixels):

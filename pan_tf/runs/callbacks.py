@@ -5,6 +5,7 @@ order matters: the guard looks first, logging closes its window before a checkpo
 saved, and a validation that finds a new best is part of the next checkpoint.
 """
 
+import functools
 import resource
 import sys
 import time
@@ -16,6 +17,7 @@ from tensorboard.plugins.hparams import api as hparams
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
+from pan_tf import inference
 from pan_tf.metrics import ROWS
 from pan_tf.settings import to_text
 
@@ -194,15 +196,27 @@ class Validation(EveryIterations):
         checkpoints: `Checkpoints`.
         split: `Split` to measure on.
         samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
-        config: `Config`: image size, interval, and what chooses the best.
+        geometry: `Geometry` of training.
+        config: `Config`: interval, and what chooses the best.
         vgg: file of VGG's weights, if what chooses the best needs them.
     """
 
-    def __init__(self, run, state, writer, checkpoints, split, samples, config, vgg=None):
+    def __init__(
+        self,
+        run,
+        state,
+        writer,
+        checkpoints,
+        split,
+        samples,
+        geometry,
+        config,
+        vgg=None,
+    ):
         super().__init__(config.validate_every)
         self.run, self.state, self.writer = run, state, writer
         self.checkpoints, self.split, self.samples = checkpoints, split, samples
-        self.image_size, self.best_by = config.image_size, config.best_by
+        self.geometry, self.best_by = geometry, config.best_by
         self.vgg = vgg
 
     def act(self, iteration, logs):
@@ -227,8 +241,20 @@ class Validation(EveryIterations):
     def measure(self):
         """metric -> mean over the validation split."""
         return evaluation.validate(
-            self.model, self.split, self.image_size, also=[self.best_by], vgg=self.vgg
+            *self._translations,
+            self.split,
+            self.geometry,
+            also=[self.best_by],
+            vgg=self.vgg,
         )
+
+    @functools.cached_property
+    def _translations(self):
+        """T, and its inverse or None, for the images that are measured."""
+        if self.geometry.is_uniform:
+            return self.model.translate_pixels, self.model.translate_pixels_inversely
+        made = [inference.WholeImages.of_network(t) for t, _ in self.model.emas.values()]
+        return [*made, None][:2]
 
     def picture(self):
         """The samples, one a row, with the columns that `title` names."""

@@ -49,6 +49,10 @@ class RunFolder:
         self._manifest = self.path / "manifest.json"
         self._metrics = self.path / "metrics.jsonl"
 
+    def is_run(self):
+        """Whether there is a run in it."""
+        return self._config.exists()
+
     def check(self, config):
         """Refuses a configuration other than the one that the folder was made with.
 
@@ -56,14 +60,14 @@ class RunFolder:
             RunFolderError: naming the flags that differ, or if the folder holds
                 something else than a run.
         """
-        if not self._config.exists():
+        if not self.is_run():
             if self.path.exists() and any(self.path.iterdir()):
                 raise RunFolderError(
                     f"--run_dir={self.path} holds files but no run.cfg: not a run "
                     "folder. Choose another one."
                 )
             return
-        differences = config.differences(self._settings.from_flagfile(self._config))
+        differences = self.with_its_geometry(config).differences(self.config())
         if differences:
             raise RunFolderError(
                 f"--run_dir={self.path} holds a run of another configuration:\n"
@@ -73,6 +77,23 @@ class RunFolder:
                 )
                 + "Use its flags, or choose another --run_dir."
             )
+
+    def config(self):
+        """The settings that the run was made with.
+
+        Raises:
+            FileNotFoundError: if there is no run.
+        """
+        found = self._settings.from_flagfile(self._config)
+        if getattr(found, "preprocess", "") is None:
+            return found.replace(preprocess="squash")  # As runs of version 0.1 are.
+        return found
+
+    def with_its_geometry(self, config):
+        """A configuration that leaves --preprocess open, with that of the run, if any."""
+        if self.is_run() and getattr(config, "preprocess", "") is None:
+            return config.replace(preprocess=self.config().preprocess)
+        return config
 
     def has_checkpoint(self):
         """Whether there is something to go on from."""

@@ -101,10 +101,13 @@ class Training:
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
         self.folder.check(self.config)
+        self.config = self.folder.with_its_geometry(self.config)
         recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
         self.data = _open(self.config, requested, known, system)
         self.folder.check_data(self.data.fingerprint)
+        self.geometry = self.data.geometry
+        self.config = self.config.replace(preprocess=self.geometry.preprocess)
         self.vgg = None  # What the manifest records of it.
         if system.vgg:
             _, sha256 = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
@@ -200,8 +203,7 @@ def _training_dataset(config, pairs, model, first_iteration):
     def on_worker(context):
         return data.training_dataset(
             pairs.train,
-            image_size=config.image_size,
-            load_size=config.jittered_size,
+            geometry=pairs.geometry,
             augmentations=_augmentations(config, pairs),
             batch_size=config.batch_size,
             minibatches=model.schedule.minibatches,
@@ -239,7 +241,8 @@ def _fit(config, run, folder, pairs, model, stop, judge):
             writer,
             checkpoints,
             pairs.validation,
-            _samples(pairs.validation, config),
+            _samples(pairs, config),
+            pairs.geometry,
             config,
             judge,
         )
@@ -290,7 +293,7 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
             for name, scores in evaluation.measure_baselines(
                 pairs.train,
                 pairs.validation,
-                config.image_size,
+                pairs.geometry,
                 also=[config.best_by],
                 vgg=validation.vgg,
             ).items()
@@ -313,7 +316,7 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
-    print(f"\n{pairs.name}, {pairs.validation} at {config.image_size} px:")
+    print(f"\n{pairs.name}, {pairs.validation}, {pairs.geometry.measured()}:")
     widths = {name: max(9, len(name) + 2) for name in last}
     print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
     for label, metrics in rows.items():
@@ -325,13 +328,14 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     print(f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True)
 
 
-def _samples(pairs, config):
+def _samples(opened, config):
     """The same few validation images, spread over the split, for all pictures."""
+    pairs, geometry = opened.validation, opened.geometry
     size = pairs.num_together
     count = min(config.sample_images, size)
     chosen = np.linspace(0, size - 1, count).round()
     (batch,) = data.evaluation_dataset(
-        pairs.subset(chosen), image_size=config.image_size, batch_size=count
+        pairs.subset(chosen), geometry=geometry, batch_size=count, centre=True
     )
     return batch
 
@@ -341,8 +345,9 @@ def _announce(config, pairs, model):
     print(
         f"{config.recipe} on {pairs.name}"
         + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
-        + f": {pairs.train}, {pairs.validation or 'no validation'} at "
-        f"{config.image_size} px; {strategy.num_replicas_in_sync} replica(s); a round is "
+        + f": {pairs.train}, {pairs.validation or 'no validation'}; {pairs.geometry}"
+        + (f" (chosen: {pairs.geometry.reason})" if pairs.geometry.reason else "")
+        + f"; {strategy.num_replicas_in_sync} replica(s); a round is "
         f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
         f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"
         f"Run folder: {config.run_dir}",

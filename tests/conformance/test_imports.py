@@ -10,6 +10,7 @@ LAYERS = [
     {"tables", "size"},
     {"settings"},
     {"images", "schedules", "config", "files", "runtime"},
+    {"image_files"},
     {"command_line", "layers", "losses.functional", "optimizers", "pages"},
     {"networks", "losses", "data", "distribution", "runs.folder"},
     {"models", "metrics"},

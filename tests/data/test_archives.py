@@ -16,6 +16,7 @@ from PIL import Image
 from pan_tf.config import Config
 from pan_tf.data import DATASETS
 from pan_tf.data import DatasetNotFoundError
+from pan_tf.data import Geometry
 from pan_tf.data import locate
 from pan_tf.data import open_data
 from pan_tf.data import training_dataset
@@ -105,8 +106,7 @@ def test_download_prepare_and_read_at_random(server, tmp_path):
         iter(
             training_dataset(
                 data.train,
-                image_size=64,
-                load_size=72,
+                geometry=Geometry("squash", 64, 72),
                 augmentations=("flip",),
                 batch_size=2,
                 minibatches=2,

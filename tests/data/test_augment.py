@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from pan_tf.config import Config
+from pan_tf.data import Geometry
 from pan_tf.data import augment
-from pan_tf.data import preprocessing
 
 
 def turned(shape, seed):
@@ -28,9 +28,10 @@ def test_pairs_are_turned_together_and_draws_do_not_follow_the_flip():
     image = tf.reshape(tf.range(48, dtype=tf.int32), (4, 4, 3))
     image, seen = tf.cast(image, tf.uint8), set()
     for seed in range(60):
-        arguments = tf.constant([3, seed], tf.int64), 4, 4
         names = ("flip", "rot90")
-        source, target = preprocessing.jitter((image, 255 - image), *arguments, names)
+        source, target = Geometry("squash", 4).jitter(
+            (image, 255 - image), tf.constant([3, seed], tf.int64), names
+        )
         np.testing.assert_allclose(source, -target, atol=1e-6)
         seen.add(source.numpy().tobytes())
     assert len(seen) == 8  # All symmetries of a square.

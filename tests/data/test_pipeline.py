@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf.data import Geometry
 from pan_tf.data import Split
 from pan_tf.data import evaluation_dataset
 from pan_tf.data import training_dataset
@@ -21,7 +22,8 @@ def numbered(count, size=8):
 
 def stream(pairs, rounds, *, minibatches=1, batch_size=2, first_iteration=0, **more):
     """Source images of some rounds, `[rounds, batch, minibatches, 8, 8, 3]`."""
-    settings = {"image_size": 8, "load_size": 8, "augmentations": (), "seed": 3} | more
+    geometry = Geometry("squash", 8, more.pop("load_size", 8))
+    settings = {"geometry": geometry, "augmentations": (), "seed": 3} | more
     dataset = training_dataset(
         pairs,
         batch_size=batch_size,
@@ -99,7 +101,7 @@ def noise():
 
 
 def test_evaluation_visits_each_pair_once_in_order_with_a_smaller_last_batch():
-    dataset = evaluation_dataset(numbered(5), image_size=8, batch_size=2)
+    dataset = evaluation_dataset(numbered(5), geometry=8, batch_size=2)
     batches = [b["source"].numpy() for b in dataset]
     assert [len(b) for b in batches] == [2, 2, 1]
     assert numbers(np.concatenate(batches)).tolist() == [0, 1, 2, 3, 4]

@@ -4,6 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf import images
+from pan_tf.data import Geometry
 from pan_tf.data import preprocessing
 
 
@@ -15,11 +16,9 @@ def coordinates(size):
 
 def jittered(seed, augmentations=("flip",)):
     image = coordinates(72)
-    pair = preprocessing.jitter(
+    pair = Geometry("squash", 64, 72).jitter(
         (tf.constant(image), tf.constant(255 - image)),
         tf.constant([1, seed], tf.int64),
-        64,
-        72,
         augmentations,
     )
     return [images.to_uint8(side).numpy() for side in pair]
@@ -50,9 +49,9 @@ def test_no_flip():
 
 def test_eager_and_graph_agree():
     image = tf.constant(coordinates(72))
-    arguments = ((image, image), tf.constant([1, 5], tf.int64), 64, 72, ("flip",))
-    eager = preprocessing.jitter(*arguments)
-    graph = tf.function(preprocessing.jitter)(*arguments)
+    arguments = ((image, image), tf.constant([1, 5], tf.int64), ("flip",))
+    jitter = Geometry("squash", 64, 72).jitter
+    eager, graph = jitter(*arguments), tf.function(jitter)(*arguments)
     assert np.allclose(eager, graph, atol=1e-6)
 
 
@@ -62,7 +61,7 @@ def test_resize_is_pillows_lanczos(size):
     waves = [128 + 100 * np.sin(x / 9.0 + y / k) for k in (5.0, 7.0, 11.0)]
     image = np.stack(waves, -1).astype(np.uint8)
     expected = Image.fromarray(image).resize((size, size), Image.LANCZOS)
-    difference = np.abs(preprocessing.resize(image, size).numpy().astype(int) - expected)
+    difference = np.abs(images.resize(image, size).numpy().astype(int) - expected)
     # Pillow rounds between its horizontal and its vertical pass.
     assert difference.max() <= 2
 

@@ -98,19 +98,19 @@ def test_photos_become_pairs(photos):
     opened = open_data(photos)
     assert (len(opened.train), len(opened.held_out)) == (3, 3)
     assert opened.describe()["synthesized"] == "rain"
-    batch = first(evaluation_dataset(opened.held_out, image_size=64, batch_size=3))
-    again = first(evaluation_dataset(opened.held_out, image_size=64, batch_size=3))
+    batch = first(evaluation_dataset(opened.held_out, geometry=64, batch_size=3))
+    again = first(evaluation_dataset(opened.held_out, geometry=64, batch_size=3))
     np.testing.assert_array_equal(batch["source"], again["source"])
     rain = batch["source"] - batch["target"]
     assert rain.min() >= -1e-6 and (rain.max(axis=(1, 2, 3)) > 0.1).all()
     one = opened.held_out.subset([2])
-    alone = first(evaluation_dataset(one, image_size=64, batch_size=1))
+    alone = first(evaluation_dataset(one, geometry=64, batch_size=1))
     np.testing.assert_array_equal(alone["source"][0], batch["source"][2])
 
 
 def test_training_rain_is_new_in_every_epoch_and_the_same_after_resuming(photos):
     train = open_data(photos).train.subset([0])
-    settings = {"image_size": 64, "load_size": 64, "augmentations": (), "seed": 5}
+    settings = {"geometry": 64, "augmentations": (), "seed": 5}
     settings |= {"batch_size": 1, "minibatches": 1}
     straight = iter(training_dataset(train, **settings))
     sources = [np.array(next(straight)["source"]) for _ in range(3)]

@@ -14,6 +14,7 @@ from PIL import Image
 from pan_tf.config import Config
 from pan_tf.data import DATASETS
 from pan_tf.data import DatasetNotFoundError
+from pan_tf.data import Geometry
 from pan_tf.data import Images
 from pan_tf.data import NoPairsError
 from pan_tf.data import Split
@@ -23,6 +24,9 @@ from pan_tf.data import open_data
 from pan_tf.data import training_dataset
 from pan_tf.data.layouts import archives
 from pan_tf.data.layouts import tfds as layout
+from pan_tf.images import ImageSpec
+
+SPECS = ImageSpec(), ImageSpec()
 
 
 def save(path, level, size=64):
@@ -48,7 +52,8 @@ def opened(root, **changes):
 
 def drawn(sets, count, **changes):
     """Levels of sources and of targets, one an example."""
-    settings = {"image_size": 8, "load_size": 8, "augmentations": (), "seed": 3}
+    geometry = Geometry("squash", 8, changes.pop("load_size", 8))
+    settings = {"geometry": geometry, "augmentations": (), "seed": 3}
     stream = training_dataset(sets, batch_size=1, minibatches=1, **(settings | changes))
     batches = list(itertools.islice(stream, count))
     return [
@@ -108,9 +113,9 @@ def test_pairs_are_taken_apart_to_train_and_stay_pairs_to_measure(pair_folder):
 
 def test_images_come_together_by_number_to_look_at(lists):
     sets = opened(lists).train
-    (batch,) = evaluation_dataset(sets, image_size=8, batch_size=8)
+    (batch,) = evaluation_dataset(sets, geometry=8, batch_size=8)
     assert batch["source"].shape == batch["target"].shape == (3, 8, 8, 3)
-    (few,) = evaluation_dataset(sets.subset([2, 0]), image_size=8, batch_size=8)
+    (few,) = evaluation_dataset(sets.subset([2, 0]), geometry=8, batch_size=8)
     np.testing.assert_array_equal(few["target"][0], batch["target"][2])
 
 
@@ -242,7 +247,7 @@ def test_faces_are_parted_by_an_attribute_and_cropped(monkeypatch):
         layout.records, "open_split", lambda *_: [record(i) for i in range(5)]
     )
     config = Config(dataset="celeb_a", attribute="Smiling")
-    train, validation, test = layout._by_attribute(prepared, config)
+    train, validation, test = layout._by_attribute(prepared, config, SPECS)
     assert [s.name for s in (train, validation, test)] == ["train", "val", "test"]
     levels = [int(train.source.load(tf.constant(i))[0, 0, 0]) for i in range(3)]
     assert levels == [0, 20, 40] and len(train.target) == 2
@@ -251,4 +256,4 @@ def test_faces_are_parted_by_an_attribute_and_cropped(monkeypatch):
     assert train.source.attributes().tolist() == [[0, 0], [0, 1], [0, 0]]
     assert train.target.subset([1, 0]).attributes().tolist() == [[1, 1], [1, 0]]
     with pytest.raises(ValueError, match="--attribute must be one of: Male, Smiling"):
-        layout._by_attribute(prepared, config.replace(attribute="Frowning"))
+        layout._by_attribute(prepared, config.replace(attribute="Frowning"), SPECS)

@@ -136,7 +136,7 @@ def test_grey_of_colour_files_is_one_everywhere(tmp_path):
     """What training reads is what `translate` and the server read."""
     from pan_tf.data import preprocessing
     from pan_tf.export import decoding
-    from pan_tf.inference import read_picture
+    from pan_tf.image_files import read_picture
 
     path = tmp_path / "a.png"
     for mode in ("RGB", "RGBA", "L"):

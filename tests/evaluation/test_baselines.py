@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from pan_tf import evaluation
 from pan_tf import images
+from pan_tf.data import Geometry
 from pan_tf.data import OpenedData
 from pan_tf.data import Split
 from pan_tf.data.synthesis import SYNTHESES
@@ -26,7 +27,7 @@ def data():
     train = pair_set(sources, 255 - sources)
     validation = pair_set(sources[:2], 255 - sources[:2], "val")
     splits = {"train": train, "val": validation}
-    return OpenedData("x", "x", "AtoB", True, splits, "f")
+    return OpenedData("x", "x", "AtoB", True, splits, "f", Geometry("squash", 64))
 
 
 def test_color_table_learns_a_map_of_colors(data):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf.export import decoding
-from pan_tf.inference import read_picture
+from pan_tf.image_files import read_picture
 from tests import hostile
 from tests.conftest import smooth_noise
 from tests.hostile import encoded

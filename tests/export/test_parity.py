@@ -37,7 +37,7 @@ def test_the_largest_difference(ours, theirs, gap):
 def test_no_request_holds_more_than_it_may():
     sources = np.zeros((8, 64, 64, 3), np.uint8)
     for at_once in (1, 3, 8, 100):
-        sent = parity.requests(sources, at_once)
+        sent = parity.requests(sources, at_once * 64**2, lambda *size: 64**2)
         assert max(len(value) for _, value in sent) <= at_once
         files = sum(len(value) for name, value in sent if name == "serving_default")
         assert files == 11

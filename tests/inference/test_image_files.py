@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from PIL import TiffImagePlugin
 
-from pan_tf.inference import ImageFileError
-from pan_tf.inference import read_picture
-from pan_tf.inference import write_picture
-from pan_tf.inference.image_files import format_kept
+from pan_tf.image_files import ImageFileError
+from pan_tf.image_files import format_kept
+from pan_tf.image_files import read_picture
+from pan_tf.image_files import write_picture
 from tests.conftest import smooth_noise
 
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_told_in_a_sentence(pixels, tmp_path):
         ("empty.png", "is empty"),
         ("text.png", "is not an image"),
         ("cut.jpg", "(?i)truncated"),
-        ("float.tif", "of kind F"),
+        ("float.tif", "holds float32 pixels"),
         ("moving.gif", "holds 2 images"),
     ):
         with pytest.raises(ImageFileError, match=message):

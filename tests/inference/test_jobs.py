@@ -20,6 +20,15 @@ class Negative:
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         return 255 - pixels, self.tiling(*pixels.shape[:2], tile_size)
 
+    def describe_scale(self):
+        return "Scale: native."
+
+    def scale_warning(self, height, width):
+        return "is far" if height > 1000 else None
+
+    def seen_size(self, height, width):
+        return height, width
+
     def tiling(self, height, width, tile_size=None):
         if not tile_size:
             return None

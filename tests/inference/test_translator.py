@@ -14,7 +14,7 @@ from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.inference import memory
-from pan_tf.inference import translator as module
+from pan_tf.inference import whole as module
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.folder import RunFolder
@@ -123,7 +123,7 @@ def pixels_of(*shape, seed=0):
 
 @pytest.fixture(scope="module")
 def translator(trained):
-    return pan_tf.Translator(trained[0])
+    return pan_tf.Translator(trained[0], scale="native")
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_large_images_are_tiled_by_themselves(translator):
 
 
 def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, caplog):
-    translator = pan_tf.Translator(trained[0])
-    translate, sizes = translator._translate, []
+    translator = pan_tf.Translator(trained[0], scale="native")
+    translate, sizes = translator._whole.floats, []
 
     def limited(source):
         sizes.append(source.shape[1])
@@ -197,7 +197,7 @@ def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, c
 
     pixels = smooth_noise(np.random.default_rng(2), 1100, 300)
     expected = translator(pixels, tile_size=256)
-    monkeypatch.setattr(translator, "_translate", limited)
+    monkeypatch.setattr(translator._whole, "floats", limited)
     assert (translator(pixels) == expected).all()
     assert sizes[:3] == [1100, 512, 256]
     assert "too little memory as a whole; tiles of 512 px" in caplog.text
@@ -205,7 +205,7 @@ def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, c
     def hopeless(source):
         raise MemoryError
 
-    monkeypatch.setattr(translator, "_translate", hopeless)
+    monkeypatch.setattr(translator._whole, "floats", hopeless)
     with pytest.raises(MemoryError, match="300 x 300 pixels are too many"):
         translator(pixels_of(300, 300))
 

@@ -103,7 +103,7 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
     state = RunState(model)
     config = Config(image_size=64, validate_every=4, best_by="uqi")
     validation = callbacks.Validation(
-        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, config
+        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, None, config
     )
     scores = iter([(20.0, 0.3), (19.0, 0.4), (22.0, 0.2)])
     monkeypatch.setattr(

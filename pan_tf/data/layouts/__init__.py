@@ -5,13 +5,13 @@ A layout is an object with these methods; `name` is the data set's, `config` a `
     missing(name, config)                   a sentence where the data set is not there and
                                             cannot be fetched; None where it is there, or
                                             is now
-    open(name, config, verified, paired, channels)
+    open(name, config, verified, paired, specs)
                                             (list of `Split`s, side A the source;
                                             fingerprint of the contents)
 
 `verified` is what a manifest says of the same data, opened before: where no name or size
 has changed since then, files are not decoded again. `paired` says whether targets must
 belong to sources, where a layout can be read both ways;
-`channels` are those of side A and of side B. Both raise FileNotFoundError
+`specs` are the `ImageSpec`s of side A and of side B. Both raise FileNotFoundError
 where a split is empty, and ValueError, naming the files, where some are unusable.
 """

@@ -23,7 +23,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pan_tf import images
 from pan_tf.data.split import Split
 
 _WIDTH, _HEIGHT = 5400, 2700
@@ -138,21 +137,21 @@ class BlueMarble:
     def missing(self, name, config):
         return None
 
-    def open(self, name, config, verified, paired, channels):
+    def open(self, name, config, verified, paired, specs):
         if not config.image_size.is_square:
             raise ValueError(
                 "--dataset=bluemarble is cut into squares. Received: "
                 f"image_size={config.image_size}."
             )
         size = config.image_size.height
-        splits = [_split(each, size, channels) for each in ("train", "test")]
+        splits = [_split(each, size, specs) for each in ("train", "test")]
         return splits, fingerprint()
 
 
-def _split(name, size, channels):
+def _split(name, size, specs):
     tiles = cut(name, size)
     source, target = (
-        tf.constant(images.with_channels(pixels, count))
-        for pixels, count in zip((tiles.source, tiles.target), channels, strict=True)
+        tf.constant(spec.fit(pixels))
+        for pixels, spec in zip((tiles.source, tiles.target), specs, strict=True)
     )
     return Split.of_pairs(name, tiles.names, lambda i: (source[i], target[i]))

@@ -99,7 +99,7 @@ class Pix2pix(archives.Archived):
         """Paths of other archives that are there, to be used in place of this one."""
         return None
 
-    def open(self, name, config, verified, paired, channels):
+    def open(self, name, config, verified, paired, specs):
         prepared = self.builder(name, config.data_dir)
 
         def split_of(split):
@@ -110,7 +110,10 @@ class Pix2pix(archives.Archived):
 
             def load_pair(index):
                 sides = preprocessing.halve(load(index))
-                return tuple(map(images.with_channels, sides, channels))
+                return tuple(
+                    images.to_bits(images.with_channels(side, spec.channels), spec.bits)
+                    for side, spec in zip(sides, specs, strict=True)
+                )
 
             return Split.of_pairs(split, names, load_pair)
 

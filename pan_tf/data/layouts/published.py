@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 
 from pan_tf.data.layouts import folder
+from pan_tf.data.layouts import listing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,20 +32,20 @@ class Published(folder.Files):
             return None
         if isinstance(place, str):
             is_there = (root / place).is_dir()
-            return folder.side_by_side(root / place) if is_there else None
+            return listing.side_by_side(root / place) if is_there else None
         a, b = (root / side for side in place)
         if (a / "X2").is_dir():  # Some of the archives have it, for some splits.
             a /= "X2"
         if not a.is_dir() and not b.is_dir():
             return None
-        listing, lonely = folder.two_folders(
+        pairs, lonely = listing.two_folders(
             a, b, key=lambda stem: stem.removesuffix(self.a_suffix)
         )
         if lonely:
             raise ValueError(
-                f"{a} and {b} must hold pairs. Without a partner: {folder.some(lonely)}"
+                f"{a} and {b} must hold pairs. Without a partner: {listing.some(lonely)}"
             )
-        return listing
+        return pairs
 
     def sentence(self, name, config):
         places = self.splits.values()
@@ -75,7 +76,7 @@ class NamedLists(folder.Files):
         images, *lists = self._paths(config, split)
         if not all(path.exists() for path in (images, *lists)):
             return None
-        return tuple(folder.named(images, path) for path in lists)
+        return tuple(listing.named(images, path) for path in lists)
 
     def sentence(self, name, config):
         images, without, having = self._paths(config, "train")

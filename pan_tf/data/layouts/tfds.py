@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from pan_tf.data import preprocessing
+from pan_tf.data import geometry
 from pan_tf.data import records
 from pan_tf.data.layouts import archives
 from pan_tf.data.split import Images
@@ -55,9 +55,9 @@ class CycleGAN(TFDS):
     def name_in_tfds(self, name):
         return f"cycle_gan/{name}"
 
-    def open(self, name, config, verified, paired, channels):
+    def open(self, name, config, verified, paired, specs):
         prepared = self.builder(name, config.data_dir)
-        return _by_split(prepared, channels), records.fingerprint(prepared.info)
+        return _by_split(prepared, specs), records.fingerprint(prepared.info)
 
 
 class CelebA(TFDS):
@@ -66,28 +66,24 @@ class CelebA(TFDS):
     def name_in_tfds(self, name):
         return "celeb_a"
 
-    def open(self, name, config, verified, paired, channels):
+    def open(self, name, config, verified, paired, specs):
         prepared = self.builder(name, config.data_dir)
         fingerprint = records.fingerprint(prepared.info)
-        return _by_attribute(
-            prepared, config, channels
-        ), f"{fingerprint} {config.attribute}"
+        return _by_attribute(prepared, config, specs), f"{fingerprint} {config.attribute}"
 
 
-def _by_split(prepared, channels):
-    def side(name, count):
+def _by_split(prepared, specs):
+    def side(name, spec):
         found = _record_set(records.open_split(prepared, name), name)
-        return found.with_channels(count)
+        return found.with_spec(spec)
 
     return [
-        Split(
-            split, *(side(f"{split}{s}", n) for s, n in zip("AB", channels, strict=True))
-        )
+        Split(split, *(side(f"{split}{s}", n) for s, n in zip("AB", specs, strict=True)))
         for split in ("train", "test")
     ]
 
 
-def _by_attribute(prepared, config, channels=(3, 3)):
+def _by_attribute(prepared, config, specs):
     names = prepared.info.features["attributes"].keys()
     if config.attribute not in names:
         raise ValueError(
@@ -100,8 +96,8 @@ def _by_attribute(prepared, config, channels=(3, 3)):
         (has,) = records.columns(found, [f"attributes/{config.attribute}"]).T
         lists = (np.flatnonzero(has == value) for value in (0, 1))
         sides = (
-            _faces(found, split, places, names).with_channels(count)
-            for places, count in zip(lists, channels, strict=True)
+            _faces(found, split, places, names).with_spec(spec)
+            for places, spec in zip(lists, specs, strict=True)
         )
         sets.append(Split(split, *sides))
     return sets
@@ -118,7 +114,7 @@ def _faces(found, split, places, names):
 
 
 def _middle(image):
-    return preprocessing.central_square(image, _CELEBA_SIZE)
+    return geometry.middle(image, _CELEBA_SIZE)
 
 
 def _record_set(found, name, places=None, change=lambda image: image):

@@ -12,14 +12,15 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from pan_tf import image_files
 from pan_tf import images
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.data import augment
+from pan_tf.data import geometry
 from pan_tf.data import pipeline
 from pan_tf.data import preprocessing
 from pan_tf.data import records
 
-_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png")
 _FOREVER = 2**62
 # VGG's: the shorter side of an image before the crop, of a crop of 224.
 _LOAD_SHARE = 256 / 224
@@ -72,9 +73,10 @@ def _folder_split(root, classes):
         raise ValueError(f"{root} must have two folders of images or more, a class each.")
     files, labels = [], []
     for label, name in enumerate(found):
-        own = [f for f in sorted((root / name).iterdir()) if f.suffix.lower() in _ENDINGS]
+        own = [f for f in sorted((root / name).iterdir()) if image_files.is_image(f)]
         if not own:
-            raise ValueError(f"No {', '.join(_ENDINGS)} in {root / name}.")
+            endings = ", ".join(image_files.ENDINGS)
+            raise ValueError(f"No {endings} in {root / name}.")
         files += own
         labels += [label] * len(own)
     broken = list(filter(None, map(_problem, files)))
@@ -84,7 +86,7 @@ def _folder_split(root, classes):
     paths, numbers = tf.constant([str(f) for f in files]), tf.constant(labels, tf.int64)
 
     def load(index):
-        return preprocessing.decode(tf.io.read_file(paths[index])), numbers[index]
+        return preprocessing.read(paths[index]), numbers[index]
 
     described = "\n".join(f"{f.parent.name}/{f.name} {f.stat().st_size}" for f in files)
     digest = hashlib.sha256(described.encode(errors="backslashreplace")).hexdigest()
@@ -92,11 +94,11 @@ def _folder_split(root, classes):
 
 
 def _problem(file):
-    """What is wrong with an image file, or None; TensorFlow itself is to decode it."""
+    """What is wrong with an image file, or None."""
     try:
-        preprocessing.decode(tf.io.read_file(str(file)))
-    except tf.errors.OpError as error:
-        return f"{file} ({error.message.splitlines()[0]})"
+        image_files.read_picture(file)
+    except image_files.ImageFileError as error:
+        return f"{file} ({error})"
     return None
 
 
@@ -175,7 +177,7 @@ def validation_batches(labeled, image_size, batch_size, limit):
     def example(n):
         image, label = labeled.load(n * labeled.size // count)
         image = _shorter_side(image, image_size)
-        image = preprocessing.central_square(image, image_size)
+        image = geometry.middle(image, image_size)
         return images.to_float(tf.ensure_shape(image, (image_size, image_size, 3))), label
 
     numbers = tf.data.Dataset.range(count)

@@ -202,7 +202,7 @@ def _some(split, size):
     count = min(_PICTURES, total)
     places = [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
     (batch,) = data.evaluation_dataset(
-        split.subset(places), image_size=size, batch_size=count
+        split.subset(places), geometry=size, batch_size=count
     )
     return batch
 

@@ -209,6 +209,7 @@ class Reproduction:
             init_from=begun,
             decay_start=None,
             image_size=size,
+            preprocess="squash",  # As both papers have it, whatever the files are.
             # The same share of the image is cropped.
             load_size=base.load_size
             and base.load_size.scaled(size / base.image_size.height),
@@ -347,7 +348,7 @@ def _is_finished(trial):
     if not path.exists():
         return False
     result = json.loads(path.read_text(encoding="utf-8"))
-    trained = Config.from_flagfile(trial.run_dir / "run.cfg")
+    trained = RunFolder(trial.run_dir).config()
     return (
         result["last"]["checkpoint"] >= trial.config.iterations
         and not trial.config.differences(trained)

@@ -20,9 +20,10 @@ import secrets
 import numpy as np
 
 from pan_tf import files
+from pan_tf import image_files
+from pan_tf import images
 from pan_tf import inference
 from pan_tf import pages
-from pan_tf.data import preprocessing
 from pan_tf.evaluation import LIMIT
 from pan_tf.evaluation import Inputs
 from pan_tf.pages import pictures
@@ -123,7 +124,9 @@ class Study:
         for name, path in (folders or {}).items():
             outputs[name] = _read_folder(path, listed.names, found.config.image_size)
         for name, translator in zip(found.names, translators, strict=True):
-            outputs[name] = translator(sources)
+            # At the scale that they are shown at, each by itself.
+            made = [translator.translate(images.to_float(s[None])) for s in sources]
+            outputs[name] = np.concatenate(made)
         if interpolation:
             outputs["dfi"] = found.interpolated(
                 interpolation, train.at_most(LIMIT), listed
@@ -208,5 +211,5 @@ def _read_folder(path, names, size):
             f"No image of {', '.join(missing[:5])} in {path}: outputs are named as the "
             f"sources of the study, {len(stems)} of them."
         )
-    pictures_found = (inference.read_picture(found[stem]) for stem in stems)
-    return np.stack([preprocessing.resize(p.pixels, size) for p in pictures_found])
+    pictures_found = (image_files.read_picture(found[stem]) for stem in stems)
+    return np.stack([images.resize(p.pixels, size) for p in pictures_found])

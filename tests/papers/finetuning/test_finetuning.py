@@ -173,7 +173,7 @@ def test_a_folder_without_classes_is_refused(tmp_path):
     with pytest.raises(ValueError, match="two folders of images or more"):
         labeled.open_folder(tmp_path)
     (tmp_path / "train" / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"No \.bmp, .* in .*empty"):
+    with pytest.raises(ValueError, match=r"No \.png, .* in .*empty"):
         labeled.open_folder(tmp_path)
 
 

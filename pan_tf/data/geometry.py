@@ -1,0 +1,358 @@
+"""At which size images are trained on, measured and translated: `--preprocess`.
+
+`squash`  height and width are brought to `load_size`, aspect is not kept, and
+          `image_size` is cropped at random; measured is the whole image at `image_size`.
+          So have it the papers.
+`scale`   aspect is kept: an image is resized until it just covers `load_size` (of a
+          square `load_size` its shorter side is that long), and cropped at random.
+`crop`    nothing is resized: `image_size` is cropped at random from the file's own
+          pixels; smaller images are reflected up to it.
+
+An image is uint8 `[H, W, C]` before. What belongs together is a group, which is resized
+and cropped alike.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from pan_tf import images
+from pan_tf.data import augment
+from pan_tf.size import Size
+
+# How far apart sizes may lie that are called equal; see `choose`.
+_NEARLY = 1.1
+_ALIKE = 1.5
+_LARGEST_CROP = 4.0
+# How far off the trained scales an image may lie before somebody is told.
+_FAR = 1.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Sizes of the files that were trained on, and by how much they were scaled.
+
+    Attributes:
+        count: of images.
+        median, smallest, largest: `Size`, each side by itself.
+        scale: of the images, median, least and greatest: length in pixels that T saw of
+            what is a pixel long in the file.
+    """
+
+    count: int
+    median: Size
+    smallest: Size
+    largest: Size
+    scale: tuple
+
+    def __str__(self):
+        """As users write sizes: width x height."""
+        small, large = _text(self.smallest), _text(self.largest)
+        if small == large:
+            return small
+        return f"{small} to {large}, median {_text(self.median)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """How a run brings images to size.
+
+    Attributes:
+        preprocess: "squash", "scale" or "crop".
+        image_size: `Size` that T is trained on, or what `Size.of` takes.
+        load_size: likewise, before the crop; None: as `image_size`.
+        files: `Sizes` of the training images; None where they are not known.
+        reason: why `preprocess` was chosen, where a user did not say; or None.
+    """
+
+    preprocess: str
+    image_size: Size
+    load_size: Size | None = None
+    files: Sizes | None = None
+    reason: str | None = None
+
+    def __post_init__(self):
+        for name in ("image_size", "load_size"):
+            value = getattr(self, name)
+            size = self.image_size if value is None else Size.of(value)
+            object.__setattr__(self, name, size)
+
+    @classmethod
+    def of(cls, value):
+        """A geometry as it is; of a `Size`, or pixels a side, squashing to that."""
+        return value if isinstance(value, cls) else cls("squash", Size.of(value))
+
+    @classmethod
+    def from_json(cls, found):
+        """What `to_json` gave; None of None, as runs of version 0.1 have it."""
+        if found is None:
+            return None
+        files = found["files"]
+        if files is not None:
+            sizes = {n: Size.of(files[n]) for n in ("median", "smallest", "largest")}
+            files = Sizes(files["count"], **sizes, scale=tuple(found["scale"].values()))
+        return cls(
+            *(found[name] for name in ("preprocess", "image_size", "load_size")),
+            files,
+            found["reason"],
+        )
+
+    def to_json(self):
+        """What the manifest and an export's label hold; sizes as of `Size.to_json`."""
+        files = self.files
+        return {
+            "preprocess": self.preprocess,
+            "image_size": self.image_size.to_json(),
+            "load_size": self.load_size.to_json(),
+            "scale": files
+            and dict(zip(("median", "least", "greatest"), files.scale, strict=True)),
+            "files": files
+            and {
+                "count": files.count,
+                "median": files.median.to_json(),
+                "smallest": files.smallest.to_json(),
+                "largest": files.largest.to_json(),
+            },
+            "reason": self.reason,
+            "sentence": str(self),
+        }
+
+    def with_files(self, sizes):
+        """The same, knowing the sizes of its training images: int `[N, 2]`."""
+        sizes = np.asarray(sizes)
+        scales = np.array([self.scale_of(*size) for size in np.unique(sizes, axis=0)])
+        _, counts = np.unique(sizes, axis=0, return_counts=True)
+        found = Sizes(
+            len(sizes),
+            Size(*(round(float(side)) for side in np.median(sizes, axis=0))),
+            Size(*map(int, sizes.min(0))),
+            Size(*map(int, sizes.max(0))),
+            tuple(
+                round(float(value), 4)
+                for value in (
+                    np.median(np.repeat(scales, counts)),
+                    scales.min(),
+                    scales.max(),
+                )
+            ),
+        )
+        return dataclasses.replace(self, files=found)
+
+    @property
+    def is_uniform(self):
+        """Whether all images are measured at one size."""
+        return self.preprocess == "squash"
+
+    @property
+    def is_native(self):
+        """Whether images are measured at their files' own size."""
+        return self.preprocess == "crop"
+
+    def measured_size(self, height, width):
+        """The size at which a whole image is measured: that of training's scale.
+
+        Args:
+            height, width: of the file; numbers, or int32 scalars in a graph.
+
+        Returns:
+            `Size` of numbers, or of tensors.
+        """
+        if self.preprocess == "squash":
+            return self.image_size
+        if self.preprocess == "crop":
+            return Size(height, width)
+        return _covering(self.load_size, height, width)
+
+    def scale_of(self, height, width):
+        """Pixels that T sees of one pixel's length of a file; of both axes the mean."""
+        seen = self.measured_size(int(height), int(width))
+        return math.sqrt(seen.height * seen.width / (int(height) * int(width)))
+
+    def is_far(self, scale):
+        """Whether a scale lies far off those that were trained."""
+        if self.files is None:
+            return False
+        _, least, greatest = self.files.scale
+        return not least / _FAR <= scale <= greatest * _FAR
+
+    def jitter(self, group, seed, augmentations):
+        """Training's view: resizes, crops `image_size` at random, and augments.
+
+        Args:
+            group: tuple of uint8 `[H, W, C]`, images that belong together; channels may
+                differ, and, where they are resized, sizes too.
+            seed: int64 `[2]`; crop and augmentation are a function of it.
+            augmentations: names of `augment.AUGMENTATIONS`.
+
+        Returns:
+            Tuple of float32 `[*image_size, C]` in [-1, 1].
+        """
+        stacked = self._loaded(group)
+        if self.preprocess != "squash" or self.load_size != self.image_size:
+            shape = (1, *self.image_size, stacked.shape[-1])
+            stacked = tf.image.stateless_random_crop(stacked, shape, seed)
+        return _unstack(augment.augment(stacked, seed, augmentations), group)
+
+    def whole(self, group):
+        """What is measured: all of an image, at training's scale.
+
+        Returns:
+            Tuple of float32 `[H, W, C]` in [-1, 1].
+        """
+        if self.preprocess == "crop":
+            return tuple(map(images.to_float, group))
+        size = self.measured_size(*tf.unstack(tf.shape(group[0])[:2]))
+        return tuple(images.to_float(images.resize(i, size)) for i in group)
+
+    def centre(self, group):
+        """The middle of each image at training's scale, all of one size: pictures.
+
+        Returns:
+            Tuple of float32 `[*image_size, C]` in [-1, 1].
+        """
+        if self.preprocess == "squash":
+            return self.whole(group)
+        return tuple(map(self._middle, self.whole(group)))
+
+    def middles(self, batches):
+        """The middles of measured images, of one size.
+
+        Args:
+            batches: list of uint8 `[B, H, W, C]`, NumPy, whose sizes may differ.
+
+        Returns:
+            uint8 `[N, *image_size, C]`.
+        """
+        if self.preprocess == "squash":
+            return np.concatenate(batches)
+        return np.stack([self._middle(image).numpy() for b in batches for image in b])
+
+    def _middle(self, image):
+        size = self.image_size
+        chosen = middle(reflected_up(image, size), size)
+        return tf.ensure_shape(chosen, (*size, image.shape[-1]))
+
+    def _loaded(self, group):
+        """uint8 `[1, H, W, sum of channels]`, ready to be cropped."""
+        if self.preprocess == "squash":
+            size = self.load_size
+        elif self.preprocess == "scale":
+            size = self.measured_size(*tf.unstack(tf.shape(group[0])[:2]))
+        if self.preprocess == "crop":
+            loaded = [reflected_up(image, self.image_size) for image in group]
+        else:
+            loaded = [images.resize(image, size) for image in group]
+        stacked = tf.concat(loaded, -1)[None]
+        count = sum(i.shape[-1] for i in group)
+        known = self.load_size if self.preprocess == "squash" else (None, None)
+        return tf.ensure_shape(stacked, (1, *known, count))
+
+    def measured(self):
+        """How images are measured, in words."""
+        if self.preprocess == "squash":
+            return f"squashed to {_text(self.image_size)}"
+        if self.preprocess == "crop":
+            return "whole images at native resolution"
+        return f"whole images that just cover {_text(self.load_size)}"
+
+    def __str__(self):
+        """E.g. "images of 900x600, cropped to 256x256 at native resolution"."""
+        crop, load = (_text(size) for size in (self.image_size, self.load_size))
+        cropped = f", cropped to {crop}" if load != crop else ""
+        if self.preprocess == "crop":
+            said = f"cropped to {crop} at native resolution"
+        elif self.preprocess == "squash":
+            said = f"squashed to {load}{cropped}"
+        else:
+            side = load if not self.load_size.is_square else self.load_size.height
+            what = "until they cover" if not self.load_size.is_square else "until the "
+            what += "" if not self.load_size.is_square else "shorter side is"
+            said = f"scaled, with their aspect, {what} {side}, then cropped to {crop}"
+        if self.files is None:
+            return said
+        low, high = self.files.scale[1:]
+        scale = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (low, high)))
+        at = "" if self.is_native else f" (scale {scale})"
+        return f"images of {self.files}, {said}{at}"
+
+
+NATIVE = Geometry("crop", 1)
+
+
+def choose(sizes, image_size):
+    """The `--preprocess` that fits a user's own files.
+
+    - `squash` if all have nearly the aspect of `image_size` (of a square one: are nearly
+      square) and nearly one size, to 10 %: nothing is distorted then.
+    - `crop` if their shorter sides lie within a factor 1.5 of each other, all are at
+      least as large as the crop, and no more than four times: details are of one scale,
+      and a crop shows enough of what is around them.
+    - `scale` otherwise.
+
+    Args:
+        sizes: int `[N, 2]`, height and width of each training image.
+        image_size: `Size`.
+
+    Returns:
+        (mode, reason: a part of a sentence).
+    """
+    sizes = np.asarray(sizes, float)
+    aspects = sizes[:, 0] / sizes[:, 1] * image_size.width / image_size.height
+    distortion = np.exp(np.abs(np.log(aspects)).max())
+    spread = (sizes.max(0) / sizes.min(0)).max()
+    shape = "square" if image_size.is_square else "of --image_size's aspect"
+    if distortion <= _NEARLY and spread <= _NEARLY:
+        return "squash", f"all files are nearly {shape}, and of nearly one size"
+    # How many crops lie side by side along the axis that has the fewest.
+    crops = (sizes / np.array(image_size)).min(1)
+    if crops.min() < 1:
+        return "scale", "some files are smaller than --image_size"
+    if crops.max() / crops.min() > _ALIKE:
+        return "scale", "files differ in size"
+    if crops.max() > _LARGEST_CROP:
+        return "scale", "files are more than four times as large as --image_size"
+    return "crop", "files are of nearly one size, and up to four times --image_size"
+
+
+def middle(image, size):
+    """The middle of `[H, W, C]`, of a `Size` or what there is."""
+    size = Size.of(size)
+    height, width = tf.unstack(tf.shape(image)[:2])
+    top = tf.maximum(height - size.height, 0) // 2
+    left = tf.maximum(width - size.width, 0) // 2
+    return image[top : top + size.height, left : left + size.width]
+
+
+def reflected_up(image, size):
+    """`[H, W, C]`, reflected at its bottom and right edges up to a `Size` at least."""
+    height, width = tf.unstack(tf.shape(image)[:2])
+    fits = (height >= size.height) & (width >= size.width)
+
+    def reflect():
+        rows = images.reflected(height, tf.maximum(height, size.height))
+        columns = images.reflected(width, tf.maximum(width, size.width))
+        return tf.gather(tf.gather(image, rows, axis=0), columns, axis=1)
+
+    return tf.cond(fits, lambda: tf.identity(image), reflect)
+
+
+def _covering(load_size, height, width):
+    """The size with the aspect of an image that just covers `load_size`."""
+    if not tf.is_tensor(height):
+        scale = max(load_size.height / height, load_size.width / width)
+        return Size(*(int(np.floor(side * scale + 0.5)) for side in (height, width)))
+    sides = [tf.cast(side, tf.float64) for side in (height, width)]
+    scale = tf.maximum(load_size.height / sides[0], load_size.width / sides[1])
+    return Size(*(tf.cast(tf.floor(side * scale + 0.5), tf.int32) for side in sides))
+
+
+def _text(size):
+    """Width x height, as users and viewers have it."""
+    return f"{size.width}x{size.height}"
+
+
+def _unstack(stacked, group):
+    parts = tf.split(stacked[0], [image.shape[-1] for image in group], -1)
+    return tuple(images.to_float(part) for part in parts)

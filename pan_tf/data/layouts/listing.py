@@ -1,0 +1,220 @@
+"""Which files belong to a split, and together."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import pathlib
+
+import numpy as np
+from absl import logging
+
+from pan_tf.data.split import NoPairsError
+from pan_tf.image_files import ENDINGS
+from pan_tf.image_files import ImageFileError
+from pan_tf.image_files import is_image
+from pan_tf.image_files import read_header
+
+SPLITS = ("train", "val", "test")
+_MOST_NAMED = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The files of one split.
+
+    Attributes:
+        names: one a pair.
+        files: tuples of one path (side by side) or two (A, B), one tuple a pair.
+        is_photos: whether the files are single images, of which sources are to be made.
+    """
+
+    names: tuple
+    files: tuple
+    is_photos: bool = False
+
+    @property
+    def side_by_side(self):
+        return len(self.files[0]) == 1 and not self.is_photos
+
+    def sizes(self):
+        """Height and width of the images, by the files' headers: int `[N, 2]`."""
+        found = np.array([(h.height, h.width) for h in self.headers()])
+        return found // [1, 2 if self.side_by_side else 1]
+
+    def headers(self, side=0):
+        """`image_files.Header`s of one side's files.
+
+        Raises:
+            ValueError: naming the file that has none.
+        """
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return list(pool.map(_header, (files[side] for files in self.files)))
+
+
+def find(data_dir, split):
+    """Lists the files of a split.
+
+    Args:
+        data_dir: the folder that holds `train`, or `trainA` and `trainB`.
+        split: "train", "val" or "test".
+
+    Returns:
+        `Listing`, sorted by name; None if there is no folder of that split.
+
+    Raises:
+        FileNotFoundError: if the split's folders hold no image.
+        ValueError: if the two folders do not hold files of the same names.
+    """
+    if not exists(data_dir, split):
+        return None
+    listing, lonely = list_files(data_dir, split)
+    if lonely:
+        a, b = (pathlib.Path(data_dir) / f"{split}{side}" for side in "AB")
+        raise NoPairsError(
+            f"{a} and {b} must hold files of the same names, unless the recipe is one "
+            "for unpaired sets (cyclegan, ...). Without a partner: "
+            f"{some(lonely)}"
+        )
+    return listing
+
+
+def find_photos(data_dir, split):
+    """Lists single images; arguments, `Listing` and errors as of `find`."""
+    root = pathlib.Path(data_dir) / split
+    return single(images_of(root)) if root.is_dir() else None
+
+
+def has_two(data_dir, split):
+    """Whether a split lies in two folders."""
+    return all((pathlib.Path(data_dir) / f"{split}{side}").is_dir() for side in "AB")
+
+
+def find_two(data_dir, split):
+    """Lists two folders whose files do not belong to each other.
+
+    Returns:
+        (`Listing` of A, of B); None if there are no two folders of that split.
+
+    Raises:
+        FileNotFoundError: if one of them holds no image.
+    """
+    if not has_two(data_dir, split):
+        return None
+    folders = [pathlib.Path(data_dir) / f"{split}{side}" for side in "AB"]
+    return tuple(single(images_of(folder, unique=False)) for folder in folders)
+
+
+def named(images, names):
+    """`Listing` of some files of a folder.
+
+    Args:
+        images: the folder.
+        names: text file with a file name a line; another ending is found too.
+
+    Raises:
+        FileNotFoundError: if a file is not there, or none is named.
+    """
+    found = {file.stem: file for file in images_of(images)}
+    stems = [pathlib.Path(line).stem for line in names.read_text("utf-8").split()]
+    lost = [stem for stem in stems if stem not in found]
+    if lost or not stems:
+        raise FileNotFoundError(
+            f"{names} must name images in {images}. "
+            + (f"Not there: {some(lost)}" if lost else "It is empty.")
+        )
+    return single(sorted(found[stem] for stem in stems))
+
+
+def single(files):
+    """`Listing` of files that hold an image each."""
+    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files), True)
+
+
+def exists(data_dir, split):
+    """Whether there is a folder, or one of two, of a split."""
+    names = (split, f"{split}A", f"{split}B")
+    return any((pathlib.Path(data_dir) / name).is_dir() for name in names)
+
+
+def list_files(data_dir, split):
+    """Lists the files of a split that is there.
+
+    Returns:
+        (`Listing`, files of two folders that have no partner).
+
+    Raises:
+        FileNotFoundError: if a folder of the split holds no image.
+        ValueError: if files of one folder differ in nothing but their ending.
+    """
+    root = pathlib.Path(data_dir)
+    folders = root / f"{split}A", root / f"{split}B"
+    if not any(folder.is_dir() for folder in folders):
+        return side_by_side(root / split), []
+    return two_folders(*folders)
+
+
+def side_by_side(folder):
+    """`Listing` of a folder of pairs side by side."""
+    files = images_of(folder)
+    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files))
+
+
+def two_folders(a, b, key=lambda stem: stem):
+    """Lists two folders.
+
+    Args:
+        a: folder of sides A.
+        b: folder of sides B.
+        key: a file's name without its ending -> what it shares with its partner.
+
+    Returns:
+        (`Listing`, files that have no partner).
+    """
+    a, b = ({key(file.stem): file for file in images_of(f)} for f in (a, b))
+    names = tuple(sorted(a.keys() & b.keys()))
+    lonely = [a[name] for name in sorted(a.keys() - b.keys())]
+    lonely += [b[name] for name in sorted(b.keys() - a.keys())]
+    return Listing(names, tuple((a[name], b[name]) for name in names)), lonely
+
+
+def images_of(folder, unique=True):
+    """The images in a folder, sorted by name; what is left alone is told.
+
+    Args:
+        folder: path.
+        unique: whether names must differ in more than their ending, as those of pairs.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if files differ in nothing but their ending.
+    """
+    there = sorted(f for f in folder.iterdir() if f.is_file()) if folder.is_dir() else ()
+    files = [file for file in there if is_image(file)]
+    if not files:
+        raise FileNotFoundError(f"No image ({', '.join(ENDINGS)}) in {folder}.")
+    others = [f.name for f in there if not is_image(f) and not f.name.startswith(".")]
+    if others:
+        logging.warning(
+            "*** %s: %d files are left alone, being no images by their names: %s ***",
+            folder,
+            len(others),
+            some(others),
+        )
+    counts = collections.Counter(file.stem for file in files)
+    twice = [file for file in files if counts[file.stem] > 1] if unique else []
+    if twice:
+        raise ValueError(f"Files must differ in more than their ending: {some(twice)}")
+    return files
+
+
+def _header(file):
+    try:
+        return read_header(file)
+    except ImageFileError as error:
+        raise ValueError(f"{file} {error}") from None
+
+
+def some(items):
+    more = len(items) - _MOST_NAMED
+    shown = "; ".join(map(str, items[:_MOST_NAMED]))
+    return shown + (f"; and {more} more." if more > 0 else ".")

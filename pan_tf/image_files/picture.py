@@ -1,0 +1,78 @@
+"""What a file of an image holds, and the formats that there are."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+# format -> endings of its files; the first is what outputs get.
+FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "NPY": (".npy",),
+}
+ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
+OPAQUE = ("JPEG", "BMP", "NPY")  # Formats without transparency.
+
+
+class ImageFileError(Exception):
+    """A file that cannot be read as a still picture; the message is a sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture and what goes around T.
+
+    Attributes:
+        pixels: `[H, W, C]`, upright; grey, RGB, or RGB and alpha, or more channels.
+        alpha: `[H, W]`, uint8 or uint16, or None.
+        tags: TIFF tags that stay with an image: number -> (type, value); or None.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    tags: dict | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What is known of a file before it is decoded.
+
+    Attributes:
+        height, width: in pixels, upright.
+        channels: 1, 3, or as many as there are; without transparency.
+        kind: NumPy dtype of its values.
+        has_alpha: whether it is transparent.
+        format: key of `FORMATS`, or Pillow's name of another one.
+        orientation: by its EXIF, 1 to 8; 1 is upright.
+        profile: description of its colour profile, if that is another than sRGB.
+    """
+
+    height: int
+    width: int
+    channels: int
+    kind: str
+    has_alpha: bool
+    format: str
+    orientation: int = 1
+    profile: str | None = None
+
+
+def is_image(path):
+    """Whether a file is an image by its name; what is hidden is none."""
+    path = pathlib.Path(path)
+    return not path.name.startswith(".") and path.suffix.lower() in ENDINGS
+
+
+def format_of(path):
+    """The format that a file name asks for; None if it asks for another one, or none."""
+    ending = pathlib.Path(path).suffix.lower()
+    return next((name for name, all_ in FORMATS.items() if ending in all_), None)
+
+
+def ending_of(format):
+    """The file name's ending of a format."""
+    return FORMATS[format][0]

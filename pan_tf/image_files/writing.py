@@ -1,0 +1,149 @@
+"""The one writer of image files: whole or not at all."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+import tifffile
+from PIL import Image
+from PIL import TiffImagePlugin
+
+from pan_tf import images
+from pan_tf.image_files.picture import FORMATS
+from pan_tf.image_files.picture import OPAQUE
+from pan_tf.image_files.picture import ImageFileError
+from pan_tf.image_files.reading import read_header
+from pan_tf.images import ImageSpec
+
+_SAVE = {
+    "PNG": {},
+    "JPEG": {"quality": 95},
+    "TIFF": {},
+    "BMP": {},
+    "WEBP": {"lossless": True},
+}
+_DESCRIPTION, _X, _Y, _UNIT = 270, 282, 283, 296
+
+
+def write_picture(path, picture, format, spec=None):
+    """Writes a picture.
+
+    Args:
+        path: the file.
+        picture: `Picture`.
+        format: key of `FORMATS`. JPEG, BMP and NPY have no transparency, JPEG, BMP and
+            WEBP 8 bits; only TIFF has tags; TIFF and NPY hold any kind of number.
+        spec: `ImageSpec` of its pixels, by which values of a file's kind are restored;
+            None: the pixels are what is written.
+
+    Raises:
+        ImageFileError: if the format cannot hold it, or the disk.
+    """
+    path = pathlib.Path(path)
+    pixels, alpha = picture.pixels, picture.alpha
+    if spec is not None:
+        pixels = _values(pixels, ImageSpec.of(spec), format)
+    if pixels.shape[-1] == 4 and format in OPAQUE and format != "NPY":
+        raise ImageFileError(f"has four channels, which {format} cannot hold")
+    if alpha is not None and (format in OPAQUE or pixels.shape[-1] not in (1, 3)):
+        alpha = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        try:
+            _save(partial, pixels, alpha, picture.tags, format)
+        # The writers raise whatever their formats' limits raise.
+        except Exception as error:
+            raise ImageFileError(f"cannot be written as {format}: {error}") from error
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def format_kept(path):
+    """The format to write in to keep that of a file; PNG where it cannot be."""
+    try:
+        format = read_header(path).format
+    except ImageFileError:
+        return "PNG"  # Reading it will tell what is wrong with it.
+    return format if format in FORMATS else "PNG"
+
+
+def _values(pixels, spec, format):
+    """What a file of a format is to hold of pixels."""
+    if format in ("TIFF", "NPY"):
+        return spec.restore(pixels)
+    if np.dtype(spec.kind) == np.uint16 and format == "PNG":
+        return spec.restore(pixels)
+    return pixels if format == "PNG" else images.shown(pixels)
+
+
+def _save(path, pixels, alpha, tags, format):
+    if format == "NPY":
+        with open(path, "wb") as file:
+            np.save(file, pixels)
+        return
+    if alpha is not None and pixels.dtype in (np.uint8, np.uint16):
+        alpha = images.to_bits(alpha, 8 * pixels.dtype.itemsize)
+    is_plain = pixels.dtype == np.uint8 and pixels.shape[-1] in (1, 3, 4)
+    if format == "TIFF" and not is_plain:
+        _save_tiff(path, pixels, alpha, tags or {})
+    elif format == "PNG" and pixels.dtype == np.uint16:
+        if alpha is not None:
+            pixels = np.concatenate([pixels, alpha[..., None]], axis=-1)
+        path.write_bytes(tf.io.encode_png(pixels).numpy())
+    else:
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        options = dict(_SAVE[format])
+        if alpha is not None:
+            image.putalpha(Image.fromarray(alpha))
+        if format == "TIFF" and tags:
+            options["tiffinfo"] = _directory(tags)
+        image.save(path, format=format, **options)
+
+
+def _directory(tags):
+    """Tags as Pillow writes them."""
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, (kind, value) in tags.items():
+        directory[tag] = value
+        directory.tagtype[tag] = kind
+    return directory
+
+
+def _save_tiff(path, pixels, alpha, tags):
+    """A TIFF of any kind of number and any number of channels."""
+    count = pixels.shape[-1]
+    if alpha is not None and alpha.dtype == pixels.dtype:
+        pixels = np.concatenate([pixels, alpha[..., None]], axis=-1)
+    else:
+        alpha = None
+    values = {tag: value for tag, (_, value) in tags.items()}
+    extra = [
+        (tag, kind, None if isinstance(value, str) else np.size(value), value, True)
+        for tag, (kind, value) in tags.items()
+        if tag not in (_DESCRIPTION, _X, _Y, _UNIT)
+    ]
+    resolution = (values[_X], values[_Y]) if _X in values and _Y in values else None
+    has_rgb = count in (3, 4)
+    others = pixels.shape[-1] - (3 if has_rgb else 1)
+    tifffile.imwrite(
+        path,
+        pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
+        photometric="rgb" if has_rgb else "minisblack",
+        planarconfig=None if pixels.shape[-1] == 1 else "contig",
+        extrasamples=_extra(others, alpha is not None or count == 4),
+        description=values.get(_DESCRIPTION),
+        resolution=resolution,
+        resolutionunit=values.get(_UNIT),
+        metadata=None,
+        extratags=extra,
+    )
+
+
+def _extra(count, has_alpha):
+    """What the channels beside colours are."""
+    if not count:
+        return None
+    return ["unassalpha" if has_alpha else "unspecified", *["unspecified"] * (count - 1)]
