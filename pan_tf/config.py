@@ -6,6 +6,7 @@ iteration is one minibatch consumed by an update of D or of T.
 """
 
 import dataclasses
+import math
 
 from pan_tf import tables
 from pan_tf.settings import Settings
@@ -24,6 +25,30 @@ _WITH_ATTRIBUTES = tables.keys(
 )
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
+
+
+def bits(text):
+    """Bits of a channel from their text; raises ValueError with the rule."""
+    if str(text) not in ("8", "16"):
+        raise ValueError("must be 8 or 16")
+    return int(text)
+
+
+def value_range(text):
+    """Text of a range of values, checked: "full", "percentiles", or "low,high".
+
+    Raises:
+        ValueError: with the rule, if it is none of these.
+    """
+    if text in ("full", "percentiles"):
+        return text
+    try:
+        low, high = map(float, str(text).split(","))
+    except ValueError:
+        low = high = 0.0
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError("must be full, percentiles, or two rising numbers, as 0,4095")
+    return str(text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,12 +137,42 @@ class Config(Settings):
     )
     source_channels: int | None = setting(
         None,
-        "Channels of a source: 1 grey, 3 RGB, 4 RGB and alpha; empty: the data set's, 3.",
+        "Channels of a source: 1 grey, 3 RGB, 4 RGB and alpha, or as many as files have; "
+        "empty: found in your own files, 3 for named data sets.",
         minimum=1,
-        maximum=4,
+        maximum=64,
     )
     target_channels: int | None = setting(
-        None, "Likewise of a target.", minimum=1, maximum=4
+        None, "Likewise of a target.", minimum=1, maximum=64
+    )
+    source_bits: int | None = setting(
+        None,
+        "Bits of a source's channels, 8 or 16; empty: found in your own files, 8 for "
+        "named data sets.",
+        parse=bits,
+    )
+    target_bits: int | None = setting(
+        None, "Likewise of a target; outputs have as many.", parse=bits
+    )
+    source_labels: int | None = setting(
+        None,
+        "Number of classes, if sources are label maps: palette or grey images of whole "
+        "numbers, of which T sees a plane each.",
+        minimum=2,
+        maximum=256,
+    )
+    source_range: str | None = setting(
+        None,
+        "Values of a source's files that become the least and the largest level: full "
+        "(of 8 or 16 bits; of other files of all training images), percentiles (.1 and "
+        "99.9, of the training images), or two numbers, as 0,4095. Empty: full for 8 "
+        "and 16 bits, else percentiles.",
+        parse=value_range,
+    )
+    target_range: str | None = setting(
+        None,
+        "Likewise of a target; undone where outputs are written.",
+        parse=value_range,
     )
     width: float = setting(
         1.0, "Multiplies the channels of T and D; 1 as published.", minimum=1 / 64
@@ -144,6 +199,14 @@ class Config(Settings):
         None,
         "More augmentations of training examples, by name.",
         choices=tables.keys("data/augment.py", "AUGMENTATIONS"),
+    )
+
+    data_cache: float | None = setting(
+        None,
+        "GiB of memory for decoded training images, resized where they are; 0: none; "
+        "empty: a quarter of what is free, at most 4.",
+        minimum=0.0,
+        free=True,
     )
 
     # Training.
@@ -308,9 +371,20 @@ class Config(Settings):
             raise ValueError("--augment=flip is --flip: give that.")
         if 2 in (self.source_channels, self.target_channels):
             raise ValueError(
-                "--source_channels and --target_channels must be 1, 3 or 4. Received: "
-                f"source_channels={self.source_channels}, "
+                "--source_channels and --target_channels must be 1, 3, 4 or more. "
+                f"Received: source_channels={self.source_channels}, "
                 f"target_channels={self.target_channels}."
+            )
+        if self.source_labels and self.source_channels not in (None, self.source_labels):
+            raise ValueError(
+                "--source_channels follows from --source_labels: leave it out. Received: "
+                f"source_channels={self.source_channels}, "
+                f"source_labels={self.source_labels}."
+            )
+        if self.source_labels and self.synthesize != "none":
+            raise ValueError(
+                "--source_labels goes with sources that come with the data, not with "
+                f"--synthesize={self.synthesize}."
             )
         if self.preprocess == "crop" and self.load_size is not None:
             raise ValueError(
@@ -328,6 +402,18 @@ class Config(Settings):
                 "--decay_start must be below --iterations. Received: decay_start="
                 f"{self.decay_start}, iterations={self.iterations}."
             )
+
+    @property
+    def found_in_files(self):
+        """As of `Settings`."""
+        channels = self.source_labels or 3
+        return {
+            "preprocess": "squash",
+            "source_channels": channels,
+            "target_channels": 3,
+            "source_bits": 8,
+            "target_bits": 8,
+        }
 
     @property
     def jittered_size(self):

@@ -49,12 +49,13 @@ def _geometry(config, system):
             config = config.replace(preprocess="squash")
         return f"Images: {data.geometry_asked_for(config)}"
     try:
-        opened = data.open_data(data.locate(config), paired=system.paired)
+        config, found = recipes.with_found(data.locate(config))
+        opened = data.open_data(config, paired=system.paired)
     except (data.DatasetNotFoundError, OSError, ValueError) as error:
         return f"Images: TRAINING WOULD FAIL HERE. {error}"
-    found = opened.geometry
-    reason = f" (chosen: {found.reason})" if found.reason else ""
-    return f"Images: {opened.train}, {found}{reason}"
+    geometry = opened.geometry
+    reason = f" (chosen: {geometry.reason})" if geometry.reason else ""
+    return f"Images: {opened.train}, {geometry}{reason}. {found}"
 
 
 def cost(system, transformer, discriminator, image_size):

@@ -114,6 +114,18 @@ class ImageSpec:
             return to_float(pixels)
         return 2.0 * tf.one_hot(tf.cast(pixels[..., 0], tf.int32), self.labels) - 1.0
 
+    def resize(self, pixels, size):
+        """Pixels in memory of another size: by Lanczos, of labels the nearest."""
+        if not self.labels:
+            return resize(pixels, size)
+        return tf.image.resize(pixels, size, "nearest")
+
+    def show(self, image):
+        """float `[..., channels]` in [-1, 1] -> uint8 RGB for the eye."""
+        if self.labels:
+            return colors_of(self.to_levels(image))
+        return as_rgb(to_levels(image, self.bits))
+
     def to_levels(self, image):
         """float `[..., channels]` in [-1, 1] -> pixels in memory."""
         if not self.labels:
@@ -145,6 +157,18 @@ class ImageSpec:
         if self.low is None:
             return said
         return f"{said} ({self.kind} from {self.low:g} to {self.high:g})"
+
+
+RGB = ImageSpec()  # Of 8 bits: what most images are.
+
+
+def colors_of(labels):
+    """Labels `[..., 1]` -> uint8 RGB `[..., 3]`: a colour each, the first is black."""
+    hues = np.arange(256) * 0.381966 % 1.0  # Far from each other: the golden angle.
+    waves = [np.clip(np.abs((hues * 6 + k) % 6 - 3) - 1, 0, 1) for k in (0, 4, 2)]
+    table = np.round(np.stack(waves, -1) * 255).astype(np.uint8)
+    table[0] = 0
+    return table[np.asarray(labels)[..., 0]]
 
 
 def to_bits(pixels, bits):
@@ -193,11 +217,11 @@ def with_channels(pixels, channels):
         raise ValueError(f"has {own} channels; {channels} are wanted")
     is_numpy = isinstance(pixels, np.ndarray)
     pixels = tf.convert_to_tensor(pixels)
-    rgb = tf.repeat(pixels[..., :1], 3, -1) if own < 3 else pixels[..., :3]
+    rgb = _repeated(pixels[..., :1], 3) if own < 3 else pixels[..., :3]
     if channels < 3:
         luma = tf.tensordot(tf.cast(rgb, tf.float32), tf.constant(LUMA), 1)
         grey = tf.cast(tf.round(luma), pixels.dtype)[..., None]
-        pixels = tf.repeat(pixels[..., :1] if own < 3 else grey, channels, -1)
+        pixels = _repeated(pixels[..., :1] if own < 3 else grey, channels)
     elif channels == 3:
         pixels = rgb
     else:
@@ -206,6 +230,10 @@ def with_channels(pixels, channels):
         )
         pixels = tf.concat([rgb, opaque], -1)
     return pixels.numpy() if is_numpy else pixels
+
+
+def _repeated(plane, count):
+    return tf.concat([plane] * count, -1)  # TensorFlow tiles no uint16.
 
 
 def to_float(pixels):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import MappingProxyType
 
 from absl import flags
 
@@ -183,6 +184,19 @@ class Settings:
             value = parsed(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
             check(field, value)
+
+    # Name -> value, as of version 0.1, of what is found in files where it is left open.
+    found_in_files = MappingProxyType({})
+
+    def with_defaults(self):
+        """The same, as it was meant before these settings were there."""
+        return self.replace(
+            **{
+                name: value
+                for name, value in self.found_in_files.items()
+                if getattr(self, name) is None
+            }
+        )
 
     def replace(self, **changes):
         """A copy with other values."""

@@ -41,7 +41,11 @@ flags.DEFINE_integer(
     lower_bound=0,
 )
 flags.DEFINE_enum(
-    "format", "png", ["png", "input"], "Write PNG, or each input's own format."
+    "format",
+    "png",
+    ["png", "input"],
+    "Write PNG (TIFF where T gives numbers that are not 8 or 16 bits), or each input's "
+    "own format.",
 )
 flags.DEFINE_enum(
     "existing",
@@ -61,6 +65,7 @@ def main(argv):
         if values[name].value is None:
             sys.exit(f"--{name} must be given.")
     # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf.image_files import loses_values
     from pan_tf.inference import TranslationJob
     from pan_tf.inference import Translator
 
@@ -76,6 +81,10 @@ def main(argv):
             scale=values.scale,
         )
         translator.tiling(1, 1, values.tile_size)  # Is it legal?
+        if values.format == "png" and loses_values("PNG", translator.target):
+            job = TranslationJob(
+                values.input, values.output, existing=values.existing, format="TIFF"
+            )
         outcome = job.run(translator, values.tile_size)
     except (OSError, ValueError) as error:
         sys.exit(f"\n{error}")

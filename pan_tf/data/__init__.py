@@ -1,5 +1,6 @@
 """Data: which images there are, what is done to them, and in which order they come."""
 
+from pan_tf.data import cache
 from pan_tf.data.geometry import NATIVE
 from pan_tf.data.geometry import Geometry
 from pan_tf.data.opening import DatasetNotFoundError
@@ -10,8 +11,11 @@ from pan_tf.data.opening import geometry_asked_for
 from pan_tf.data.opening import geometry_of_own
 from pan_tf.data.opening import locate
 from pan_tf.data.opening import open_data
+from pan_tf.data.pipeline import cost_of_example
 from pan_tf.data.pipeline import evaluation_dataset
+from pan_tf.data.pipeline import example_maker
 from pan_tf.data.pipeline import training_dataset
+from pan_tf.data.specs import with_found
 from pan_tf.data.split import Images
 from pan_tf.data.split import NoPairsError
 from pan_tf.data.split import Split
@@ -26,12 +30,16 @@ __all__ = [
     "NoPairsError",
     "OpenedData",
     "Split",
+    "cache",
     "check_paired",
+    "cost_of_example",
     "direction",
     "evaluation_dataset",
+    "example_maker",
     "geometry_asked_for",
     "geometry_of_own",
     "locate",
     "open_data",
     "training_dataset",
+    "with_found",
 ]

@@ -177,44 +177,81 @@ class Geometry:
         _, least, greatest = self.files.scale
         return not least / _FAR <= scale <= greatest * _FAR
 
-    def jitter(self, group, seed, augmentations):
+    def jitter(self, group, seed, augmentations, specs=None):
         """Training's view: resizes, crops `image_size` at random, and augments.
 
         Args:
-            group: tuple of uint8 `[H, W, C]`, images that belong together; channels may
+            group: tuple of pixels `[H, W, C]`, images that belong together; channels may
                 differ, and, where they are resized, sizes too.
             seed: int64 `[2]`; crop and augmentation are a function of it.
             augmentations: names of `augment.AUGMENTATIONS`.
+            specs: `ImageSpec` of each; None: images as their dtypes say.
 
         Returns:
             Tuple of float32 `[*image_size, C]` in [-1, 1].
         """
-        stacked = self._loaded(group)
-        if self.preprocess != "squash" or self.load_size != self.image_size:
-            shape = (1, *self.image_size, stacked.shape[-1])
-            stacked = tf.image.stateless_random_crop(stacked, shape, seed)
-        return _unstack(augment.augment(stacked, seed, augmentations), group)
+        specs = _specs_of(group, specs)
+        return self.cropped(self.loaded(group, specs), seed, augmentations, specs)
 
-    def whole(self, group):
+    def loaded(self, group, specs):
+        """The part of `jitter` before anything random.
+
+        Returns:
+            uint8 or uint16 `[H, W, sum of planes]`: what belongs together is one image of
+            many channels, so that it stays together.
+        """
+        if self.preprocess == "crop":
+            images_of_size = [reflected_up(image, self.image_size) for image in group]
+        else:
+            size = self.load_size
+            if self.preprocess == "scale":
+                size = self.measured_size(*tf.unstack(tf.shape(group[0])[:2]))
+            pairs = zip(group, specs, strict=True)
+            images_of_size = [spec.resize(image, size) for image, spec in pairs]
+        dtype = loaded_dtype(specs)
+        return tf.concat([tf.cast(image, dtype) for image in images_of_size], -1)
+
+    def cropped(self, loaded, seed, augmentations, specs):
+        """The rest of `jitter`."""
+        count = sum(spec.planes for spec in specs)
+        is_squash = self.preprocess == "squash"
+        known = self.load_size if is_squash else (None, None)
+        stacked = tf.ensure_shape(loaded[None], (1, *known, count))
+        if not is_squash or self.load_size != self.image_size:
+            shape = (1, *self.image_size, count)
+            stacked = tf.image.stateless_random_crop(stacked, shape, seed)
+        return _unstack(augment.augment(stacked, seed, augmentations), specs)
+
+    def whole(self, group, specs=None):
         """What is measured: all of an image, at training's scale.
+
+        Args:
+            group, specs: as of `jitter`.
 
         Returns:
             Tuple of float32 `[H, W, C]` in [-1, 1].
         """
-        if self.preprocess == "crop":
-            return tuple(map(images.to_float, group))
-        size = self.measured_size(*tf.unstack(tf.shape(group[0])[:2]))
-        return tuple(images.to_float(images.resize(i, size)) for i in group)
+        return _floats(self._measured(group, _specs_of(group, specs)), specs)
 
-    def centre(self, group):
+    def centre(self, group, specs=None):
         """The middle of each image at training's scale, all of one size: pictures.
+
+        Args:
+            group, specs: as of `jitter`.
 
         Returns:
             Tuple of float32 `[*image_size, C]` in [-1, 1].
         """
-        if self.preprocess == "squash":
-            return self.whole(group)
-        return tuple(map(self._middle, self.whole(group)))
+        measured = self._measured(group, _specs_of(group, specs))
+        if self.preprocess != "squash":
+            measured = [self._middle(image) for image in measured]
+        return _floats(measured, specs)
+
+    def _measured(self, group, specs):
+        if self.preprocess == "crop":
+            return list(group)
+        size = self.measured_size(*tf.unstack(tf.shape(group[0])[:2]))
+        return [s.resize(image, size) for image, s in zip(group, specs, strict=True)]
 
     def middles(self, batches):
         """The middles of measured images, of one size.
@@ -233,21 +270,6 @@ class Geometry:
         size = self.image_size
         chosen = middle(reflected_up(image, size), size)
         return tf.ensure_shape(chosen, (*size, image.shape[-1]))
-
-    def _loaded(self, group):
-        """uint8 `[1, H, W, sum of channels]`, ready to be cropped."""
-        if self.preprocess == "squash":
-            size = self.load_size
-        elif self.preprocess == "scale":
-            size = self.measured_size(*tf.unstack(tf.shape(group[0])[:2]))
-        if self.preprocess == "crop":
-            loaded = [reflected_up(image, self.image_size) for image in group]
-        else:
-            loaded = [images.resize(image, size) for image in group]
-        stacked = tf.concat(loaded, -1)[None]
-        count = sum(i.shape[-1] for i in group)
-        known = self.load_size if self.preprocess == "squash" else (None, None)
-        return tf.ensure_shape(stacked, (1, *known, count))
 
     def measured(self):
         """How images are measured, in words."""
@@ -353,6 +375,24 @@ def _text(size):
     return f"{size.width}x{size.height}"
 
 
-def _unstack(stacked, group):
-    parts = tf.split(stacked[0], [image.shape[-1] for image in group], -1)
-    return tuple(images.to_float(part) for part in parts)
+def loaded_dtype(specs):
+    """Of `Geometry.loaded`: the deepest of all."""
+    return tf.uint16 if any(spec.bits == 16 for spec in specs) else tf.uint8
+
+
+def _specs_of(group, specs):
+    """Specs as they are; None: of images as their dtypes say."""
+    return specs or [
+        images.ImageSpec(i.shape[-1], 8 * tf.as_dtype(i.dtype).size) for i in group
+    ]
+
+
+def _floats(group, specs):
+    pairs = zip(group, _specs_of(group, specs), strict=True)
+    return tuple(spec.to_float(image) for image, spec in pairs)
+
+
+def _unstack(stacked, specs):
+    parts = tf.split(stacked[0], [spec.planes for spec in specs], -1)
+    pairs = zip(parts, specs, strict=True)
+    return tuple(s.to_float(tf.cast(part, s.dtype.name)) for part, s in pairs)

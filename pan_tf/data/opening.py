@@ -6,9 +6,11 @@ from absl import logging
 
 from pan_tf.data.geometry import Geometry
 from pan_tf.data.geometry import choose
+from pan_tf.data.specs import specs as found_specs
 from pan_tf.data.split import NoPairsError
 from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.data.table import DATASETS
+from pan_tf.images import RGB
 from pan_tf.images import ImageSpec
 
 
@@ -28,6 +30,7 @@ class OpenedData:
         splits: the split's own name -> `Split`; "train" is always there.
         fingerprint: of the contents; equal data have equal fingerprints.
         geometry: `Geometry` of training, with the sizes of its files.
+        source, target: `ImageSpec`s.
         synthesized: what the sources are made of targets by; None if they are given.
     """
 
@@ -38,6 +41,8 @@ class OpenedData:
     splits: dict
     fingerprint: str
     geometry: Geometry
+    source: ImageSpec = RGB
+    target: ImageSpec = RGB
     synthesized: str | None = None
 
     @property
@@ -65,6 +70,10 @@ class OpenedData:
             "flip": self.flip,
             "synthesized": self.synthesized,
             "geometry": self.geometry.to_json(),
+            "images": {
+                "source": self.source.to_json(),
+                "target": self.target.to_json(),
+            },
             "train": self.train.describe(),
             "validation": self.validation and self.validation.describe(),
             "fingerprint": self.fingerprint,
@@ -120,7 +129,7 @@ def check_paired(name):
         )
 
 
-def open_data(config, requested=None, verified=None, paired=True):
+def open_data(config, requested=None, verified=None, paired=True, specs=None):
     """Opens a data set that is there, and checks its files.
 
     Args:
@@ -131,6 +140,8 @@ def open_data(config, requested=None, verified=None, paired=True):
         paired: whether targets must belong to sources. If not, pairs are taken apart for
             training and stay pairs for measuring; two folders are two lists, whatever the
             names of their files.
+        specs: `ImageSpec` of sources and of targets, as a run has them; None: as the
+            configuration and the training images have it.
 
     Returns:
         `OpenedData`.
@@ -155,13 +166,11 @@ def open_data(config, requested=None, verified=None, paired=True):
     if paired:
         check_paired(name)
     # Side A, then side B.
-    specs = (
-        ImageSpec(config.source_channels or 3),
-        ImageSpec(config.target_channels or 3),
-    )
+    source, target = specs or found_specs(config)
     is_swapped = direction(config) == "BtoA"
-    specs = specs[::-1] if is_swapped else specs
-    splits, fingerprint = row.layout.open(name, config, verified, paired, specs)
+    sides = (target, source) if is_swapped else (source, target)
+    splits, fingerprint = row.layout.open(name, config, verified, paired, sides)
+    splits = [split.with_specs(*sides) for split in splits]
     if is_swapped:
         splits = [split.swapped() for split in splits]
     if synthesized:
@@ -183,6 +192,8 @@ def open_data(config, requested=None, verified=None, paired=True):
         splits=splits,
         fingerprint=fingerprint,
         geometry=geometry,
+        source=source,
+        target=target,
         synthesized=synthesized,
     )
 

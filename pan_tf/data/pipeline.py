@@ -12,9 +12,13 @@ Without pairs, source and target of an example are drawn so from a list each, wi
 and augmentation of their own: which meet is another matter in every epoch.
 """
 
+import time
+
 import tensorflow as tf
 
+from pan_tf.data.cache import Cache
 from pan_tf.data.geometry import Geometry
+from pan_tf.data.geometry import loaded_dtype
 
 _FOREVER = 2**62
 _HELD_OUT = -1  # In place of a seed, where none is to matter.
@@ -33,6 +37,7 @@ def training_dataset(
     workers=1,
     worker=0,
     replicas=1,
+    cache=None,
 ):
     """The endless stream of rounds, from an iteration on.
 
@@ -47,6 +52,7 @@ def training_dataset(
         workers: number of workers.
         worker: which of them this is.
         replicas: replicas on this worker.
+        cache: `Cache` of decoded images, or None.
 
     Returns:
         `tf.data.Dataset` of `{"source", "target"}`, float32 `[batch_size / all replicas,
@@ -64,32 +70,7 @@ def training_dataset(
         iteration = first_iteration + step * minibatches + minibatch
         return iteration * batch_size + worker * share + position
 
-    geometry = Geometry.of(geometry)
-
-    def pair(n):
-        own_seed = tf.stack([tf.constant(seed, tf.int64), n])
-        source, target = geometry.jitter(
-            split.load(shuffled(n, len(split), seed)), own_seed, augmentations
-        )
-        if split.synthesize:
-            source = split.synthesize(target, own_seed)
-        return {"source": source, "target": target}
-
-    def strangers(n):
-        sides = {}
-        for name, listed in (("source", split.source), ("target", split.target)):
-            own_seed = seed + _TARGETS * (name == "target")
-            # Lists of one length must not be shuffled alike, else the same images would
-            # meet for ever. The shuffle looks at a seed's lowest bits only.
-            list_seed = ~seed if name == "target" else seed
-            (sides[name],) = geometry.jitter(
-                (listed.load(shuffled(n, len(listed), list_seed)),),
-                tf.stack([tf.constant(own_seed, tf.int64), n]),
-                augmentations,
-            )
-        return sides
-
-    make = pair if split.paired else strangers
+    make = example_maker(split, geometry, augmentations, seed, cache)
 
     def example(k):
         return make(example_number(k))
@@ -101,6 +82,79 @@ def training_dataset(
         .batch(share // replicas, drop_remainder=True)
         .prefetch(2 * replicas)
     )
+
+
+def example_maker(split, geometry, augmentations, seed, cache=None):
+    """Graph function, number of an example -> `{"source", "target"}`.
+
+    Args:
+        split, geometry, augmentations, seed, cache: as of `training_dataset`.
+    """
+    geometry = Geometry.of(geometry)
+    cache = Cache(0) if cache is None else cache
+
+    def loader(load, specs, key):
+        def loaded(index):
+            return geometry.loaded(load(index), specs)
+
+        planes = sum(spec.planes for spec in specs)
+        return cache.over(loaded, loaded_dtype(specs), planes, key)
+
+    def pair(n):
+        own_seed = tf.stack([tf.constant(seed, tf.int64), n])
+        loaded = load_pair(shuffled(n, len(split), seed))
+        source, target = geometry.cropped(loaded, own_seed, augmentations, split.specs)
+        if split.synthesize:
+            source = split.synthesize(target, own_seed)
+        return {"source": source, "target": target}
+
+    def strangers(n):
+        made = {}
+        for name, (listed, load) in sides.items():
+            own_seed = seed + _TARGETS * (name == "target")
+            # Lists of one length must not be shuffled alike, else the same images would
+            # meet for ever. The shuffle looks at a seed's lowest bits only.
+            list_seed = ~seed if name == "target" else seed
+            (made[name],) = geometry.cropped(
+                load(shuffled(n, len(listed), list_seed)),
+                tf.stack([tf.constant(own_seed, tf.int64), n]),
+                augmentations,
+                (listed.spec,),
+            )
+        return made
+
+    if split.paired:
+        load_pair = loader(split.load, split.specs, "pair")
+        return pair
+    both = (("source", split.source), ("target", split.target))
+    sides = {
+        name: (side, loader(lambda i, side=side: (side.load(i),), (side.spec,), name))
+        for name, side in both
+    }
+    return strangers
+
+
+def cost_of_example(make, count=4):
+    """Seconds of all cores together that an example takes, nothing else running.
+
+    Made eagerly, which adds a millisecond or two.
+
+    Args:
+        make: what `example_maker` gave.
+        count: examples that are made, after a first one.
+
+    Returns:
+        (of an example that is new, of one that was made before).
+    """
+    numbers = [tf.constant(n, tf.int64) for n in range(count + 1)]
+    make(numbers[0])
+    seconds = []
+    for _ in range(2):
+        begin = time.process_time()
+        for number in numbers[1:]:
+            make(number)
+        seconds.append((time.process_time() - begin) / count)
+    return tuple(seconds)
 
 
 def shuffled(n, count, seed):
@@ -138,7 +192,7 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
     batch_size = batch_size if centre or geometry.is_uniform else 1
 
     def example(index):
-        source, target = view(split.load(index))
+        source, target = view(split.load(index), split.specs)
         if split.paired and split.synthesize:
             # Not a number of training; of its place among all pairs of the split.
             seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), split.number(index)])
@@ -146,7 +200,7 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
         return {"source": source, "target": target}
 
     def alone(index):
-        return {"image": view((split.load(index),))[0]}
+        return {"image": view((split.load(index),), (split.spec,))[0]}
 
     is_split = hasattr(split, "num_together")
     return (

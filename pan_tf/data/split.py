@@ -24,6 +24,7 @@ class Images:
         load: graph function, int64 scalar -> uint8 `[H, W, C]`.
         attributes: function without arguments, for it takes a while, that gives what is
             known of the images, `[N, A]` of 0 and 1; None where nothing is.
+        spec: `ImageSpec`.
         read_sizes: likewise, height and width of each, int `[N, 2]`; None where an image
             must be decoded for that.
     """
@@ -32,13 +33,16 @@ class Images:
     load: Callable
     attributes: Callable | None = None
     read_sizes: Callable | None = None
+    spec: images.ImageSpec = images.RGB
 
     def __len__(self):
         return len(self.names)
 
     @property
     def channels(self):
-        """Channels of its images."""
+        """Channels that networks see of its images."""
+        if self.spec.labels:
+            return self.spec.channels
         return self.load(tf.constant(0, tf.int64)).shape[-1]
 
     def sizes(self):
@@ -56,6 +60,7 @@ class Images:
             lambda index: self.load(tf.constant(chosen)[index]),
             self.attributes and (lambda: self.attributes()[chosen]),
             self.read_sizes and (lambda: self.read_sizes()[chosen]),
+            self.spec,
         )
 
     def with_spec(self, spec):
@@ -104,6 +109,19 @@ class Split:
             return Images(names, load, read_sizes=read_sizes)
 
         return cls(name, side(0), side(1), load_pair)
+
+    def with_specs(self, source, target):
+        """The same, knowing what its images are."""
+        return dataclasses.replace(
+            self,
+            source=dataclasses.replace(self.source, spec=source),
+            target=dataclasses.replace(self.target, spec=target),
+        )
+
+    @property
+    def specs(self):
+        """(`ImageSpec` of sources, of targets)."""
+        return self.source.spec, self.target.spec
 
     @property
     def paired(self):

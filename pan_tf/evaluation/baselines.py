@@ -49,19 +49,24 @@ def translations(train, geometry):
     Returns:
         baseline -> function of float32 `[B, H, W, C]` in [-1, 1] that gives uint8.
     """
+    source, target = train.specs
     mean, table = _fit(train, geometry)
-    table = tf.constant(np.round(table).astype(np.uint8))
-    mean = tf.constant(np.round(mean).astype(np.uint8))
-    channels = len(mean)
+    table = tf.constant(np.round(table).astype(target.dtype))
+    mean = tf.constant(np.round(mean).astype(target.dtype))
+    found = {}
 
-    def copied(source):
-        return images.with_channels(images.to_uint8(source), channels)
+    def copied(pixels):
+        pixels = images.with_channels(source.to_levels(pixels), target.channels)
+        return images.to_bits(pixels, target.bits)
 
-    found = {
-        "copy_input": copied,
-        "mean_color": lambda source: tf.zeros_like(copied(source)) + mean,
-        "color_table": lambda source: tf.gather(table, _cell(images.to_uint8(source))),
-    }
+    if can_copy(source, target):
+        found["copy_input"] = copied
+    found["mean_color"] = lambda pixels: tf.constant(
+        np.broadcast_to(mean.numpy(), (*pixels.shape[:-1], target.channels))
+    )
+    found["color_table"] = lambda pixels: tf.gather(
+        table, _cell(source.to_levels(pixels), source)
+    )
     if train.synthesize is not SYNTHESES["hole"]:
         return found
     # Where only the centre is missing, nobody would change the rest.
@@ -73,15 +78,23 @@ def translations(train, geometry):
     return {name: pasted(translate) for name, translate in found.items()}
 
 
-def _levels(channels):
+def can_copy(source, target):
+    """Whether sources can be taken for targets; `ImageSpec`s."""
+    is_known = max(source.channels, target.channels) <= 4
+    return not source.labels and (is_known or source.channels == target.channels)
+
+
+def _levels(spec):
     """Levels that a channel is quantized to: 32 of up to three, then as many cells."""
-    return 2 ** min(5, 15 // channels)
+    return spec.labels or 2 ** min(5, 15 // spec.channels)
 
 
-def _cell(pixels):
-    """uint8 `[..., C]` -> int32 `[...]`, the cell of the cube of colours."""
-    count = _levels(pixels.shape[-1])
-    levels = tf.cast(pixels, tf.int32) // (256 // count)
+def _cell(pixels, spec):
+    """Pixels `[..., C]` -> int32 `[...]`, its cell in the cube of colours, or label."""
+    if spec.labels:
+        return tf.cast(pixels[..., 0], tf.int32)
+    count = _levels(spec)
+    levels = tf.cast(images.to_bits(pixels, 8), tf.int32) // (256 // count)
     cell = levels[..., 0]
     for channel in range(1, pixels.shape[-1]):
         cell = cell * count + levels[..., channel]
@@ -90,14 +103,14 @@ def _cell(pixels):
 
 def _fit(pairs, geometry):
     """(mean target colour `[C]`, a colour for each cell of source colours), float64."""
-    count = None
+    sources, targets = pairs.specs
+    cells = _levels(sources) ** sources.planes
+    channels = targets.channels
+    count, total = np.zeros(cells), np.zeros((cells, channels))
     for batch in evaluation_dataset(pairs, geometry=geometry, batch_size=16):
-        source, target = (images.to_uint8(batch[name]) for name in ("source", "target"))
-        index, channels = _cell(source).numpy().ravel(), target.shape[-1]
-        target = target.numpy().reshape(-1, channels)
-        if count is None:
-            cells = _levels(source.shape[-1]) ** source.shape[-1]
-            count, total = np.zeros(cells), np.zeros((cells, channels))
+        source = sources.to_levels(batch["source"])
+        index = _cell(source, sources).numpy().ravel()
+        target = targets.to_levels(batch["target"]).numpy().reshape(-1, channels)
         count += np.bincount(index, minlength=cells)
         for channel in range(channels):
             total[:, channel] += np.bincount(index, target[:, channel], cells)

@@ -331,7 +331,7 @@ class Evaluation(Inputs):
         )
         if sets is None:
             return Result(system.name, system.checkpoint, scores), None
-        outputs = self.geometry.middles(keep["output"])
+        outputs = images.shown(self.geometry.middles(keep["output"]))
         of_sets = {}
         for name, value in sets.judge(outputs).items():
             if is_baseline and isinstance(value, np.ndarray):
@@ -341,10 +341,11 @@ class Evaluation(Inputs):
 
     def _baselines(self, split, train):
         if not split.paired:
-            channels = split.target.channels
+            spec, target = split.specs
 
             def copied(source):
-                return images.with_channels(images.to_uint8(source), channels)
+                pixels = images.with_channels(spec.to_levels(source), target.channels)
+                return images.to_bits(pixels, target.bits)
 
             return [System("copy_input", None, copied)]
         fitted = translations(train, self.geometry)
@@ -375,7 +376,7 @@ def _as_files(translator):
     """A T as the command `translate` uses it: one image, at its own size."""
 
     def translate(source):
-        (pixels,) = images.to_uint8(source).numpy()
+        (pixels,) = translator.source.to_levels(source).numpy()
         return translator.translate_image(pixels)[0][None]
 
     return translate

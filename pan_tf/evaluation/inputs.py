@@ -88,12 +88,15 @@ class Inputs:
             )
         if unpaired:
             self.split = self.split.unpaired()
+        if self.split.source.spec.labels and not self.split.paired:
+            raise ValueError("Label maps are measured by pairs only.")
 
     def pixels(self, listed):
         """`Images` -> uint8 `[N, H, W, C]`, all at `image_size`: `Geometry.centre`."""
         batches = data.evaluation_dataset(
             listed, geometry=self.geometry, batch_size=16, centre=True
         )
+        # Judges of sets, and eyes, look at 8 bits.
         made = [images.to_uint8(batch["image"]).numpy() for batch in batches]
         return np.concatenate(made)
 
@@ -124,7 +127,11 @@ class Inputs:
             if paired:  # Before anything is downloaded.
                 data.check_paired(self.config.dataset)
             located = data.locate(self.config)
-            return data.open_data(located, verified=known, paired=paired)
+            specs = None
+            if self.translators:
+                first = self.translators[0]
+                specs = first.source, first.target
+            return data.open_data(located, verified=known, paired=paired, specs=specs)
         except data.NoPairsError as error:
             raise ValueError(f"{error} --unaligned measures without pairs.") from None
 
@@ -241,15 +248,19 @@ def _check_alike(translators, names, changes):
 
 def _channels(translators, names):
     """Settings of what all of the Ts take and give."""
-    specs = [(t.source.channels, t.target.channels) for t in translators]
+    specs = [(t.source, t.target) for t in translators]
     for name, spec in zip(names, specs, strict=True):
         if spec != specs[0]:
             raise ValueError(
-                "What is compared must have equal channels. Received: "
+                "What is compared must have equal channels and bits. Received: "
                 f"{specs[0][0]} to {specs[0][1]} of {names[0]}, {spec[0]} to {spec[1]} "
                 f"of {name}."
             )
-    return dict(zip(("source_channels", "target_channels"), specs[0], strict=True))
+    source, target = specs[0]
+    found = {"target_channels": target.channels, "target_bits": target.bits}
+    if source.labels:
+        return found | {"source_labels": source.labels, "source_channels": None}
+    return found | {"source_channels": source.channels, "source_bits": source.bits}
 
 
 def _check_shapes(translators, image_size, batch_size):

@@ -33,10 +33,10 @@ def measure(
 ):
     """Translates every example of a split and compares the images that metrics name.
 
-    Outputs are rounded to 8 bits first: scored is what would be saved.
+    Outputs are rounded to their bits first: scored is what would be saved.
 
     Args:
-        translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8 `[B, H, W, 3]`.
+        translate: float32 `[B, H, W, C]` in [-1, 1] -> pixels as of the targets' spec.
         split: `Split`; without pairs each list is gone through by itself.
         geometry: `Geometry`, or a `Size` to squash to.
         batch_size: images at a time; None: as many as have a million pixels, at most 16.
@@ -69,12 +69,13 @@ def measure(
             if ROWS[name].of_images and _BASE[ROWS[name].compares[0]] in shown:
                 groups.setdefault(ROWS[name].compares, []).append(name)
         for batch in batches:
-            made = _Made(batch, translate, back)
+            made = _Made(batch, split.specs, translate, back)
             for compared, group in groups.items():
                 pair = _alike(*(made[name] for name in compared))
                 if crop:
                     pair = [image[:, crop:-crop, crop:-crop] for image in pair]
-                compare = comparisons.of(tuple(group), tuple(pair[0].shape[1:]), vgg)
+                kind = tuple(pair[0].shape[1:]), pair[1].dtype
+                compare = comparisons.of(tuple(group), kind, vgg)
                 for name, values in compare(*pair).items():
                     scores[name].append(values)
             for name, kept in keep.items():
@@ -99,6 +100,8 @@ def usual(split, has_inverse):
     lacking = set() if has_inverse else {"cycled"}
     if not split.paired and split.source.channels != split.target.channels:
         lacking.add("identity")  # T does not take targets.
+    if split.source.spec.labels:
+        lacking.add("source")  # Labels are no image to compare with.
     return [
         name
         for name, metric in rows.items()
@@ -160,16 +163,17 @@ _BASE = {
 
 
 def _alike(reference, prediction):
-    """Two images, the first with the channels of the second."""
-    channels = prediction.shape[-1]
-    return [images.with_channels(reference, channels), prediction]
+    """Two images, the first with the channels and the bits of the second."""
+    reference = images.with_channels(reference, prediction.shape[-1])
+    return [images.to_bits(reference, 8 * prediction.dtype.size), prediction]
 
 
 class _Made:
-    """Images of a batch by their names, uint8, each made once."""
+    """Images of a batch by their names, in pixels, each made once."""
 
-    def __init__(self, batch, translate, back):
+    def __init__(self, batch, specs, translate, back):
         self._batch, self._translate, self._back = batch, translate, back
+        self._specs = dict(zip(("source", "target"), specs, strict=True))
         self._made = {}
 
     def __getitem__(self, name):
@@ -179,12 +183,12 @@ class _Made:
 
     def _make(self, name):
         if name == "output":
-            return self._translate(self._batch["source"])
+            return tf.convert_to_tensor(self._translate(self._batch["source"]))
         if name == "identity":
-            return self._translate(self._batch["target"])
+            return tf.convert_to_tensor(self._translate(self._batch["target"]))
         if name == "cycled":
-            return self._back(images.to_float(self["output"]))
-        return images.to_uint8(self._batch[name])
+            return self._back(self._specs["target"].to_float(self["output"]))
+        return self._specs[name].to_levels(self._batch[name])
 
 
 def _streams(split, geometry, batch_size, centre):
@@ -207,19 +211,20 @@ class _Comparisons:
     def __init__(self, at_once):
         self._at_once, self._seen = at_once, collections.Counter()
 
-    def of(self, names, shape, vgg):
-        self._seen[names, shape] += 1
-        if self._at_once or self._seen[names, shape] > _UNTRACED:
-            return _comparison(names, shape, vgg)
+    def of(self, names, kind, vgg):
+        self._seen[names, kind] += 1
+        if self._at_once or self._seen[names, kind] > _UNTRACED:
+            return _comparison(names, kind, vgg)
         functions = {name: ROWS[name].function_by(vgg) for name in names}
         return lambda *pair: {name: metric(*pair) for name, metric in functions.items()}
 
 
 @functools.lru_cache(maxsize=16)
-def _comparison(names, shape, vgg):
+def _comparison(names, kind, vgg):
     """Some metrics of a pair of images, traced once for a shape, whatever the batch."""
     functions = {name: ROWS[name].function_by(vgg) for name in names}
-    spec = tf.TensorSpec((None, *shape), tf.uint8)
+    shape, dtype = kind
+    spec = tf.TensorSpec((None, *shape), dtype)
 
     @tf.function(input_signature=[spec, spec])
     def compare(reference, prediction):

@@ -232,7 +232,7 @@ class _Pictures:
             target = images.to_uint8(batch["target"]).numpy() if is_paired else None
             chosen = places[done : done + len(source)]
             outputs = self._outputs(source, chosen)
-            pixels = images.to_uint8(source).numpy()
+            pixels = np.asarray(split.source.spec.show(source))
             for i, place in enumerate(chosen):
                 made = [output[i] for output in outputs]
                 self._made[place] = pixels[i], None if target is None else target[i], made
@@ -243,7 +243,7 @@ class _Pictures:
         kept = self._direction.outputs
         if kept:
             return [kept[r.name][places] for r in self._direction.results]
-        return [np.asarray(t.translate(source)) for t in self._direction.translators]
+        return [images.shown(t.translate(source)) for t in self._direction.translators]
 
     def row(self, place):
         """What the page shows of one example."""

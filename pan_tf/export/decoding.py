@@ -6,9 +6,13 @@ PNG and JPEG only: GIF reads all its frames before the first is out, and BMP's r
 claim anything. A JPEG is decoded as Pillow does, to the bit, and stood upright.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.images import ImageSpec
+
+_WHOLE = ("uint8", "uint16")  # Kinds of values that a PNG holds.
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -56,23 +60,53 @@ def image_size(contents):
         return tf.identity(size)
 
 
-def decode(contents, channels=3):
+def decode(contents, spec=3):
     """Decodes a PNG or JPEG whose header has been looked at.
 
     Args:
         contents: string `[]`.
-        channels: 1, 3, or 4, whose last is the transparency.
+        spec: `ImageSpec`, or a number of channels of 8 bits: 1, 3, or 4, whose last is
+            the transparency. Of labels the numbers of a grey PNG.
 
     Returns:
-        uint8 `[H, W, C]`, upright by its EXIF (not by XMP). Grey and palettes become RGB,
-        or RGB grey; transparency is dropped unless it is asked for, of 16 bits the upper
-        eight are kept.
+        Pixels as of the spec, `[H, W, planes]`, upright by its EXIF (not by XMP). Grey
+        and palettes become RGB, or RGB grey; transparency is dropped unless it is asked
+        for; of 16 bits the upper eight are kept where 8 are wanted.
     """
-    is_jpeg = _is_jpeg(contents)
+    spec = ImageSpec.of(spec)
+    is_deep = spec.bits == 16 or spec.low is not None
+    bits = 16 if is_deep else 8
     pixels = tf.cond(
-        is_jpeg, lambda: _jpeg(contents, channels), lambda: _png(contents, channels)
+        _is_jpeg(contents),
+        lambda: _jpeg(contents, bits, spec),
+        lambda: _png(contents, bits, spec),
     )
-    return _upright(tf.ensure_shape(pixels, (None, None, channels)), contents)
+    if spec.labels:
+        pixels = tf.cast(pixels, spec.dtype.name)
+    else:
+        pixels = _fitted(pixels, spec)
+    pixels = tf.ensure_shape(pixels, (None, None, spec.planes))
+    return _upright(pixels, contents)
+
+
+def restored(pixels, spec):
+    """Levels of an output -> what a PNG file of the training's kind holds."""
+    if spec.low is None or spec.kind not in _WHOLE:
+        return pixels
+    share = tf.cast(pixels, tf.float64) / (2**spec.bits - 1)
+    values = tf.round(share * (spec.high - spec.low) + spec.low)
+    limit = float(np.iinfo(spec.kind).max)
+    return tf.cast(tf.cast(tf.clip_by_value(values, 0.0, limit), tf.int32), spec.kind)
+
+
+def _fitted(pixels, spec):
+    """As `ImageSpec.fit`, of files that have whole numbers."""
+    if spec.low is None:
+        return images.to_bits(pixels, spec.bits)
+    values = tf.cast(pixels, tf.float64)
+    share = tf.clip_by_value((values - spec.low) / (spec.high - spec.low), 0.0, 1.0)
+    levels = tf.cast(tf.round(share * (2**spec.bits - 1)), tf.int32)
+    return tf.cast(levels, spec.dtype.name)
 
 
 def _is_png(head):
@@ -98,16 +132,26 @@ def _jpeg_size(contents):
     return tf.cast(tf.io.extract_jpeg_shape(contents)[:2], tf.int64)
 
 
-def _png(contents, channels):
+def _png(contents, bits, spec):
     # Grey by the same weights as everywhere; TensorFlow's decoder has others.
-    pixels = tf.io.decode_png(contents, channels=max(channels, 3))
-    return images.with_channels(pixels, channels)
+    channels = 1 if spec.labels else max(spec.channels, 3)
+    dtype = tf.uint16 if bits == 16 else tf.uint8
+    pixels = tf.io.decode_png(contents, channels, dtype)
+    if spec.low is not None:  # The file's own values count.
+        is_deep = tf.equal(tf.strings.substr(contents, 24, 1), b"\x10")
+        values = tf.cast(pixels, tf.int32)
+        values = tf.where(is_deep, values, values // 257)
+        pixels = tf.cast(values, tf.uint16)
+    return images.with_channels(pixels, spec.planes)
 
 
-def _jpeg(contents, channels):
+def _jpeg(contents, bits, spec):
     # The accurate transform is Pillow's; TensorFlow's default is a faster one.
     pixels = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-    return images.with_channels(pixels, channels)
+    pixels = images.with_channels(pixels, spec.planes)
+    if spec.low is not None:
+        return tf.cast(pixels, tf.uint16)
+    return images.to_bits(pixels, bits)
 
 
 def _upright(pixels, contents):

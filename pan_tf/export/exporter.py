@@ -28,12 +28,12 @@ from absl import logging
 import pan_tf
 from pan_tf import data
 from pan_tf import files
-from pan_tf import images
 from pan_tf.config import Config
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.export import parity
 from pan_tf.export.optimization import optimized
 from pan_tf.export.servable import Servable
+from pan_tf.export.servable import can_be_files
 from pan_tf.export.warmup import write_warmup
 from pan_tf.inference import LABEL
 from pan_tf.inference import Translator
@@ -86,6 +86,8 @@ class Export:
                 f"Received: max_pixels={max_pixels}."
             )
         self.notes = []
+        if not self._are_files():
+            self.notes.append("There is no signature of files: PNG has four channels.")
         if "note" in self.translator.checkpoint:
             self.notes.append(self.translator.checkpoint["note"])
 
@@ -124,19 +126,27 @@ class Export:
             network = optimized(network)
         field = self.translator.field
         servable = Servable(
-            network, field.multiple, self.max_pixels, field.size, self._seen_size()
+            network,
+            field.multiple,
+            self.max_pixels,
+            field.size,
+            self._seen_size(),
+            self.translator.source,
+            self.translator.target,
         )
         servable.save(path)
         extra = path / "assets.extra"
         extra.mkdir()
-        write_warmup(extra, sources[:1])
+        write_warmup(extra, sources[:1], self.translator.source, self._are_files())
         label = self._label(is_optimized)
         files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
         sent = parity.requests(
             sources,
             self.max_pixels,
             self._pixels_of,
+            self.translator.source,
             is_any_size=field.size is None,
+            are_files=self._are_files(),
         )
         report = parity.compare(self.translator, sent, parity.run(path, sent))
         record = {"images": origin, "signatures": report}
@@ -150,6 +160,14 @@ class Export:
             math.prod(-(-side // multiple) * multiple for side in size)
             for size in ((height, width), self.translator.seen_size(height, width))
         )
+
+    def _sides(self):
+        """`ImageSpec`s of the run's sources and targets, whichever way T goes."""
+        sides = self.translator.source, self.translator.target
+        return sides[::-1] if self.translator.inverse else sides
+
+    def _are_files(self):
+        return can_be_files(self.translator.source, self.translator.target)
 
     def _seen_size(self):
         """How the graph brings images to size; None where it does not."""
@@ -182,7 +200,10 @@ class Export:
         known = RunFolder(self.translator.path).known_data()
         try:
             opened = data.open_data(
-                data.locate(config), verified=known, paired=self.translator.system.paired
+                data.locate(config),
+                verified=known,
+                paired=self.translator.system.paired,
+                specs=self._sides(),
             )
         except (DatasetNotFoundError, OSError, ValueError) as error:
             # The label goes with the model: it names no folder of this machine.
@@ -196,7 +217,12 @@ class Export:
                 image_size=side,
                 load_size=None,
             )
-            opened = data.open_data(data.locate(config))
+            if self.translator.source.labels:
+                raise ValueError(
+                    "An export of a T that takes label maps is proven by some of its "
+                    f"run's own, which are away: {error}"
+                ) from None
+            opened = data.open_data(data.locate(config), specs=self._sides())
         pairs = opened.held_out or opened.train
         batch = next(
             iter(
@@ -209,7 +235,7 @@ class Export:
             )
         )
         side = "target" if self.translator.inverse else "source"
-        sources = images.to_uint8(batch[side]).numpy()
+        sources = self.translator.source.to_levels(batch[side]).numpy()
         return sources, f"{len(sources)} {pairs.name} images of {opened.name}"
 
     def _label(self, is_optimized):
@@ -229,6 +255,10 @@ class Export:
             "image_size": config.image_size.to_json(),
             "geometry": self.translator.geometry.to_json(),
             "scale": str(self.translator.scale),
+            "images": {
+                "source": self.translator.source.to_json(),
+                "target": self.translator.target.to_json(),
+            },
             "channels": {
                 "source": self.translator.source.channels,
                 "target": self.translator.target.channels,

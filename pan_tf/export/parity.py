@@ -8,10 +8,13 @@ import sys
 import tempfile
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from pan_tf import images
 from pan_tf.image_files import read_picture
+from pan_tf.image_files import read_raw
+from pan_tf.images import ImageSpec
 
 _FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 
@@ -19,18 +22,21 @@ _FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 LIMITS = {"float_image": 1e-5, "image": 1.0, "serving_default": 1.0}
 
 
-def requests(sources, max_pixels, pixels_of, is_any_size=True):
+def requests(sources, max_pixels, pixels_of, spec=None, is_any_size=True, are_files=True):
     """What is sent to every signature: batches, single images, odd sizes, files.
 
     Args:
-        sources: uint8 `[N, H, W, C]`, real images.
+        sources: pixels `[N, H, W, C]`, real images.
         max_pixels: that a request may hold.
         pixels_of: height, width -> those that an image counts as.
+        spec: `ImageSpec` of the sources; None: of 8 bits.
+        are_files: whether there is a signature of files.
         is_any_size: whether the model takes other sizes than theirs.
 
     Returns:
         List of (signature, array).
     """
+    spec = spec or ImageSpec(sources.shape[-1])
     height, width = sources.shape[1:3]
     at_once = max_pixels // pixels_of(height, width)
     batches = [
@@ -43,13 +49,16 @@ def requests(sources, max_pixels, pixels_of, is_any_size=True):
         batches += odd
     sent = []
     for batch in batches:
-        sent.append(("float_image", images.to_float(batch).numpy()))
+        sent.append(("float_image", spec.to_float(batch).numpy()))
         sent.append(("image", batch))
-    files = [_encoded(source, "PNG") for source in sources]
+    if not are_files:
+        return sent
+    files = [_encoded(source, spec) for source in sources]
     for i in range(0, len(files), at_once):
         sent.append(("serving_default", np.array(files[i : i + at_once], object)))
-    others = [_encoded(batch[0], "PNG") for batch in odd] if is_any_size else []
-    others += [_encoded(sources[0], "JPEG", turned=6)]
+    others = [_encoded(batch[0], spec) for batch in odd] if is_any_size else []
+    if not spec.labels:
+        others.append(_turned(images.as_rgb(sources[0])))
     sent += [("serving_default", np.array([file], object)) for file in others]
     return sent
 
@@ -114,7 +123,8 @@ def _gap(ours, theirs):
     """Largest difference; infinite where a number is none, or a shape another."""
     if ours.shape != theirs.shape or not np.isfinite([ours, theirs]).all():
         return np.inf
-    return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
+    gap = float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
+    return gap / 257 if ours.dtype == np.uint16 else gap
 
 
 def _outputs(translator, signature, value, response):
@@ -125,19 +135,31 @@ def _outputs(translator, signature, value, response):
         yield translator(value), response
     else:
         for source, output in zip(value, response, strict=True):
-            count = translator.source.channels
-            ours = translator(read_picture(io.BytesIO(source), count).pixels)
-            theirs = np.asarray(Image.open(io.BytesIO(output)))
-            yield ours, theirs.reshape(*theirs.shape[:2], -1)
+            ours = translator(read_picture(source, translator.source).pixels)
+            yield ours, _levels(read_raw(output), translator.target)
 
 
-def _encoded(pixels, format, turned=None):
-    if format == "JPEG":  # Which has no fourth channel.
-        pixels = pixels[..., :3]
-    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+def _levels(picture, spec):
+    """Pixels of a PNG that was served."""
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        pixels = np.concatenate([pixels, picture.alpha[..., None]], -1)
+    is_restored = spec.low is not None and spec.kind in ("uint8", "uint16")
+    return spec.fit(pixels) if is_restored else pixels
+
+
+def _encoded(pixels, spec):
+    """A PNG of the values that files of training have."""
+    values = spec.restore(pixels)
+    if values.dtype not in (np.uint8, np.uint16):
+        values = np.clip(np.round(values), 0, 65535).astype(np.uint16)
+    return tf.io.encode_png(values).numpy()
+
+
+def _turned(pixels):
+    """A JPEG whose EXIF asks for a turn."""
     image, file = Image.fromarray(pixels), io.BytesIO()
     exif = image.getexif()
-    if turned:
-        exif[274] = turned
-    image.save(file, format=format, exif=exif)
+    exif[274] = 6
+    image.save(file, format="JPEG", exif=exif)
     return file.getvalue()

@@ -35,12 +35,25 @@ class Servable(tf.Module):
         size: the only height and width that the transformer knows, or None.
         seen_size: (height, width), int32 scalars -> `Size` at which T sees an image of
             uint8 or of a file; None: its own. `float_image` is T itself.
+        source, target: `ImageSpec`s; None: 8 bits of T's channels. Files are served of at
+            most four channels.
     """
 
-    def __init__(self, transformer, multiple, max_pixels, size=None, seen_size=None):
+    def __init__(
+        self,
+        transformer,
+        multiple,
+        max_pixels,
+        size=None,
+        seen_size=None,
+        source=None,
+        target=None,
+    ):
         super().__init__()
         translate = any_size(frozen(transformer), multiple, size)
         channels = transformer.input_shape[-1]
+        source = source or images.ImageSpec(channels)
+        target = target or images.ImageSpec(transformer.output_shape[-1])
 
         def seen(sizes):
             """int64 `[2]`, height and width -> those that T sees."""
@@ -77,33 +90,35 @@ class Servable(tf.Module):
             with tf.control_dependencies([present, *check(sizes, seen_sizes)]):
                 return tf.identity(image)
 
-        def resized(image, wanted):
+        def resized(image, wanted, spec):
             fits = tf.reduce_all(tf.shape(image)[1:3] == wanted)
-            return tf.cond(
+            image = tf.cond(
                 fits,
                 lambda: tf.identity(image),
-                lambda: images.resize(image, wanted),
+                lambda: spec.resize(image, wanted),
             )
+            return tf.ensure_shape(image, (None, None, None, spec.planes))
 
         def translate_pixels(image):
             if seen_size is None:
-                return images.to_uint8(translate(images.to_float(image)))
+                return target.to_levels(translate(source.to_float(image)))
             own = tf.shape(image)[1:3]
             wanted = tf.cast(seen(tf.cast(own, tf.int64)), tf.int32)
-            image = tf.ensure_shape(resized(image, wanted), (None, None, None, channels))
-            output = images.to_uint8(translate(images.to_float(image)))
-            outputs = transformer.output_shape[-1]
-            return tf.ensure_shape(resized(output, own), (None, None, None, outputs))
+            image = resized(image, wanted, source)
+            output = target.to_levels(translate(source.to_float(image)))
+            return resized(output, own, target)
 
         def translate_file(contents):
-            output = translate_pixels(decoding.decode(contents, channels)[None])[0]
-            return tf.io.encode_png(output)
+            output = translate_pixels(decoding.decode(contents, source)[None])[0]
+            return tf.io.encode_png(decoding.restored(output, target))
 
         @tf.function(input_signature=[_spec(tf.float32, channels)])
         def float_image(image):
             return {"image": translate(checked(image, lambda sizes: sizes))}
 
-        @tf.function(input_signature=[_spec(tf.uint8, channels)])
+        pixels = _spec(tf.as_dtype(source.dtype), source.planes)
+
+        @tf.function(input_signature=[pixels])
         def image(image):
             return {"image": translate_pixels(checked(image, seen))}
 
@@ -118,14 +133,20 @@ class Servable(tf.Module):
 
         # Functions must be attributes while they are saved.
         self._functions = {
-            "serving_default": serving_default,
             "image": image,
             "float_image": float_image,
         }
+        if can_be_files(source, target):
+            self._functions["serving_default"] = serving_default
 
     def save(self, path):
         """Writes the SavedModel into a folder."""
         tf.saved_model.save(self, str(path), self._functions)
+
+
+def can_be_files(source, target):
+    """Whether PNG files can hold what T takes and gives; `ImageSpec`s."""
+    return max(source.planes, target.planes) <= 4
 
 
 def frozen(transformer):

@@ -7,22 +7,23 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pan_tf import images
 
-
-def write_warmup(folder, source):
+def write_warmup(folder, source, spec, are_files):
     """Writes one request for each signature.
 
     Args:
         folder: the version's `assets.extra`.
-        source: uint8 `[1, H, W, C]`, of the size that is expected most.
+        source: pixels `[1, H, W, C]`, of the size that is expected most.
+        spec: `ImageSpec` of them.
+        are_files: whether there is a signature of files.
     """
-    contents = tf.io.encode_png(source[0]).numpy()
     requests = {
-        "serving_default": ("image_bytes", np.array([contents], object)),
         "image": ("image", source),
-        "float_image": ("image", images.to_float(source).numpy()),
+        "float_image": ("image", spec.to_float(source).numpy()),
     }
+    if are_files:
+        contents = tf.io.encode_png(source[0]).numpy()
+        requests["serving_default"] = ("image_bytes", np.array([contents], object))
     path = pathlib.Path(folder) / "tf_serving_warmup_requests"
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, (name, value) in requests.items():

@@ -18,6 +18,7 @@ from pan_tf.image_files.reading import read_header
 from pan_tf.image_files.reading import read_picture
 from pan_tf.image_files.reading import read_raw
 from pan_tf.image_files.writing import format_kept
+from pan_tf.image_files.writing import loses_values
 from pan_tf.image_files.writing import write_picture
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "format_kept",
     "format_of",
     "is_image",
+    "loses_values",
     "read_header",
     "read_picture",
     "read_raw",

@@ -70,6 +70,11 @@ def format_kept(path):
     return format if format in FORMATS else "PNG"
 
 
+def loses_values(format, spec):
+    """Whether a format holds levels in place of the values of a file's kind."""
+    return format not in ("TIFF", "NPY") and spec.kind not in ("uint8", "uint16")
+
+
 def _values(pixels, spec, format):
     """What a file of a format is to hold of pixels."""
     if format in ("TIFF", "NPY"):

@@ -37,6 +37,7 @@ class TranslationJob:
         output: a file, for one input file and if the name has the ending of an image;
             else a folder, where the inputs' names and folders are kept.
         keep_format: write in each input's own format (and with a TIFF's tags), not PNG.
+        format: what files of a folder are written in otherwise.
         existing: what to do where an output is there already: "fail", before anything is
             computed, "skip" or "overwrite".
 
@@ -46,9 +47,9 @@ class TranslationJob:
         ValueError: if an output would replace an input, or its format cannot be written.
     """
 
-    def __init__(self, input, output, keep_format=False, existing="fail"):
+    def __init__(self, input, output, keep_format=False, existing="fail", format="PNG"):
         self.input, self.output = pathlib.Path(input), pathlib.Path(output)
-        self.keep_format, self.existing = keep_format, existing
+        self.keep_format, self.existing, self.format = keep_format, existing, format
         self.left_alone = []
         self.targets = self._targets()
         inputs = {source.resolve() for source, _, _ in self.targets}
@@ -84,8 +85,9 @@ class TranslationJob:
             else:
                 try:
                     picture = self._translate(translator, source, tile_size, outcome)
-                    _note_losses(source, picture, format, outcome)
-                    image_files.write_picture(target, picture, format)
+                    spec = translator.target
+                    _note_losses(source, picture, format, spec, outcome)
+                    image_files.write_picture(target, picture, format, spec)
                     outcome.written.append(target)
                 except (ImageFileError, MemoryError, OSError, ValueError) as error:
                     outcome.failures.append((source, str(error)))
@@ -94,7 +96,7 @@ class TranslationJob:
 
     def _translate(self, translator, source, tile_size, outcome):
         """The translated `Picture`."""
-        picture = image_files.read_picture(source, translator.source.channels)
+        picture = image_files.read_picture(source, translator.source)
         height, width = picture.pixels.shape[:2]
         warning = translator.scale_warning(height, width)
         if warning:
@@ -135,7 +137,7 @@ class TranslationJob:
             if not is_folder and format is None:
                 raise ValueError(
                     "--output must be a folder, or a file name that ends in .png, .jpg, "
-                    f".tif, .bmp or .webp. Received: output={str(self.output)!r}."
+                    f".tif, .bmp, .webp or .npy. Received: output={str(self.output)!r}."
                 )
             if not is_folder:
                 kept = self._format(self.input)
@@ -178,7 +180,9 @@ class TranslationJob:
         output, root = self.output.resolve(), self.input.resolve()
         if output != root and output.is_relative_to(root):
             files = [p for p in files if not p.resolve().is_relative_to(output)]
+        files = [p for p in files if not _is_hidden(p.relative_to(self.input))]
         endings = {e for e, f in Image.registered_extensions().items() if f in Image.OPEN}
+        endings |= set(image_files.ENDINGS)
         chosen = [path for path in files if path.suffix.lower() in endings]
         self.left_alone = [path for path in files if path.suffix.lower() not in endings]
         if not chosen:
@@ -187,11 +191,20 @@ class TranslationJob:
 
     def _format(self, path):
         """The format that an input is to be written in."""
-        return image_files.format_kept(path) if self.keep_format else "PNG"
+        return image_files.format_kept(path) if self.keep_format else self.format
 
 
-def _note_losses(source, picture, format, outcome):
+def _is_hidden(path):
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _note_losses(source, picture, format, spec, outcome):
     """What of a picture its output's format cannot hold."""
+    if image_files.loses_values(format, spec):
+        outcome.notes.append(
+            f"{source}: its output's values are {spec.kind}; {format} holds them as "
+            "levels; .tif and .npy files hold them as they are"
+        )
     if picture.tags is not None and len(picture.tags) and format != "TIFF":
         outcome.notes.append(
             f"{source}: its TIFF tags are lost; --format=input keeps them"

@@ -97,44 +97,42 @@ class Tiling:
         return len(self.starts(height)) * len(self.starts(width))
 
 
-def translate_tiles(translate, source, tiling, on_tile=None, channels=3):
+def translate_tiles(translate, source, tiling, on_tile=None, spec=None, target=None):
     """Translates one large image tile by tile.
 
     Beside source and output it needs memory for one row of tiles.
 
     Args:
         translate: float32 `[1, h, w, C]` in [-1, 1] -> likewise, any size.
-        source: uint8 `[H, W, C]`, NumPy.
+        source: `[H, W, C]` as of `spec`, NumPy.
         tiling: `Tiling`.
         on_tile: called without arguments after each tile.
-        channels: of the output.
+        spec, target: `images.ImageSpec`s of source and output; None: RGB of 8 bits.
 
     Returns:
-        uint8 `[H, W, channels]`, NumPy.
+        `[H, W, C]` as of `target`, NumPy.
     """
+    spec, target = spec or images.ImageSpec(), target or images.ImageSpec()
     height, width = source.shape[:2]
-    output = np.empty((height, width, channels), np.uint8)
+    output = np.empty((height, width, target.planes), target.dtype)
     done = 0  # Rows of the output that are final.
-    pending = np.zeros((0, width, channels), np.float32)
+    pending = np.zeros((0, width, target.channels), np.float32)
     for top, row_weights in tiling.windows(height):
         # No later tile reaches above this row's start.
-        output[done:top], pending = _pixels(pending[: top - done]), pending[top - done :]
+        output[done:top] = target.to_levels(tf.constant(pending[: top - done]))
+        pending = pending[top - done :]
         done = top
         missing = len(row_weights) - len(pending)
         pending = np.pad(pending, ((0, missing), (0, 0), (0, 0)))
         for left, column_weights in tiling.windows(width):
             tile = source[top : top + tiling.tile_size, left : left + tiling.tile_size]
-            result = translate(images.to_float(tile[None]))[0].numpy()
+            result = translate(spec.to_float(tile[None]))[0].numpy()
             weights = row_weights[:, None, None] * column_weights[:, None]
             pending[:, left : left + tiling.tile_size] += weights * result
             if on_tile:
                 on_tile()
-    output[done:] = _pixels(pending)
+    output[done:] = target.to_levels(tf.constant(pending))
     return output
-
-
-def _pixels(rows):
-    return images.to_uint8(tf.constant(rows)).numpy()
 
 
 def seam_score(pixels, tiling):
@@ -146,7 +144,7 @@ def seam_score(pixels, tiling):
     can be had.
 
     Args:
-        pixels: uint8 `[H, W, C]`.
+        pixels: uint8 or uint16 `[H, W, C]`.
         tiling: `Tiling`.
 
     Returns:
@@ -160,7 +158,7 @@ def seam_score(pixels, tiling):
             continue
         at_border = np.isin(np.arange(1, len(lines)), borders)
         change = np.array(
-            [np.abs(b.astype(np.int16) - a).mean() for a, b in itertools.pairwise(lines)]
+            [np.abs(b.astype(np.int32) - a).mean() for a, b in itertools.pairwise(lines)]
         )
         across.append(change[at_border].mean())
         elsewhere.append(change[~at_border].mean())

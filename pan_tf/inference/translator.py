@@ -100,49 +100,49 @@ class Translator:
         """Translates an image or a batch; one image at a time, so none sees another.
 
         Args:
-            pixels: uint8 `[H, W, C]` or `[B, H, W, C]`, from 1 x 1 up; C as of `source`,
-                RGB in most cases.
+            pixels: `[H, W, C]` or `[B, H, W, C]`, from 1 x 1 up; dtype and C as of
+                `source`, uint8 and RGB in most cases, a label map's numbers one plane.
             tile_size: pixels a side of the tiles that a larger image is cut into; None:
                 1024 above two million pixels, if T does not look at the whole image;
                 0: none, unless memory is short.
             on_tile: called without arguments after each tile.
 
         Returns:
-            uint8, the shape of `pixels` but for the channels, which are `target`'s.
+            The shape of `pixels` but for dtype and channels, which are `target`'s.
 
         Raises:
             ValueError: if the array is not such an image, the tile size not legal, or
                 the image more than a SavedModel takes.
         """
         pixels = np.asarray(pixels)
-        legal = pixels.dtype == np.uint8 and pixels.ndim in (3, 4)
-        count = self.source.channels
+        kind, count = self.source.dtype, self.source.planes
+        legal = pixels.dtype == kind and pixels.ndim in (3, 4)
         if not legal or pixels.shape[-1] != count or 0 in pixels.shape[-3:]:
             raise ValueError(
-                f"`pixels` must be uint8 [H, W, {count}] or [B, H, W, {count}], "
+                f"`pixels` must be {kind} [H, W, {count}] or [B, H, W, {count}], "
                 f"{'RGB, ' if count == 3 else ''}not empty. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
         if pixels.ndim == 3:
             return self.translate_image(pixels, tile_size, on_tile)[0]
         results = [self.translate_image(p, tile_size, on_tile)[0] for p in pixels]
-        empty = np.zeros((*pixels.shape[:3], self.target.channels), np.uint8)
+        empty = np.zeros((*pixels.shape[:3], self.target.planes), self.target.dtype)
         return np.stack(results) if results else empty
 
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         """Translates one image; arguments as in a call.
 
         Returns:
-            (uint8 `[H, W, C]`, the `Tiling` that was used or None): a finer one than
-            `tiling` gives where memory ran out.
+            (`[H, W, C]` as of `target`, the `Tiling` that was used or None): a finer one
+            than `tiling` gives where memory ran out.
         """
         height, width = pixels.shape[:2]
         seen = self.seen_size(height, width)
         if seen != (height, width):
-            pixels = images.resize(pixels, seen).numpy()
+            pixels = self.source.resize(pixels, seen).numpy()
         output, tiling = self._whole.translate(pixels, tile_size, on_tile)
         if seen != (height, width):
-            output = images.resize(output, Size(height, width)).numpy()
+            output = self.target.resize(output, Size(height, width)).numpy()
         return output, tiling
 
     def tiling(self, height, width, tile_size=None):
@@ -192,7 +192,7 @@ class Translator:
         return self._whole.floats(source)
 
     def translate(self, source):
-        """float32 `[B, H, W, C]` in [-1, 1] -> uint8 `[B, H, W, C]`, a tensor.
+        """float32 `[B, H, W, C]` in [-1, 1] -> pixels as of `target`, a tensor.
 
         At the size given, whatever `scale` says; large images by tiles.
         """
@@ -240,8 +240,14 @@ class Translator:
         sides = self.system.source, self.system.target
         self.source, self.target = sides[::-1] if self.inverse else sides
 
-        self._whole = WholeImages.of_network(self.network, str(path))
         known = folder.known_data() or {}
+        specs = known.get("images")
+        if specs:  # With the range of values, too.
+            sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
+            self.source, self.target = sides[::-1] if self.inverse else sides
+        self._whole = WholeImages.of_network(
+            self.network, self.source, self.target, str(path)
+        )
         self.geometry = data.Geometry.from_json(known.get("geometry"))
         self.geometry = self.geometry or data.geometry_asked_for(config)
 
@@ -271,10 +277,14 @@ class Translator:
             size = field.get("size")  # Exports made before there was one.
             self.field = networks.ReceptiveField(field["multiple"], radius, size)
             self.geometry = data.Geometry.from_json(self.label.get("geometry"))
+            if specs := self.label.get("images"):
+                sides = [images.ImageSpec.from_json(specs[n]) for n in specs]
+                self.source, self.target = sides
         self._whole = WholeImages(
             translate,
             self.field,
-            self.target.channels,
+            self.source,
+            self.target,
             str(path),
             limit=self.label["max_pixels"] if self.label else math.inf,
         )

@@ -10,12 +10,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from pan_tf import images
 from pan_tf import networks
-from pan_tf.inference.memory import available_bytes
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import translate_tiles
+from pan_tf.memory import available_bytes
 
 # Images of more pixels are cut into tiles of this size unless told otherwise.
 _WHOLE_PIXELS = 2**21
@@ -28,7 +27,7 @@ class WholeImages:
     Args:
         translate: float32 `[B, H, W, C]` in [-1, 1] -> likewise, of any size.
         field: `networks.ReceptiveField`; None where it is not known.
-        channels: of an output.
+        source, target: `images.ImageSpec`s.
         name: of T, in messages.
         limit: pixels that `translate` takes, at most.
         bytes_per_pixel: of memory that it needs; None where that is not known.
@@ -38,16 +37,18 @@ class WholeImages:
         self,
         translate,
         field,
-        channels,
+        source,
+        target,
         name="T",
         limit=math.inf,
         bytes_per_pixel=None,
     ):
-        self.floats, self.field, self._channels = translate, field, channels
+        self.floats, self.field = translate, field
+        self._source, self._target = source, target
         self._name, self._limit, self._bytes = name, limit, bytes_per_pixel
 
     @classmethod
-    def of_network(cls, network, name="T"):
+    def of_network(cls, network, source, target, name="T"):
         """Of a Keras T as it stands, in its own dtype."""
         field = networks.receptive_field(network)
 
@@ -61,31 +62,32 @@ class WholeImages:
         return cls(
             translate,
             field,
-            network.output_shape[-1],
+            source,
+            target,
             name,
             bytes_per_pixel=networks.activation_bytes(network),
         )
 
     def __call__(self, source):
-        """float32 `[B, H, W, C]` in [-1, 1] -> uint8 `[B, H, W, C]`, a tensor."""
+        """float32 `[B, H, W, C]` in [-1, 1] -> pixels as of `target`, a tensor."""
         if self.tiling(*source.shape[1:3]) is None:
-            return images.to_uint8(self.floats(source))
-        pixels = images.to_uint8(source).numpy()
+            return self._target.to_levels(self.floats(source))
+        pixels = self._source.to_levels(source).numpy()
         return tf.constant(np.stack([self.translate(each)[0] for each in pixels]))
 
     def translate(self, pixels, tile_size=None, on_tile=None):
         """Translates one image.
 
         Args:
-            pixels: uint8 `[H, W, C]`, NumPy.
+            pixels: `[H, W, C]` as of `source`, NumPy.
             tile_size: pixels a side of the tiles that a larger image is cut into; None:
                 1024 above two million pixels, if T does not look at the whole image;
                 0: none, unless memory is short.
             on_tile: called without arguments after each tile.
 
         Returns:
-            (uint8 `[H, W, C]`, the `Tiling` that was used or None): a finer one than
-            `tiling` gives where memory ran out.
+            (`[H, W, C]` as of `target`, the `Tiling` that was used or None): a finer one
+            than `tiling` gives where memory ran out.
 
         Raises:
             MemoryError: if there is too little for the smallest tiles.
@@ -106,10 +108,10 @@ class WholeImages:
         while True:
             try:
                 if tiling is None:
-                    output = self.floats(images.to_float(pixels[None]))
-                    return images.to_uint8(output)[0].numpy(), None
+                    output = self.floats(self._source.to_float(pixels[None]))
+                    return self._target.to_levels(output)[0].numpy(), None
                 output = translate_tiles(
-                    self.floats, pixels, tiling, on_tile, self._channels
+                    self.floats, pixels, tiling, on_tile, self._source, self._target
                 )
                 return output, tiling
             except tf.errors.InvalidArgumentError as error:

@@ -3,6 +3,7 @@
 from pan_tf.recipes.build import build
 from pan_tf.recipes.build import complete
 from pan_tf.recipes.build import resolve
+from pan_tf.recipes.build import with_found
 from pan_tf.recipes.stored import check_stored
 from pan_tf.recipes.stored import stored
 from pan_tf.recipes.system import Network
@@ -20,4 +21,5 @@ __all__ = [
     "complete",
     "resolve",
     "stored",
+    "with_found",
 ]

@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from pan_tf import data
 from pan_tf import networks
 from pan_tf import runtime
 from pan_tf.images import ImageSpec
@@ -69,10 +70,12 @@ def resolve(config):
         parts.append(networks.declaration(row.discriminator))
     vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
     _check_settings(config, row, parts, vgg)
-    source, target = (
-        ImageSpec(channels or 3)
-        for channels in (config.source_channels, config.target_channels)
+    source = ImageSpec(
+        config.source_labels or config.source_channels or 3,
+        config.source_bits or 8,
+        config.source_labels,
     )
+    target = ImageSpec(config.target_channels or 3, config.target_bits or 8)
     _check_channels(config, row, parts, vgg, {source.channels, target.channels})
     system = System(
         recipe=config.recipe,
@@ -172,9 +175,32 @@ def _check_settings(config, row, parts, vgg):
         )
 
 
+def with_found(config):
+    """As `data.with_found`; what takes nothing but RGB gets it of any files."""
+    found, sentence = data.with_found(config)
+    if found is config:
+        return config, sentence
+    try:
+        resolve(found)
+    except ValueError:
+        rgb = {
+            name: 3
+            for name in ("source_channels", "target_channels")
+            if getattr(config, name) is None
+        }
+        again = found.replace(**rgb)
+        resolve(again)  # If it is not that, the reason is told.
+        return again, f"{sentence} --recipe={config.recipe} takes them as RGB."
+    return found, sentence
+
+
 def _check_channels(config, row, parts, vgg, channels):
     """Refuses channels that a part of a system cannot take."""
     needs = None
+    if config.source_labels and not row.paired:
+        raise ValueError(
+            f"--source_labels goes with pairs; --recipe={config.recipe} learns both ways."
+        )
     if vgg or any(part.rgb_only for part in parts):
         needs = None if channels == {3} else "takes RGB"
     elif any("identity" in term.images for term in row.terms) and len(channels) > 1:

@@ -173,6 +173,8 @@ def to_json(value):
             for field in dataclasses.fields(value)
             if field.compare
         }
+        if isinstance(value, ImageSpec) and value.labels is None:
+            del found["labels"]
         is_term = type(value).__name__ in TERMS
         return {"term": type(value).__name__, **found} if is_term else found
     if callable(value):

@@ -6,6 +6,7 @@ saved, and a validation that finds a new best is part of the next checkpoint.
 """
 
 import functools
+import os
 import resource
 import sys
 import time
@@ -83,11 +84,14 @@ class Clock(keras.callbacks.Callback):
     Args:
         batch_size: images in a minibatch.
         iterations: at which the run ends.
+        cost_of_data: function without arguments: seconds of all cores together that
+            preparing an example takes; None where that is not known.
     """
 
-    def __init__(self, batch_size, iterations):
+    def __init__(self, batch_size, iterations, cost_of_data=None):
         super().__init__()
         self.batch_size, self.iterations = batch_size, iterations
+        self._cost_of_data = cost_of_data
         self._marks = []
 
     def on_train_begin(self, logs=None):
@@ -121,6 +125,10 @@ class Clock(keras.callbacks.Callback):
         if not done:
             return {"memory_gib": peak_memory()}
         figures = {"images_per_second": done * self.batch_size / seconds}
+        if self._cost_of_data is not None:
+            # Waiting is little where data take cores that training could have had.
+            cores = figures["images_per_second"] * self._cost_of_data()
+            figures["data_cores"] = cores
         if self.now[2] is not None:  # Where waiting is measured.
             figures["data_wait"] = (self.now[2] - since[2]) / seconds
         return figures | {"memory_gib": peak_memory()}
@@ -174,6 +182,9 @@ class ProgressLine(EveryIterations):
         parts += [f"{k} {logs[k]:.3f}" for k in shown]
         if "data_wait" in figures:
             parts.append(f"data wait {figures['data_wait']:.1%}")
+        if "data_cores" in figures:
+            cores = f"{figures['data_cores']:.2f} of {os.cpu_count()} cores"
+            parts.append(f"data take {cores}")
         parts.append(f"memory {figures['memory_gib']:.1f} GiB")
         return " | ".join(parts)
 
@@ -218,6 +229,7 @@ class Validation(EveryIterations):
         self.checkpoints, self.split, self.samples = checkpoints, split, samples
         self.geometry, self.best_by = geometry, config.best_by
         self.vgg = vgg
+        self._source = images.ImageSpec() if split is None else split.source.spec
 
     def act(self, iteration, logs):
         scores = self.measure()
@@ -251,9 +263,16 @@ class Validation(EveryIterations):
     @functools.cached_property
     def _translations(self):
         """T, and its inverse or None, for the images that are measured."""
-        if self.geometry.is_uniform:
+        source, target = self.split.specs
+        is_plain = source.bits == target.bits == 8
+        if self.geometry.is_uniform and is_plain:
             return self.model.translate_pixels, self.model.translate_pixels_inversely
-        made = [inference.WholeImages.of_network(t) for t, _ in self.model.emas.values()]
+        networks = [network for network, _ in self.model.emas.values()]
+        specs = [(source, target), (target, source)]
+        made = [
+            inference.WholeImages.of_network(network, *both)
+            for network, both in zip(networks, specs, strict=False)
+        ]
         return [*made, None][:2]
 
     def picture(self):
@@ -261,7 +280,7 @@ class Validation(EveryIterations):
         source, target = self.samples["source"], self.samples["target"]
         there, back = self.model.translate_pixels, self.model.translate_pixels_inversely
         output = there(source)
-        columns = [images.to_uint8(source), output]
+        columns = [self._source.show(source), output]
         if self._shows_both:
             inverse = back(target)
             columns.append(back(images.to_float(output)))

@@ -67,7 +67,7 @@ class RunFolder:
                     "folder. Choose another one."
                 )
             return
-        differences = self.with_its_geometry(config).differences(self.config())
+        differences = self.with_found(config).differences(self.config())
         if differences:
             raise RunFolderError(
                 f"--run_dir={self.path} holds a run of another configuration:\n"
@@ -84,16 +84,20 @@ class RunFolder:
         Raises:
             FileNotFoundError: if there is no run.
         """
-        found = self._settings.from_flagfile(self._config)
-        if getattr(found, "preprocess", "") is None:
-            return found.replace(preprocess="squash")  # As runs of version 0.1 are.
-        return found
+        return self._settings.from_flagfile(self._config).with_defaults()
 
-    def with_its_geometry(self, config):
-        """A configuration that leaves --preprocess open, with that of the run, if any."""
-        if self.is_run() and getattr(config, "preprocess", "") is None:
-            return config.replace(preprocess=self.config().preprocess)
-        return config
+    def with_found(self, config):
+        """A configuration, what it leaves open as the run, if any, found it in files."""
+        if not self.is_run():
+            return config
+        own = self.config()
+        return config.replace(
+            **{
+                name: getattr(own, name)
+                for name in own.found_in_files
+                if getattr(config, name) is None
+            }
+        )
 
     def has_checkpoint(self):
         """Whether there is something to go on from."""

@@ -15,6 +15,7 @@ from absl import logging
 from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
+from pan_tf import images
 from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
@@ -101,7 +102,11 @@ class Training:
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
         self.folder.check(self.config)
-        self.config = self.folder.with_its_geometry(self.config)
+        self.config = self.folder.with_found(self.config)
+        self.config, found = recipes.with_found(self.config)
+        if found:
+            print(found, flush=True)
+        system = recipes.resolve(self.config)
         recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
         self.data = _open(self.config, requested, known, system)
@@ -161,8 +166,12 @@ class Training:
 
 
 def _open(config, requested, known, system):
+    specs = known and known.get("images")
+    if specs:
+        sides = (specs[name] for name in ("source", "target"))
+        specs = tuple(map(images.ImageSpec.from_json, sides))
     try:
-        return data.open_data(config, requested, known, system.paired)
+        return data.open_data(config, requested, known, system.paired, specs)
     except data.NoPairsError as error:
         raise ValueError(
             f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
@@ -196,7 +205,18 @@ def _begin_with(model, weights):
         average.set_weights(network.get_weights())
 
 
-def _training_dataset(config, pairs, model, first_iteration):
+def _cost_of_data(config, pairs, kept):
+    """A function of no arguments: seconds of all cores that an example takes by now."""
+    make = data.example_maker(
+        pairs.train, pairs.geometry, _augmentations(config, pairs), config.seed, kept
+    )
+    new, again = data.cost_of_example(make)
+    train = pairs.train
+    total = len(train) if train.paired else len(train.source) + len(train.target)
+    return lambda: new + (again - new) * min(1.0, len(kept) / total)
+
+
+def _training_dataset(config, pairs, model, first_iteration, kept):
     """The stream of rounds from an iteration on, distributed."""
     replicas = model.distribute_strategy.num_replicas_in_sync
 
@@ -212,6 +232,7 @@ def _training_dataset(config, pairs, model, first_iteration):
             workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,
             replicas=replicas // context.num_input_pipelines,
+            cache=kept,
         )
 
     return model.distribute_strategy.distribute_datasets_from_function(on_worker)
@@ -248,7 +269,12 @@ def _fit(config, run, folder, pairs, model, stop, judge):
         )
         validation.set_model(model)  # A finished run is measured without a fit.
     if rounds > 0 and not stop.requested:
-        clock = callbacks.Clock(config.batch_size, first + rounds * per_round)
+        kept = data.cache.Cache(data.cache.budget(config.data_cache))
+        clock = callbacks.Clock(
+            config.batch_size,
+            first + rounds * per_round,
+            _cost_of_data(config, pairs, kept),
+        )
         guard = guards.NonFiniteGuard(config, checkpoints)
         followers = [
             guard,
@@ -262,7 +288,7 @@ def _fit(config, run, folder, pairs, model, stop, judge):
         if run:
             callbacks.write_hparams(writer, config)
         model.fit(
-            _training_dataset(config, pairs, model, first),
+            _training_dataset(config, pairs, model, first, kept),
             steps_per_epoch=rounds,
             epochs=1,
             verbose=0,

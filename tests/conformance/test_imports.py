@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 LAYERS = [
     {"tables", "size"},
     {"settings"},
-    {"images", "schedules", "config", "files", "runtime"},
+    {"images", "schedules", "config", "files", "runtime", "memory"},
     {"image_files"},
     {"command_line", "layers", "losses.functional", "optimizers", "pages"},
     {"networks", "losses", "data", "distribution", "runs.folder"},

@@ -89,7 +89,7 @@ def interrupted(run_dir, at_iteration, number):
 
 def rows(run_dir):
     """metrics.jsonl without what depends on the clock."""
-    timing = {"images_per_second", "data_wait", "memory_gib"}
+    timing = {"images_per_second", "data_wait", "data_cores", "memory_gib"}
     return [
         {k: v for k, v in json.loads(line).items() if k not in timing}
         for line in (run_dir / "metrics.jsonl").open()

@@ -128,7 +128,7 @@ def test_what_needs_rgb_or_equal_channels_says_so(settings, message):
 
 
 def test_two_channels_are_none():
-    with pytest.raises(ValueError, match="must be 1, 3 or 4"):
+    with pytest.raises(ValueError, match="must be 1, 3, 4 or more"):
         Config(source_channels=2)
 
 

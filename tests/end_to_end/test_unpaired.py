@@ -130,7 +130,7 @@ def test_interrupted_and_resumed_is_straight(lists, tmp_path, run):
     train(config(lists, tmp_path / "run", iterations=2))
     train(config(lists, tmp_path / "run"))
     ours, theirs = (RunFolder(p).read_metrics()[-2:] for p in (tmp_path / "run", run))
-    timing = {"images_per_second", "data_wait", "memory_gib"}
+    timing = {"images_per_second", "data_wait", "data_cores", "memory_gib"}
     for one, other in zip(ours, theirs, strict=True):
         assert {k: v for k, v in one.items() if k not in timing} == {
             k: v for k, v in other.items() if k not in timing

@@ -15,7 +15,7 @@ from tests.conftest import smooth_noise
 class Negative:
     """A translator that can be worked out by hand."""
 
-    source = ImageSpec()
+    source = target = ImageSpec()
 
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         return 255 - pixels, self.tiling(*pixels.shape[:2], tile_size)

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 import pan_tf
 from pan_tf import inference
+from pan_tf import memory
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import Config
-from pan_tf.inference import memory
 from pan_tf.inference import whole as module
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState

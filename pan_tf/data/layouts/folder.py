@@ -42,6 +42,13 @@ class Folder(Files):
         found = {k: v for k, v in found.items() if v}
         return open_listings(found, verified, specs)
 
+    def sides(self, config):
+        """(files, their headers) of the training images of side A, and of side B."""
+        found = listing.find_two(config.data_dir, "train")
+        if found is None:
+            return [_of_side(listing.find(config.data_dir, "train"))] * 2
+        return [_of_side(each) for each in found]
+
 
 class Photos(Files):
     """`photos`: single images in `train`, `val` and `test`."""
@@ -51,3 +58,13 @@ class Photos(Files):
 
     def sentence(self, name, config):
         return f"No train/ in --data_dir={config.data_dir}."
+
+    def sides(self, config):
+        """As of `Folder`: one list is both sides."""
+        return [_of_side(listing.find_photos(config.data_dir, "train"))] * 2
+
+
+def _of_side(found):
+    both = zip((first for first, *_ in found.files), found.headers(), strict=True)
+    known = [(file, header) for file, header in both if header]
+    return [file for file, _ in known], [header for _, header in known]

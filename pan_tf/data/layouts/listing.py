@@ -37,18 +37,14 @@ class Listing:
         return len(self.files[0]) == 1 and not self.is_photos
 
     def sizes(self):
-        """Height and width of the images, by the files' headers: int `[N, 2]`."""
-        found = np.array([(h.height, h.width) for h in self.headers()])
+        """Height and width of the images, by the files' headers: int `[n, 2]`."""
+        found = np.array([(h.height, h.width) for h in self.headers() if h])
         return found // [1, 2 if self.side_by_side else 1]
 
-    def headers(self, side=0):
-        """`image_files.Header`s of one side's files.
-
-        Raises:
-            ValueError: naming the file that has none.
-        """
+    def headers(self):
+        """`image_files.Header`s of its first files; None of what cannot be read."""
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            return list(pool.map(_header, (files[side] for files in self.files)))
+            return list(pool.map(_header, (first for first, *_ in self.files)))
 
 
 def find(data_dir, split):
@@ -210,8 +206,8 @@ def images_of(folder, unique=True):
 def _header(file):
     try:
         return read_header(file)
-    except ImageFileError as error:
-        raise ValueError(f"{file} {error}") from None
+    except ImageFileError:
+        return None  # Reading it will tell.
 
 
 def some(items):

@@ -95,9 +95,9 @@ def _loader(listing, specs):
         return [np.ascontiguousarray(pixels) for pixels in found]
 
     def load(index):
-        made = tf.numpy_function(
-            read_number, [index], [spec.dtype.name for spec in specs], stateful=False
-        )
+        kinds = [spec.dtype.name for spec in specs]
+        made = tf.numpy_function(read_number, [index], kinds, stateful=False)
+        made = made if len(specs) > 1 else tf.nest.flatten(made)  # Of one no list.
         return tuple(
             tf.ensure_shape(pixels, (None, None, spec.planes))
             for pixels, spec in zip(made, specs, strict=True)

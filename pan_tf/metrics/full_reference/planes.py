@@ -13,8 +13,9 @@ def channels(reference, prediction, dtype=tf.float64, smallest=1):
     """Checks a pair of batches and casts them.
 
     Args:
-        reference: uint8 or floating `[B, H, W, C]` in [0, 255]: RGB, or grey of one
-            channel, or any other number of channels.
+        reference: uint8, or uint16, which is scaled to [0, 255], or floating
+            `[B, H, W, C]` in [0, 255]: RGB, or grey of one channel, or any other number
+            of channels.
         prediction: the same shape; the dtype may differ.
         dtype: of the result.
         smallest: pixels that height and width must have.
@@ -23,7 +24,7 @@ def channels(reference, prediction, dtype=tf.float64, smallest=1):
         (reference, prediction) in `dtype`, `[B, H, W, C]`.
 
     Raises:
-        TypeError: if a dtype is neither uint8 nor floating.
+        TypeError: if a dtype is none of these.
         ValueError: if shapes differ or do not fit, or values lie outside [0, 255] or,
             being fractions, wholly inside [0, 1].
         tf.errors.InvalidArgumentError: if values lie outside [0, 255] in a graph.
@@ -41,7 +42,13 @@ def channels(reference, prediction, dtype=tf.float64, smallest=1):
             f"Images must be at least {smallest} px a side for this metric. "
             f"Received: {height} x {width} px."
         )
-    return tf.cast(reference, dtype), tf.cast(prediction, dtype)
+    return _in_8_bits(reference, dtype), _in_8_bits(prediction, dtype)
+
+
+def _in_8_bits(pixels, dtype):
+    """Levels of 8 bits, for which constants are; of 16 they are fractions."""
+    levels = tf.cast(pixels, dtype)
+    return levels / 257 if pixels.dtype == tf.uint16 else levels
 
 
 def luma(pixels, unit=1):
@@ -77,9 +84,10 @@ def centered(planes):
 
 def _check(pixels, name):
     pixels = tf.convert_to_tensor(pixels)
-    if pixels.dtype != tf.uint8 and not pixels.dtype.is_floating:
+    is_whole = pixels.dtype in (tf.uint8, tf.uint16)
+    if not is_whole and not pixels.dtype.is_floating:
         raise TypeError(
-            f"{name} must be uint8 or floating. Received: {pixels.dtype.name}."
+            f"{name} must be uint8 or uint16, or floating. Received: {pixels.dtype.name}."
         )
     shape = pixels.shape
     if shape.rank != 4 or None in shape[1:]:
@@ -87,7 +95,7 @@ def _check(pixels, name):
             f"{name} must be [B, H, W, C], all but B known. "
             f"Received: shape {tuple(shape) if shape.rank is not None else 'unknown'}."
         )
-    if pixels.dtype == tf.uint8:
+    if is_whole:
         return pixels
     rule = f"{name} must be in [0, 255], as uint8 or floating."
     if not tf.executing_eagerly():

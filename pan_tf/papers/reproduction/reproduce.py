@@ -348,9 +348,10 @@ def _is_finished(trial):
     if not path.exists():
         return False
     result = json.loads(path.read_text(encoding="utf-8"))
-    trained = RunFolder(trial.run_dir).config()
+    folder = RunFolder(trial.run_dir)
+    trained = folder.config()
     return (
         result["last"]["checkpoint"] >= trial.config.iterations
-        and not trial.config.differences(trained)
+        and not folder.with_found(trial.config).differences(trained)
         and trained.iterations == trial.config.iterations
     )

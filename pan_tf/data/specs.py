@@ -1,0 +1,136 @@
+"""What a user's own files hold: channels, bits, and the range of their values."""
+
+import numpy as np
+
+from pan_tf import image_files
+from pan_tf.data.table import DATASETS
+from pan_tf.images import ImageSpec
+
+_SIDES = ("source", "target")
+_SAMPLE = 64  # Images whose values are looked at for a range.
+_PERCENTILES = (0.1, 99.9)
+
+
+def with_found(config):
+    """A configuration with channels and bits as its own files have them.
+
+    Args:
+        config: `Config`, located.
+
+    Returns:
+        (configuration, sentence on what was found; empty where all was given).
+
+    Raises:
+        FileNotFoundError, ValueError: if files are not there or cannot be read, or have
+            no common number of channels.
+    """
+    if not DATASETS[config.dataset].is_own:
+        return config, ""
+    changes, said = {}, []
+    for side, (files, headers) in _sides(config).items():
+        if not headers:
+            continue  # None can be read; opening tells which and why.
+        labels = config.source_labels if side == "source" else None
+        found = ImageSpec(labels or _channels(files, headers), _bits(headers), labels)
+        if labels:
+            found = ImageSpec(labels, 8, labels)
+        for name in ("channels", "bits"):
+            if getattr(config, f"{side}_{name}") is None:
+                changes[f"{side}_{name}"] = getattr(found, name)
+        said.append(f"{side}s {found}")
+    if not changes:
+        return config, ""
+    return config.replace(**changes), f"Found: {', '.join(said)}."
+
+
+def specs(config):
+    """(`ImageSpec` of sources, of targets), ranges and kinds of files included.
+
+    Ranges are those of the training images.
+    """
+    both = [
+        ImageSpec(
+            config.source_labels or config.source_channels or 3,
+            config.source_bits or 8,
+            config.source_labels,
+        ),
+        ImageSpec(config.target_channels or 3, config.target_bits or 8),
+    ]
+    if not DATASETS[config.dataset].is_own:
+        return tuple(both)
+    sides = _sides(config)
+    for i, side in enumerate(_SIDES):
+        if both[i].labels:
+            continue
+        files, headers = sides[side]
+        if not headers:
+            continue
+        both[i] = _with_range(both[i], getattr(config, f"{side}_range"), files, headers)
+    return tuple(both)
+
+
+def _sides(config):
+    """side -> (files, headers) of the training images."""
+    layout = DATASETS[config.dataset].layout
+    sides = layout.sides(config)
+    if (config.direction or DATASETS[config.dataset].direction) == "BtoA":
+        sides = sides[::-1]
+    return dict(zip(_SIDES, sides, strict=True))
+
+
+def _channels(files, headers):
+    counts = {header.channels for header in headers}
+    if len(counts) == 1:
+        return counts.pop()
+    if counts <= {1, 3}:
+        return 3
+    first = {}
+    for file, header in zip(files, headers, strict=True):
+        first.setdefault(header.channels, file)
+    named = ", ".join(f"{count} in {file}" for count, file in sorted(first.items()))
+    raise ValueError(f"Images of one side must have equal channels. Received: {named}.")
+
+
+def _bits(headers):
+    return 8 if {header.kind for header in headers} <= {"uint8", "bool"} else 16
+
+
+def _with_range(spec, asked, files, headers):
+    kinds = {"uint8" if h.kind == "bool" else h.kind for h in headers}
+    kind = kinds.pop() if len(kinds) == 1 else str(np.result_type(*kinds))
+    if kind in ("uint8", "uint16") and asked in (None, "full"):
+        return _replaced(spec, None, None, kind)
+    if asked not in (None, "full", "percentiles"):
+        return _replaced(spec, *map(float, asked.split(",")), kind)
+    places = np.unique(np.linspace(0, len(files) - 1, _SAMPLE).astype(int))
+    if asked == "full":
+        places = range(len(files))
+    values = [_some_values(files[place], asked == "full") for place in places]
+    values = np.concatenate(values)
+    values = values[np.isfinite(values)]
+    if asked == "full":
+        low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    else:
+        low, high = np.percentile(values, _PERCENTILES) if len(values) else (0, 0)
+    if not low < high:
+        raise ValueError(
+            f"{files[0].parent}: all values are equal, or none is finite; there is no "
+            "range to train on."
+        )
+    return _replaced(spec, float(low), float(high), kind)
+
+
+def _some_values(file, extremes_only):
+    """Values of an image as float64 `[n]`: its extremes, or some that are spread."""
+    try:
+        values = image_files.read_raw(file).pixels.astype(np.float64).ravel()
+    except image_files.ImageFileError as error:
+        raise ValueError(f"{file} {error}") from None
+    if extremes_only:
+        finite = values[np.isfinite(values)]
+        return np.array([finite.min(), finite.max()]) if len(finite) else finite
+    return values[:: max(1, len(values) // 100_000)]
+
+
+def _replaced(spec, low, high, kind):
+    return ImageSpec(spec.channels, spec.bits, spec.labels, low, high, kind)
