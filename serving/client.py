@@ -33,7 +33,7 @@ import time
 import urllib.error
 import urllib.request
 
-_ENDINGS = (".jpg", ".jpeg", ".png")
+_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
 _BUSY = (429, 502, 503)  # HTTP statuses after which a request may be repeated.
 _DT_STRING = 7  # Of TensorFlow's DataType.
 _AVAILABLE = 30  # Of ModelVersionStatus.State.

@@ -69,6 +69,25 @@ def specs(config):
     return tuple(both)
 
 
+def of_files(files):
+    """`ImageSpec` of some files of one side, as `with_found` and `specs` have it.
+
+    Raises:
+        ValueError: if they have no common number of channels, or none can be read.
+    """
+    found = []
+    for file in files:
+        try:
+            found.append((file, image_files.read_header(file)))
+        except image_files.ImageFileError:
+            continue
+    if not found:
+        raise ValueError("No file can be read.")
+    known, headers = zip(*found, strict=True)
+    spec = ImageSpec(_channels(known, headers), _bits(headers))
+    return _with_range(spec, None, known, headers)
+
+
 def _sides(config):
     """side -> (files, headers) of the training images."""
     layout = DATASETS[config.dataset].layout

@@ -5,13 +5,12 @@ import functools
 from collections.abc import Callable
 
 from pan_tf import image_files
+from pan_tf import images
 from pan_tf.data.layouts import halves
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts import reading
-from pan_tf.images import ImageSpec
-
-# What the checks look at: RGB of 8 bits, whatever is trained.
-_SPECS = (ImageSpec(), ImageSpec())
+from pan_tf.data.specs import of_files
+from pan_tf.images import RGB
 
 
 class BrokenPairError(Exception):
@@ -51,14 +50,15 @@ def of_folder(data_dir):
         FileNotFoundError: if there is no training split.
         ValueError: if two files differ in nothing but their ending.
     """
-    items, lonely = [], []
+    items, lonely, specs = [], [], None
     for split in listing.SPLITS:
         if not listing.exists(data_dir, split):
             continue
         found, alone = listing.list_files(data_dir, split)
+        specs = specs or _specs(found)
         lonely += [(split, file.name, f"{file} has no partner") for file in alone]
         items += [
-            Item(split, name, functools.partial(_inspect, files))
+            Item(split, name, functools.partial(_inspect, files, specs))
             for name, files in zip(found.names, found.files, strict=True)
         ]
     if not any(item.split == "train" for item in items):
@@ -90,12 +90,23 @@ def of_split(split):
     return [item(i) for i in range(len(split))]
 
 
-def _inspect(files):
+def _specs(found):
+    """`ImageSpec` of side A and of side B, as training would read them."""
+    specs = []
+    for side in (0, -1):
+        try:
+            specs.append(of_files([files[side] for files in found.files]))
+        except ValueError:
+            specs.append(RGB)  # Each that is no RGB is named.
+    return tuple(specs)
+
+
+def _inspect(files, specs):
     if any(not _is_utf8(file) for file in files):
         raise BrokenPairError(f"{str(files[0])!a}: a name not in UTF-8")
     try:
         headers = [_header(file) for file in files]
-        a, b = reading.read(files, _SPECS, is_side_by_side=len(files) == 1)
+        a, b = reading.read(files, specs, is_side_by_side=len(files) == 1)
     except ValueError as error:
         raise BrokenPairError(str(error)) from None
     notes = [
@@ -103,9 +114,11 @@ def _inspect(files):
         for file, header in zip(files, headers, strict=True)
         for note in _notes(file, header)
     ]
-    if a.shape != b.shape:
+    if a.shape[:2] != b.shape[:2]:
         a, b = (f"{each.shape[1]} x {each.shape[0]} px" for each in (a, b))
         raise BrokenPairError(f"{files[0]} is {a}, but {files[1]} is {b}")
+    # The checks look at RGB of 8 bits, whatever is trained.
+    a, b = images.as_rgb(a), images.as_rgb(b)
     return (a, b), notes, tuple(_mode(header) for header in headers)
 
 

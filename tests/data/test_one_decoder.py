@@ -109,6 +109,7 @@ def test_all_see_the_same_pixels(name, picture, tmp_path):
     if "profile" not in name and "two" not in name and "gr" not in name:
         assert np.abs(source.astype(int) - target).mean() < 12
     (item,), _ = doctor.of_folder(tmp_path)
+    # Grey files stay grey there, and are shown as RGB.
     np.testing.assert_array_equal(item.load()[0], expected)
     assert (opened.geometry.files.median) == SIZE
 

@@ -7,10 +7,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from pan_tf import doctor
 from pan_tf import image_files
 from pan_tf import metrics
 from pan_tf.config import Config
 from pan_tf.data import open_data
+from pan_tf.data import with_found
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
 from pan_tf.image_files import Picture
@@ -146,7 +148,7 @@ def files_of(folder):
     return sorted(folder.iterdir())
 
 
-def test_what_files_hold_is_found_and_recorded(run, capsys):
+def test_what_files_hold_is_found_and_recorded(run):
     run_dir, _, kind = run
     known = json.loads((run_dir / "manifest.json").read_text())["data"]["images"]
     ranges = {name: (spec.get("low"), spec.get("high")) for name, spec in known.items()}
@@ -159,9 +161,18 @@ def test_what_files_hold_is_found_and_recorded(run, capsys):
         assert ranges["source"] == pytest.approx((-1, 2), abs=1e-3)
     else:
         assert ranges == {"source": (None, None), "target": (None, None)}
-    config = RunFolder(run_dir).config().replace(run_dir=str(run_dir) + "-again")
-    train(config.replace(source_channels=None, target_bits=None, iterations=1))
-    assert f"Found: {KINDS[kind][3]}" in capsys.readouterr().out
+    config = RunFolder(run_dir).config()
+    left_open = config.replace(source_channels=None, target_bits=None)
+    assert with_found(left_open) == (config, f"Found: {KINDS[kind][3]}.")
+
+
+def test_the_doctor_reads_what_training_reads(run):
+    _, data_dir, _ = run
+    items, lonely = doctor.of_folder(data_dir)
+    assert len(items) == 6 and not lonely
+    for item in items:
+        pair, _, _ = item.inspect()
+        assert all(side.shape == (*SIZE, 3) and np.ptp(side) > 8 for side in pair)
 
 
 def test_the_reports_number_is_that_of_the_files(run, tmp_path):
@@ -272,7 +283,5 @@ def test_channels_of_one_side_must_agree(tmp_path):
     for i, channels in enumerate((3, 5)):
         np.save(tmp_path / "trainA" / f"{i}.npy", np.zeros((64, 64, channels), np.uint8))
         eight(tmp_path / "trainB" / f"{i}.png", np.zeros((64, 64, 3)))
-    from pan_tf.data import with_found
-
     with pytest.raises(ValueError, match=r"equal channels.*3 in .*0\.npy, 5 in .*1\.npy"):
         with_found(Config(dataset="folder", data_dir=str(tmp_path)))
