@@ -19,7 +19,8 @@ def report(config):
         ValueError: if settings do not go with the recipe.
     """
     system = recipes.resolve(config)
-    geometry = _geometry(config, system)
+    config, geometry = _geometry(config, system)
+    system = recipes.resolve(config)
     keras.config.set_dtype_policy(config.dtype_policy)
     size = config.image_size
     transformer = system.transformer(size)
@@ -43,19 +44,20 @@ def report(config):
 
 
 def _geometry(config, system):
-    """How images would be brought to size, a line; own files are opened for that."""
+    """The configuration, what own files hold filled in, and how images are brought to
+    size, a line; own files are opened for that."""
     if not data.DATASETS[config.dataset].is_own:
         if config.preprocess is None:
             config = config.replace(preprocess="squash")
-        return f"Images: {data.geometry_asked_for(config)}"
+        return config, f"Images: {data.geometry_asked_for(config)}"
     try:
         config, found = recipes.with_found(data.locate(config))
         opened = data.open_data(config, paired=system.paired)
     except (data.DatasetNotFoundError, OSError, ValueError) as error:
-        return f"Images: TRAINING WOULD FAIL HERE. {error}"
+        return config, f"Images: TRAINING WOULD FAIL HERE. {error}"
     geometry = opened.geometry
     reason = f" (chosen: {geometry.reason})" if geometry.reason else ""
-    return f"Images: {opened.train}, {geometry}{reason}. {found}"
+    return config, f"Images: {opened.train}, {geometry}{reason}. {found}"
 
 
 def cost(system, transformer, discriminator, image_size):

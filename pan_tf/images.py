@@ -14,8 +14,8 @@ from pan_tf.size import Size
 
 PEAK = 255.0  # The largest level of 8 bits.
 LEVEL = 2.0 / PEAK  # One level, of an image in [-1, 1].
-# Channels that can become each other: grey, with alpha, RGB, with alpha.
-_KNOWN = (1, 2, 3, 4)
+# Channels that can become each other: grey, RGB, RGB with alpha.
+_KNOWN = (1, 3, 4)
 # Luma of RGB, Y = .299 R + .587 G + .114 B.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -198,7 +198,7 @@ def as_rgb(pixels):
     """Pixels of any depth and number of channels, as uint8 RGB for the eye."""
     pixels = shown(pixels)
     if pixels.shape[-1] not in _KNOWN:
-        pixels = pixels[..., :3]  # The first bands of many.
+        pixels = pixels[..., : 3 if pixels.shape[-1] > 3 else 1]  # The first bands.
     return with_channels(pixels, 3)
 
 

@@ -45,6 +45,13 @@ flags.DEFINE_string("split", None, "Split; empty: test, or val where there is no
 flags.DEFINE_string(
     "image_size", None, "Pixels a side, or height x width; empty: the run's."
 )
+flags.DEFINE_enum(
+    "preprocess",
+    None,
+    ["squash", "scale", "crop"],
+    "How images are brought to size to be measured; empty: as the run was trained. What "
+    "files as they are get is measured beside that.",
+)
 flags.DEFINE_enum("direction", None, ["AtoB", "BtoA"], "Empty: the run's.")
 flags.DEFINE_enum(
     "synthesize", None, SYNTHESIS_NAMES, "Make sources of targets; empty: as the run."
@@ -98,6 +105,7 @@ _SETTINGS = (
     "download",
     "split",
     "image_size",
+    "preprocess",
     "direction",
     "synthesize",
     "attribute",

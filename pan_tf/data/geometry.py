@@ -39,6 +39,7 @@ class Sizes:
         median, smallest, largest: `Size`, each side by itself.
         scale: of the images, median, least and greatest: length in pixels that T saw of
             what is a pixel long in the file.
+        what: "pairs" or "images".
     """
 
     count: int
@@ -46,6 +47,7 @@ class Sizes:
     smallest: Size
     largest: Size
     scale: tuple
+    what: str = "images"
 
     def __str__(self):
         """As users write sizes: width x height."""
@@ -92,7 +94,12 @@ class Geometry:
         files = found["files"]
         if files is not None:
             sizes = {n: Size.of(files[n]) for n in ("median", "smallest", "largest")}
-            files = Sizes(files["count"], **sizes, scale=tuple(found["scale"].values()))
+            files = Sizes(
+                files["count"],
+                **sizes,
+                scale=tuple(found["scale"].values()),
+                what=files.get("what", "images"),
+            )
         return cls(
             *(found[name] for name in ("preprocess", "image_size", "load_size")),
             files,
@@ -110,6 +117,7 @@ class Geometry:
             and dict(zip(("median", "least", "greatest"), files.scale, strict=True)),
             "files": files
             and {
+                "what": files.what,
                 "count": files.count,
                 "median": files.median.to_json(),
                 "smallest": files.smallest.to_json(),
@@ -119,7 +127,7 @@ class Geometry:
             "sentence": str(self),
         }
 
-    def with_files(self, sizes):
+    def with_files(self, sizes, what="images"):
         """The same, knowing the sizes of its training images: int `[N, 2]`."""
         sizes = np.asarray(sizes)
         scales = np.array([self.scale_of(*size) for size in np.unique(sizes, axis=0)])
@@ -137,6 +145,7 @@ class Geometry:
                     scales.max(),
                 )
             ),
+            what,
         )
         return dataclasses.replace(self, files=found)
 
@@ -271,10 +280,13 @@ class Geometry:
         chosen = middle(reflected_up(image, size), size)
         return tf.ensure_shape(chosen, (*size, image.shape[-1]))
 
-    def measured(self):
-        """How images are measured, in words."""
+    def measured(self, centre=False):
+        """How images, or their middles, are measured, in words."""
         if self.preprocess == "squash":
             return f"squashed to {_text(self.image_size)}"
+        if centre:
+            at = "native" if self.preprocess == "crop" else "the training's"
+            return f"the middle {_text(self.image_size)} of each at {at} scale"
         if self.preprocess == "crop":
             return "whole images at native resolution"
         return f"whole images that just cover {_text(self.load_size)}"
@@ -297,7 +309,7 @@ class Geometry:
         low, high = self.files.scale[1:]
         scale = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (low, high)))
         at = "" if self.is_native else f" (scale {scale})"
-        return f"images of {self.files}, {said}{at}"
+        return f"{self.files.what} of {self.files}, {said}{at}"
 
 
 NATIVE = Geometry("crop", 1)

@@ -203,12 +203,13 @@ def geometry_asked_for(config):
     return Geometry(config.preprocess, config.image_size, config.jittered_size)
 
 
-def geometry_of_own(sizes, config):
+def geometry_of_own(sizes, config, what="images"):
     """The `Geometry` of a user's own files, chosen by them where it is not asked for.
 
     Args:
         sizes: int `[N, 2]`, height and width of the training images.
         config: `Config`.
+        what: "pairs" or "images".
     """
     reason = None
     if config.preprocess is None:
@@ -216,7 +217,7 @@ def geometry_of_own(sizes, config):
         if mode == "crop" and config.load_size:
             mode, reason = "scale", "--load_size is given"
         config = config.replace(preprocess=mode)
-    geometry = geometry_asked_for(config).with_files(sizes)
+    geometry = geometry_asked_for(config).with_files(sizes, what)
     return dataclasses.replace(geometry, reason=reason)
 
 
@@ -224,7 +225,8 @@ def _geometry(config, row, train):
     """`Geometry` of training: of named data sets the papers', unless it is asked for."""
     if config.preprocess is None and not row.is_own:
         config = config.replace(preprocess="squash")
-    return geometry_of_own(train.sizes(), config)
+    what = "pairs" if train.paired else "images"
+    return geometry_of_own(train.sizes(), config, what)
 
 
 def _has_asked_for(geometry, config):

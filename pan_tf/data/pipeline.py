@@ -192,8 +192,12 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
     batch_size = batch_size if centre or geometry.is_uniform else 1
 
     def example(index):
+        if not split.paired:  # They may differ in size.
+            sides = zip(split.load(index), split.specs, strict=True)
+            source, target = (view((image,), (spec,))[0] for image, spec in sides)
+            return {"source": source, "target": target}
         source, target = view(split.load(index), split.specs)
-        if split.paired and split.synthesize:
+        if split.synthesize:
             # Not a number of training; of its place among all pairs of the split.
             seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), split.number(index)])
             source = split.synthesize(target, seed)

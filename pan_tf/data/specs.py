@@ -1,6 +1,7 @@
 """What a user's own files hold: channels, bits, and the range of their values."""
 
 import numpy as np
+from absl import logging
 
 from pan_tf import image_files
 from pan_tf.data.table import DATASETS
@@ -100,7 +101,13 @@ def _sides(config):
 def _channels(files, headers):
     counts = {header.channels for header in headers}
     if len(counts) == 1:
-        return counts.pop()
+        count = counts.pop()
+        if count == 2 or count > 64:
+            raise ValueError(
+                f"Images must have 1, 3, 4 or up to 64 channels. Received: {count} in "
+                f"{files[0]}."
+            )
+        return count
     if counts <= {1, 3}:
         return 3
     first = {}
@@ -118,6 +125,8 @@ def _with_range(spec, asked, files, headers):
     kinds = {"uint8" if h.kind == "bool" else h.kind for h in headers}
     kind = kinds.pop() if len(kinds) == 1 else str(np.result_type(*kinds))
     if kind in ("uint8", "uint16") and asked in (None, "full"):
+        if kind == "uint16" and asked is None:
+            _warn_of_dark(files)
         return _replaced(spec, None, None, kind)
     if asked not in (None, "full", "percentiles"):
         return _replaced(spec, *map(float, asked.split(",")), kind)
@@ -125,7 +134,7 @@ def _with_range(spec, asked, files, headers):
     if asked == "full":
         places = range(len(files))
     values = [_some_values(files[place], asked == "full") for place in places]
-    values = np.concatenate(values)
+    values = np.concatenate([each for each in values if each is not None] or [[]])
     values = values[np.isfinite(values)]
     if asked == "full":
         low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
@@ -139,12 +148,28 @@ def _with_range(spec, asked, files, headers):
     return _replaced(spec, float(low), float(high), kind)
 
 
+def _warn_of_dark(files):
+    """Values of 10 or 12 bits in files of 16 use a small part of their range."""
+    places = np.unique(np.linspace(0, len(files) - 1, 8).astype(int))
+    values = [_some_values(files[place], extremes_only=True) for place in places]
+    most = max((v.max() for v in values if v is not None and len(v)), default=65535)
+    if 0 < most < 2**14:
+        logging.warning(
+            "*** %s: files of 16 bits, whose largest value is %d. Training sees most of "
+            "the range empty, and PSNR counts with 65535: --source_range or "
+            "--target_range says what the range is, as 0,%d. ***",
+            files[0].parent,
+            most,
+            2 ** int(np.ceil(np.log2(most + 1))) - 1,
+        )
+
+
 def _some_values(file, extremes_only):
     """Values of an image as float64 `[n]`: its extremes, or some that are spread."""
     try:
         values = image_files.read_raw(file).pixels.astype(np.float64).ravel()
-    except image_files.ImageFileError as error:
-        raise ValueError(f"{file} {error}") from None
+    except image_files.ImageFileError:
+        return None  # Opening it will tell.
     if extremes_only:
         finite = values[np.isfinite(values)]
         return np.array([finite.min(), finite.max()]) if len(finite) else finite

@@ -124,7 +124,7 @@ def examine(
     ]
     if image_size is not None and sizes:
         record["geometry"] = geometry_of_own(
-            sizes, Config(image_size=image_size)
+            sizes, Config(image_size=image_size), "pairs"
         ).to_json()
     return record, findings, estimates
 

@@ -283,15 +283,15 @@ class Evaluation(Inputs):
         """`Direction.native`: what a user gets who translates the files of the split."""
         if not split.paired or split.synthesize or self.geometry.is_native:
             return None
-        if any(translator.geometry is None for translator in self.translators):
-            return None  # Nobody says at which scale they were trained.
+        if any(t.geometry is None or t.field.size for t in self.translators):
+            return None  # Nobody says at which scale T was trained, or it knows one size.
         sizes = {Size(*map(int, size)) for size in split.sizes()}
         if all(self.geometry.measured_size(*size) == size for size in sizes):
             return None
         systems = []
         for own, t in zip(self.names, self.translators, strict=True):
             systems.append(System(own, t.checkpoint, _as_files(t)))
-            if t.field.size is None and t.scale.value != "native":
+            if t.scale.value != "native":
                 native = t.at_scale("native")
                 name_there = f"{own}{record.NATIVE_SCALE}"
                 systems.append(System(name_there, t.checkpoint, _as_files(native)))

@@ -67,11 +67,7 @@ class Inputs:
         self.batch_size = batch_size
         first = self.translators[0].config if self.translators else None
         _check_synthesis(first, changes)
-        config = first or Config()
-        if config.preprocess == "squash" or "image_size" in changes:
-            # Of a squash what was cropped in training does not matter here.
-            config = config.replace(load_size=None)
-        config = config.replace(**changes)
+        config = _measured_by(first or Config(), self.translators, changes)
         if self.translators:
             config = config.replace(**_channels(self.translators, self.names))
         _check_alike(self.translators, self.names, changes)
@@ -210,6 +206,24 @@ def _names_of(translators):
     ]
 
 
+def _measured_by(config, translators, changes):
+    """A configuration by which images are measured: as the first T was trained."""
+    geometry = next((t.geometry for t in translators if t.geometry), None)
+    if geometry is not None and "image_size" not in changes:
+        config = config.replace(load_size=None, image_size=geometry.image_size)
+    # Of a squash what was cropped in training does not matter here.
+    config = config.replace(load_size=None)
+    if geometry is None:
+        # Nothing is known of how foreign Ts were trained; the papers squash.
+        config = config.replace(preprocess="squash" if translators else None)
+    else:
+        config = config.replace(preprocess=geometry.preprocess)
+        is_kept = geometry.preprocess == "scale" and not {"image_size"} & set(changes)
+        if is_kept and changes.get("preprocess", "scale") == "scale":
+            config = config.replace(load_size=geometry.load_size)
+    return config.replace(**changes)
+
+
 def _check_synthesis(first, changes):
     if (
         first
@@ -231,8 +245,6 @@ def _check_alike(translators, names, changes):
     for name, other in others:
         for field, of in (
             ("dataset", lambda c: c.dataset),
-            ("image_size", lambda c: c.image_size),
-            ("preprocess", lambda c: c.preprocess),
             ("direction", data.direction),
             ("synthesize", lambda c: c.synthesize),
             ("attribute", lambda c: c.attribute),
@@ -242,6 +254,20 @@ def _check_alike(translators, names, changes):
                     f"Runs to compare must have one --{field}, or the flag must be "
                     f"given. Received: {of(config)} in {first}, {of(other)} in {name}."
                 )
+    known = [(n, t.geometry) for n, t in zip(names, translators, strict=True)]
+    known = [(name, geometry) for name, geometry in known if geometry]
+    for name, other in known[1:]:
+        for field in ("image_size", "preprocess", "load_size"):
+            own = getattr(known[0][1], field)
+            theirs = getattr(other, field)
+            # Of a squash what was cropped in training does not matter here.
+            is_free = field == "load_size" and other.preprocess == "squash"
+            is_free = is_free or "preprocess" in changes
+            if field not in changes and own != theirs and not is_free:
+                raise ValueError(
+                    f"Runs to compare must have one --{field}, or the flag must be "
+                    f"given. Received: {own} in {known[0][0]}, {theirs} in {name}."
+                )
     if len(set(names)) < len(names):
         raise ValueError(f"Each run once. Received: {', '.join(names)}.")
 
@@ -250,7 +276,7 @@ def _channels(translators, names):
     """Settings of what all of the Ts take and give."""
     specs = [(t.source, t.target) for t in translators]
     for name, spec in zip(names, specs, strict=True):
-        if spec != specs[0]:
+        if [s.to_json() for s in spec] != [s.to_json() for s in specs[0]]:
             raise ValueError(
                 "What is compared must have equal channels and bits. Received: "
                 f"{specs[0][0]} to {specs[0][1]} of {names[0]}, {spec[0]} to {spec[1]} "

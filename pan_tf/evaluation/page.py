@@ -36,7 +36,9 @@ def render(evaluation, record):
         "title": " | ".join(names),
         "record": record,
         "image_size": evaluation.config.image_size,
-        "measured": evaluation.geometry.measured(),
+        "measured": evaluation.geometry.measured(
+            not directions[0].split.paired or directions[0].split.synthesize is not None
+        ),
         "geometry": _trained(evaluation),
         "paired": directions[0].split.paired,
         "many": len(results) > 1,

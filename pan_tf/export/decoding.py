@@ -74,7 +74,7 @@ def decode(contents, spec=3):
         for; of 16 bits the upper eight are kept where 8 are wanted.
     """
     spec = ImageSpec.of(spec)
-    is_deep = spec.bits == 16 or spec.low is not None
+    is_deep = spec.bits == 16 or spec.low is not None or spec.labels
     bits = 16 if is_deep else 8
     pixels = tf.cond(
         _is_jpeg(contents),
@@ -82,11 +82,28 @@ def decode(contents, spec=3):
         lambda: _png(contents, bits, spec),
     )
     if spec.labels:
-        pixels = tf.cast(pixels, spec.dtype.name)
+        pixels = _labels(pixels, contents, spec)
     else:
         pixels = _fitted(pixels, spec)
     pixels = tf.ensure_shape(pixels, (None, None, spec.planes))
     return _upright(pixels, contents)
+
+
+def _labels(pixels, contents, spec):
+    """Numbers of classes, of a grey PNG only: a palette's are not to be had here."""
+    is_grey = tf.equal(tf.strings.substr(contents + bytes(_HEADER), 25, 1), b"\0")
+    checks = [
+        _require(
+            ~_is_jpeg(contents) & is_grey,
+            "Label maps must be grey PNG files of the classes' numbers.",
+        ),
+        _require(
+            tf.reduce_max(tf.cast(pixels, tf.int32)) < spec.labels,
+            f"Labels must be 0 to {spec.labels - 1}.",
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.cast(tf.identity(pixels), spec.dtype.name)
 
 
 def restored(pixels, spec):
@@ -137,7 +154,7 @@ def _png(contents, bits, spec):
     channels = 1 if spec.labels else max(spec.channels, 3)
     dtype = tf.uint16 if bits == 16 else tf.uint8
     pixels = tf.io.decode_png(contents, channels, dtype)
-    if spec.low is not None:  # The file's own values count.
+    if spec.low is not None or spec.labels:  # The file's own values count.
         is_deep = tf.equal(tf.strings.substr(contents, 24, 1), b"\x10")
         values = tf.cast(pixels, tf.int32)
         values = tf.where(is_deep, values, values // 257)

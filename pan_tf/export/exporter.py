@@ -217,10 +217,10 @@ class Export:
                 image_size=side,
                 load_size=None,
             )
-            if self.translator.source.labels:
+            if self.translator.source.labels or not self._are_files():
                 raise ValueError(
-                    "An export of a T that takes label maps is proven by some of its "
-                    f"run's own, which are away: {error}"
+                    "An export of a T that takes label maps, or more than four channels, "
+                    f"is proven by its run's own images, which are away: {error}"
                 ) from None
             opened = data.open_data(data.locate(config), specs=self._sides())
         pairs = opened.held_out or opened.train

@@ -87,7 +87,12 @@ class Servable(tf.Module):
             present = tf.debugging.Assert(
                 tf.reduce_all(shape > 0), ["`image` must not be empty."]
             )
-            with tf.control_dependencies([present, *check(sizes, seen_sizes)]):
+            checks = [present, *check(sizes, seen_sizes)]
+            if source.labels and image.dtype != tf.float32:
+                most = tf.reduce_max(tf.cast(image, tf.int32))
+                sentence = f"Labels must be 0 to {source.labels - 1}."
+                checks.append(tf.debugging.Assert(most < source.labels, [sentence]))
+            with tf.control_dependencies(checks):
                 return tf.identity(image)
 
         def resized(image, wanted, spec):

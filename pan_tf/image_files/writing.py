@@ -71,17 +71,19 @@ def format_kept(path):
 
 
 def loses_values(format, spec):
-    """Whether a format holds levels in place of the values of a file's kind."""
-    return format not in ("TIFF", "NPY") and spec.kind not in ("uint8", "uint16")
+    """Whether a format does not hold the values of a file's kind, or all channels."""
+    if format in ("TIFF", "NPY"):
+        return False
+    return spec.kind not in ("uint8", "uint16") or spec.planes > 4
 
 
 def _values(pixels, spec, format):
     """What a file of a format is to hold of pixels."""
-    if format in ("TIFF", "NPY"):
-        return spec.restore(pixels)
-    if np.dtype(spec.kind) == np.uint16 and format == "PNG":
-        return spec.restore(pixels)
-    return pixels if format == "PNG" else images.shown(pixels)
+    is_8_bits = np.dtype(spec.kind) == np.uint8
+    holds_16 = format == "PNG" and np.dtype(spec.kind) == np.uint16
+    if format in ("TIFF", "NPY") or is_8_bits or holds_16:
+        pixels = spec.restore(pixels)
+    return pixels if format in ("TIFF", "NPY", "PNG") else images.shown(pixels)
 
 
 def _save(path, pixels, alpha, tags, format):
@@ -126,7 +128,13 @@ def _save_tiff(path, pixels, alpha, tags):
         alpha = None
     values = {tag: value for tag, (_, value) in tags.items()}
     extra = [
-        (tag, kind, None if isinstance(value, str) else np.size(value), value, True)
+        (
+            tag,
+            kind,
+            0 if isinstance(value, str) else np.size(value),
+            _encoded(value),
+            True,
+        )
         for tag, (kind, value) in tags.items()
         if tag not in (_DESCRIPTION, _X, _Y, _UNIT)
     ]
@@ -138,13 +146,17 @@ def _save_tiff(path, pixels, alpha, tags):
         pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
         photometric="rgb" if has_rgb else "minisblack",
         planarconfig=None if pixels.shape[-1] == 1 else "contig",
-        extrasamples=_extra(others, alpha is not None or count == 4),
-        description=values.get(_DESCRIPTION),
+        extrasamples=_extra(others, alpha is not None),
+        description=_encoded(values.get(_DESCRIPTION)),
         resolution=resolution,
         resolutionunit=values.get(_UNIT),
         metadata=None,
         extratags=extra,
     )
+
+
+def _encoded(text):
+    return text.encode() if isinstance(text, str) else text
 
 
 def _extra(count, has_alpha):

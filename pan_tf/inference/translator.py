@@ -123,6 +123,12 @@ class Translator:
                 f"{'RGB, ' if count == 3 else ''}not empty. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
+        labels = self.source.labels
+        if labels and pixels.size and pixels.max() >= labels:
+            raise ValueError(
+                f"`pixels` must be labels from 0 to {labels - 1}. Received: "
+                f"{pixels.max()}."
+            )
         if pixels.ndim == 3:
             return self.translate_image(pixels, tile_size, on_tile)[0]
         results = [self.translate_image(p, tile_size, on_tile)[0] for p in pixels]
@@ -151,6 +157,9 @@ class Translator:
 
     def seen_size(self, height, width):
         """The `Size` at which T sees an image of the size given."""
+        only = self.field.size if self.field else None
+        if only is not None and self.scale.value == "auto":
+            return Size(height, width)  # Where a hole is, is known at one size only.
         return self.scale.seen_size(self.geometry, height, width)
 
     def at_scale(self, scale):

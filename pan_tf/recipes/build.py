@@ -142,7 +142,7 @@ def _network(builder, config, row, region):
     if "bn_statistics" in declared.settings and row.bn_statistics is not None:
         arguments["statistics"] = row.bn_statistics
     if not declared.rgb_only:
-        arguments["source_channels"] = config.source_channels or 3
+        arguments["source_channels"] = config.source_labels or config.source_channels or 3
         arguments["target_channels"] = config.target_channels or 3
     for name, argument in declared.settings.items():
         if getattr(config, name) is not None:

@@ -107,6 +107,9 @@ class Training:
         if found:
             print(found, flush=True)
         system = recipes.resolve(self.config)
+        if system.transformer.only_size and self.config.preprocess is None:
+            # T knows one size only: whole images are brought to it.
+            self.config = self.config.replace(preprocess="squash")
         recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
         self.data = _open(self.config, requested, known, system)
@@ -342,7 +345,8 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
-    print(f"\n{pairs.name}, {pairs.validation}, {pairs.geometry.measured()}:")
+    how = pairs.geometry.measured(_by_middle(pairs.validation))
+    print(f"\n{pairs.name}, {pairs.validation}, {how}:")
     widths = {name: max(9, len(name) + 2) for name in last}
     print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
     for label, metrics in rows.items():
@@ -352,6 +356,11 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     for warning in run.warnings():
         print(f"Warning: {warning}")
     print(f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True)
+
+
+def _by_middle(split):
+    """Whether the middles of images are measured: of what is made, or has no pairs."""
+    return not split.paired or split.synthesize is not None
 
 
 def _samples(opened, config):

@@ -78,7 +78,7 @@ def test_the_reports_number_is_that_of_the_translated_files(run, tmp_path):
     assert ("native" in record) == (mode != "crop")
     page = (tmp_path / "report" / "index.html").read_text()
     assert ("On your files as they are" in page) == (mode != "crop")
-    assert "images of 150x90" in page
+    assert "pairs of 150x90" in page
 
 
 def test_training_measures_what_evaluation_does(run, tmp_path):

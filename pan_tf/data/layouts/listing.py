@@ -34,7 +34,7 @@ class Listing:
 
     @property
     def side_by_side(self):
-        return len(self.files[0]) == 1 and not self.is_photos
+        return bool(self.files) and len(self.files[0]) == 1 and not self.is_photos
 
     def sizes(self):
         """Height and width of the images, by the files' headers: int `[n, 2]`."""

@@ -64,6 +64,11 @@ def read(files, specs, is_side_by_side=False):
         return [_of_file(file, read_picture, spec).pixels for file, spec in pairs]
     (file,) = files
     as_labels = any(spec.labels for spec in specs)
+    if as_labels and not all(spec.labels for spec in specs):
+        raise ValueError(
+            f"{file} holds A and B: one cannot be labels and the other colours. Put them "
+            "into two folders, trainA and trainB."
+        )
     picture = _of_file(file, read_raw, as_labels)
     half, odd = divmod(picture.pixels.shape[1], 2)
     if odd:

@@ -209,7 +209,10 @@ class Reproduction:
             init_from=begun,
             decay_start=None,
             image_size=size,
-            preprocess="squash",  # As both papers have it, whatever the files are.
+            # As both papers have it, whatever the files are.
+            preprocess="squash",
+            **dict.fromkeys(("source_channels", "target_channels"), 3),
+            **dict.fromkeys(("source_bits", "target_bits"), 8),
             # The same share of the image is cropped.
             load_size=base.load_size
             and base.load_size.scaled(size / base.image_size.height),

@@ -122,7 +122,7 @@ class Study:
         sources = found.pixels(listed)
         outputs = {}
         for name, path in (folders or {}).items():
-            outputs[name] = _read_folder(path, listed.names, found.config.image_size)
+            outputs[name] = _read_folder(path, listed.names, found.geometry)
         for name, translator in zip(found.names, translators, strict=True):
             # At the scale that they are shown at, each by itself.
             made = [translator.translate(images.to_float(s[None])) for s in sources]
@@ -197,11 +197,11 @@ def write_study(study, output_dir):
     files.write(output_dir / "index.html", page)
 
 
-def _read_folder(path, names, size):
-    """The outputs of a foreign system, resized, in the order of the sources."""
+def _read_folder(path, names, geometry):
+    """The outputs of a foreign system, shown as the sources are, in their order."""
     found = {}
     for file in sorted(pathlib.Path(path).iterdir()):
-        if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".webp"):
+        if image_files.is_image(file):
             found[file.stem] = file
     # A name may have lost its ending already, and hold a dot of its own.
     stems = [n if n in found else pathlib.PurePath(n).stem for n in names]
@@ -211,5 +211,5 @@ def _read_folder(path, names, size):
             f"No image of {', '.join(missing[:5])} in {path}: outputs are named as the "
             f"sources of the study, {len(stems)} of them."
         )
-    pictures_found = (image_files.read_picture(found[stem]) for stem in stems)
-    return np.stack([images.resize(p.pixels, size) for p in pictures_found])
+    pixels = (image_files.read_picture(found[stem]).pixels for stem in stems)
+    return np.stack([images.to_uint8(geometry.centre((p,))[0]) for p in pixels])

@@ -1,0 +1,186 @@
+"""Files that Pillow reads."""
+
+import io
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from PIL import ImageCms
+from PIL import ImageOps
+
+from pan_tf.image_files.picture import Header
+from pan_tf.image_files.picture import ImageFileError
+from pan_tf.image_files.picture import Picture
+
+# ImageDescription, resolution (3); GeoTIFF: pixel scale, tie points, transformation,
+# three tables of keys; GDAL: metadata, value of missing pixels.
+KEPT_TAGS = (
+    *(270, 282, 283, 296),
+    *(33550, 33922, 34264, 34735, 34736, 34737),
+    *(42112, 42113),
+)
+REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
+ORIENTATION = 0x0112
+_DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
+_GREY = ("1", "L", "I", "F", *_DEEP)
+_SRGB = ImageCms.createProfile("sRGB")
+
+
+def read(image, file, as_labels):
+    """An opened Pillow image as a `Picture`; `file` is what it was opened of."""
+    _check_frames(image)
+    if as_labels and image.mode in ("P", "1"):
+        # Numbers, not colours.
+        turned = ImageOps.exif_transpose(_with_numbers(image))
+        return Picture(np.asarray(turned)[..., None])
+    tags = _kept_tags(image)
+    if _is_deep_png(image, file):
+        return _read_deep_png(image, file)
+    image.load()
+    is_png = image.format == "PNG"
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode in _GREY:
+        return Picture(_grey(turned, is_png), _alpha_of_grey(turned), tags)
+    alpha = None
+    if turned.has_transparency_data:
+        alpha = np.asarray(turned.convert("RGBA").getchannel("A"))
+    if turned.mode == "LA":
+        return Picture(np.asarray(turned.getchannel("L"))[..., None], alpha, tags)
+    if turned.mode == "P" and alpha is not None:
+        turned = turned.convert("RGBA")
+    return Picture(np.asarray(_in_srgb(turned)), alpha, tags)
+
+
+def _with_numbers(image):
+    """A palette or 1-bit image as grey: its numbers."""
+    image.load()
+    numbers = Image.fromarray(np.asarray(image).astype(np.uint8))
+    numbers.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
+    return numbers
+
+
+def _grey(image, is_png):
+    """`[H, W, 1]` of a grey image of any depth."""
+    if image.mode == "1":
+        image = image.convert("L")
+    values = np.asarray(image)
+    # Older versions of Pillow call 16-bit grey in a PNG "I".
+    if image.mode in _DEEP or (image.mode == "I" and is_png):
+        values = values.astype(np.uint16)
+    return values[..., None]
+
+
+def _alpha_of_grey(image):
+    """Transparency of a grey image: of the one level that a PNG may name."""
+    if image.mode not in ("L", "1") or not image.has_transparency_data:
+        return None
+    return np.asarray(image.convert("RGBA").getchannel("A"))
+
+
+def _in_srgb(image):
+    """An image of colours as RGB, by its profile where it has one."""
+    description = _profile(image)
+    if image.mode in ("P", "RGBA", "RGBX", "PA", "RGBa"):
+        info = image.info
+        image = image.convert("RGB")
+        image.info = info
+    if description is not None:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        image = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    return image.convert("RGB")
+
+
+def _profile(image):
+    """Description of a colour profile other than sRGB, if it fits; else None."""
+    contents = image.info.get("icc_profile")
+    if not contents:
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(contents))
+        description = ImageCms.getProfileDescription(profile).strip()
+        space = profile.profile.xcolor_space.strip()
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    wanted = "CMYK" if image.mode == "CMYK" else "RGB"
+    is_ours = "srgb" in description.lower() or image.mode in _GREY
+    return None if is_ours or space != wanted else description
+
+
+def _is_deep_png(image, file):
+    """Whether it is a PNG of 16 bits that Pillow would cut down to 8."""
+    if image.format != "PNG" or image.mode in _GREY:
+        return False
+    place = file.tell()
+    file.seek(24)
+    depth = file.read(1)
+    file.seek(place)
+    return depth == b"\x10"
+
+
+def _read_deep_png(image, file):
+    turned = image.getexif().get(ORIENTATION, 1)
+    file.seek(0)
+    pixels = tf.io.decode_png(file.read(), channels=0, dtype=tf.uint16).numpy()
+    pixels = upright(pixels, turned)
+    if pixels.shape[-1] in (2, 4):
+        return Picture(pixels[..., :-1], pixels[..., -1])
+    return Picture(pixels)
+
+
+def upright(pixels, orientation):
+    """`[H, W, ...]`, stood upright by an EXIF orientation."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def header(image, file):
+    """`Header` of an opened Pillow image."""
+    _check_frames(image)
+    orientation = image.getexif().get(ORIENTATION, 1)
+    width, height = image.size
+    # Pillow has swapped the sides of a TIFF already.
+    if orientation in (5, 6, 7, 8) and image.format != "TIFF":
+        width, height = height, width
+    is_deep = _is_deep_png(image, file)
+    is_deep = is_deep or image.mode in _DEEP or (image.mode == "I" and _is_png(image))
+    kind = {"F": "float32", "I": "int32"}.get(image.mode, "uint8")
+    return Header(
+        height,
+        width,
+        1 if image.mode in (*_GREY, "LA") else 3,
+        "uint16" if is_deep else kind,
+        bool(image.has_transparency_data),
+        "JPEG" if image.format == "MPO" else image.format,
+        orientation,
+        _profile(image),
+    )
+
+
+def _is_png(image):
+    return image.format == "PNG"
+
+
+def _check_frames(image):
+    """Raises ImageFileError for a film; smaller copies and masks of a TIFF are none."""
+    # MPO: what some telephones call JPEG.
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if image.format == "TIFF" and frames > 1:
+        kinds = []
+        for frame in reversed(range(frames)):  # The first comes last, and stays.
+            image.seek(frame)
+            kinds.append(image.tag_v2.get(254, 0))
+        frames = sum(not kind & (REDUCED | MASK) for kind in kinds)
+    if frames > 1:
+        raise ImageFileError(f"holds {frames} images; one is wanted")
+
+
+def _kept_tags(image):
+    known = getattr(image, "tag_v2", None)
+    if image.format != "TIFF" or known is None:
+        return None
+    return {t: (known.tagtype[t], known[t]) for t in KEPT_TAGS if t in known}

@@ -1,0 +1,100 @@
+"""TIFFs that Pillow cannot read, or not as they are: deep colours, bands, stacks."""
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from pan_tf.image_files import pillow
+from pan_tf.image_files.picture import Header
+from pan_tf.image_files.picture import ImageFileError
+from pan_tf.image_files.picture import Picture
+from pan_tf.image_files.pillow import KEPT_TAGS
+from pan_tf.image_files.pillow import MASK
+from pan_tf.image_files.pillow import ORIENTATION
+from pan_tf.image_files.pillow import REDUCED
+
+_MORE = "pip install imagecodecs reads more kinds of TIFF"
+
+
+def pages_of(file):
+    """The pages of a TIFF that is tifffile's; None if Pillow reads all that there is."""
+    try:
+        tiff = tifffile.TiffFile(file)
+        pages = [page.aspage() for page in tiff.pages]
+        pages = [p for p in pages if not p.subfiletype & (REDUCED | MASK)]
+        first = pages[0]
+        is_stack = len(pages) > 1 and all(
+            (p.shape, p.dtype) == (first.shape, first.dtype) and p.samplesperpixel == 1
+            for p in pages
+        )
+        is_deep = first.dtype is not None and first.dtype != np.uint8
+        is_bands = first.samplesperpixel > 4 or 0 in first.extrasamples
+        if is_stack:
+            return pages
+        if len(pages) == 1 and first.bitspersample > 1 and (is_deep or is_bands):
+            return pages
+    # What tifffile cannot even list, Pillow may.
+    except (tifffile.TiffFileError, ValueError, IndexError, KeyError):
+        pass
+    finally:
+        file.seek(0)
+    return None
+
+
+def read(file, pages):
+    """The `Picture` that `pages_of` found."""
+    first = pages[0]
+    try:
+        planes = [page.asarray() for page in pages]
+    except (KeyError, ValueError) as error:
+        file.seek(0)
+        if first.samplesperpixel == 1 and len(pages) == 1:
+            with Image.open(file) as image:  # Which has codecs of its own.
+                return pillow.read(image, file, False)
+        raise ImageFileError(f"cannot be read: {error}; {_MORE}") from error
+    pixels = np.stack(planes, -1) if len(planes) > 1 else planes[0]
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if first.axes.startswith("S"):  # Channels are stored one after the other.
+        pixels = np.moveaxis(pixels, 0, -1)
+    orientation = first.tags.get(ORIENTATION)
+    pixels = pillow.upright(pixels, int(orientation.value) if orientation else 1)
+    tags = {
+        tag.code: (int(tag.dtype), _value(tag))
+        for tag in first.tags
+        if tag.code in KEPT_TAGS
+    }
+    count = _colors(pages)
+    alpha = pixels[..., count] if count < pixels.shape[-1] else None
+    if alpha is not None and alpha.dtype not in (np.uint8, np.uint16):
+        alpha = None
+    return Picture(pixels[..., :count], alpha, tags)
+
+
+def _value(tag):
+    is_ratio = int(tag.dtype) in (5, 10) and len(tag.value) == 2
+    return tag.value[0] / tag.value[1] if is_ratio else tag.value
+
+
+def _colors(pages):
+    """Channels of pages without transparency."""
+    if len(pages) > 1:
+        return len(pages)
+    first = pages[0]
+    has_alpha = any(kind in (1, 2) for kind in first.extrasamples)
+    return first.samplesperpixel - has_alpha
+
+
+def header(file, pages):
+    """Likewise its `Header`."""
+    first = pages[0]
+    height, width = first.imagelength, first.imagewidth
+    found = first.tags.get(ORIENTATION)
+    orientation = int(found.value) if found else 1
+    if orientation in (5, 6, 7, 8):
+        height, width = width, height
+    channels = _colors(pages)
+    has_alpha = len(pages) == 1 and channels < first.samplesperpixel
+    return Header(
+        height, width, channels, str(first.dtype), has_alpha, "TIFF", orientation
+    )
