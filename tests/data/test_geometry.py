@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf.data import Geometry
+from pan_tf.data import Images
 from pan_tf.data import Split
 from pan_tf.data import evaluation_dataset
 from pan_tf.data.geometry import choose
@@ -107,6 +108,20 @@ def test_images_of_several_sizes_come_one_by_one():
     split = Split.of_pairs("test", ("a", "b", "c"), load)
     batches = list(evaluation_dataset(split, geometry=Geometry("crop", 32), batch_size=8))
     assert [b["target"].shape[1] for b in batches] == [40, 48, 56]
+
+
+def test_strangers_keep_their_own_aspect():
+    source, target = coordinates(100, 200), coordinates(200, 100)
+    sides = [Images(("a",), lambda i, x=x: tf.constant(x)) for x in (source, target)]
+    split = Split("test", *sides)
+    geometry = Geometry("scale", 32, 50)
+    (batch,) = evaluation_dataset(split, geometry=geometry, batch_size=1, centre=True)
+    wide = images.to_uint8(batch["source"][0]).numpy()
+    high = images.to_uint8(batch["target"][0]).numpy()
+    # Two pixels of the file in one, along both axes, of either.
+    for shown in (wide, high):
+        steps = [np.diff(shown[..., c].astype(int), axis=1 - c).mean() for c in (0, 1)]
+        assert steps == pytest.approx([2, 2], abs=0.1)
 
 
 @pytest.mark.parametrize(

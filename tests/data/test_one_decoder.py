@@ -14,6 +14,7 @@ from pan_tf.config import Config
 from pan_tf.data import open_data
 from pan_tf.data.layouts import halves
 from pan_tf.data.layouts import listing
+from pan_tf.images import ImageSpec
 from tests.conftest import smooth_noise
 
 SIZE = 40, 64
@@ -122,6 +123,23 @@ def test_colours_of_a_profile_become_srgb(picture, tmp_path):
     assert np.abs(found.astype(int) - plain[..., [1, 0, 2]]).mean() < 6
     header = image_files.read_header(tmp_path / "trainA" / "profile.png")
     assert "WIDE" in header.profile
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp"])
+def test_a_header_has_the_size_of_the_pixels(name, orientation, picture, tmp_path):
+    picture.save(tmp_path / name, exif=exif_of(orientation))
+    header = image_files.read_header(tmp_path / name)
+    pixels = image_files.read_picture(tmp_path / name).pixels
+    assert (header.height, header.width) == pixels.shape[:2]
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.bmp", "x.tif"])
+def test_masks_of_one_bit_are_two_labels(name, picture, tmp_path):
+    mask = picture.convert("1")
+    mask.save(tmp_path / name)
+    found = image_files.read_picture(tmp_path / name, ImageSpec(2, 8, 2)).pixels
+    np.testing.assert_array_equal(found[..., 0], np.asarray(mask).astype(np.uint8))
 
 
 def test_a_broken_profile_is_left_out(picture, tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tifffile
 from PIL import Image
 
@@ -15,11 +16,14 @@ from pan_tf.data import open_data
 from pan_tf.data import with_found
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
+from pan_tf.export import decoding
 from pan_tf.image_files import Picture
 from pan_tf.image_files import write_picture
+from pan_tf.images import ImageSpec
 from pan_tf.inference import TranslationJob
 from pan_tf.inference import Translator
 from pan_tf.runs.folder import RunFolder
+from tests.hostile import encoded
 from tests.trained import train
 
 SIZE = 64, 96
@@ -257,6 +261,63 @@ def test_labels_take_the_nearest_pixel_in_every_resize(tmp_path):
         assert set(np.unique(planes.argmax(-1))) == {0, 2, 4}
     with pytest.raises(ValueError, match=r"0\.png holds label 4; --source_labels=4"):
         open_data(config.replace(source_labels=4))
+
+
+def served(contents, count):
+    return decoding.decode(contents, ImageSpec(count, 8, count)).numpy()[..., 0]
+
+
+def test_a_server_takes_numbers_of_classes_and_nothing_else(tmp_path):
+    numbers = np.arange(5, dtype=np.uint8)[None].repeat(3, 0)
+    grey = encoded(Image.fromarray(numbers))
+    np.testing.assert_array_equal(served(grey, 5), numbers)
+    deep = encoded(Image.fromarray(numbers.astype(np.uint16)))
+    np.testing.assert_array_equal(served(deep, 5), numbers)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be 0 to 3"):
+        served(grey, 4)
+    palette = Image.fromarray(numbers, "P")
+    palette.putpalette([9, 9, 9] * 5)
+    for wrong in (encoded(palette), encoded(Image.new("RGB", (4, 4)), "JPEG")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must be grey PNG"):
+            served(wrong, 5)
+
+
+def test_labels_beside_colours_in_one_file_are_refused(tmp_path):
+    (tmp_path / "train").mkdir()
+    image = Image.fromarray(np.zeros((64, 128), np.uint8), "P")
+    image.putpalette([0, 0, 0])
+    image.save(tmp_path / "train" / "0.png")
+    config = Config(dataset="folder", data_dir=str(tmp_path), source_labels=2)
+    with pytest.raises(ValueError, match=r"0\.png holds A and B: one cannot be labels"):
+        open_data(config)
+
+
+def test_a_range_of_8_bits_is_undone_in_every_format(tmp_path):
+    spec = ImageSpec(1, 8, low=0.0, high=100.0)
+    picture = Picture(np.full((8, 8, 1), 255, np.uint8))
+    for format in ("PNG", "TIFF", "BMP", "WEBP", "NPY"):
+        path = tmp_path / f"x.{format}"
+        write_picture(path, picture, format, spec)
+        assert (image_files.read_raw(path).pixels[..., :1] == 100).all(), format
+
+
+def test_12_bits_in_files_of_16_are_told(tmp_path, caplog):
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+    twelve(tmp_path / "trainA" / "0.png", np.ones((64, 64, 1)))
+    eight(tmp_path / "trainB" / "0.png", np.zeros((64, 64, 3)))
+    open_data(Config(dataset="folder", data_dir=str(tmp_path), source_bits=16))
+    assert "whose largest value is 4095" in caplog.text
+    assert "as 0,4095" in caplog.text
+
+
+def test_descriptions_of_a_tiff_may_be_in_any_letters(tmp_path):
+    tags = {270: (2, "unit=µm"), 33550: (12, (0.5, 0.5, 0.0))}
+    pixels = np.arange(8 * 8 * 4, dtype=np.uint16).reshape(8, 8, 4)
+    write_picture(tmp_path / "x.tif", Picture(pixels, tags=tags), "TIFF")
+    again = image_files.read_raw(tmp_path / "x.tif")
+    assert (again.pixels == pixels).all() and again.alpha is None
+    assert tuple(again.tags[33550][1]) == (0.5, 0.5, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,22 @@ def test_the_export_brings_images_to_the_same_scale(run, tmp_path):
     assert np.abs(gap).max() <= 1
 
 
+def test_a_saved_model_is_measured_as_its_run_was(run, tmp_path):
+    run_dir, data_dir, _ = run
+    path, _ = Export(run_dir, tmp_path / "model", max_pixels=2**16).run()
+    where = {"dataset": "folder", "data_dir": str(data_dir)}
+    ours = Evaluation([run_dir], output_dir=tmp_path / "ours").run()
+    theirs = Evaluation((), [path], output_dir=tmp_path / "theirs", **where).run()
+    pairs = [(ours, theirs)]
+    if "native" in ours:
+        pairs.append((ours["native"], theirs["native"]))
+    for one, other in pairs:
+        expected = {n: v["mean"] for n, v in one["metrics"].items()}
+        assert {n: v["mean"] for n, v in other["metrics"].items()} == pytest.approx(
+            expected, abs=1e-2
+        )
+
+
 def test_scales_can_be_asked_for_and_far_ones_are_told(run):
     run_dir, _, mode = run
     pixels = smooth_noise(np.random.default_rng(6), 80, 100)
@@ -161,6 +177,18 @@ def test_a_run_without_a_geometry_was_squashed(tmp_path):
     manifest.write_text(json.dumps(known))
     translator = Translator(tmp_path / "run")
     assert "squashed to 72x72, cropped to 64x64" in translator.describe_scale()
+
+
+def test_runs_of_other_geometries_are_compared_if_one_is_named(tmp_path):
+    data_dir = folder_of(tmp_path / "data", HEIGHT, WIDTH, count=2)
+    runs = []
+    for mode in ("squash", "crop"):
+        runs.append(tmp_path / mode)
+        train(config_of(data_dir, runs[-1], preprocess=mode, iterations=1))
+    with pytest.raises(ValueError, match="one --preprocess, or the flag must be given"):
+        Evaluation(runs, output_dir=tmp_path / "report")
+    both = Evaluation(runs, output_dir=tmp_path / "report", preprocess="squash").run()
+    assert set(both["runs"]) == set(both["native"]["runs"]) == {"squash", "crop"}
 
 
 def test_large_images_are_measured_in_tiles(tmp_path, monkeypatch):
