@@ -102,15 +102,15 @@ def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, 
 
 def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
     data_dir = pair_folder()
-    train(config(data_dir, iterations=2))
+    train(config(data_dir, recipe="l1", iterations=2))
     victim = data_dir / "train" / "000.png"
     victim.write_bytes((data_dir / "train" / "001.png").read_bytes())
     with pytest.raises(RunFolderError, match="other files than folder"):
-        training.Training(config(data_dir), training.StopRequest())
+        training.Training(config(data_dir, recipe="l1"), training.StopRequest())
 
 
 def test_without_validation_pairs_it_still_trains(config, pair_folder, tmp_path, capsys):
-    train(config(pair_folder(val=0)))
+    train(config(pair_folder(val=0), recipe="l1"))
     assert "nothing is measured" in capsys.readouterr().out
 
 
@@ -144,7 +144,7 @@ def test_metrics_name_iterations(config, tmp_path):
 @pytest.mark.parametrize("metric", ["uqi", "psnr_rgb"])
 def test_the_best_checkpoint_is_chosen_by_the_flag(config, tmp_path, metric):
     settings = {"validate_every": 2, "iterations": 8, "learning_rate": 0.02}
-    train(config(best_by=metric, **settings))
+    train(config(best_by=metric, recipe="l1", **settings))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [row for row in map(json.loads, lines) if f"val_{metric}" in row]
     best = max(rows, key=lambda row: row[f"val_{metric}"])
@@ -159,7 +159,7 @@ def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
 ):
     settings = {"validate_every": 2, "iterations": 8, "learning_rate": 0.02}
     settings |= {"best_by": "vgg_distance", "vgg_weights": str(vgg_weights)}
-    train(config(**settings))
+    train(config(recipe="l1", **settings))
     rows = RunFolder(tmp_path / "run").read_metrics()
     rows = [row for row in rows if "val_vgg_distance" in row]
     best = min(rows, key=lambda row: row["val_vgg_distance"])
