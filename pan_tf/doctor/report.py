@@ -1,7 +1,6 @@
 """The doctor's contact sheet, as one HTML page."""
 
 import numpy as np
-from PIL import Image
 
 from pan_tf import pages
 from pan_tf.pages import pictures
@@ -61,7 +60,7 @@ def _row(finding, found, estimates):
             shown += [("A of the other", other[0]), ("B of the other", other[1])]
     pictured = []
     for caption, pixels in shown:
-        small = _fitted(pixels)
+        small = pictures.fitted(pixels, _SIDE)
         pictured.append((caption, pictures.data_uri(small), small.shape[1]))
     return f"{finding.split}/{finding.name}", finding.message, pictured
 
@@ -82,10 +81,3 @@ def _overlay(a, b, shift):
     overlay = np.repeat(gray[..., None] * 0.8 + 40, 3, -1)
     overlay[edges] = (230, 20, 30)
     return overlay.clip(0, 255).astype(np.uint8)
-
-
-def _fitted(pixels):
-    """No side longer than 256 px."""
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(image)

@@ -35,13 +35,13 @@ def colors(values):
     return np.stack(channels, -1).round().astype(np.uint8)
 
 
-def fitted(pixels):
-    """uint8 `[H, W, C]`, made smaller if a side is longer than `LARGEST`."""
+def fitted(pixels, longest=LARGEST):
+    """`[H, W, C]`, made smaller if a side is longer than so many pixels."""
     pixels = np.asarray(pixels)
-    if max(pixels.shape[:2]) <= LARGEST:
+    if max(pixels.shape[:2]) <= longest:
         return pixels
     image = Image.fromarray(images.as_rgb(pixels))
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return np.asarray(image)
 
 

@@ -263,6 +263,46 @@ def test_labels_take_the_nearest_pixel_in_every_resize(tmp_path):
         open_data(config.replace(source_labels=4))
 
 
+@pytest.mark.parametrize("mode", ["squash", "scale", "crop"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_mode_takes_every_format(kind, mode, tmp_path):
+    """What training, evaluation and pictures see; the rest is one path for all."""
+    *sides, settings, _ = KINDS[kind]
+    random = np.random.default_rng(1)
+    for side, (write, ending, channels) in zip("AB", sides, strict=True):
+        (tmp_path / f"train{side}").mkdir()
+        for i in range(2):
+            write(tmp_path / f"train{side}" / f"{i}.{ending}", waves(random, channels))
+    config = Config(
+        dataset="folder",
+        data_dir=str(tmp_path),
+        preprocess=mode,
+        image_size=64,
+        **settings,
+    )
+    config, _ = with_found(config)
+    opened = open_data(config)
+    whole = {"squash": (64, 64), "scale": (72, 108), "crop": SIZE}[mode]
+    specs = opened.train.specs
+    seed = tf.constant([1, 2], tf.int64)
+    views = {
+        (64, 64): opened.geometry.jitter(opened.train.load(0), seed, ("flip",), specs),
+        whole: opened.geometry.whole(opened.train.load(0), specs),
+    }
+    for size, group in views.items():
+        for image, spec in zip(group, specs, strict=True):
+            assert image.shape == (*size, spec.channels)
+            assert image.dtype == tf.float32
+            assert -1 <= float(tf.reduce_min(image)) < float(tf.reduce_max(image)) <= 1
+    # Whole files in memory are their values, to a level of their bits.
+    if mode == "crop":
+        for image, spec, split in zip(views[whole], specs, "AB", strict=True):
+            path = files_of(tmp_path / f"train{split}")[0]
+            found = spec.to_levels(image).numpy()
+            expected = image_files.read_picture(path, spec).pixels
+            np.testing.assert_array_equal(found, expected)
+
+
 def served(contents, count):
     return decoding.decode(contents, ImageSpec(count, 8, count)).numpy()[..., 0]
 

@@ -59,6 +59,9 @@ def read(files, specs, is_side_by_side=False):
         ValueError: naming the file that is not such an image.
     """
     if not is_side_by_side:
+        if len(files) < len(specs) and specs[0].to_json() == specs[1].to_json():
+            # A photo, of which its source is still to be made.
+            return [_of_file(files[0], read_picture, specs[0]).pixels] * 2
         files = files if len(files) == len(specs) else files * len(specs)
         pairs = zip(files, specs, strict=True)
         return [_of_file(file, read_picture, spec).pixels for file, spec in pairs]
