@@ -28,7 +28,9 @@ _tidied = {"bytes": 2**30}
 _FAST = (
     "conformance/test_imports.py",
     "data/test_augment.py",
+    "data/test_cache.py",
     "data/test_folder.py",
+    "data/test_geometry.py",
     "data/test_preprocessing.py",
     "evaluation/test_baselines.py",
     "evaluation/test_compare.py",
