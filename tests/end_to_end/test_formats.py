@@ -118,7 +118,17 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+# They share every path with those that are kept.
+_SLOW = ("rgb8-to-12of16", "arrays-to-arrays")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(kind, marks=[pytest.mark.slow] if kind in _SLOW else [])
+        for kind in KINDS
+    ],
+)
 def run(request, tmp_path_factory):
     """(run folder, folder of its data, key of `KINDS`)."""
     root = tmp_path_factory.mktemp(request.param)

@@ -55,6 +55,13 @@ def run(request, tmp_path_factory):
     return root / "run", data_dir, request.param
 
 
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """The run as a SavedModel."""
+    path, _ = Export(run[0], tmp_path_factory.mktemp("model"), max_pixels=2**16).run()
+    return path
+
+
 def psnr_of_files(outputs, targets):
     scores = []
     for path in sorted(outputs.iterdir()):
@@ -102,9 +109,8 @@ def test_the_run_knows_its_geometry(run):
     assert known["sentence"] in translator.describe_scale()
 
 
-def test_the_export_brings_images_to_the_same_scale(run, tmp_path):
-    run_dir, _, mode = run
-    path, _ = Export(run_dir, tmp_path / "model", max_pixels=2**16).run()
+def test_the_export_brings_images_to_the_same_scale(run, exported):
+    (run_dir, _, mode), path = run, exported
     label = json.loads((path / "assets.extra" / "pan_tf.json").read_text())
     assert label["geometry"]["preprocess"] == mode and label["scale"] == "auto"
     pixels = smooth_noise(np.random.default_rng(5), HEIGHT, WIDTH)
@@ -112,9 +118,8 @@ def test_the_export_brings_images_to_the_same_scale(run, tmp_path):
     assert np.abs(gap).max() <= 1
 
 
-def test_a_saved_model_is_measured_as_its_run_was(run, tmp_path):
-    run_dir, data_dir, _ = run
-    path, _ = Export(run_dir, tmp_path / "model", max_pixels=2**16).run()
+def test_a_saved_model_is_measured_as_its_run_was(run, exported, tmp_path):
+    (run_dir, data_dir, _), path = run, exported
     where = {"dataset": "folder", "data_dir": str(data_dir)}
     ours = Evaluation([run_dir], output_dir=tmp_path / "ours").run()
     theirs = Evaluation((), [path], output_dir=tmp_path / "theirs", **where).run()

@@ -16,7 +16,8 @@ from tests.trained import train
 
 HEIGHT, WIDTH = 64, 128
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-KINDS = [(1, 3), (4, 3)]  # More of them in test_formats.py.
+# More of them in test_formats.py.
+KINDS = [pytest.param((1, 3), marks=pytest.mark.slow), (4, 3)]
 
 
 def picture(random, channels):
