@@ -201,7 +201,7 @@ def test_large_images_are_measured_in_tiles(tmp_path, monkeypatch):
     monkeypatch.setattr("pan_tf.inference.whole._TILE_SIZE", 256)
     data_dir = folder_of(tmp_path / "data", 200, 300, count=1)
     config = config_of(data_dir, tmp_path / "run", preprocess="crop", iterations=1)
-    train(config.replace(recipe="pan", validate_every=0))
+    train(config.replace(validate_every=0))
     translator = Translator(tmp_path / "run", "last")
     assert translator.tiling(200, 300) is not None
     record = Evaluation([tmp_path / "run"], output_dir=tmp_path / "report").run()
