@@ -21,6 +21,7 @@ KEPT_TAGS = (
 )
 REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
 ORIENTATION = 0x0112
+_SIDES = (256, 257)  # ImageWidth, ImageLength.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY = ("1", "L", "I", "F", *_DEEP)
 _SRGB = ImageCms.createProfile("sRGB")
@@ -143,8 +144,9 @@ def header(image, file):
     _check_frames(image)
     orientation = image.getexif().get(ORIENTATION, 1)
     width, height = image.size
-    # Pillow has swapped the sides of a TIFF already.
-    if orientation in (5, 6, 7, 8) and image.format != "TIFF":
+    if image.format == "TIFF":  # Newer versions of Pillow swap its sides themselves.
+        width, height = (image.tag_v2[tag] for tag in _SIDES)
+    if orientation in (5, 6, 7, 8):
         width, height = height, width
     is_deep = _is_deep_png(image, file)
     is_deep = is_deep or image.mode in _DEEP or (image.mode == "I" and _is_png(image))
