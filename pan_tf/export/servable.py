@@ -69,7 +69,7 @@ class Servable(tf.Module):
             return tf.reduce_sum(tf.reduce_prod(-(-sizes // multiple) * multiple, -1))
 
         def check(own, seen_sizes):
-            """Of the sizes of all images of a request, `[B, 2]`, and of what T sees."""
+            """Assertions on the sizes of a request's images, `[B, 2]`, own and seen."""
             # A constant: Assert prints what it is given.
             sentence = f"A request must not hold more than {max_pixels} pixels."
             count = tf.maximum(pixels_of(own), pixels_of(seen_sizes))

@@ -49,7 +49,7 @@ class WholeImages:
 
     @classmethod
     def of_network(cls, network, source, target, name="T"):
-        """Of a Keras T as it stands, in its own dtype."""
+        """Takes a Keras T as it stands, in its own dtype."""
         field = networks.receptive_field(network)
 
         @tf.function(reduce_retracing=True)

@@ -105,7 +105,9 @@ def _loader(listing, specs):
     def load(index):
         kinds = [spec.dtype.name for spec in specs]
         made = tf.numpy_function(read_number, [index], kinds, stateful=False)
-        made = made if len(specs) > 1 else tf.nest.flatten(made)  # Of one no list.
+        made = (
+            made if len(specs) > 1 else tf.nest.flatten(made)
+        )  # One comes without a list.
         return tuple(
             tf.ensure_shape(pixels, (None, None, spec.planes))
             for pixels, spec in zip(made, specs, strict=True)
@@ -125,7 +127,7 @@ def listing_fingerprint(listings):
 
 
 def fingerprint(listings, verified):
-    """Of the contents of all files.
+    """What tells contents of all files from others.
 
     Args:
         listings: (`Listing`, `ImageSpec`s of its images) of each.
