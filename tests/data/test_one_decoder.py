@@ -5,8 +5,11 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tifffile
 from PIL import Image
 from PIL import ImageCms
+from PIL import ImageOps
 
 from pan_tf import doctor
 from pan_tf import image_files
@@ -15,6 +18,7 @@ from pan_tf.data import open_data
 from pan_tf.data.layouts import halves
 from pan_tf.data.layouts import listing
 from pan_tf.images import ImageSpec
+from tests import hostile
 from tests.conftest import smooth_noise
 
 SIZE = 40, 64
@@ -113,6 +117,48 @@ def test_all_see_the_same_pixels(name, picture, tmp_path):
     # Grey files stay grey there, and are shown as RGB.
     np.testing.assert_array_equal(item.load()[0], expected)
     assert (opened.geometry.files.median) == SIZE
+
+
+@pytest.mark.parametrize("name", [n for n in VARIANTS if "profile" not in n])
+def test_pillow_sees_the_same(name, picture, tmp_path):
+    VARIANTS[name](picture, tmp_path / name)
+    with Image.open(tmp_path / name) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    found = image_files.read_picture(tmp_path / name).pixels
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_littlecms_sees_the_same_colours(picture, tmp_path):
+    picture.save(tmp_path / "x.png", icc_profile=display_p3())
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(display_p3()))
+    srgb = ImageCms.createProfile("sRGB")
+    expected = ImageCms.profileToProfile(picture, profile, srgb)
+    found = image_files.read_picture(tmp_path / "x.png").pixels
+    np.testing.assert_array_equal(found, np.asarray(expected))
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
+def test_a_png_of_16_bits_written_by_hand_is_read(kind, channels):
+    random = np.random.default_rng(4)
+    values = random.integers(0, 65536, (5, 7, channels)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    raw = image_files.read_raw(hostile.png(7, 5, rows, depth=16, kind=kind))
+    np.testing.assert_array_equal(raw.pixels, values[..., :3])
+    if channels == 4:
+        np.testing.assert_array_equal(raw.alpha, values[..., 3])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tensorflow_and_tifffile_read_what_is_written_with_16_bits(channels, tmp_path):
+    random = np.random.default_rng(5)
+    pixels = random.integers(0, 65536, (6, 9, channels)).astype(np.uint16)
+    for format in ("PNG", "TIFF"):
+        path = tmp_path / f"x.{format}"
+        image_files.write_picture(path, image_files.Picture(pixels), format)
+    png = tf.io.decode_png((tmp_path / "x.PNG").read_bytes(), dtype=tf.uint16)
+    np.testing.assert_array_equal(png, pixels)
+    found = tifffile.imread(tmp_path / "x.TIFF").reshape(pixels.shape)
+    np.testing.assert_array_equal(found, pixels)
 
 
 def test_colours_of_a_profile_become_srgb(picture, tmp_path):
