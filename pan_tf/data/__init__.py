@@ -15,6 +15,7 @@ from pan_tf.data.pipeline import cost_of_example
 from pan_tf.data.pipeline import evaluation_dataset
 from pan_tf.data.pipeline import example_maker
 from pan_tf.data.pipeline import training_dataset
+from pan_tf.data.specs import specs_asked_for
 from pan_tf.data.specs import with_found
 from pan_tf.data.split import Images
 from pan_tf.data.split import NoPairsError
@@ -40,6 +41,7 @@ __all__ = [
     "geometry_of_own",
     "locate",
     "open_data",
+    "specs_asked_for",
     "training_dataset",
     "with_found",
 ]

@@ -20,41 +20,12 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf.data import augment
+from pan_tf.data.file_sizes import Sizes
+from pan_tf.data.file_sizes import written
 from pan_tf.size import Size
 
-# How far apart sizes may lie that are called equal; see `choose`.
-_NEARLY = 1.1
-_ALIKE = 1.5
-_LARGEST_CROP = 4.0
 # How far off the trained scales an image may lie before somebody is told.
 _FAR = 1.5
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """Sizes of the files that were trained on, and by how much they were scaled.
-
-    Attributes:
-        count: of images.
-        median, smallest, largest: `Size`, each side by itself.
-        scale: of the images, median, least and greatest: length in pixels that T saw of
-            what is a pixel long in the file.
-        what: "pairs" or "images".
-    """
-
-    count: int
-    median: Size
-    smallest: Size
-    largest: Size
-    scale: tuple
-    what: str = "images"
-
-    def __str__(self):
-        """As users write sizes: width x height."""
-        small, large = _text(self.smallest), _text(self.largest)
-        if small == large:
-            return small
-        return f"{small} to {large}, median {_text(self.median)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +62,7 @@ class Geometry:
         """What `to_json` gave; None of None, as runs of version 0.1 have it."""
         if found is None:
             return None
-        files = found["files"]
-        if files is not None:
-            sizes = {n: Size.of(files[n]) for n in ("median", "smallest", "largest")}
-            files = Sizes(
-                files["count"],
-                **sizes,
-                scale=tuple(found["scale"].values()),
-                what=files.get("what", "images"),
-            )
+        files = found["files"] and Sizes.from_json(found["files"], found["scale"])
         return cls(
             *(found[name] for name in ("preprocess", "image_size", "load_size")),
             files,
@@ -115,38 +78,16 @@ class Geometry:
             "load_size": self.load_size.to_json(),
             "scale": files
             and dict(zip(("median", "least", "greatest"), files.scale, strict=True)),
-            "files": files
-            and {
-                "what": files.what,
-                "count": files.count,
-                "median": files.median.to_json(),
-                "smallest": files.smallest.to_json(),
-                "largest": files.largest.to_json(),
-            },
+            "files": files and files.to_json(),
             "reason": self.reason,
             "sentence": str(self),
         }
 
     def with_files(self, sizes, what="images"):
         """The same, knowing the sizes of its training images: int `[N, 2]`."""
-        sizes = np.asarray(sizes)
-        scales = np.array([self.scale_of(*size) for size in np.unique(sizes, axis=0)])
-        _, counts = np.unique(sizes, axis=0, return_counts=True)
-        found = Sizes(
-            len(sizes),
-            Size(*(round(float(side)) for side in np.median(sizes, axis=0))),
-            Size(*map(int, sizes.min(0))),
-            Size(*map(int, sizes.max(0))),
-            tuple(
-                round(float(value), 4)
-                for value in (
-                    np.median(np.repeat(scales, counts)),
-                    scales.min(),
-                    scales.max(),
-                )
-            ),
-            what,
-        )
+        unique, counts = np.unique(np.asarray(sizes), axis=0, return_counts=True)
+        scales = np.array([self.scale_of(*size) for size in unique])
+        found = Sizes.of(sizes, np.repeat(scales, counts), what)
         return dataclasses.replace(self, files=found)
 
     @property
@@ -283,17 +224,17 @@ class Geometry:
     def measured(self, centre=False):
         """How images, or their middles, are measured, in words."""
         if self.preprocess == "squash":
-            return f"squashed to {_text(self.image_size)}"
+            return f"squashed to {written(self.image_size)}"
         if centre:
             at = "native" if self.preprocess == "crop" else "the training's"
-            return f"the middle {_text(self.image_size)} of each at {at} scale"
+            return f"the middle {written(self.image_size)} of each at {at} scale"
         if self.preprocess == "crop":
             return "whole images at native resolution"
-        return f"whole images that just cover {_text(self.load_size)}"
+        return f"whole images that just cover {written(self.load_size)}"
 
     def __str__(self):
         """E.g. "images of 900x600, cropped to 256x256 at native resolution"."""
-        crop, load = (_text(size) for size in (self.image_size, self.load_size))
+        crop, load = (written(size) for size in (self.image_size, self.load_size))
         cropped = f", cropped to {crop}" if load != crop else ""
         if self.preprocess == "crop":
             said = f"cropped to {crop} at native resolution"
@@ -313,41 +254,6 @@ class Geometry:
 
 
 NATIVE = Geometry("crop", 1)
-
-
-def choose(sizes, image_size):
-    """The `--preprocess` that fits a user's own files.
-
-    - `squash` if all have nearly the aspect of `image_size` (of a square one: are nearly
-      square) and nearly one size, to 10 %: nothing is distorted then.
-    - `crop` if their shorter sides lie within a factor 1.5 of each other, all are at
-      least as large as the crop, and no more than four times: details are of one scale,
-      and a crop shows enough of what is around them.
-    - `scale` otherwise.
-
-    Args:
-        sizes: int `[N, 2]`, height and width of each training image.
-        image_size: `Size`.
-
-    Returns:
-        (mode, reason: a part of a sentence).
-    """
-    sizes = np.asarray(sizes, float)
-    aspects = sizes[:, 0] / sizes[:, 1] * image_size.width / image_size.height
-    distortion = np.exp(np.abs(np.log(aspects)).max())
-    spread = (sizes.max(0) / sizes.min(0)).max()
-    shape = "square" if image_size.is_square else "of --image_size's aspect"
-    if distortion <= _NEARLY and spread <= _NEARLY:
-        return "squash", f"all files are nearly {shape}, and of nearly one size"
-    # How many crops lie side by side along the axis that has the fewest.
-    crops = (sizes / np.array(image_size)).min(1)
-    if crops.min() < 1:
-        return "scale", "some files are smaller than --image_size"
-    if crops.max() / crops.min() > _ALIKE:
-        return "scale", "files differ in size"
-    if crops.max() > _LARGEST_CROP:
-        return "scale", "files are more than four times as large as --image_size"
-    return "crop", "files are of nearly one size, and up to four times --image_size"
 
 
 def middle(image, size):
@@ -380,11 +286,6 @@ def _covering(load_size, height, width):
     sides = [tf.cast(side, tf.float64) for side in (height, width)]
     scale = tf.maximum(load_size.height / sides[0], load_size.width / sides[1])
     return Size(*(tf.cast(tf.floor(side * scale + 0.5), tf.int32) for side in sides))
-
-
-def _text(size):
-    """Width x height, as users and viewers have it."""
-    return f"{size.width}x{size.height}"
 
 
 def loaded_dtype(specs):

@@ -4,8 +4,8 @@ import dataclasses
 
 from absl import logging
 
+from pan_tf.data.file_sizes import choose
 from pan_tf.data.geometry import Geometry
-from pan_tf.data.geometry import choose
 from pan_tf.data.specs import specs as found_specs
 from pan_tf.data.split import NoPairsError
 from pan_tf.data.synthesis import SYNTHESES

@@ -32,9 +32,7 @@ def with_found(config):
         if not headers:
             continue  # None can be read; opening tells which and why.
         labels = config.source_labels if side == "source" else None
-        found = ImageSpec(labels or _channels(files, headers), _bits(headers), labels)
-        if labels:
-            found = ImageSpec(labels, 8, labels)
+        found = ImageSpec(labels, 8, labels) if labels else _spec(files, headers)
         for name in ("channels", "bits"):
             if getattr(config, f"{side}_{name}") is None:
                 changes[f"{side}_{name}"] = getattr(found, name)
@@ -44,19 +42,22 @@ def with_found(config):
     return config.replace(**changes), f"Found: {', '.join(said)}."
 
 
+def specs_asked_for(config):
+    """(`ImageSpec` of sources, of targets) of a configuration; what is open is RGB."""
+    labels = config.source_labels
+    channels, bits = config.source_channels or 3, config.source_bits or 8
+    return (
+        ImageSpec(labels, 8, labels) if labels else ImageSpec(channels, bits),
+        ImageSpec(config.target_channels or 3, config.target_bits or 8),
+    )
+
+
 def specs(config):
     """(`ImageSpec` of sources, of targets), ranges and kinds of files included.
 
     Ranges are those of the training images.
     """
-    both = [
-        ImageSpec(
-            config.source_labels or config.source_channels or 3,
-            config.source_bits or 8,
-            config.source_labels,
-        ),
-        ImageSpec(config.target_channels or 3, config.target_bits or 8),
-    ]
+    both = list(specs_asked_for(config))
     if not DATASETS[config.dataset].is_own:
         return tuple(both)
     sides = _sides(config)
@@ -85,8 +86,7 @@ def of_files(files):
     if not found:
         raise ValueError("No file can be read.")
     known, headers = zip(*found, strict=True)
-    spec = ImageSpec(_channels(known, headers), _bits(headers))
-    return _with_range(spec, None, known, headers)
+    return _with_range(_spec(known, headers), None, known, headers)
 
 
 def _sides(config):
@@ -96,6 +96,10 @@ def _sides(config):
     if (config.direction or DATASETS[config.dataset].direction) == "BtoA":
         sides = sides[::-1]
     return dict(zip(_SIDES, sides, strict=True))
+
+
+def _spec(files, headers):
+    return ImageSpec(_channels(files, headers), _bits(headers))
 
 
 def _channels(files, headers):

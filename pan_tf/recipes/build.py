@@ -7,7 +7,6 @@ import keras
 from pan_tf import data
 from pan_tf import networks
 from pan_tf import runtime
-from pan_tf.images import ImageSpec
 from pan_tf.layers import ImagePool
 from pan_tf.losses import TERMS
 from pan_tf.losses import PixelLoss
@@ -70,12 +69,7 @@ def resolve(config):
         parts.append(networks.declaration(row.discriminator))
     vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
     _check_settings(config, row, parts, vgg)
-    source = ImageSpec(
-        config.source_labels or config.source_channels or 3,
-        config.source_bits or 8,
-        config.source_labels,
-    )
-    target = ImageSpec(config.target_channels or 3, config.target_bits or 8)
+    source, target = data.specs_asked_for(config)
     _check_channels(config, row, parts, vgg, {source.channels, target.channels})
     system = System(
         recipe=config.recipe,

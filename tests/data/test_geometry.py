@@ -7,7 +7,7 @@ from pan_tf.data import Geometry
 from pan_tf.data import Images
 from pan_tf.data import Split
 from pan_tf.data import evaluation_dataset
-from pan_tf.data.geometry import choose
+from pan_tf.data.file_sizes import choose
 from pan_tf.data.geometry import reflected_up
 from pan_tf.size import Size
 
