@@ -6,11 +6,12 @@ iteration is one minibatch consumed by an update of D or of T.
 """
 
 import dataclasses
-import math
 
 from pan_tf import tables
 from pan_tf.settings import Settings
+from pan_tf.settings import bits
 from pan_tf.settings import setting
+from pan_tf.settings import value_range
 from pan_tf.size import Size
 
 RECIPE_NAMES = tuple(sorted(tables.keys("recipes/table.py", "RECIPES")))
@@ -25,30 +26,6 @@ _WITH_ATTRIBUTES = tables.keys(
 )
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
-
-
-def bits(text):
-    """Bits of a channel from their text; raises ValueError with the rule."""
-    if str(text) not in ("8", "16"):
-        raise ValueError("must be 8 or 16")
-    return int(text)
-
-
-def value_range(text):
-    """Text of a range of values, checked: "full", "percentiles", or "low,high".
-
-    Raises:
-        ValueError: with the rule, if it is none of these.
-    """
-    if text in ("full", "percentiles"):
-        return text
-    try:
-        low, high = map(float, str(text).split(","))
-    except ValueError:
-        low = high = 0.0
-    if not (low < high and math.isfinite(high - low)):
-        raise ValueError("must be full, percentiles, or two rising numbers, as 0,4095")
-    return str(text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,30 @@ def parsed(field, value):
     return rule["aliases"].get(value, value) if rule["aliases"] else value
 
 
+def bits(text):
+    """Bits of a channel from their text; raises ValueError with the rule."""
+    if str(text) not in ("8", "16"):
+        raise ValueError("must be 8 or 16")
+    return int(text)
+
+
+def value_range(text):
+    """Text of a range of values, checked: "full", "percentiles", or "low,high".
+
+    Raises:
+        ValueError: with the rule, if it is none of these.
+    """
+    if text in ("full", "percentiles"):
+        return text
+    try:
+        low, high = map(float, str(text).split(","))
+    except ValueError:
+        low = high = 0.0
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError("must be full, percentiles, or two rising numbers, as 0,4095")
+    return str(text)
+
+
 def check(field, value):
     """Raises ValueError, naming the flag, if a value is beyond its field's limits."""
     if value is None:

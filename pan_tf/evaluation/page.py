@@ -160,16 +160,20 @@ def _cell(metric, value, sign=""):
 
 
 def _comparisons(record):
-    """(labels of the columns, rows) of the paired differences; None for one T."""
+    """Columns and rows of the paired differences, as of `_table`; None for one T."""
     found = record.get("comparisons")
     if not found:
         return None
     names = [name for name in ROWS if name in found[0]["differences"]]
     rows = [
-        (ROWS[n].label, [_cell(ROWS[n], c["differences"][n], "+") for c in found])
+        (
+            ROWS[n].label,
+            [(*_cell(ROWS[n], c["differences"][n], "+"), False) for c in found],
+        )
         for n in names
     ]
-    return [f"{c['first']} minus {c['second']}" for c in found], rows
+    columns = [(f"{c['first']} minus {c['second']}", False) for c in found]
+    return {"columns": columns, "rows": rows}
 
 
 def _sections(direction, rank_by):
