@@ -9,6 +9,8 @@ import os
 import sys
 import warnings
 
+from pan_tf import loading
+
 __version__ = "0.1.0"
 
 # Public name -> the module that it comes from, as an attribute or as the module itself.
@@ -53,3 +55,4 @@ def _choose_backend():
 
 
 _choose_backend()
+loading.install()

@@ -305,13 +305,18 @@ class Config(Settings):
         "Run folder; empty: runs/<recipe>-<data set>-<image size>.",
         free=True,
     )
-    log_every: int = setting(100, "Iterations between lines of metrics.jsonl.", minimum=1)
+    log_every: int = setting(
+        100, "Iterations between lines of metrics.jsonl.", minimum=1, free=True
+    )
     save_every: int = setting(
         1000, "Iterations between checkpoints.", minimum=1, free=True
     )
     keep: int = setting(3, "Checkpoints to keep.", minimum=1, free=True)
     validate_every: int = setting(
-        1000, "Iterations between validations; 0: never.", minimum=0
+        1000,
+        "Iterations between validations; 0: never.",
+        minimum=0,
+        free=True,
     )
     collapse_after: int = setting(
         1000,
@@ -323,12 +328,16 @@ class Config(Settings):
         "balanced",
         "Metric on the validation pairs that chooses the best checkpoint.",
         choices=METRIC_NAMES,
+        free=True,
     )
     sample_images: int = setting(
-        8, "Examples in the pictures made at each validation.", minimum=1
+        8, "Examples in the pictures made at each validation.", minimum=1, free=True
     )
     dry_run: bool = setting(
-        False, "Print configuration, networks and cost of a step, and stop.", free=True
+        False,
+        "Open the data, print configuration, networks, and the time and memory of "
+        "measured rounds, and stop.",
+        free=True,
     )
 
     def __post_init__(self):

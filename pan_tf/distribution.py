@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pathlib
 
 import tensorflow as tf
 
@@ -20,6 +21,23 @@ def make_strategy():
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def describe(strategy):
+    """The devices that a strategy computes on, for people: "2 GPUs (NVIDIA A100)"."""
+    gpus = tf.config.list_physical_devices("GPU")
+    replicas = strategy.num_replicas_in_sync
+    if gpus:
+        details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+        names = sorted({found.get("device_name", "unknown") for found in details})
+        return f"{replicas} GPU{'s' * (replicas > 1)} ({', '.join(names)})"
+    text = f"CPU, {os.cpu_count()} cores" + f" as {replicas} replicas" * (replicas > 1)
+    if pathlib.Path("/dev/nvidia0").exists():
+        text += (
+            ". A GPU OF THIS MACHINE IS NOT USED: TensorFlow does not find it. The extra "
+            "pan_tf[cuda] brings its libraries; --verbose shows what TensorFlow says"
+        )
+    return text
 
 
 def num_workers(strategy):

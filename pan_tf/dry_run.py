@@ -1,15 +1,84 @@
-"""What a run would do: configuration, networks, cost of a step. Nothing is trained."""
+"""What a run would do, and what it would cost. Nothing is kept of it.
+
+`describe` needs no data: configuration, networks, arithmetic. `report` takes a training
+that is ready to run, and measures a few of its rounds.
+"""
 
 import math
+import statistics
+import time
 
 import keras
 
 from pan_tf import data
+from pan_tf import distribution
 from pan_tf import networks
+from pan_tf import progress
 from pan_tf import recipes
+from pan_tf.runs import callbacks
+from pan_tf.runs import training
+
+_ROUNDS, _SECONDS = 5, 20.0  # Rounds are measured until there are enough of either.
 
 
-def report(config):
+def report(run):
+    """Prints what a training would do, and what it costs on this machine.
+
+    Args:
+        run: `training.Training`: data are open by now, and all that a user can have got
+            wrong is known.
+    """
+    config, opened, folder = run.config, run.data, run.folder
+    describe(config)
+    print(_data(config, opened))
+    print(f"Devices: {distribution.describe(run.strategy)}")
+    first, rounds = _measured(run)
+    step = statistics.median(rounds)
+    per_round = run.system.schedule.minibatches
+    left = -(-config.iterations // per_round) * step + first
+    print(
+        f"Measured: a round of {per_round} iteration(s) takes {step:.3g} s, the "
+        f"first one {first:.0f} s, since it is compiled.\n"
+        f"Time: {config.iterations} iterations take about {progress.duration(left)}; "
+        f"validations every {config.validate_every} iterations come on top.\n"
+        f"Memory: {callbacks.peak_memory():.1f} GiB after {len(rounds) + 1} rounds."
+    )
+    there = "to go on with" if folder.has_checkpoint() else "new"
+    print(f"Run folder: {config.run_dir}, {there}. Nothing was written.")
+
+
+def _data(config, opened):
+    train = opened.train
+    count = len(train) if train.paired else max(len(train.source), len(train.target))
+    epoch = max(1, count // config.batch_size)
+    geometry = opened.geometry
+    reason = f" (chosen: {geometry.reason})" if geometry.reason else ""
+    named = f" in place of {opened.requested}" if opened.requested != opened.name else ""
+    return (
+        f"Data: {opened.name}{named}: {train}, {opened.validation or 'no validation'}; "
+        f"{geometry}{reason}.\n"
+        f"An epoch: {epoch} iterations of {config.batch_size}; {config.iterations} "
+        f"iterations are {config.iterations / epoch:.3g} epochs."
+    )
+
+
+def _measured(run):
+    """Seconds of the first round, and of some after it."""
+    model = run.build()
+    kept = data.cache.Cache(data.cache.budget(run.config.data_cache))
+    batches = iter(training.training_dataset(run.config, run.data, model, 0, kept))
+    model.make_train_function()
+    seconds, begun = [], time.perf_counter()
+    while len(seconds) < 2 or (
+        len(seconds) <= _ROUNDS and time.perf_counter() - begun < _SECONDS
+    ):
+        start = time.perf_counter()
+        float(next(iter(model.train_function(batches).values())))
+        seconds.append(time.perf_counter() - start)
+    return seconds[0], seconds[1:]
+
+
+def describe(config):
     """Prints the resolved configuration, the networks' tables and the cost of a round.
 
     Args:
@@ -19,14 +88,11 @@ def report(config):
         ValueError: if settings do not go with the recipe.
     """
     system = recipes.resolve(config)
-    config, geometry = _geometry(config, system)
-    system = recipes.resolve(config)
     keras.config.set_dtype_policy(config.dtype_policy)
     size = config.image_size
     transformer = system.transformer(size)
     discriminator = system.discriminator and system.discriminator(size)
     print(config.replace(batch_size=system.batch_size).to_flagfile())
-    print(f"{geometry}\n")
     print(f"Recipe {config.recipe}:")
     for term in system.terms:
         print(f"    {term}")
@@ -40,24 +106,7 @@ def report(config):
     )
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
-    print(cost(system, transformer, discriminator, size))
-
-
-def _geometry(config, system):
-    """The configuration, what own files hold filled in, and how images are brought to
-    size, a line; own files are opened for that."""
-    if not data.DATASETS[config.dataset].is_own:
-        if config.preprocess is None:
-            config = config.replace(preprocess="squash")
-        return config, f"Images: {data.geometry_asked_for(config)}"
-    try:
-        config, found = recipes.with_found(data.locate(config))
-        opened = data.open_data(config, paired=system.paired)
-    except (data.DatasetNotFoundError, OSError, ValueError) as error:
-        return config, f"Images: TRAINING WOULD FAIL HERE. {error}"
-    geometry = opened.geometry
-    reason = f" (chosen: {geometry.reason})" if geometry.reason else ""
-    return config, f"Images: {opened.train}, {geometry}{reason}. {found}"
+    print(cost(system, transformer, discriminator, size) + "\n")
 
 
 def cost(system, transformer, discriminator, image_size):

@@ -19,8 +19,10 @@ def setting(
     aliases=None,
     parse=None,
     former=None,
+    required=False,
+    repeated=False,
 ):
-    """A field of `Config`.
+    """A field of `Config`, or of what another command takes.
 
     Args:
         default: its value where no flag is given.
@@ -34,6 +36,8 @@ def setting(
         parse: what makes the value of what is given, such as `Size.of`; raises ValueError
             with the rule, "must be ...".
         former: what the flag was called before; still understood.
+        required: whether it must be given.
+        repeated: whether the flag may be given several times, a tuple's element each.
     """
     limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
     return dataclasses.field(
@@ -44,6 +48,8 @@ def setting(
             "aliases": aliases or {},
             "parse": parse,
             "former": former,
+            "required": required,
+            "repeated": repeated,
             **limits,
         },
     )
@@ -71,8 +77,12 @@ def parsed(field, value):
         ValueError: naming the flag, if nothing can be made of it.
     """
     rule = field.metadata
+    if value is None and rule["required"]:
+        raise ValueError(f"--{field.name} must be given.")
     if value is None:
         return None
+    if rule["repeated"]:
+        return tuple(value)
     if rule["parse"]:
         try:
             return rule["parse"](value)
@@ -131,11 +141,12 @@ def check(field, value):
 
 
 class _List(flags.ArgumentParser):
-    """Parses what has commas in between into a tuple: numbers, or names of choices."""
+    """Parses what has commas in between into a tuple: numbers, texts, or choices."""
 
-    def __init__(self, choices):
-        self._choices = choices
-        things = f"some of {', '.join(choices)}," if choices else "numbers"
+    def __init__(self, choices, of_texts=False):
+        self._choices, self._of_texts = choices, of_texts or bool(choices)
+        things = "texts" if of_texts else "numbers"
+        things = f"some of {', '.join(choices)}," if choices else things
         self.syntactic_help = f"{things} with commas between them"
 
     def parse(self, argument):
@@ -145,7 +156,7 @@ class _List(flags.ArgumentParser):
         try:
             if self._choices and set(parts) - set(self._choices):
                 raise ValueError
-            return tuple(parts) if self._choices else tuple(map(float, parts))
+            return tuple(parts) if self._of_texts else tuple(map(float, parts))
         except ValueError:
             raise ValueError(f"must be {self.syntactic_help}") from None
 
@@ -266,8 +277,11 @@ def define_flags(settings, flag_values=flags.FLAGS):
         kind, limits = type_of(field), field.metadata
         if limits["parse"]:
             define, kwargs = flags.DEFINE, {"parser": _Parsed(limits["parse"])}
+        elif limits["repeated"]:
+            define = flags.DEFINE_multi_string
         elif kind is tuple:
-            define, kwargs = flags.DEFINE, {"parser": _List(limits["choices"])}
+            parser = _List(limits["choices"], "str" in str(field.type))
+            define, kwargs = flags.DEFINE, {"parser": parser}
         elif limits["choices"]:
             parser = _Choice(limits["choices"], limits["aliases"])
             define, kwargs = flags.DEFINE, {"parser": parser}

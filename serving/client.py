@@ -339,8 +339,8 @@ def _pairs(source, target):
     return pairs
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv=None, program=None):
+    parser = argparse.ArgumentParser(program, description=__doc__.splitlines()[0])
     parser.add_argument("input", type=pathlib.Path, help="PNG or JPEG file, or a folder")
     parser.add_argument("output", type=pathlib.Path, help="PNG file, or a folder")
     parser.add_argument("--address", help="host:port; default 127.0.0.1 and usual port")

@@ -1,5 +1,6 @@
 import pytest
 
+from pan_tf import cli
 from pan_tf import dry_run
 from pan_tf import networks
 from pan_tf import recipes
@@ -27,8 +28,8 @@ def test_passes_of_a_cycle(toy, changes, d_passes, t_passes):
 @pytest.mark.parametrize(
     "name", ["vgg_ms_cyclegan", "rand_ms_cyclegan", "cyclegan", "autoencoder", "l1"]
 )
-def test_every_kind_of_recipe_has_a_report(toy, capsys, name):
-    dry_run.report(toy(recipe=name))
+def test_every_kind_of_recipe_is_described(toy, capsys, name):
+    dry_run.describe(toy(recipe=name))
     out = capsys.readouterr().out
     assert "trainable parameters" in out and "A round: " in out
     assert ("And the same for the inverse." in out) == name.endswith("cyclegan")
@@ -38,3 +39,24 @@ def test_a_network_inside_a_network_is_counted():
     own = networks.perceptual_discriminator(64, sees="own_features", width=1 / 16)
     vgg = networks.vgg_encoder("vgg19", star=True, size=64)
     assert dry_run.multiply_accumulates(own) > dry_run.multiply_accumulates(vgg) > 1e9
+
+
+def test_it_opens_the_data_measures_a_step_and_leaves_nothing(
+    small_pairs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    flags = [
+        "--dataset=folder",
+        f"--data_dir={small_pairs}",
+        "--image_size=64",
+        "--width=0.0625",
+    ]
+    flags += ["--batch_size=2", "--iterations=40", "--recipe=l1", "--dry_run"]
+    assert not cli.run("train", flags)
+    out = capsys.readouterr().out
+    assert "Data: folder: 6 train pairs, 5 val pairs; " in out
+    assert "An epoch: 3 iterations of 2; 40 iterations are 13.3 epochs." in out
+    assert "Measured: a round of 1 iteration(s) takes " in out
+    assert "Memory: " in out and "Devices: CPU" in out
+    assert "Run folder: runs/l1-folder-64, new." in out
+    assert not list(tmp_path.iterdir())

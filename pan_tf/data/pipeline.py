@@ -12,6 +12,7 @@ Without pairs, source and target of an example are drawn so from a list each, wi
 and augmentation of their own: which meet is another matter in every epoch.
 """
 
+import os
 import time
 
 import tensorflow as tf
@@ -77,11 +78,23 @@ def training_dataset(
 
     return (
         tf.data.Dataset.range(_FOREVER)
-        .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .map(example, num_parallel_calls=os.cpu_count(), deterministic=True)
         .batch(minibatches, drop_remainder=True)
         .batch(share // replicas, drop_remainder=True)
         .prefetch(2 * replicas)
+        .with_options(_options())
     )
+
+
+def _options():
+    """tf.data with numbers of threads that are given, not tuned.
+
+    A tuner sleeps for up to a minute at a time, and what is asked to end waits for it:
+    a process lived on for 8 to 105 seconds after its last line.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def example_maker(split, geometry, augmentations, seed, cache=None):
@@ -211,9 +224,10 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
         tf.data.Dataset.range(split.num_together if is_split else len(split))
         .map(
             example if is_split else alone,
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=os.cpu_count(),
             deterministic=True,
         )
         .batch(batch_size)
         .prefetch(1)
+        .with_options(_options())
     )

@@ -23,6 +23,7 @@ from pan_tf.doctor import alignment
 from pan_tf.doctor import duplicates
 from pan_tf.doctor import report
 from pan_tf.doctor.pairs import BrokenPairError
+from pan_tf.progress import followed
 
 # check -> (severity, what it is). The order is that of the report.
 CHECKS = {
@@ -169,6 +170,7 @@ def _read(items):
     whole, portraits, findings, modes_seen = [], [], [], []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         looked = pool.map(look, items)
+        looked = followed(looked, "reading", len(items))
         for item, (seen, notes, modes) in zip(items, looked, strict=True):
             findings += [
                 Finding(check, item.split, item.name, text) for check, text in notes
@@ -252,10 +254,9 @@ def _align(items, say):
         aligner = alignment.Aligner(Loaded())
         say(f"Estimating the shift of {len(items)} pairs ...")
         results = pool.map(lambda item: aligner.estimate(*item.load()), items)
-        for n, (item, estimate) in enumerate(zip(items, results, strict=True), 1):
+        results = followed(results, "estimating shifts", len(items))
+        for item, estimate in zip(items, results, strict=True):
             estimates[item.split, item.name] = estimate
-            if n % 1000 == 0:
-                say(f"    {n} of {len(items)}")
     return aligner.common_shift, estimates
 
 

@@ -16,6 +16,7 @@ from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
 from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.evaluation.measure import measure
+from pan_tf.progress import followed
 
 TITLES = {
     "copy_input": "the source itself",
@@ -107,7 +108,8 @@ def _fit(pairs, geometry):
     cells = _levels(sources) ** sources.planes
     channels = targets.channels
     count, total = np.zeros(cells), np.zeros((cells, channels))
-    for batch in evaluation_dataset(pairs, geometry=geometry, batch_size=16):
+    batches = evaluation_dataset(pairs, geometry=geometry, batch_size=16)
+    for batch in followed(batches, "fitting baselines"):
         source = sources.to_levels(batch["source"])
         index = _cell(source, sources).numpy().ravel()
         target = targets.to_levels(batch["target"]).numpy().reshape(-1, channels)

@@ -13,7 +13,6 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from absl import logging
 
 from pan_tf import data
 from pan_tf import files
@@ -164,8 +163,6 @@ class Evaluation(Inputs):
         self.output_dir = pathlib.Path(output_dir or self.default_output_dir())
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()
-        for note in self.notes:
-            logging.warning("*** %s ***", note)
 
     def _take_both_directions(self):
         """Loads the inverses of cycles, which have a last checkpoint only: T's too."""

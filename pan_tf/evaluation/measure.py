@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf import progress
 from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
 from pan_tf.metrics import KEPT_METRICS
@@ -195,10 +196,12 @@ def _streams(split, geometry, batch_size, centre):
     """(names of the images of a batch, batches): one stream of pairs, or one a list."""
     sizes = {"geometry": geometry, "batch_size": batch_size, "centre": centre}
     if split.paired:
-        yield ("source", "target"), evaluation_dataset(split, **sizes)
+        pairs = evaluation_dataset(split, **sizes)
+        yield ("source", "target"), progress.followed(pairs, "measuring")
         return
     for name in ("source", "target"):
         alone = evaluation_dataset(getattr(split, name), **sizes)
+        alone = progress.followed(alone, f"measuring {name}s")
         yield (name,), ({name: batch["image"]} for batch in alone)
 
 

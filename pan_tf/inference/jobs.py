@@ -4,12 +4,13 @@ import collections
 import dataclasses
 import pathlib
 
-import keras
 from PIL import Image
 
 from pan_tf import image_files
 from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
+from pan_tf.progress import Progress
+from pan_tf.progress import followed
 
 
 @dataclasses.dataclass
@@ -78,8 +79,7 @@ class TranslationJob:
         """
         outcome = Outcome()
         print(translator.describe_scale(), flush=True)
-        progress = keras.utils.Progbar(len(self.targets), unit_name="image")
-        for done, (source, target, format) in enumerate(self.targets):
+        for source, target, format in followed(self.targets, "translating"):
             if self.existing == "skip" and target.exists():
                 outcome.skipped.append(target)
             else:
@@ -91,7 +91,6 @@ class TranslationJob:
                     outcome.written.append(target)
                 except (ImageFileError, MemoryError, OSError, ValueError) as error:
                     outcome.failures.append((source, str(error)))
-            progress.update(done + 1)
         return outcome
 
     def _translate(self, translator, source, tile_size, outcome):
@@ -102,19 +101,17 @@ class TranslationJob:
         if warning:
             outcome.notes.append(f"{source}: {warning}")
         tiling = translator.tiling(height, width, tile_size)
-        seen, on_tile = translator.seen_size(height, width), None
+        seen = translator.seen_size(height, width)
         if tiling is not None:
             print(
                 f"{source}: {height} x {width} pixels, {tiling.count(*seen)} "
                 f"tiles of {tiling.tile_size} px, each {tiling.step} further",
                 flush=True,
             )
-            bar = keras.utils.Progbar(tiling.count(*seen), unit_name="tile")
-
-            def on_tile():
-                bar.add(1)
-
-        pixels, used = translator.translate_image(picture.pixels, tile_size, on_tile)
+        with Progress(tiling.count(*seen) if tiling else 1, "tiles") as tiles:
+            pixels, used = translator.translate_image(
+                picture.pixels, tile_size, tiles.advance if tiling else None
+            )
         if used != tiling:
             outcome.notes.append(f"{source}: too little memory; smaller tiles were used")
             tiling = used

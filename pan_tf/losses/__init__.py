@@ -1,5 +1,6 @@
 """Losses: functions of tensors (`functional`), and the two-sided terms of them."""
 
+import pan_tf.layers  # noqa: F401 (whose classes register with Keras)
 from pan_tf.losses.adversarial import AdversarialLoss
 from pan_tf.losses.adversarial import FeatureMatchingLoss
 from pan_tf.losses.adversarial import PerceptualAdversarialLoss

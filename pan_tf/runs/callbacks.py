@@ -6,7 +6,6 @@ saved, and a validation that finds a new best is part of the next checkpoint.
 """
 
 import functools
-import os
 import resource
 import sys
 import time
@@ -19,6 +18,7 @@ from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
+from pan_tf import progress
 from pan_tf.metrics import ROWS
 from pan_tf.settings import to_text
 
@@ -30,15 +30,19 @@ class EveryIterations(keras.callbacks.Callback):
 
     Args:
         every: iterations; 0 for never.
+        until: iteration at which it acts too, the last one of a run; or None.
     """
 
-    def __init__(self, every):
+    def __init__(self, every, until=None):
         super().__init__()
-        self.every = every
+        self.every, self.until = every, until
 
     def on_train_batch_end(self, batch, logs=None):
         iteration, step = self.model.iteration, self.model.schedule.minibatches
-        if self.every and iteration // self.every > (iteration - step) // self.every:
+        if not self.every:
+            return
+        is_last = self.until is not None and iteration >= self.until
+        if is_last or iteration // self.every > (iteration - step) // self.every:
             self.act(iteration, logs)
 
 
@@ -52,12 +56,12 @@ class MetricsLog(EveryIterations):
         run: `RunFolder`; None on workers that write nothing.
         state: `RunState`.
         writer: TensorBoard summary writer.
-        clock: `Clock`.
+        clock: `Clock`; at its last iteration there is a line too.
         every: iterations.
     """
 
     def __init__(self, run, state, writer, clock, every):
-        super().__init__(every)
+        super().__init__(every, clock.iterations)
         self.run, self.state, self.writer, self.clock = run, state, writer, clock
 
     def on_train_batch_end(self, batch, logs=None):
@@ -114,6 +118,10 @@ class Clock(keras.callbacks.Callback):
         """Figures since the first round."""
         return self._figures(self._start)
 
+    def seconds(self):
+        """Since the first round."""
+        return self.now[0] - self._start[0]
+
     def seconds_left(self):
         """Estimate from the pace since the first round; None before there is one."""
         seconds = self.now[0] - self._start[0]
@@ -144,55 +152,54 @@ def peak_memory():
 
 
 class ProgressLine(EveryIterations):
-    """One line that follows the run; on a terminal it is rewritten in place.
+    """The line that follows the run: where it is, how fast, how long yet, its losses.
+
+    At most 120 columns: losses are left out where it is full, since TensorBoard and
+    metrics.jsonl have all. Where nothing can be rewritten, as in a log file, there is a
+    line after the first round, one ten seconds later, and one every so many iterations.
 
     Args:
         clock: `Clock`.
-        every: iterations between lines where the output is not a terminal.
+        every: iterations between lines that are not rewritten.
     """
 
     def __init__(self, clock, every):
         super().__init__(every)
         self.clock = clock
-        self._shown = 0.0
+
+    def on_train_begin(self, logs=None):
+        self._line, self._next = progress.Line(), 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        if sys.stdout.isatty() and time.monotonic() - self._shown > 0.5:
-            self._shown = time.monotonic()
-            print(f"\r\033[K{self.line(logs)}", end="", flush=True)
-        super().on_train_batch_end(batch, logs)
+        if self._next is not None and self.clock.seconds() >= self._next:
+            later = self.clock.seconds() + 0.5 if self._line.is_live else None
+            self._next = 10.0 if self._next == 0.0 and later is None else later
+            self._show(logs)
+        else:
+            super().on_train_batch_end(batch, logs)
 
     def act(self, iteration, logs):
-        if not sys.stdout.isatty():
-            print(self.line(logs), flush=True)
+        if not self._line.is_live:
+            self._show(logs)
 
     def on_train_end(self, logs=None):
-        if sys.stdout.isatty():
-            print()
+        self._line.close()
 
-    def line(self, logs):
-        """Iteration, images/s, time left, losses, share of time waiting, memory."""
+    def _show(self, logs):
         figures, left = self.clock.overall(), self.clock.seconds_left()
-        parts = [f"iteration {self.model.iteration}/{self.clock.iterations}"]
+        iteration, iterations = self.model.iteration, self.clock.iterations
+        bar = progress.bar(iteration, iterations) + " " if self._line.is_live else ""
+        parts = [f"{bar}iteration {iteration}/{iterations}"]
         if left is not None:
             parts.append(f"{figures['images_per_second']:.1f} images/s")
-            parts.append(f"{_duration(left)} left")
-        terms = getattr(self.model, "terms", None)
-        shown = [k for k in logs if terms is None or k[:2] in ("d_", "t_")]
-        parts += [f"{k} {logs[k]:.3f}" for k in shown]
-        if "data_wait" in figures:
-            parts.append(f"data wait {figures['data_wait']:.1%}")
-        if "data_cores" in figures:
-            cores = f"{figures['data_cores']:.2f} of {os.cpu_count()} cores"
-            parts.append(f"data take {cores}")
-        parts.append(f"memory {figures['memory_gib']:.1f} GiB")
-        return " | ".join(parts)
-
-
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"
+            parts.append(f"{progress.duration(left)} left")
+        if figures.get("data_wait", 0.0) > 0.05:
+            parts.append(f"waits for data {figures['data_wait']:.0%}")
+        parts.append(f"{figures['memory_gib']:.1f} GiB")
+        losses = [name for name in logs if name[:2] in ("t_", "d_")] or logs
+        losses = sorted(losses, key=lambda name: name[:2] == "d_")  # T's first.
+        parts += [f"{name} {logs[name]:.3f}" for name in losses]
+        self._line.show(progress.joined(parts))
 
 
 class Validation(EveryIterations):
@@ -210,6 +217,7 @@ class Validation(EveryIterations):
         geometry: `Geometry` of training.
         config: `Config`: interval, and what chooses the best.
         vgg: file of VGG's weights, if what chooses the best needs them.
+        until: the last iteration of the run, after which it validates too; or None.
     """
 
     def __init__(
@@ -223,16 +231,19 @@ class Validation(EveryIterations):
         geometry,
         config,
         vgg=None,
+        until=None,
     ):
-        super().__init__(config.validate_every)
+        super().__init__(config.validate_every, until)
         self.run, self.state, self.writer = run, state, writer
         self.checkpoints, self.split, self.samples = checkpoints, split, samples
         self.geometry, self.best_by = geometry, config.best_by
         self.vgg = vgg
+        self.latest = None, None  # (iteration, scores) of the last validation.
         self._source = images.ImageSpec() if split is None else split.source.spec
 
     def act(self, iteration, logs):
         scores = self.measure()
+        self.latest = iteration, scores
         if self.best_by in scores and self._is_best(scores[self.best_by]):
             self.state.best = scores[self.best_by]
             self.checkpoints.save_best()

@@ -25,13 +25,14 @@ class RunState(tf.train.experimental.PythonState):
         model: whose `iteration` is saved and restored.
         window: log name -> [sum, count] since the last line of metrics.jsonl.
         best: best value so far of the metric that chooses a checkpoint, or None.
+        best_by: the metric's name; None before the first validation.
         guard: what `CollapseGuard` remembers.
     """
 
     def __init__(self, model):
         self.model = model
         self.window = {}
-        self.best = None
+        self.best = self.best_by = None
         self.guard = {}
 
     def serialize(self):
@@ -39,6 +40,7 @@ class RunState(tf.train.experimental.PythonState):
             "iteration": self.model.iteration,
             "window": self.window,
             "best": self.best,
+            "best_by": self.best_by,
             "guard": self.guard,
         }
         return json.dumps(state)
@@ -47,7 +49,7 @@ class RunState(tf.train.experimental.PythonState):
         state = json.loads(string_value)
         self.model.iteration = state["iteration"]
         self.window = state["window"]
-        self.best = state["best"]
+        self.best, self.best_by = state["best"], state.get("best_by")
         self.guard = state.get("guard", {})  # Runs begun before there was one.
 
 

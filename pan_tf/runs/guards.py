@@ -29,10 +29,11 @@ class NonFiniteGuard(EveryIterations):
     Args:
         config: `Config`, for what to advise and for the interval of validations.
         checkpoints: `Checkpoints`, to name the one to go back to.
+        until: the last iteration of the run, at which there is a validation; or None.
     """
 
-    def __init__(self, config, checkpoints):
-        super().__init__(config.validate_every)
+    def __init__(self, config, checkpoints, until=None):
+        super().__init__(config.validate_every, until)
         self.config, self.checkpoints = config, checkpoints
 
     def on_train_batch_end(self, batch, logs=None):

@@ -7,11 +7,13 @@ the step and the function around it.
 import contextlib
 import pathlib
 import signal
+import threading
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pan_tf import calling
 from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
@@ -39,7 +41,7 @@ REFUSALS = (
 
 
 class StopRequest:
-    """SIGTERM or SIGINT, remembered until the round under way is done.
+    """SIGTERM, SIGINT or SIGHUP, remembered until the round under way is done.
 
     A second signal is not held back.
 
@@ -52,9 +54,17 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self):
-        """Context in which the two signals are remembered instead of obeyed."""
-        numbers = (signal.SIGTERM, signal.SIGINT)
+        """Context in which the signals are remembered instead of obeyed.
+
+        Signals that are ignored, as SIGHUP under nohup, stay so. Other threads than the
+        main one get none.
+        """
+        names = ("SIGTERM", "SIGINT", "SIGHUP")  # Windows has no SIGHUP.
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         before = {number: signal.getsignal(number) for number in numbers}
+        before = {n: h for n, h in before.items() if h is not signal.SIG_IGN}
+        if threading.current_thread() is not threading.main_thread():
+            before = {}
 
         def remember(number, frame):
             self.requested = True
@@ -62,7 +72,7 @@ class StopRequest:
             for each, handler in before.items():
                 signal.signal(each, handler)
 
-        for number in numbers:
+        for number in before:
             signal.signal(number, remember)
         try:
             yield self
@@ -128,8 +138,9 @@ class Training:
                 logging.warning(
                     "*** %s asks for VGG*, of which no fine-tuned weights are published: "
                     "its pools and ReLUs run on VGG's own weights. "
-                    "scripts/finetune_vgg.py makes some, for --vgg_weights. ***",
+                    "%s makes some, for --vgg_weights. ***",
                     config.recipe,
+                    calling.command("finetune_vgg"),
                 )
         # What the metric that chooses the best checkpoint looks through.
         self.judge = None
@@ -144,6 +155,14 @@ class Training:
         self.system = system
         self.is_chief = distribution.is_chief(self.strategy)
 
+    def build(self):
+        """The model as a new run begins with it."""
+        with self.strategy.scope():
+            model = recipes.build(self.config)
+        if self.beginning:
+            _begin_with(model, self.beginning)
+        return model
+
     def run(self):
         """Trains to the end, or until the stop request.
 
@@ -151,10 +170,7 @@ class Training:
             NonFiniteError: if training diverged.
         """
         config, pairs = self.config, self.data
-        with self.strategy.scope():
-            model = recipes.build(config)
-        if self.beginning:
-            _begin_with(model, self.beginning)
+        model = self.build()
         run = None  # Only the chief writes.
         if self.is_chief:
             run = self.folder
@@ -219,7 +235,7 @@ def _cost_of_data(config, pairs, kept):
     return lambda: new + (again - new) * min(1.0, len(kept) / total)
 
 
-def _training_dataset(config, pairs, model, first_iteration, kept):
+def training_dataset(config, pairs, model, first_iteration, kept):
     """The stream of rounds from an iteration on, distributed."""
     replicas = model.distribute_strategy.num_replicas_in_sync
 
@@ -256,6 +272,16 @@ def _fit(config, run, folder, pairs, model, stop, judge):
         if first:
             print(f"Resuming at iteration {first}.", flush=True)
     rounds = -(-(config.iterations - first) // per_round)
+    until = first + rounds * per_round
+    if run is not None and state.best_by not in (None, config.best_by):
+        print(
+            f"--best_by: {state.best_by} before, {config.best_by} now: the best "
+            "checkpoint is chosen anew from here on.",
+            flush=True,
+        )
+    if state.best_by != config.best_by:
+        state.best = None if state.best_by else state.best
+        state.best_by = config.best_by
     writer = tf.summary.create_file_writer(str(folder.logs)) if run else None
     validation = None
     if pairs.validation is not None:
@@ -269,16 +295,17 @@ def _fit(config, run, folder, pairs, model, stop, judge):
             pairs.geometry,
             config,
             judge,
+            until,
         )
         validation.set_model(model)  # A finished run is measured without a fit.
     if rounds > 0 and not stop.requested:
         kept = data.cache.Cache(data.cache.budget(config.data_cache))
         clock = callbacks.Clock(
             config.batch_size,
-            first + rounds * per_round,
+            until,
             _cost_of_data(config, pairs, kept),
         )
-        guard = guards.NonFiniteGuard(config, checkpoints)
+        guard = guards.NonFiniteGuard(config, checkpoints, until)
         followers = [
             guard,
             guards.CollapseGuard(run, state, writer, config.collapse_after),
@@ -291,7 +318,7 @@ def _fit(config, run, folder, pairs, model, stop, judge):
         if run:
             callbacks.write_hparams(writer, config)
         model.fit(
-            _training_dataset(config, pairs, model, first, kept),
+            training_dataset(config, pairs, model, first, kept),
             steps_per_epoch=rounds,
             epochs=1,
             verbose=0,
@@ -327,7 +354,10 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
                 vgg=validation.vgg,
             ).items()
         }
-    rows[f"last (iteration {model.iteration})"] = last = validation.measure()
+    measured_at, last = validation.latest
+    if measured_at != model.iteration:
+        last = validation.measure()
+    rows[f"last (iteration {model.iteration})"] = last
     result = {
         "n": pairs.validation.num_together,
         "split": pairs.validation.name,
@@ -355,7 +385,8 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
     print(f"Picture ({validation.title}): {picture}")
     for warning in run.warnings():
         print(f"Warning: {warning}")
-    print(f"Report: python scripts/evaluate.py --run_dir={config.run_dir}", flush=True)
+    command = calling.command("evaluate", f"--run_dir={config.run_dir}")
+    print(f"Report: {command}", flush=True)
 
 
 def _by_middle(split):
@@ -382,7 +413,7 @@ def _announce(config, pairs, model):
         + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
         + f": {pairs.train}, {pairs.validation or 'no validation'}; {pairs.geometry}"
         + (f" (chosen: {pairs.geometry.reason})" if pairs.geometry.reason else "")
-        + f"; {strategy.num_replicas_in_sync} replica(s); a round is "
+        + f"; {distribution.describe(strategy)}; a round is "
         f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
         f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"
         f"Run folder: {config.run_dir}",

@@ -1,8 +1,6 @@
 """Every .cfg says what it is, parses, and dry-runs."""
 
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -30,18 +28,6 @@ def test_lines_are_flags_or_comments(path):
 
 
 @every_config
-def test_dry_run(path, capsys):
-    dry_run.report(Config.from_flagfile(path))
+def test_its_networks_are_described(path, capsys):
+    dry_run.describe(Config.from_flagfile(path))
     assert "trainable parameters" in capsys.readouterr().out
-
-
-def test_dry_run_from_the_command_line():
-    path = ROOT / "configs" / "aerial2map.cfg"
-    result = subprocess.run(
-        [sys.executable, "scripts/train.py", f"--flagfile={path}", "--dry_run"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "trainable parameters" in result.stdout

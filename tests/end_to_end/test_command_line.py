@@ -221,48 +221,6 @@ def test_a_run_is_translated_with_exported_and_translated_with_again(straight, t
     assert again.returncode != 0 and "outputs are there already" in again.stderr
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["translate.py"], "Either --run_dir or --saved_model"),
-        (["translate.py", "--run_dir=x"], "--input must be given"),
-        (["translate.py", "--run_dir=x", "--input=y"], "--output must be given"),
-        (["translate.py", "--run_dir=x", "--input=y", "--output=z"], "--input=y is not"),
-        (["translate.py", "stray"], "Unexpected arguments: stray"),
-        (["export.py"], "--run_dir must be given"),
-        (["export.py", "--run_dir=x"], "--export_dir must be given"),
-        (["export.py", "--run_dir=x", "--export_dir=y"], "No run.cfg in x"),
-        (["export.py", "--max_pixls=9"], "Unknown command line flag 'max_pixls'"),
-    ],
-)
-def test_misuse_of_translation_and_export_is_named(flags, message):
-    script, *flags = flags
-    result = finish(*flags, script=script)
-    assert result.returncode != 0 and message in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (ROOT / "y").exists() and not (ROOT / "z").exists()
-
-
-@pytest.mark.parametrize(
-    ("script", "flags", "message"),
-    [
-        ("evaluate.py", [], "--run_dir or --saved_model must name"),
-        ("evaluate.py", ["--run_dir=nowhere"], "No run.cfg in nowhere"),
-        ("evaluate.py", ["--run_dri=x"], "Unknown command line flag 'run_dri'"),
-        ("evaluate.py", ["--saved_model=x"], "--dataset must be given"),
-        ("doctor.py", ["--data_dir=nowhere"], "No train/"),
-        ("doctor.py", ["--dataset=maps", "--nodownload"], "prepare_data.py"),
-        ("doctor.py", ["stray"], "Unexpected arguments: stray"),
-    ],
-)
-def test_misuse_of_the_other_scripts_is_named(script, flags, message, tmp_path):
-    result = finish(*flags, f"--output_dir={tmp_path / 'out'}", script=script)
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_the_doctors_exit_status_is_its_verdict(tmp_path):
     from pan_tf.data.layouts import bluemarble
 
@@ -318,39 +276,6 @@ def test_another_configuration_is_refused(straight):
     assert "--seed: 1 there, 2 now" in result.stderr
     assert "--margin: None there, 1.0 now" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--reciep=pan"], "Unknown command line flag 'reciep'"),
-        (["--recipe=pna"], "recipe"),
-        (["stray"], "Unexpected arguments: stray"),
-        (["--image_size=100"], "--image_size must be a multiple of 64"),
-        (["--dataset=maps", "--nodownload"], "scripts/prepare_data.py --dataset=maps"),
-        (["--dataset=folder", "--data_dir=nowhere"], "--data_dir=nowhere"),
-    ],
-)
-def test_misuse_is_named_and_leaves_nothing(flags, message, tmp_path):
-    result = finish(*flags, f"--run_dir={tmp_path / 'run'}")
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    "script", sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
-)
-def test_help_does_not_wait_for_tensorflow(script):
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", str(ROOT / "scripts" / script), "--help"],
-        capture_output=True,
-        text=True,
-    )
-    assert "flags:" in result.stdout
-    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
-    assert not imported & {"tensorflow", "keras", "tensorflow_datasets"}
 
 
 def test_prepare_data_names_a_wrong_archive(tmp_path):

@@ -14,6 +14,7 @@ from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.metrics.distribution.classifier import CHANCE
 from pan_tf.papers import dfi
+from tests.commands import refused
 from tests.conftest import smooth_noise
 from tests.trained import train
 
@@ -135,18 +136,6 @@ def test_attributes_are_not_known_of_folders(dark_and_bright, vgg_weights, tmp_p
         )
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--unaligned", "--dfi_step=1"], "--dfi_step goes with --dfi"),
-    ],
-)
-def test_a_flag_that_would_go_unheard_is_refused(flags, message):
-    command = [sys.executable, "scripts/evaluate.py", "--run_dir=nowhere", *flags]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1 and message in result.stderr
-
-
 @pytest.mark.slow
 def test_the_command_prints_what_it_wrote(run, tmp_path):
     command = [sys.executable, "scripts/evaluate.py", "--unaligned", "--seeds=1"]
@@ -158,11 +147,8 @@ def test_the_command_prints_what_it_wrote(run, tmp_path):
 
 
 def test_a_flag_that_goes_without_pairs_is_refused_with_them(small_run):
-    command = [sys.executable, "scripts/evaluate.py", f"--run_dir={small_run}"]
-    command += ["--limit=9"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1
-    assert "--limit goes without pairs: add --unaligned." in result.stderr
+    message = refused("evaluate", f"--run_dir={small_run}", "--limit=9")
+    assert "--limit goes without pairs: add --unaligned." in message
 
 
 def test_images_are_ranked_by_pairs_only(run):

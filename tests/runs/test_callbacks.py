@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf import images
+from pan_tf import progress
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.runs import callbacks
@@ -29,8 +30,8 @@ def model(built):
 
 
 class Recorder(callbacks.EveryIterations):
-    def __init__(self, every):
-        super().__init__(every)
+    def __init__(self, every, until=None):
+        super().__init__(every, until)
         self.acted = []
 
     def act(self, iteration, logs):
@@ -79,15 +80,41 @@ def test_progress_line_says_what_matters(model, capsys):
     line = callbacks.ProgressLine(clock, every=4)
     for callback in (clock, line):
         callback.set_model(model)
-    clock.on_train_begin()
+        callback.on_train_begin()
     for _ in range(2):
         model.iteration += 4
         clock.on_train_batch_end(0, {})
         line.on_train_batch_end(0, {"t_adversarial": -0.7})
     last = capsys.readouterr().out.splitlines()[-1]
-    for part in ("iteration 8/100", "images/s", "left", "t_adversarial -0.700"):
+    for part in ("iteration 8/100", "images/s", "left", "GiB", "t_adversarial -0.700"):
         assert part in last
-    assert "data wait" in last and "memory" in last and "GiB" in last
+
+
+def test_progress_lines_are_early_and_fit(model, capsys, monkeypatch):
+    seconds = iter([100.0, 101.0, 109.0, 110.5, 111.0, 112.0])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(seconds))
+    clock = callbacks.Clock(batch_size=4, iterations=10**6)
+    line = callbacks.ProgressLine(clock, every=20)
+    logs = {f"d_a_term_with_a_long_name_{i}": 0.5 for i in range(9)}
+    for callback in (clock, line):
+        callback.set_model(model)
+        callback.on_train_begin()
+    for _ in range(6):
+        model.iteration += 4
+        clock.on_train_batch_end(0, {})
+        line.on_train_batch_end(0, {**logs, "t_pixel": 0.25, "output_contrast": 1.0})
+    lines = capsys.readouterr().out.splitlines()
+    # After the first round, ten seconds later, and every 20 iterations.
+    assert [text.split()[1].split("/")[0] for text in lines] == ["4", "16", "20"]
+    for text in lines:
+        assert len(text) <= 120 and "t_pixel 0.250" in text and "contrast" not in text
+
+
+def test_what_is_due_at_an_interval_is_due_at_the_end(model):
+    for every, acted in ((8, [8, 16, 20]), (20, [20]), (10, [12, 20]), (0, [])):
+        model.iteration, recorder = 0, Recorder(every, until=20)
+        run(model, recorder, 5)
+        assert recorder.acted == acted
 
 
 def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, monkeypatch):
@@ -132,4 +159,4 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
     ("seconds", "text"), [(59.6, "1m00s"), (61, "1m01s"), (3 * 3600 + 125, "3h02m")]
 )
 def test_durations(seconds, text):
-    assert callbacks._duration(seconds) == text
+    assert progress.duration(seconds) == text

@@ -12,6 +12,8 @@ import urllib.parse
 
 from absl import logging
 
+from pan_tf import calling
+
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
@@ -84,7 +86,10 @@ class Archived:
             f"The data set {name!r} is not in --data_dir={data_dir}, and {reason}\n"
             "Prepare it, with a network or with the archive put at "
             f"{self.manual_paths(name, data_dir)[0]}, by:\n"
-            f"    python scripts/prepare_data.py --dataset={name} --data_dir={data_dir}"
+            "    "
+            + calling.command(
+                "prepare_data", f"--dataset={name}", f"--data_dir={data_dir}"
+            )
         )
 
     def is_prepared(self, name, data_dir):

@@ -15,6 +15,7 @@ from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import fitted
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import read_raw
+from pan_tf.progress import followed
 
 
 def open_listings(listings, verified, specs):
@@ -161,7 +162,8 @@ def verify(listings):
         for files in listing.files
     ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda each: _check(*each), every))
+        checked = pool.map(lambda each: _check(*each), every)
+        results = list(followed(checked, "reading every file", len(every)))
     problems = [problem for _, problem in results if problem]
     if problems:
         is_single = all(listing.is_photos for listing, _ in listings)

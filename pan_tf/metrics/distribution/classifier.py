@@ -16,6 +16,7 @@ from keras import layers
 
 from pan_tf import images
 from pan_tf import runtime
+from pan_tf.progress import Progress
 
 # Nats of an answer of one half: what a classifier costs that knows nothing.
 CHANCE = math.log(2.0)
@@ -57,18 +58,23 @@ def train_classifier(train, choice, seed, epochs=30, batch_size=16):
     """
     network, beginning = _compiled(train[0].shape[1:])
     _begin(network, beginning, seed)
-    history = network.fit(
-        _mixture(train, batch_size, seed),
-        epochs=epochs,
-        shuffle=False,  # They are.
-        validation_data=_mixture(choice, batch_size),
-        verbose=0,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                patience=max(3, epochs // 4), restore_best_weights=True
-            )
-        ],
-    ).history
+    patience = max(3, epochs // 4)
+    with Progress(epochs, f"classifier, seed {seed}") as epochs_done:
+        history = network.fit(
+            _mixture(train, batch_size, seed),
+            epochs=epochs,
+            shuffle=False,  # They are.
+            validation_data=_mixture(choice, batch_size),
+            verbose=0,
+            callbacks=[
+                keras.callbacks.EarlyStopping(
+                    patience=patience, restore_best_weights=True
+                ),
+                keras.callbacks.LambdaCallback(
+                    on_epoch_end=lambda epoch, logs: epochs_done.advance()
+                ),
+            ],
+        ).history
     if min(history["val_loss"]) >= CHANCE:
         return Classifier(lambda pixels: np.zeros(len(pixels)), has_learnt=False)
 

@@ -5,7 +5,7 @@
       <task>.png                            source | a column a system | target
       <task>/<system>/seed-<n>/             a run folder each; seed-<n>.cfg beside it
 
-Every training is a process of its own, `scripts/train.py`, so that one that fails takes
+Every training is a process of its own, `pan-tf train`, so that one that fails takes
 nothing with it, and one that is interrupted goes on where it was. A finished one is not
 trained again. Measured is the *last* checkpoint, on the held-out split: the best one may
 have been chosen on those very images. Without pairs it is measured as
@@ -14,12 +14,14 @@ have been chosen on those very images. Without pairs it is measured as
 
 import dataclasses
 import json
+import os
 import pathlib
 import signal
 import subprocess
 import sys
 import time
 
+from pan_tf import bundled
 from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import files
@@ -94,8 +96,6 @@ class Reproduction:
         table: name of `TABLES`.
         budget: `Budget`.
         output_dir: where everything is written.
-        configs: folder of the tasks' flagfiles.
-        train: path of the training script.
         tasks: names of flagfiles, of those of the table; empty for all.
         systems: names of the table's systems, or of any recipes; empty for the table's.
         batch_size: of every system; None for each its own.
@@ -117,8 +117,6 @@ class Reproduction:
         table,
         budget,
         output_dir,
-        configs,
-        train,
         tasks=(),
         systems=(),
         batch_size=_PAPERS_BATCH,
@@ -130,7 +128,6 @@ class Reproduction:
         self.name, self.table, self.budget = table, TABLES[table], budget
         self.output_dir = pathlib.Path(output_dir)
         files.check_output_dir(self.output_dir, "results.json")
-        self.configs, self.train = pathlib.Path(configs), pathlib.Path(train)
         self.batch_size = batch_size
         self.changes = {k: v for k, v in changes.items() if v is not None}
         self.classifiers = classifiers or {}
@@ -188,7 +185,7 @@ class Reproduction:
                 "--systems must name one that is measured. Received: "
                 f"{', '.join(system.name for system in chosen)}."
             )
-        base = Config.from_flagfile(self.configs / f"{task.config}.cfg")
+        base = Config.from_flagfile(bundled.folder("configs") / f"{task.config}.cfg")
         trials = []
         for system in chosen:
             # What is not trained comes out the same every time.
@@ -282,9 +279,12 @@ class Reproduction:
         trial.run_dir.parent.mkdir(parents=True, exist_ok=True)
         path = trial.run_dir.with_suffix(".cfg")
         files.write(path, trial.config.to_flagfile())
-        command = [sys.executable, str(self.train), f"--flagfile={path}"]
+        command = [sys.executable, "-m", "pan_tf", "train", f"--flagfile={path}"]
+        # This very package, also where it is not installed.
+        paths = str(bundled.PACKAGE.parent), os.environ.get("PYTHONPATH")
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         # A group of its own: Ctrl-C reaches it once, through us.
-        child = subprocess.Popen(command, start_new_session=True)
+        child = subprocess.Popen(command, start_new_session=True, env=environment)
         is_told = False
         try:
             while child.poll() is None:

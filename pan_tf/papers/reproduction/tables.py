@@ -313,7 +313,7 @@ TABLES = {
         UNPAIRED_METRICS,
         "The paper's classifiers are not described, and other than ours: ranks compare, "
         "numbers do not. Its C2ST of DFI are upper bounds. Its hair has three classes, "
-        "ours two. Part (a) is a study of people: scripts/user_study.py.",
+        "ours two. Part (a) is a study of people: user_study.",
     ),
     # All begin with one autoencoder, as the released code has it.
     "pd_fig4": Table(

@@ -128,7 +128,6 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path):
         "pan4",
         Budget(4, 64, 1),
         tmp_path / "out",
-        configs=ROOT / "configs",
         train=script,
         data_dir=str(photos / "photos"),
     )
@@ -204,7 +203,6 @@ def test_trainings_without_pairs_that_fail_are_named(lists, tmp_path):
         "pan_fig11",
         Budget(4, 64, 1),
         tmp_path / "out",
-        configs=ROOT / "configs",
         train=script,
         dataset="folder",
         data_dir=str(lists),
@@ -224,8 +222,6 @@ def test_what_is_begun_with_comes_first_and_vgg_star_has_its_own_weights(lists, 
         "pd_fig4",
         Budget(4, 64, 1),
         tmp_path / "out",
-        configs=ROOT / "configs",
-        train=ROOT / "scripts" / "train.py",
         systems=["vgg_ms_cyclegan", "vgg_star_ms_cyclegan", "autoencoder"],
         dataset="folder",
         data_dir=str(lists),
@@ -244,8 +240,6 @@ def test_what_is_begun_with_comes_first_and_vgg_star_has_its_own_weights(lists, 
             "pd_fig4",
             Budget(4, 64, 1),
             tmp_path / "out",
-            configs=ROOT / "configs",
-            train=ROOT / "scripts" / "train.py",
             systems=["autoencoder"],
         )
 
@@ -297,8 +291,6 @@ def test_bad_input_is_told_before_any_training(table, settings, message, tmp_pat
         Reproduction(
             table,
             output_dir=tmp_path / "out",
-            configs=ROOT / "configs",
-            train=ROOT / "scripts" / "train.py",
             **settings,
         )
     legal = ValueError, DatasetNotFoundError, WeightsNotFoundError
@@ -314,8 +306,6 @@ def test_data_without_anything_to_measure_on_are_refused(photos, tmp_path):
             "pan4",
             Budget(8, 64, 1),
             tmp_path / "out",
-            configs=ROOT / "configs",
-            train=ROOT / "scripts" / "train.py",
             data_dir=str(tmp_path / "data"),
         )
 

@@ -1,0 +1,25 @@
+"""How this program was called, so that its messages name commands as they are called."""
+
+import re
+
+# From a wheel, and from Python; `scripts/*.py` and `python -m pan_tf` say otherwise.
+_form = ["pan-tf {}"]
+
+
+def called_as(form):
+    """Says how commands are called.
+
+    Args:
+        form: such as "python scripts/{}.py".
+    """
+    _form[:] = [form]
+
+
+def command(name, *arguments):
+    """A command line, as it has to be typed here: "pan-tf train --recipe=pan"."""
+    return " ".join([_form[0].format(name), *arguments])
+
+
+def as_called(text):
+    """A text whose commands are written `pan-tf NAME`, as they are called here."""
+    return re.sub(r"\bpan-tf ([a-z]\w+)", lambda found: command(found[1]), text)

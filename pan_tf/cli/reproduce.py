@@ -1,0 +1,119 @@
+"""Trains the systems of a table of a paper, beside the paper's numbers.
+
+    pan-tf reproduce --table=pan5 --data_dir=data
+    pan-tf reproduce --table=pan5 --tasks=aerial2map --budget=4000,64,2 --width=0.5 \\
+        --dataset=folder --data_dir=my_pairs --systems=l1,pix2pix,pan
+
+The default budget is the paper's, days on a GPU. Run it again to go on where it was
+interrupted. Ctrl-C, SIGTERM and SIGHUP save and stop.
+"""
+
+import dataclasses
+import logging
+import sys
+
+from pan_tf.cli import shared
+from pan_tf.config import DATASET_NAMES
+from pan_tf.settings import Settings
+from pan_tf.settings import setting
+
+TABLES = (
+    "pan3",
+    "pan4",
+    "pan5",
+    "pan_fig4",
+    "pan_fig5",
+    "pan_fig11",
+    "pd1",
+    "pd_fig4",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(Settings):
+    """What the flags say."""
+
+    table: str | None = setting(None, "Table or figure.", choices=TABLES, required=True)
+    budget: str = setting(
+        "100000,256,1",
+        "iterations,image_size,seeds of each system: minibatches of the paper's four "
+        "images (a system of another batch size sees as many images), pixels, number of "
+        "trainings.",
+    )
+    tasks: tuple[str, ...] = setting((), "Tasks of the table, by flagfile; empty: all.")
+    systems: tuple[str, ...] = setting(
+        (), "Systems of the table, or any recipes; empty: the table's."
+    )
+    batch_size: int = setting(4, "Of every system; 0: each its own.", minimum=0)
+    width: float | None = setting(None, "Of all networks; empty: as published.")
+    dataset: str | None = setting(
+        None, "In place of each task's own; empty: those.", choices=DATASET_NAMES
+    )
+    direction: str | None = setting(None, "Empty: the task's.", choices=("AtoB", "BtoA"))
+    synthesize: str | None = shared.SYNTHESIZE
+    data_dir: str = setting("data", "Where data sets are kept.")
+    download: bool = shared.DOWNLOAD
+    vgg_weights: str | None = setting(None, "As of train.")
+    vgg_star_weights: str | None = setting(
+        None,
+        "Weights of VGG*, as finetune_vgg makes them, for the systems that look through "
+        "it; empty: --vgg_weights.",
+    )
+    dtype_policy: str | None = setting(None, "As of train.")
+    limit: int = setting(2000, "Without pairs: as of evaluate.", minimum=8)
+    epochs: int = setting(30, "Without pairs: as of evaluate.", minimum=1)
+    dfi_iterations: int = setting(500, "As of evaluate --dfi.", minimum=1)
+    output_dir: str | None = setting(
+        None, "Where to write; empty: runs/<table>-<budget>."
+    )
+
+
+_CHANGES = (
+    "width",
+    "dataset",
+    "direction",
+    "synthesize",
+    "data_dir",
+    "download",
+    "vgg_weights",
+    "dtype_policy",
+)
+
+
+def main(options):
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf.papers.reproduction import Budget
+    from pan_tf.papers.reproduction import Reproduction
+    from pan_tf.runs import training
+
+    # TensorFlow warns of many functions traced; each system has one of its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    output_dir = f"runs/{options.table}-{options.budget.replace(',', '-')}"
+    try:
+        reproduction = Reproduction(
+            options.table,
+            Budget.parse(options.budget),
+            options.output_dir or output_dir,
+            tasks=options.tasks,
+            systems=options.systems,
+            batch_size=options.batch_size or None,
+            vgg_star_weights=options.vgg_star_weights,
+            dfi_iterations=options.dfi_iterations,
+            classifiers={name: getattr(options, name) for name in ("limit", "epochs")},
+            **{name: getattr(options, name) for name in _CHANGES},
+        )
+    except training.REFUSALS as error:
+        sys.exit(f"\n{error}")
+    with training.StopRequest().listening() as stop:
+        record = reproduction.run(stop)
+    if record is None:
+        print("Stopped; the same command goes on from there.")
+        return None
+    print(f"\n{(reproduction.output_dir / 'results.md').read_text(encoding='utf-8')}")
+    print(f"Page: {reproduction.output_dir / 'index.html'}")
+    if any(
+        row["failures"]
+        for task in record["tasks"].values()
+        for row in task["systems"].values()
+    ):
+        sys.exit("Not every training came to its end.")

@@ -1,0 +1,32 @@
+"""Flags that several commands have."""
+
+from pan_tf import tables
+from pan_tf.config import DATASET_NAMES
+from pan_tf.config import METRIC_NAMES
+from pan_tf.config import SYNTHESIS_NAMES
+from pan_tf.settings import setting
+from pan_tf.size import Size
+
+SET_METRIC_NAMES = tables.keys("metrics/table.py", "SET_METRICS")
+ALL_METRIC_NAMES = (*METRIC_NAMES, *SET_METRIC_NAMES)
+
+CHECKPOINT = setting("best", "Which one of a run.", choices=("best", "last"))
+DOWNLOAD = setting(True, "Whether what is not there may be downloaded.")
+# What is measured, where it is not as a run had it.
+DATASET = setting(None, "Data set; empty: the run's.", choices=DATASET_NAMES)
+DATA_DIR = setting(None, "Where data sets are kept; empty: as the run had.")
+SPLIT = setting(None, "Split; empty: test, or val where there is no test.")
+IMAGE_SIZE = setting(
+    None, "Pixels a side, or height x width; empty: the run's.", parse=Size.of
+)
+DIRECTION = setting(None, "Empty: the run's.", choices=("AtoB", "BtoA"))
+ATTRIBUTE = setting(None, "Attribute of faces; empty: the run's.")
+SYNTHESIZE = setting(
+    None, "Make sources of targets; empty: as the run.", choices=SYNTHESIS_NAMES
+)
+
+
+def given(options, names):
+    """name -> value, of those flags that were given one."""
+    values = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,41 @@
+"""Trains a system on a data set; run it again to resume.
+
+    pan-tf train --task=aerial2map
+    pan-tf train --dataset=folder --data_dir=my_pairs --image_size=128
+    pan-tf train --dataset=folder --data_dir=my_pairs --dry_run
+
+A task is a flagfile that comes with pan_tf: data, direction, and what is asked of T.
+Later flags win over earlier ones, so put your own after it. The run folder is
+runs/<recipe>-<data set>-<image size> unless --run_dir says otherwise. Ctrl-C, SIGTERM and
+SIGHUP save and stop.
+"""
+
+import contextlib
+import sys
+
+from pan_tf.config import Config as Options
+
+__all__ = ["Options", "main"]
+
+
+def main(config):
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf import dry_run
+    from pan_tf.runs import training
+    from pan_tf.runs.guards import NonFiniteError
+
+    with training.StopRequest().listening() as stop:
+        try:
+            run = training.Training(config, stop)
+        except training.REFUSALS as error:
+            if config.dry_run:
+                with contextlib.suppress(ValueError):  # It may be what is wrong.
+                    dry_run.describe(config)
+            sys.exit(f"\n{error}")
+        if config.dry_run:
+            dry_run.report(run)
+            return
+        try:
+            run.run()
+        except NonFiniteError as error:
+            sys.exit(f"\nTraining diverged. {error}")

@@ -1,0 +1,96 @@
+"""Translates images of any size with a trained T; no targets are needed.
+
+    pan-tf translate --run_dir=runs/a --input=photo.jpg --output=map.png
+    pan-tf translate --run_dir=runs/a --input=photos --output=maps
+    pan-tf translate --saved_model=exported/1 --input=photos --output=maps
+
+Every image gives one of the same size, a PNG unless --format=input. Large ones are cut
+into tiles that overlap. Files that fail are listed at the end; the exit status is 1 then.
+"""
+
+import dataclasses
+import sys
+
+from pan_tf.cli import shared
+from pan_tf.settings import Settings
+from pan_tf.settings import setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(Settings):
+    """What the flags say."""
+
+    run_dir: str | None = setting(None, "Run folder.")
+    saved_model: str | None = setting(None, "SavedModel, in place of a run.")
+    checkpoint: str = shared.CHECKPOINT
+    inverse: bool = setting(False, "From target to source, where both were learnt.")
+    input: str | None = setting(None, "An image, or a folder of them.", required=True)
+    output: str | None = setting(None, "An image, or a folder.", required=True)
+    scale: str | None = setting(
+        None,
+        "At which scale T sees an image, whose size the output has again: auto, that of "
+        "training; native, the image's own; or a number to multiply its sides by. Empty: "
+        "auto, or what a SavedModel was exported with.",
+    )
+    tile_size: int | None = setting(
+        None,
+        "Pixels a side of the tiles that larger images are cut into; empty: 1024 above "
+        "two million pixels; 0: none, unless memory is short.",
+        minimum=0,
+    )
+    format: str = setting(
+        "png",
+        "Write PNG (TIFF where T gives numbers that are not 8 or 16 bits), or each "
+        "input's own format.",
+        choices=("png", "input"),
+    )
+    existing: str = setting(
+        "fail",
+        "What to do where an output is there already.",
+        choices=("fail", "skip", "overwrite"),
+    )
+
+    def __post_init__(self):
+        if (self.run_dir is None) == (self.saved_model is None):
+            raise ValueError(
+                "Either --run_dir or --saved_model must name what translates."
+            )
+        super().__post_init__()
+
+
+def main(options):
+    # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf.image_files import loses_values
+    from pan_tf.inference import TranslationJob
+    from pan_tf.inference import Translator
+
+    try:
+        job = TranslationJob(
+            options.input, options.output, options.format == "input", options.existing
+        )
+        translator = Translator(
+            options.run_dir or options.saved_model,
+            options.checkpoint,
+            inverse=options.inverse,
+            scale=options.scale,
+        )
+        translator.tiling(1, 1, options.tile_size)  # Is it legal?
+        if options.format == "png" and loses_values("PNG", translator.target):
+            job = TranslationJob(
+                options.input, options.output, existing=options.existing, format="TIFF"
+            )
+        outcome = job.run(translator, options.tile_size)
+    except (OSError, ValueError) as error:
+        sys.exit(f"\n{error}")
+    for note in outcome.notes:
+        print(note)
+    if job.left_alone:
+        print(f"{len(job.left_alone)} files are not images by their names.")
+    print(
+        f"{len(job.targets)} in, {len(outcome.written)} out"
+        + (f", {len(outcome.skipped)} there already" if outcome.skipped else "")
+        + f", {len(outcome.failures)} failed."
+    )
+    for path, sentence in outcome.failures:
+        print(f"FAILED {path}: {sentence}", file=sys.stderr)
+    return 1 if outcome.failures else 0

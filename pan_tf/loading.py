@@ -1,0 +1,109 @@
+"""What happens around the import of TensorFlow and Keras, whoever imports them.
+
+TensorFlow writes lines of its own to the process' stderr while it loads, from C++, before
+it reads how much it may log. Here they are taken out. Once Keras is there, it is told
+of the package's layers and metrics, so that `keras.saving.load_model` knows them.
+"""
+
+import contextlib
+import importlib
+import os
+import re
+import sys
+import tempfile
+from importlib.machinery import PathFinder
+
+# Before absl's own logging is up, whatever TF_CPP_MIN_LOG_LEVEL says.
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog"
+    rb"|[IWE]\d{4} .*(oneDNN|cudart|cuda|cpu_feature_guard|computation_placer|cuInit)"
+    rb"|To enable the following instructions"
+)
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# Modules in which classes register with Keras.
+_REGISTERING = ("layers", "networks", "metrics", "schedules")
+
+
+def install():
+    """Called once, by the package itself."""
+    if "tensorflow" not in sys.modules and _LEVEL not in os.environ:
+        os.environ[_LEVEL] = "3"
+        _Hook.is_quiet = True
+    keras = sys.modules.get("keras")
+    if keras is not None and not getattr(keras.__spec__, "_initializing", False):
+        _register()
+    else:
+        sys.meta_path.insert(0, _Hook)
+
+
+def let_through():
+    """TensorFlow's lines are shown; called before it is imported."""
+    if _Hook.is_quiet:
+        _Hook.is_quiet = False
+        os.environ[_LEVEL] = "0"
+
+
+class _Hook:
+    """Finds TensorFlow and Keras as Python does, and has a hand in their loading."""
+
+    is_quiet = False
+    under_way = 0  # Either of them imports the other.
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name not in ("keras", "tensorflow") or name in sys.modules:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or not hasattr(spec.loader, "exec_module"):
+            return None
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            is_outer, cls.under_way = not cls.under_way, cls.under_way + 1
+            try:
+                with _without_noise() if is_outer and cls.is_quiet else _as_it_is():
+                    load(module)
+            finally:
+                cls.under_way -= 1
+            if is_outer and "keras" in sys.modules:
+                sys.meta_path.remove(cls)
+                _register()
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+_as_it_is = contextlib.nullcontext
+
+
+def _register():
+    # A module of ours that is being imported brings the layers itself; here they would
+    # need that module, which is not there yet.
+    own = [each for name, each in sys.modules.items() if name.startswith("pan_tf.")]
+    if any(getattr(each.__spec__, "_initializing", False) for each in own):
+        return
+    for name in _REGISTERING:
+        importlib.import_module(f"pan_tf.{name}")
+
+
+@contextlib.contextmanager
+def _without_noise():
+    """Context in which stderr of the process is held back; what is no noise follows."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        try:
+            stderr = os.dup(2)
+            os.dup2(held.fileno(), 2)
+        except OSError:  # There is none.
+            yield
+            return
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            held.seek(0)
+            for line in held:
+                if not _NOISE.match(line):
+                    os.write(stderr, line)
+            os.close(stderr)

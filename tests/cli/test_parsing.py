@@ -1,0 +1,213 @@
+"""From a command line to options; what is wrong is named before anything is imported."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from pan_tf import bundled
+from pan_tf import calling
+from pan_tf import cli
+from pan_tf.cli import parsing
+from pan_tf.cli import train
+from pan_tf.config import Config
+from tests.commands import refused
+
+ROOT = bundled.PACKAGE.parent
+
+
+def parsed(*flags):
+    return parsing.parse(Config, list(flags), "", "train")[0]
+
+
+@pytest.fixture
+def called_as():
+    yield calling.called_as
+    calling.called_as("pan-tf {}")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_a_line_and_a_help(name, capsys):
+    assert 10 < len(cli.summary(name)) < 80
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(name, ["--help"])
+    assert not stopped.value.code
+    assert f"pan-tf {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["help"]])
+def test_the_overview_names_every_command(argv, capsys):
+    cli.main(argv)
+    out = capsys.readouterr().out
+    for name in cli.COMMANDS:
+        assert f"    {name}" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_every_flag_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.run("train", ["--help"])
+    out = capsys.readouterr().out
+    for field in dataclasses.fields(Config):
+        assert f"--{field.name}" in out or f"--[no]{field.name}" in out
+
+
+def test_a_command_that_does_not_exist():
+    with pytest.raises(SystemExit, match=r"no command 'trian'\. Did you mean train"):
+        cli.main(["trian"])
+
+
+def test_a_hyphen_in_a_command_is_as_good():
+    assert "Either --dataset or --edges_of" in refused("prepare-data")
+
+
+def test_a_task_is_its_flagfile():
+    path = bundled.folder("configs") / "derain.cfg"
+    expected = Config.from_flagfile(path)
+    assert parsed("--task=derain") == parsed("--task", "derain") == expected
+    assert parsed("--task=derain", "--recipe=l1") == expected.replace(recipe="l1")
+
+
+def test_the_quickstart_is_a_task_of_its_own():
+    alone, both = (
+        parsed("--task=quickstart"),
+        parsed("--task=aerial2map", "--task=quickstart"),
+    )
+    differences = {"direction", "transformer", "fallback_dataset"}
+    assert set(alone.differences(both)) <= differences
+
+
+def test_an_unknown_task():
+    assert "Did you mean aerial2map?" in refused("train", "--task=aerial2mp")
+
+
+def test_a_flagfile_that_is_not_there():
+    message = refused("train", "--flagfile=configs/nowhere.cfg")
+    assert "configs/nowhere.cfg" in message and "--task={aerial2map," in message
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--reciep=pan"], "Unknown command line flag 'reciep'. Did you mean: recipe"),
+        (["--recipe=pna"], "flag --recipe=pna"),
+        (["--seed=x"], "--seed"),
+        (["stray"], "Unexpected arguments: stray"),
+        (["--image_size=100"], "--image_size must be a multiple of"),
+        (["--gpu_ids=0"], "--gpu_ids: all GPUs are used; CUDA_VISIBLE_DEVICES=0,1"),
+        (["--name=x"], "--name: use --run_dir"),
+        (["--dataroot=x"], "--dataroot: use --dataset=folder --data_dir=FOLDER."),
+        (["--netG", "resnet_9blocks"], "--netG: use --transformer."),
+        (["--n_epochs_decay=100"], "--n_epochs_decay: use --decay_start"),
+    ],
+)
+def test_misuse_is_named(flags, message):
+    assert message in refused("train", *flags)
+
+
+@pytest.mark.parametrize("flag", ["--epochs=5", "--n_epochs=5", "--niter=5"])
+def test_epochs_are_told_in_iterations(flag, tmp_path):
+    assert "--iterations: an epoch is" in refused("train", flag)
+    (tmp_path / "train").mkdir()
+    for i in range(41):
+        (tmp_path / "train" / f"{i}.jpg").touch()
+    (tmp_path / "train" / "notes.txt").touch()
+    flags = [flag, f"--data_dir={tmp_path}"]
+    assert "epoch of your 41 pairs is 10 iterations of 4" in refused("train", *flags)
+    flags.append("--batch_size=1")
+    assert "epoch of your 41 pairs is 41 iterations of 1" in refused("train", *flags)
+
+
+def test_help_for_flags_names_the_command_as_it_was_called(called_as):
+    assert "pan-tf train --help lists the flags." in refused("train", "--nmae=x")
+    called_as("python scripts/{}.py")
+    message = refused("train", "--nmae=x")
+    assert "python scripts/train.py --help lists the flags." in message
+    assert "python scripts/train.py --task=aerial2map" in calling.as_called(train.__doc__)
+    assert calling.as_called("pan_tf, pan-tf.") == "pan_tf, pan-tf."
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("translate", [], "Either --run_dir or --saved_model"),
+        ("translate", ["--run_dir=x"], "--input must be given"),
+        ("translate", ["--run_dir=x", "--input=y"], "--output must be given"),
+        ("translate", ["--run_dir=x", "--input=y", "--output=z"], "--input=y is not"),
+        ("translate", ["--run_dir=x", "--tile_size=-1"], "--tile_size"),
+        ("translate", ["stray"], "Unexpected arguments: stray"),
+        ("export", [], "--run_dir must be given"),
+        ("export", ["--run_dir=x"], "--export_dir must be given"),
+        ("export", ["--run_dir=x", "--export_dir=y"], "No run.cfg in x"),
+        ("export", ["--max_pixls=9"], "Unknown command line flag 'max_pixls'"),
+        ("evaluate", [], "--run_dir or --saved_model must name"),
+        ("evaluate", ["--run_dir=nowhere"], "No run.cfg in nowhere"),
+        ("evaluate", ["--run_dri=x"], "Unknown command line flag 'run_dri'"),
+        ("evaluate", ["--saved_model=x"], "--dataset must be given"),
+        ("evaluate", ["--metrics=psnr,x"], "--metrics"),
+        ("evaluate", ["--run_dir=x", "--dfi_step=1"], "--dfi_step goes with --dfi"),
+        ("doctor", ["--data_dir=nowhere"], "No train/"),
+        ("doctor", ["--dataset=maps", "--nodownload"], "pan-tf prepare_data --dataset="),
+        ("doctor", ["stray"], "Unexpected arguments: stray"),
+        ("reproduce", [], "--table must be given"),
+        ("reproduce", ["--table=pan9"], "--table"),
+        ("reproduce", ["--table=pan4", "--budget=5"], "--budget must be"),
+        ("user_study", [], "Either --output_dir"),
+        ("user_study", ["--score=x", "--seed=2"], "--seed makes a study"),
+        ("user_study", ["--output_dir=x", "--vgg=vgg16"], "--vgg goes with --dfi"),
+        (
+            "user_study",
+            ["--output_dir=x", "--outputs=y"],
+            "--outputs must be NAME=FOLDER",
+        ),
+        ("finetune_vgg", [], "--run_dir must be given"),
+        ("prepare_data", [], "Either --dataset or --edges_of"),
+        (
+            "train",
+            ["--dataset=maps", "--nodownload"],
+            "pan-tf prepare_data --dataset=maps",
+        ),
+        ("train", ["--dataset=folder", "--data_dir=nowhere"], "--data_dir=nowhere"),
+    ],
+)
+def test_misuse_leaves_nothing(name, flags, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(name, *flags)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_fails_where_training_would(capsys):
+    flags = ["--dataset=maps", "--nodownload", "--width=0.0625", "--dry_run"]
+    assert "pan-tf prepare_data --dataset=maps" in refused("train", *flags)
+    assert "trainable parameters" in capsys.readouterr().out
+
+
+def test_the_client_is_a_command(capsys):
+    with pytest.raises(SystemExit, match=r"nowhere\.png is not there"):
+        cli.main(["client", "nowhere.png", "out.png"])
+
+
+CALLS = [
+    [sys.executable, "scripts/train.py"],
+    [sys.executable, "-m", "pan_tf", "train"],
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["script", "module"])
+def test_help_and_errors_do_not_wait_for_tensorflow(call):
+    call = [call[0], "-X", "importtime", *call[1:]]
+    for flags in (["--help"], ["--epochs=3"]):
+        done = subprocess.run([*call, *flags], cwd=ROOT, capture_output=True, text=True)
+        assert "--iterations" in done.stdout + done.stderr
+        assert done.returncode == (0 if flags == ["--help"] else 1)
+        imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+        assert "absl.flags" in imported
+        assert not imported & {"tensorflow", "keras", "tensorflow_datasets", "numpy"}
+
+
+def test_every_command_but_the_client_has_a_script():
+    texts = {path.stem: path.read_text() for path in (ROOT / "scripts").glob("*.py")}
+    assert texts.keys() == {*cli.COMMANDS} - {"client"}
+    for name, text in texts.items():
+        assert f"`pan-tf {name}`" in text and "cli.script(__file__)" in text
