@@ -1,13 +1,19 @@
 """pan_tf: image-to-image translation with perceptual adversarial networks.
 
+    run = pan_tf.train(recipe="pan_fast", data_dir="pairs", image_size=128)
+    run.evaluate()
+    pan_tf.Translator("runs/mine")(pixels)
+    pan_tf.metrics.ssim(reference, prediction)
+
 Importing the package is light; TensorFlow is imported when a name that needs it is first
-used: `pan_tf.metrics.ssim(reference, prediction)`, `pan_tf.Translator("runs/mine")`.
+used.
 """
 
 import importlib
 import os
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 from pan_tf import loading
 
@@ -16,14 +22,34 @@ __version__ = "0.1.0"
 # Public name -> the module that it comes from, as an attribute or as the module itself.
 _ON_DEMAND = {
     "Config": "pan_tf.config",
+    "Report": "pan_tf.interface",
+    "Run": "pan_tf.interface",
     "Translator": "pan_tf.inference",
+    "evaluate": "pan_tf.interface",
+    "export": "pan_tf.export",
     "losses": "pan_tf.losses",
     "metrics": "pan_tf.metrics",
     "networks": "pan_tf.networks",
     "recipes": "pan_tf.recipes",
+    "train": "pan_tf.interface",
+    "translate": "pan_tf.interface",
 }
 
-__all__ = [*_ON_DEMAND, "__version__"]
+__all__ = [
+    "Config",
+    "Report",
+    "Run",
+    "Translator",
+    "__version__",
+    "evaluate",
+    "export",
+    "losses",
+    "metrics",
+    "networks",
+    "recipes",
+    "train",
+    "translate",
+]
 
 
 def __getattr__(name):
@@ -34,7 +60,22 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_ON_DEMAND})
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from pan_tf import losses
+    from pan_tf import metrics
+    from pan_tf import networks
+    from pan_tf import recipes
+    from pan_tf.config import Config
+    from pan_tf.export import export
+    from pan_tf.inference import Translator
+    from pan_tf.interface import Report
+    from pan_tf.interface import Run
+    from pan_tf.interface import evaluate
+    from pan_tf.interface import train
+    from pan_tf.interface import translate
 
 
 def _choose_backend():

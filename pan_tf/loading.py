@@ -7,6 +7,7 @@ of the package's layers and metrics, so that `keras.saving.load_model` knows the
 
 import contextlib
 import importlib
+import logging
 import os
 import re
 import sys
@@ -21,7 +22,7 @@ _NOISE = re.compile(
 )
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # Modules in which classes register with Keras.
-_REGISTERING = ("layers", "networks", "metrics", "schedules")
+_REGISTERING = ("layers", "losses", "networks", "metrics", "schedules")
 
 
 def install():
@@ -65,12 +66,19 @@ class _Hook:
                     load(module)
             finally:
                 cls.under_way -= 1
+            if is_outer and cls.is_quiet:
+                logging.getLogger("tensorflow").addFilter(_is_worth_reading)
             if is_outer and "keras" in sys.modules:
                 sys.meta_path.remove(cls)
                 _register()
 
         spec.loader.exec_module = exec_module
         return spec
+
+
+def _is_worth_reading(log_record):
+    """Not that functions are traced for images of several sizes: they have to be."""
+    return "triggered tf.function retracing" not in str(log_record.msg)
 
 
 _as_it_is = contextlib.nullcontext

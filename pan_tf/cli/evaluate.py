@@ -131,6 +131,7 @@ def main(options):
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.evaluation import Evaluation
+    from pan_tf.evaluation import text
     from pan_tf.networks import WeightsNotFoundError
 
     try:
@@ -146,11 +147,7 @@ def main(options):
     except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
         sys.exit(f"\n{error}")
     record = evaluation.run()
-    _print(record)
-    if "native" in record:
-        _print_native(record)
-    for note in record["notes"]:
-        print(note)
+    print("\n".join(text.lines(record)))
     print(f"Report: {evaluation.output_dir / 'index.html'}")
 
 
@@ -167,41 +164,3 @@ def _check_heard(options, evaluation):
         raise ValueError(f"--{name} goes without pairs: add --unaligned.")
     if options.vgg_weights and not (evaluation.vgg or evaluation.dfi):
         raise ValueError("--vgg_weights goes with --dfi, or --metrics that need some.")
-
-
-def _print(record):
-    split = record["dataset"]["split"]
-    for direction, found in record.get("directions", {"": record}).items():
-        runs = found.get("runs") or {"": found}
-        columns = {name: run["metrics"] for name, run in runs.items()}
-        columns |= {
-            f"baseline: {name}": row.get("metrics", row)
-            for name, row in found["baselines"].items()
-        }
-        what = (
-            f"{direction}, {found['n']} sources" if direction else f"{found['n']} {split}"
-        )
-        print(f"\n{what}{'' if direction else ' images'}, mean [95 % interval]:")
-        _print_columns(columns)
-
-
-def _print_native(record):
-    native = record["native"]
-    columns = native.get("runs") or {"": native["metrics"]}
-    columns |= {
-        f"{name}, --scale=native": row for name, row in native["at_native_scale"].items()
-    }
-    columns |= {f"baseline: {name}": row for name, row in native["baselines"].items()}
-    print("\nOn your files as they are, at their own size, as translate writes them:")
-    _print_columns(columns)
-    for sentence in native["sentences"]:
-        print(sentence)
-
-
-def _print_columns(columns):
-    for name, metrics in columns.items():
-        if name:
-            print(name)
-        for metric, value in metrics.items():
-            interval = value["ci95"] and "[{:.4f}, {:.4f}]".format(*value["ci95"])
-            print(f"    {metric:18}{value['mean']:9.4f}  {interval or ''}")

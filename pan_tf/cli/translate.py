@@ -60,37 +60,14 @@ class Options(Settings):
 
 def main(options):
     # Now, not above: TensorFlow takes seconds to import, --help must not.
-    from pan_tf.image_files import loses_values
-    from pan_tf.inference import TranslationJob
-    from pan_tf.inference import Translator
+    from pan_tf import interface
 
+    names = (field.name for field in dataclasses.fields(options))
     try:
-        job = TranslationJob(
-            options.input, options.output, options.format == "input", options.existing
-        )
-        translator = Translator(
-            options.run_dir or options.saved_model,
-            options.checkpoint,
-            inverse=options.inverse,
-            scale=options.scale,
-        )
-        translator.tiling(1, 1, options.tile_size)  # Is it legal?
-        if options.format == "png" and loses_values("PNG", translator.target):
-            job = TranslationJob(
-                options.input, options.output, existing=options.existing, format="TIFF"
-            )
-        outcome = job.run(translator, options.tile_size)
+        outcome = interface.translate(**{name: getattr(options, name) for name in names})
     except (OSError, ValueError) as error:
         sys.exit(f"\n{error}")
-    for note in outcome.notes:
-        print(note)
-    if job.left_alone:
-        print(f"{len(job.left_alone)} files are not images by their names.")
-    print(
-        f"{len(job.targets)} in, {len(outcome.written)} out"
-        + (f", {len(outcome.skipped)} there already" if outcome.skipped else "")
-        + f", {len(outcome.failures)} failed."
-    )
+    print(outcome)
     for path, sentence in outcome.failures:
         print(f"FAILED {path}: {sentence}", file=sys.stderr)
     return 1 if outcome.failures else 0

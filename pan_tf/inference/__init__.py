@@ -4,7 +4,9 @@ Evaluation, command line, export and parity all go through `Translator`, or thro
 `any_size` that it is made of, so that equal weights give equal images.
 """
 
+from pan_tf.inference.jobs import Outcome
 from pan_tf.inference.jobs import TranslationJob
+from pan_tf.inference.jobs import translate_files
 from pan_tf.inference.scale import Scale
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
@@ -15,6 +17,7 @@ from pan_tf.inference.whole import WholeImages
 
 __all__ = [
     "LABEL",
+    "Outcome",
     "Scale",
     "Tiling",
     "TranslationJob",
@@ -22,4 +25,5 @@ __all__ = [
     "WholeImages",
     "any_size",
     "seam_score",
+    "translate_files",
 ]

@@ -21,13 +21,48 @@ class Outcome:
         written: paths.
         skipped: paths that were there already.
         failures: (path, sentence) of each input without an output.
+        left_alone: paths that are not images by their names.
         notes: sentences that a user should read.
     """
 
     written: list = dataclasses.field(default_factory=list)
     skipped: list = dataclasses.field(default_factory=list)
     failures: list = dataclasses.field(default_factory=list)
+    left_alone: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
+
+    def __str__(self):
+        count = len(self.written) + len(self.skipped) + len(self.failures)
+        there = f", {len(self.skipped)} there already" if self.skipped else ""
+        text = f"{count} in, {len(self.written)} out{there}, {len(self.failures)} failed."
+        if self.left_alone:
+            text = f"{len(self.left_alone)} files are not images by their names.\n{text}"
+        return "\n".join([*self.notes, text])
+
+
+def translate_files(
+    translator, input, output, tile_size=None, keep_format=False, existing="fail"
+):
+    """Translates a file, or a folder of files.
+
+    Args:
+        translator: function without arguments that gives the `Translator`: what is wrong
+            with the files is said before it is loaded.
+        input, output, keep_format, existing: as of `TranslationJob`.
+        tile_size: as in a call of a `Translator`.
+
+    Returns:
+        `Outcome`. PNG where it can hold what T gives, else TIFF.
+
+    Raises:
+        OSError, ValueError: as of `TranslationJob`, or if the tile size is not legal.
+    """
+    job = TranslationJob(input, output, keep_format, existing)
+    translator = translator()
+    translator.tiling(1, 1, tile_size)  # Is it legal?
+    if not keep_format and image_files.loses_values("PNG", translator.target):
+        job = TranslationJob(input, output, existing=existing, format="TIFF")
+    return job.run(translator, tile_size)
 
 
 class TranslationJob:
@@ -77,7 +112,7 @@ class TranslationJob:
         Returns:
             `Outcome`.
         """
-        outcome = Outcome()
+        outcome = Outcome(left_alone=self.left_alone)
         print(translator.describe_scale(), flush=True)
         for source, target, format in followed(self.targets, "translating"):
             if self.existing == "skip" and target.exists():

@@ -14,8 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from PIL import Image
 
 from pan_tf import data
+from pan_tf import image_files
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
@@ -134,6 +136,20 @@ class Translator:
         results = [self.translate_image(p, tile_size, on_tile)[0] for p in pixels]
         empty = np.zeros((*pixels.shape[:3], self.target.planes), self.target.dtype)
         return np.stack(results) if results else empty
+
+    def picture(self, source):
+        """The output as a picture, which notebooks show.
+
+        Args:
+            source: path of an image file, or pixels as in a call.
+
+        Returns:
+            `PIL.Image.Image`, RGB or grey, 8 bits; of other outputs as pages show them.
+        """
+        if isinstance(source, str | pathlib.PurePath):
+            source = image_files.read_picture(pathlib.Path(source), self.source).pixels
+        (shown,) = images.shown(self(source)[None])
+        return Image.fromarray(shown)
 
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         """Translates one image; arguments as in a call.

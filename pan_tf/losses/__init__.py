@@ -1,5 +1,7 @@
 """Losses: functions of tensors (`functional`), and the two-sided terms of them."""
 
+import keras
+
 import pan_tf.layers  # noqa: F401 (whose classes register with Keras)
 from pan_tf.losses.adversarial import AdversarialLoss
 from pan_tf.losses.adversarial import FeatureMatchingLoss
@@ -30,9 +32,9 @@ __all__ = [
     "check_names",
 ]
 
-# Every kind of term, by the name of its class.
+# Every kind of term, by the name of its class; Keras finds them by it too.
 TERMS = {
-    term.__name__: term
+    term.__name__: keras.saving.register_keras_serializable("pan_tf")(term)
     for term in (
         AdversarialLoss,
         CentreLoss,

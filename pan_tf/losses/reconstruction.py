@@ -165,6 +165,11 @@ class PerceptualLoss(LossTerm):
         )
 
     def _features(self, image):
+        if self.network is None:
+            raise ValueError(
+                "PerceptualLoss looks through a network, and has none. Outside of a "
+                "recipe: PerceptualLoss(...).with_vgg(networks.imagenet_features)."
+            )
         features = self.network(tf.cast(image, tf.float32), training=False)
         features = features if isinstance(features, list) else [features]
         return [feature / self.scale for feature in features]

@@ -100,6 +100,38 @@ class LossTerm:
         """Whether the term has a side for "transformer" or "discriminator"."""
         return hasattr(self, f"{player}_loss")
 
+    def __call__(self, y_true, y_pred):
+        """The weighted side of T as Keras has losses: `compile(loss=PixelLoss("l1"))`.
+
+        Args:
+            y_true, y_pred: target and output, float `[B, H, W, C]` in [-1, 1].
+
+        Returns:
+            float32 scalar.
+
+        Raises:
+            ValueError: if the term looks at more than these two images.
+        """
+        needs_d = self.d_inputs("transformer") or not self.concerns("transformer")
+        if self.images or needs_d:
+            raise ValueError(
+                f"{type(self).__name__} is a part of a game: it compares more than an "
+                "output with its target. Train it by a recipe; in `compile`, use "
+                "PixelLoss or PerceptualLoss."
+            )
+        return self.loss("transformer", Translation(None, y_true, y_pred))
+
+    def get_config(self):
+        """Its fields, as Keras saves a compiled loss; without a frozen network."""
+        fields = (f for f in dataclasses.fields(self) if f.name != "network")
+        return {field.name: getattr(self, field.name) for field in fields}
+
+    @classmethod
+    def from_config(cls, config):
+        """A term of what `get_config` gave."""
+        made = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        return cls(**made)
+
     def loss(self, player, translation):
         """The weighted side of one player."""
         weight = self.weight

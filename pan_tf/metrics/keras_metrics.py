@@ -5,63 +5,98 @@ import tensorflow as tf
 
 from pan_tf.metrics.table import METRICS
 
+_LEVELS = (0.0, 255.0)
+
 
 class _MeanOverImages(keras.metrics.Mean):
     """Mean of a row of `METRICS` over all images seen.
 
-    `update_state(reference, prediction, sample_weight=None)` takes uint8 or floating
-    `[B, H, W, 3]` in [0, 255] and, if need be, weights `[B]`.
+    `update_state(reference, prediction, sample_weight=None)` takes `[B, H, W, 3]` of the
+    value range and, if need be, weights `[B]`.
+
+    Args:
+        name: of the metric; None for the row's.
+        dtype: as of Keras' metrics.
+        value_range: lowest and highest value of images: (0, 255) of pixels; (-1, 1) of a
+            model that computes in it, whose outputs are clipped to it, not rounded.
+
+    Raises:
+        ValueError: if `value_range` is not two rising numbers.
     """
 
     row = None
 
-    def __init__(self, name=None, dtype=None):
+    def __init__(self, name=None, dtype=None, value_range=_LEVELS):
         super().__init__(name=name or self.row, dtype=dtype)
+        low, high = map(float, value_range)
+        if not low < high:
+            raise ValueError(
+                "`value_range` must be two rising numbers. "
+                f"Received: value_range={value_range}."
+            )
+        self.value_range = low, high
 
     def update_state(self, reference, prediction, sample_weight=None):
         metric = METRICS[self.row]
-        values = metric.function(reference, prediction)
+        values = metric.function(self._levels(reference), self._levels(prediction))
         if metric.largest is not None:
             values = tf.minimum(values, metric.largest)
         return super().update_state(values, sample_weight=sample_weight)
 
+    def _levels(self, image):
+        if self.value_range == _LEVELS:
+            return image
+        low, high = self.value_range
+        image = tf.clip_by_value(tf.cast(image, tf.float32), low, high)
+        return (image - low) * (255.0 / (high - low))
 
+    def get_config(self):
+        return {**super().get_config(), "value_range": self.value_range}
+
+
+@keras.saving.register_keras_serializable("pan_tf")
 class PSNR(_MeanOverImages):
     """Mean of `psnr` in dB; more than 100 dB, as of equal images, counts as 100."""
 
     row = "psnr"
 
 
+@keras.saving.register_keras_serializable("pan_tf")
 class PSNRRGB(_MeanOverImages):
     """Mean of `psnr_rgb` in dB; more than 100 dB, as of equal images, counts as 100."""
 
     row = "psnr_rgb"
 
 
+@keras.saving.register_keras_serializable("pan_tf")
 class SSIM(_MeanOverImages):
     """Mean of `ssim`."""
 
     row = "ssim"
 
 
+@keras.saving.register_keras_serializable("pan_tf")
 class SSIMRGB(_MeanOverImages):
     """Mean of `ssim_rgb`."""
 
     row = "ssim_rgb"
 
 
+@keras.saving.register_keras_serializable("pan_tf")
 class UQI(_MeanOverImages):
     """Mean of `uqi`."""
 
     row = "uqi"
 
 
+@keras.saving.register_keras_serializable("pan_tf")
 class VIF(_MeanOverImages):
     """Mean of `vif`."""
 
     row = "vif"
 
 
+@keras.saving.register_keras_serializable("pan_tf")
 class VIFP(_MeanOverImages):
     """Mean of `vifp`."""
 

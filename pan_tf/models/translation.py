@@ -82,6 +82,21 @@ class TranslationModel(keras.Model):
 
     translate_pixels_inversely = None  # Likewise its inverse, where there is one.
 
+    def test_step(self, batch):
+        """Refused: what Keras would measure needs one loss, which a game has not."""
+        raise NotImplementedError(
+            "`evaluate` of a translation model is pan_tf.evaluate, for a run folder; or "
+            "compile `model.ema_transformer` with pan_tf.metrics and evaluate that."
+        )
+
+    def get_config(self):
+        """Refused: a system is kept by its run folder."""
+        raise NotImplementedError(
+            "A translation model is not saved whole: `model.ema_transformer.save` saves "
+            "the T to translate with, `model.save_weights` all networks, and a run "
+            "folder everything."
+        )
+
     def compile(self, t_optimizer, d_optimizer, jit_compile=False):
         """Binds the optimizers.
 
@@ -161,6 +176,12 @@ class TranslationModel(keras.Model):
             name -> float32 scalar, means over this replica's batch; of a player that
             is updated several times, the mean of its updates.
         """
+        if not isinstance(batch, dict):
+            raise ValueError(
+                "A translation model is trained by pan_tf.train, or on batches of "
+                '{"source", "target"} [B, N, H, W, C], N minibatches of a round. '
+                f"Received: {type(batch).__name__}."
+            )
         logs, cache, done = {}, None, []
         for i, player in enumerate(self.schedule.players):
             if cache is None or not self.schedule.reuse_minibatch:

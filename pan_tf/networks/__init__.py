@@ -30,6 +30,7 @@ from pan_tf.networks.vgg import WeightsNotFoundError
 from pan_tf.networks.vgg import check_vgg_weights
 from pan_tf.networks.vgg import convolutions
 from pan_tf.networks.vgg import imagenet_classifier
+from pan_tf.networks.vgg import imagenet_features
 from pan_tf.networks.vgg import locate_vgg_weights
 from pan_tf.networks.vgg import save_vgg_weights
 from pan_tf.networks.vgg import vgg_classifier
@@ -52,6 +53,7 @@ __all__ = [
     "deraining_transformer",
     "id_cgan_transformer",
     "imagenet_classifier",
+    "imagenet_features",
     "locate_vgg_weights",
     "manipulation_transformer",
     "official_pan_transformer",

@@ -91,6 +91,24 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None, vgg="vgg
     return model
 
 
+def imagenet_features(layer, preprocessing="caffe", weights=None, vgg="vgg16"):
+    """`vgg_features` with ImageNet's weights, which Keras downloads once.
+
+    A perceptual loss for `compile`:
+    `PerceptualLoss("block2_conv2").with_vgg(imagenet_features)`.
+
+    Args:
+        layer, preprocessing, vgg: as of `vgg_features`.
+        weights: file to take in place of the download; None for that.
+
+    Raises:
+        ValueError: as `vgg_features`.
+        WeightsNotFoundError: if there are none.
+    """
+    path, _ = locate_vgg_weights(weights, vgg)
+    return vgg_features(layer, preprocessing, path, vgg=vgg)
+
+
 def vgg_encoder(network="vgg19", star=False, weights=None, size=None):
     """f_1 to f_5 of the Perceptual Discriminators paper, Eq. (2) and (3): relu1_1 to
     relu5_1, of 64, 128, 256, 512 and 512 channels, each half as large as the one before.

@@ -19,6 +19,7 @@ LAYERS = [
     {"evaluation", "export"},
     {"runs", "doctor"},
     {"dry_run", "papers"},
+    {"interface"},
     {"cli"},
     {"__main__"},
 ]

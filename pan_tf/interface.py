@@ -1,0 +1,274 @@
+"""The commands as functions: `pan_tf.train`, `evaluate`, `translate`, and `Run`.
+
+    run = pan_tf.train(recipe="pan_fast", data_dir="pairs", image_size=128)
+    run.history["val_psnr"]
+    run.evaluate()
+    run.translator(pixels)
+    run.export("exported/mine")
+
+Settings are the commands' flags. What is wrong raises an exception, whose message names
+the flag. (`pan_tf.export` is the package of that name, which can be called.)
+"""
+
+import functools
+import html
+import json
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from pan_tf import bundled
+from pan_tf import settings as settings_
+from pan_tf.config import Config
+from pan_tf.evaluation import Evaluation
+from pan_tf.evaluation import text
+from pan_tf.export import export
+from pan_tf.inference import Outcome
+from pan_tf.inference import Translator
+from pan_tf.inference import translate_files
+from pan_tf.pages import pictures
+from pan_tf.papers import dfi as dfi_
+from pan_tf.runs import training
+from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.history import History
+
+
+def train(task: str | None = None, **settings) -> "Run":
+    """Trains a system, or goes on with a run; the command `pan-tf train`.
+
+    Interrupt it (in a notebook: the cell) and it saves and returns; the same call goes on
+    from there.
+
+    Args:
+        task: name of a flagfile that comes with pan_tf, such as "aerial2map".
+        **settings: of `Config`; they win over the task's.
+
+    Returns:
+        `Run`.
+
+    Raises:
+        DatasetNotFoundError, WeightsNotFoundError: if there are no data, or no weights.
+        NonFiniteError: if training diverged.
+        OSError, ValueError: if the data or a setting cannot be used.
+        RunFolderError: if the run folder belongs to another run.
+    """
+    if task is None:
+        config = Config(**settings)
+    elif task in bundled.tasks():
+        flags = settings_.read_flagfile(Config, bundled.folder("configs") / f"{task}.cfg")
+        config = flags.replace(**settings)
+    else:
+        raise ValueError(
+            f"`task` must be one of: {', '.join(bundled.tasks())}. "
+            f"Received: task={task!r}."
+        )
+    with training.StopRequest().listening() as stop:
+        run = training.Training(config, stop)
+        run.run()
+    return Run(run.folder.path)
+
+
+def evaluate(
+    run_dir=(), saved_model=(), dfi: bool | dfi_.Settings = False, **settings
+) -> "Report":
+    """Measures Ts on held-out images and writes a report; the command `pan-tf evaluate`.
+
+    Args:
+        run_dir: run folder, or a list of several to compare them.
+        saved_model: SavedModel, or a list.
+        dfi: whether to measure deep feature interpolation too; or its settings.
+        **settings: as of `evaluation.Evaluation`.
+
+    Returns:
+        `Report`.
+
+    Raises:
+        As `evaluation.Evaluation`.
+    """
+    dfi = dfi_.Settings() if dfi is True else dfi or None
+    evaluation = Evaluation(_listed(run_dir), _listed(saved_model), dfi=dfi, **settings)
+    return Report(evaluation.run(), evaluation.output_dir / "index.html")
+
+
+def translate(
+    run_dir=None,
+    saved_model=None,
+    *,
+    input,
+    output,
+    checkpoint: str = "best",
+    inverse: bool = False,
+    scale=None,
+    tile_size: int | None = None,
+    format: str = "png",
+    existing: str = "fail",
+) -> Outcome:
+    """Translates a file, or a folder of files; the command `pan-tf translate`.
+
+    Args:
+        run_dir: run folder; or
+        saved_model: SavedModel.
+        input, output: a file, or a folder.
+        checkpoint, inverse, scale: as of `Translator`.
+        tile_size: as in a call of a `Translator`.
+        format: "png", or "input", each file's own.
+        existing: "fail", "skip" or "overwrite", where an output is there already.
+
+    Returns:
+        `inference.Outcome`; what failed is in it.
+
+    Raises:
+        OSError, ValueError: if there is nothing to translate, or nothing to do it with.
+    """
+    if (run_dir is None) == (saved_model is None):
+        raise ValueError("Either --run_dir or --saved_model must name what translates.")
+    made = functools.partial(
+        Translator, run_dir or saved_model, checkpoint, inverse=inverse, scale=scale
+    )
+    return translate_files(made, input, output, tile_size, format == "input", existing)
+
+
+class Run:
+    """A run folder: what was trained, and what can be done with it.
+
+    Args:
+        run_dir: its path.
+
+    Attributes:
+        path: `pathlib.Path`.
+
+    Raises:
+        FileNotFoundError: if it is none.
+    """
+
+    def __init__(self, run_dir):
+        self.path = pathlib.Path(run_dir)
+        self._folder = RunFolder(self.path)
+        if not self._folder.is_run():
+            raise FileNotFoundError(f"No run.cfg in {run_dir}: not a run folder.")
+
+    @property
+    def config(self) -> Config:
+        """Its settings."""
+        return self._folder.config()
+
+    @property
+    def history(self) -> History:
+        """What it logged."""
+        return History(self._folder.read_metrics())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the guards said of it."""
+        return self._folder.warnings()
+
+    @property
+    def result(self) -> dict | None:
+        """What result.json holds: last, best, baselines; None before its end."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+    @property
+    def picture(self) -> Image.Image | None:
+        """Source, output and target of a few held-out images, as of now; or None."""
+        paths = [self.path / "result.png", *sorted(self.path.glob("samples/*.png"))[::-1]]
+        found = next((path for path in paths if path.exists()), None)
+        return None if found is None else Image.open(found)
+
+    @functools.cached_property
+    def translator(self) -> Translator:
+        """The best T, or the last where none was chosen; loaded once."""
+        return Translator(self.path)
+
+    def evaluate(self, **settings) -> "Report":
+        """Measures it on held-out images; as `pan_tf.evaluate`."""
+        return evaluate(self.path, **settings)
+
+    def translate(self, input, output, **settings) -> Outcome:
+        """Translates files; as `pan_tf.translate`."""
+        return translate(self.path, input=input, output=output, **settings)
+
+    def export(self, export_dir, **settings) -> pathlib.Path:
+        """Writes the next version of a model for TF Serving; as `pan_tf.export`."""
+        return export(self.path, export_dir, **settings)
+
+    def __repr__(self):
+        rows = self.history.rows
+        reached = rows[-1]["iteration"] if rows else 0
+        config = self.config
+        return (
+            f"<Run {self.path}: {config.recipe} on {config.dataset}, iteration {reached} "
+            f"of {config.iterations}>"
+        )
+
+    def _repr_html_(self):
+        shown = "" if self.picture is None else _inline(self.picture)
+        said = "".join(f"<p>{html.escape(warning)}</p>" for warning in self.warnings)
+        table = ""
+        if self.result:
+            rows = {
+                name: self.result[name]["metrics"]
+                for name in ("last", "best")
+                if name in self.result
+            }
+            rows |= {f"baseline: {k}": v for k, v in self.result["baselines"].items()}
+            table = _table(rows, lambda value: f"{value:.4g}")
+        return f"<p>{html.escape(repr(self))}</p>{shown}{table}{said}"
+
+
+class Report:
+    """What an evaluation found.
+
+    Args:
+        record: what metrics.json holds.
+        path: of the page.
+
+    Attributes:
+        record: as given.
+        path: index.html; beside it metrics.json and per_image.csv.
+    """
+
+    def __init__(self, record, path):
+        self.record, self.path = record, pathlib.Path(path)
+
+    @property
+    def metrics(self) -> dict:
+        """metric -> mean of the only run; of several, run -> metric -> mean."""
+        if "metrics" in self.record:
+            return _means(self.record["metrics"])
+        parts = self.record.get("directions", {"": self.record}).values()
+        runs = {name: run for part in parts for name, run in part["runs"].items()}
+        return {name: _means(run["metrics"]) for name, run in runs.items()}
+
+    def __repr__(self):
+        return "\n".join([*text.lines(self.record), f"Report: {self.path}"]).lstrip()
+
+    def _repr_html_(self):
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def _listed(paths):
+    return [paths] if isinstance(paths, str | pathlib.PurePath) else list(paths)
+
+
+def _means(metrics):
+    return {name: value["mean"] for name, value in metrics.items()}
+
+
+def _inline(picture):
+    """A picture as notebooks show it, whatever becomes of its file."""
+    uri = pictures.data_uri(np.asarray(picture))
+    return f'<img src="{uri}" style="max-width: 100%">'
+
+
+def _table(rows, text):
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    head = "".join(f"<th>{name}</th>" for name in ("", *columns))
+    body = "".join(
+        f"<tr><th>{html.escape(name)}</th>"
+        + "".join(f"<td>{text(row[c]) if c in row else ''}</td>" for c in columns)
+        + "</tr>"
+        for name, row in rows.items()
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"

@@ -1,0 +1,132 @@
+"""From pairs to an export in Python, as in a notebook."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import pan_tf
+from pan_tf import distribution
+from pan_tf import interface
+from pan_tf.runs import training
+
+
+@pytest.fixture(scope="module")
+def settings(small_pairs, tmp_path_factory):
+    return {
+        "recipe": "l1",
+        "dataset": "folder",
+        "data_dir": str(small_pairs),
+        "image_size": 64,
+        "width": 1 / 32,
+        "batch_size": 2,
+        "iterations": 10,
+        "run_dir": str(tmp_path_factory.mktemp("runs") / "mine"),
+    }
+
+
+@pytest.fixture(scope="module")
+def run(settings):
+    with pytest.MonkeyPatch.context() as patch:
+        strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+        patch.setattr(distribution, "make_strategy", lambda: strategy)
+        return pan_tf.train(**settings)
+
+
+def test_a_run_has_a_history(run):
+    assert run.history["iteration"].tolist() == [10]
+    assert np.isfinite(run.history["val_psnr"]).all()
+    assert "t_pixel" in run.history.columns and len(run.history) == 1
+    with pytest.raises(KeyError, match="must be one of: iteration"):
+        run.history["psnr"]
+    assert "<td>10</td>" in run.history._repr_html_()
+
+
+def test_lines_of_one_iteration_are_one_row():
+    lines = [
+        {"iteration": 4, "loss": 1.0},
+        {"iteration": 4, "val_psnr": 20.0},
+        {"iteration": 6, "warning": "Oh."},
+        {"iteration": 8, "loss": None},
+    ]
+    history = interface.History(lines)
+    assert [row["iteration"] for row in history.rows] == [4, 8]
+    np.testing.assert_array_equal(history["loss"], [1.0, np.nan])
+    np.testing.assert_array_equal(history["val_psnr"], [20.0, np.nan])
+
+
+def test_a_short_run_logs_validates_and_leaves_samples(run):
+    assert [path.name for path in run.path.glob("samples/*")] == ["0000010.png"]
+    assert run.result["best"]["checkpoint"] == 10
+    assert {"t_pixel", "val_psnr"} <= run.history.rows[-1].keys()
+
+
+def test_a_run_is_evaluated_translated_with_and_exported(run, small_pairs, tmp_path):
+    report = run.evaluate(split="val", output_dir=tmp_path / "report")
+    last = run.result["last"]["metrics"]
+    assert report.metrics["psnr"] == pytest.approx(last["psnr"], rel=1e-4)
+    assert report.path.exists() and "baseline: mean_color" in repr(report)
+    assert json.loads((report.path.parent / "metrics.json").read_text())["n"] == 5
+    assert "<pre>" in report._repr_html_()
+
+    outcome = run.translate(small_pairs / "test", tmp_path / "out")
+    assert len(outcome.written) == 4 and not outcome.failures
+    assert str(outcome).endswith("4 in, 4 out, 0 failed.")
+    picture = run.translator.picture(small_pairs / "test" / "test-0.png")
+    assert np.array_equal(picture, Image.open(tmp_path / "out" / "test-0.png"))
+
+    version = run.export(tmp_path / "exported")
+    assert version == tmp_path / "exported" / "1"
+    assert pan_tf.export.Export and callable(pan_tf.export)
+    served = pan_tf.Translator(version)
+    pixels = np.asarray(picture)
+    difference = served(pixels).astype(int) - run.translator(pixels)
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_run_shows_itself(run):
+    shown = run._repr_html_()
+    assert "data:image/" in shown and "baseline: mean_color" in shown
+    assert repr(run) == f"<Run {run.path}: l1 on folder, iteration 10 of 10>"
+    assert run.picture.size[1] > 5 * 64
+
+
+def test_what_is_wrong_is_an_exception(settings, tmp_path):
+    with pytest.raises(ValueError, match="`task` must be one of: aerial2map"):
+        pan_tf.train(task="aerial2mars")
+    with pytest.raises(ValueError, match="--recipe must be one of"):
+        pan_tf.train(recipe="pna")
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
+        pan_tf.Run(tmp_path)
+    with pytest.raises(ValueError, match="Either --run_dir or --saved_model"):
+        pan_tf.translate(input="a.png", output="b.png")
+
+
+def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, capsys):
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
+    step = training.callbacks.Saving.on_train_batch_end
+
+    def interrupt(self, batch, logs=None):
+        if self.model.iteration == 3:
+            training.signal.raise_signal(training.signal.SIGINT)
+        step(self, batch, logs)
+
+    monkeypatch.setattr(training.callbacks.Saving, "on_train_batch_end", interrupt)
+    settings = settings | {"run_dir": str(tmp_path / "run")}
+    run = pan_tf.train(**settings)
+    assert "Stopped at iteration 3 of 10" in capsys.readouterr().out
+    assert run.result is None and run.picture is None
+    monkeypatch.setattr(training.callbacks.Saving, "on_train_batch_end", step)
+    pan_tf.train(**settings)
+    assert "Resuming at iteration 3." in capsys.readouterr().out
+    assert run.result["last"]["checkpoint"] == 10
+    # How it is watched may change, and for longer.
+    more = {"iterations": 14, "log_every": 1, "best_by": "ssim", "sample_images": 2}
+    pan_tf.train(**settings | more)
+    out = capsys.readouterr().out
+    assert "--best_by: balanced before, ssim now" in out
+    assert run.history["iteration"].tolist() == [10, 11, 12, 13, 14]
+    assert run.result["best"]["chosen_by"] == "ssim"
