@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pan_tf import loading
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> the module that it comes from, as an attribute or as the module itself.
 _ON_DEMAND = {

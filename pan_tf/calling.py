@@ -16,7 +16,11 @@ def called_as(form):
 
 
 def command(name, *arguments):
-    """A command line, as it has to be typed here: "pan-tf train --recipe=pan"."""
+    """A command line, as it has to be typed here.
+
+    >>> command("train", "--recipe=pan")
+    'pan-tf train --recipe=pan'
+    """
     return " ".join([_form[0].format(name), *arguments])
 
 

@@ -32,6 +32,14 @@ METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
 class Config(Settings):
     """The settings of a run.
 
+    >>> config = Config(recipe="pix2pix", image_size="256x512")
+    >>> config.replace(iterations=2000).differences(config)
+    {}
+    >>> Config(recipe="pix2pi")
+    Traceback (most recent call last):
+        ...
+    ValueError: --recipe must be one of: ...
+
     Raises:
         ValueError: if a setting is not legal; the message names the flag.
     """

@@ -86,8 +86,9 @@ def evaluate(
     Raises:
         As `evaluation.Evaluation`.
     """
-    dfi = dfi_.Settings() if dfi is True else dfi or None
-    evaluation = Evaluation(_listed(run_dir), _listed(saved_model), dfi=dfi, **settings)
+    chosen = dfi_.Settings() if dfi is True else dfi or None
+    runs, models = _listed(run_dir), _listed(saved_model)
+    evaluation = Evaluation(runs, models, dfi=chosen, **settings)
     return Report(evaluation.run(), evaluation.output_dir / "index.html")
 
 

@@ -77,7 +77,9 @@ class _Hook:
 
 
 def _is_worth_reading(log_record):
-    """Not that functions are traced for images of several sizes: they have to be."""
+    """Not each file written, nor that functions are traced for several sizes."""
+    if log_record.levelno < logging.WARNING:
+        return False
     return "triggered tf.function retracing" not in str(log_record.msg)
 
 

@@ -21,14 +21,22 @@ def is_live():
 
 
 def duration(seconds):
-    """Seconds as text: "3m05s", "2h10m"."""
+    """Seconds as text.
+
+    >>> duration(185), duration(7800)
+    ('3m05s', '2h10m')
+    """
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"
 
 
 def bar(done, total):
-    """A bar of 20 characters in brackets."""
+    """A bar of 20 characters in brackets.
+
+    >>> bar(3, 10)
+    '[######..............]'
+    """
     full = int(_BAR * min(1.0, done / total)) if total else _BAR
     return f"[{'#' * full}{'.' * (_BAR - full)}]"
 
@@ -47,7 +55,7 @@ class Line:
 
     def __init__(self):
         self.is_live = is_live()
-        self._shown = 0
+        self._shown = ""
 
     def show(self, text):
         """Rewrites the line; where nothing can be rewritten, writes another one."""
@@ -56,15 +64,16 @@ class Line:
             return
         text = text[: min(WIDTH, shutil.get_terminal_size().columns) - 1]
         # Blanks over what was there: not every notebook knows the codes of terminals.
-        print(f"\r{text.ljust(self._shown)}\r{text}", end="", flush=True)
-        self._shown = len(text)
+        print(f"\r{text.ljust(len(self._shown))}\r{text}", end="", flush=True)
+        self._shown = text
 
     def close(self, keep=True):
         """Ends the line; what comes next begins a new one."""
-        if self._shown:
-            blank = "" if keep else f"\r{' ' * self._shown}\r"
-            print(blank, end="\n" if keep else "", flush=True)
-        self._shown = 0
+        if self._shown and keep:  # Another job's line may have been over it.
+            print(f"\r{self._shown}", flush=True)
+        elif self._shown:
+            print(f"\r{' ' * len(self._shown)}\r", end="", flush=True)
+        self._shown = ""
 
 
 class Progress:

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 from types import MappingProxyType
+from typing import Any
+from typing import ClassVar
 
 from absl import flags
 
@@ -21,7 +23,7 @@ def setting(
     former=None,
     required=False,
     repeated=False,
-):
+) -> Any:
     """A field of `Config`, or of what another command takes.
 
     Args:
@@ -208,9 +210,11 @@ def accept_empty(flag_values=flags.FLAGS):
     for name in flag_values:
         flag = flag_values[name]
         if not isinstance(flag, flags.MultiFlag):
-            flag.parser = _EmptyIsDefault(flag)
+            parser: Any = _EmptyIsDefault(flag)
+            flag.parser = parser
 
 
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """A frozen dataclass whose fields `setting` made: legal values, and flags."""
 
@@ -221,7 +225,7 @@ class Settings:
             check(field, value)
 
     # Name -> value, as of version 0.1, of what is found in files where it is left open.
-    found_in_files = MappingProxyType({})
+    found_in_files: ClassVar = MappingProxyType({})
 
     def with_defaults(self):
         """The same, as it was meant before these settings were there."""
@@ -273,7 +277,8 @@ def define_flags(settings, flag_values=flags.FLAGS):
         flag_values: absl's, of the command or of a test.
     """
     for field in dataclasses.fields(settings):
-        define, kwargs = flags.DEFINE_string, {}
+        define: Any = flags.DEFINE_string
+        kwargs: dict[str, Any] = {}
         kind, limits = type_of(field), field.metadata
         if limits["parse"]:
             define, kwargs = flags.DEFINE, {"parser": _Parsed(limits["parse"])}

@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 
 class Size(NamedTuple):
-    """Pixels of an image; written "256" where it is square, else "256x512"."""
+    """Pixels of an image; written "256" where it is square, else "256x512".
+
+    >>> Size.of("256x512").pixels
+    131072
+    >>> Size.of(256) == (256, 256)
+    True
+    """
 
     height: int
     width: int

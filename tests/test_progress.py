@@ -49,7 +49,7 @@ def test_a_shorter_line_leaves_nothing_of_a_longer_one(capsys, monkeypatch):
     line.show("a long line")
     line.show("short")
     line.close()
-    assert capsys.readouterr().out.endswith("\rshort      \rshort\n")
+    assert capsys.readouterr().out.endswith("\rshort      \rshort\rshort\n")
 
 
 def test_a_notebook_is_live(monkeypatch):

@@ -129,7 +129,8 @@ def _module(name):
 def summary(name):
     """The first line of a command's help."""
     path = pathlib.Path(__file__).parent / f"{name}.py"
-    return ast.get_docstring(ast.parse(path.read_text("utf-8"))).splitlines()[0]
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return text.partition("\n")[0]
 
 
 def _overview():

@@ -4,7 +4,7 @@ The client itself is one file that needs nothing of pan_tf, serving/client.py, t
 to machines that have none.
 """
 
-import importlib.util
+import runpy
 
 from pan_tf import bundled
 from pan_tf import calling
@@ -12,7 +12,5 @@ from pan_tf import calling
 
 def main(argv):
     path = bundled.folder("serving") / "client.py"
-    spec = importlib.util.spec_from_file_location("pan_tf_client", path)
-    client = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(client)
-    return client.main(argv, program=calling.command("client"))
+    client = runpy.run_path(str(path), run_name="pan_tf_client")
+    return client["main"](argv, program=calling.command("client"))

@@ -55,11 +55,12 @@ class Images:
     def subset(self, places):
         """Some of the images, by their numbers."""
         chosen = np.asarray(places, np.int64)
+        attributes, read_sizes = self.attributes, self.read_sizes
         return Images(
             tuple(self.names[i] for i in chosen),
             lambda index: self.load(tf.constant(chosen)[index]),
-            self.attributes and (lambda: self.attributes()[chosen]),
-            self.read_sizes and (lambda: self.read_sizes()[chosen]),
+            attributes and (lambda: attributes()[chosen]),
+            read_sizes and (lambda: read_sizes()[chosen]),
             self.spec,
         )
 
@@ -145,13 +146,13 @@ class Split:
 
     def load(self, index):
         """(source, target) of one number; without pairs they have no more in common."""
-        if self.paired:
+        if self.load_pair is not None:
             return self.load_pair(index)
         return self.source.load(index), self.target.load(index)
 
     def subset(self, places):
         """Some numbers that both lists have."""
-        chosen = np.asarray(places, np.int64)
+        chosen, load_pair = np.asarray(places, np.int64), self.load_pair
 
         def place(index):
             return tf.constant(chosen)[index]
@@ -160,17 +161,18 @@ class Split:
             self,
             source=self.source.subset(chosen),
             target=self.target.subset(chosen),
-            load_pair=self.load_pair and (lambda index: self.load_pair(place(index))),
+            load_pair=load_pair and (lambda index: load_pair(place(index))),
             number=lambda index: self.number(place(index)),
         )
 
     def swapped(self):
         """The same, with source and target exchanged."""
+        load_pair = self.load_pair
         return dataclasses.replace(
             self,
             source=self.target,
             target=self.source,
-            load_pair=self.load_pair and (lambda index: self.load_pair(index)[::-1]),
+            load_pair=load_pair and (lambda index: load_pair(index)[::-1]),
         )
 
     def unpaired(self):

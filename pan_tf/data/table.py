@@ -1,6 +1,7 @@
 """The table of data sets. A named data set of a known layout is a new row."""
 
 import dataclasses
+from typing import Any
 
 from pan_tf.data.layouts.archives import Archive
 from pan_tf.data.layouts.bluemarble import BlueMarble
@@ -30,7 +31,7 @@ class Dataset:
         is_own: whether it is a user's own files, of any size.
     """
 
-    layout: object
+    layout: Any
     direction: str = "AtoB"
     paired: bool = True
     has_sources: bool = True

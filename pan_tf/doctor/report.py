@@ -7,6 +7,7 @@ from pan_tf.pages import pictures
 
 _MOST_SHOWN = 20
 _SIDE = 256
+_FEW = 6
 
 
 def render(title, items, record, findings, estimates, checks):
@@ -22,7 +23,7 @@ def render(title, items, record, findings, estimates, checks):
 
     Returns:
         HTML. Of each check the first 20 findings are shown as pictures; all of them
-        stand in doctor.json.
+        stand in doctor.json. Some sound pairs are shown too.
     """
     found = {(item.split, item.name): item for item in items}
     sections = []
@@ -37,8 +38,21 @@ def render(title, items, record, findings, estimates, checks):
         "record": record,
         "checks": checks,
         "sections": sections,
+        "some": _some(items, findings),
     }
     return pages.render("doctor.html", context)
+
+
+def _some(items, findings):
+    """(name, pictures) of a few pairs of which nothing bad is known."""
+    suspects = {(finding.split, finding.name) for finding in findings}
+    sound = [item for item in items if (item.split, item.name) not in suspects]
+    places = np.linspace(0, len(sound) - 1, min(_FEW, len(sound))).round().astype(int)
+    chosen = (sound[i] for i in places)
+    return [
+        (f"{i.split}/{i.name}", _pictured(zip("AB", i.load(), strict=True)))
+        for i in chosen
+    ]
 
 
 def _row(finding, found, estimates):
@@ -58,11 +72,17 @@ def _row(finding, found, estimates):
             split, _, name = finding.detail["same_as"].partition("/")
             other = found[split, name].load()
             shown += [("A of the other", other[0]), ("B of the other", other[1])]
+    return f"{finding.split}/{finding.name}", finding.message, _pictured(shown)
+
+
+def _pictured(shown):
+    """(caption, data URI, width) of (caption, pixels)."""
     pictured = []
     for caption, pixels in shown:
         small = pictures.fitted(pixels, _SIDE)
-        pictured.append((caption, pictures.data_uri(small), small.shape[1]))
-    return f"{finding.split}/{finding.name}", finding.message, pictured
+        width = pictures.shown_width(small.shape[1])
+        pictured.append((caption, pictures.data_uri(small), width))
+    return pictured
 
 
 def _overlay(a, b, shift):

@@ -179,33 +179,39 @@ def _comparisons(record):
 def _sections(direction, rank_by):
     """(title, places) of the images to show."""
     count = len(direction.split.source)
-    few = min(_EXTREMES, count)
     dozen = np.random.default_rng(0).permutation(count)[:_DOZEN]
     random = (f"{len(dozen)} at random, the same in every report", sorted(dozen))
     results = direction.results
     if not direction.split.paired:
         return [random]
     metric = METRICS[rank_by]
+    if count < 2 * _EXTREMES:  # Worst and best would be the same ones.
+        order = np.argsort(metric.merit(results[0].scores[rank_by]), kind="stable")
+        of = f" of {results[0].name}" if len(results) > 1 else ""
+        return [(f"All {count}, by {metric.label}{of}, the worst first", order)]
     merits = [metric.merit(metric.finite(r.scores[rank_by])) for r in results]
     if len(results) == 1:
         order = np.argsort(metric.merit(results[0].scores[rank_by]), kind="stable")
         return [
-            (f"The {few} worst by {metric.label}", order[:few]),
-            (f"The {few} best by {metric.label}", order[::-1][:few]),
+            (f"The {_EXTREMES} worst by {metric.label}", order[:_EXTREMES]),
+            (f"The {_EXTREMES} best by {metric.label}", order[::-1][:_EXTREMES]),
             random,
         ]
     every = np.stack(merits)
     if len(results) > 2:
-        widest = np.argsort(-np.ptp(every, axis=0), kind="stable")[:few]
+        widest = np.argsort(-np.ptp(every, axis=0), kind="stable")[:_EXTREMES]
         return [
-            (f"The {few} that divide them most by {metric.label}", widest),
+            (f"The {_EXTREMES} that divide them most by {metric.label}", widest),
             random,
         ]
     gap = np.argsort(every[1] - every[0], kind="stable")
     a, b = (result.name for result in results)
     return [
-        (f"The {few} that speak most for {a}, by {metric.label}", gap[:few]),
-        (f"The {few} that speak most for {b}, by {metric.label}", gap[::-1][:few]),
+        (f"The {_EXTREMES} that speak most for {a}, by {metric.label}", gap[:_EXTREMES]),
+        (
+            f"The {_EXTREMES} that speak most for {b}, by {metric.label}",
+            gap[::-1][:_EXTREMES],
+        ),
         random,
     ]
 

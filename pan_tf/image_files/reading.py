@@ -25,7 +25,7 @@ _NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def read_picture(source, spec=3):
+def read_picture(source, spec: int | images.ImageSpec = 3):
     """Reads a picture as a T takes it.
 
     Args:

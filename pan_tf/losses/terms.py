@@ -129,8 +129,11 @@ class LossTerm:
     @classmethod
     def from_config(cls, config):
         """A term of what `get_config` gave."""
-        made = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-        return cls(**made)
+        # JSON knows lists only.
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in config.items()
+        }
+        return cls(**values)
 
     def loss(self, player, translation):
         """The weighted side of one player."""

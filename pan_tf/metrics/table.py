@@ -67,7 +67,9 @@ class Metric:
 
     def function_by(self, vgg):
         """(reference, prediction) -> `[B]`; `vgg`: file of weights, for rows with one."""
-        return self.function or self.make(vgg)
+        if self.make is not None:
+            return self.make(vgg)
+        return self.function
 
     def finite(self, values):
         """Scores to average."""

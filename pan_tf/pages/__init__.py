@@ -1,5 +1,6 @@
-"""HTML pages that stand alone: no network, no other file, and, but for the page that asks
-people something, no script."""
+"""HTML pages that stand alone: no network and no other file.
+
+Everything is there without scripts; with them, pictures can be enlarged."""
 
 import pathlib
 

@@ -12,6 +12,8 @@ from pan_tf import images
 FULL_ERROR = 128
 # Pixels of the longer side that a picture has in a report, at most.
 LARGEST = 512
+# CSS pixels of a quarter of a page, without its borders and gaps.
+_COLUMN = 304
 # Black, violet, orange, yellow, white: rising lightness, also for the colour-blind.
 _STOPS = np.array(
     [(0, 0, 0), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 225)], np.float64
@@ -57,5 +59,8 @@ def data_uri(pixels):
 
 
 def shown_width(width):
-    """CSS pixels to show an image at: a whole multiple, so that no pixel is blurred."""
-    return width * max(1, 192 // width)
+    """CSS pixels to show an image at: a whole multiple, so that no pixel is blurred.
+
+    As wide as it may be where four stand beside each other in the width of a page.
+    """
+    return width * max(1, _COLUMN // width)

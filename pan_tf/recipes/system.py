@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
+from typing import Any
 
 from pan_tf import networks
 from pan_tf.images import ImageSpec
@@ -235,6 +236,6 @@ def _term(found):
     return TERMS[name](**_tuples(found))
 
 
-def _tuples(arguments):
+def _tuples(arguments) -> dict[str, Any]:
     """JSON knows lists only."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}

@@ -164,13 +164,14 @@ class ProgressLine(EveryIterations):
     """
 
     def __init__(self, clock, every):
-        super().__init__(every)
+        super().__init__(every, clock.iterations)
         self.clock = clock
 
     def on_train_begin(self, logs=None):
-        self._line, self._next = progress.Line(), 0.0
+        self._line, self._next, self._logs = progress.Line(), 0.0, None
 
     def on_train_batch_end(self, batch, logs=None):
+        self._logs = logs
         if self._next is not None and self.clock.seconds() >= self._next:
             later = self.clock.seconds() + 0.5 if self._line.is_live else None
             self._next = 10.0 if self._next == 0.0 and later is None else later
@@ -183,6 +184,8 @@ class ProgressLine(EveryIterations):
             self._show(logs)
 
     def on_train_end(self, logs=None):
+        if self._line.is_live and self._logs:
+            self._show(self._logs)
         self._line.close()
 
     def _show(self, logs):
@@ -196,9 +199,12 @@ class ProgressLine(EveryIterations):
         if figures.get("data_wait", 0.0) > 0.05:
             parts.append(f"waits for data {figures['data_wait']:.0%}")
         parts.append(f"{figures['memory_gib']:.1f} GiB")
-        losses = [name for name in logs if name[:2] in ("t_", "d_")] or logs
-        losses = sorted(losses, key=lambda name: name[:2] == "d_")  # T's first.
-        parts += [f"{name} {logs[name]:.3f}" for name in losses]
+        # T's losses first.
+        for player in "td":
+            names = [name for name in logs if name.startswith(f"{player}_")]
+            parts += [f"{name} {logs[name]:.3g}" for name in names]
+        if not any(name[:2] in ("t_", "d_") for name in logs):
+            parts += [f"{name} {value:.3g}" for name, value in logs.items()]
         self._line.show(progress.joined(parts))
 
 

@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 
 from PIL import Image
@@ -218,8 +219,19 @@ class RunFolder:
         return rows
 
     def warnings(self):
-        """Sentences of the guards, in the order in which they came."""
-        return [row["warning"] for row in self.read_metrics() if "warning" in row]
+        """Sentences of the guards, in the order in which they first came.
+
+        Those that differ in numbers only are one, which says how often it came.
+        """
+        said = {}
+        for row in self.read_metrics():
+            if "warning" in row:
+                kind = re.sub(r"[\d.]+", "#", row["warning"])
+                said.setdefault(kind, []).append(row["warning"])
+        return [
+            first + (f" (Said {1 + len(later)} times.)" if later else "")
+            for first, *later in said.values()
+        ]
 
     def save_picture(self, name, pixels):
         """Writes uint8 `[H, W, 3]` as `<name>.png`; returns the path."""

@@ -6,8 +6,11 @@ import numpy as np
 class History:
     """A row an iteration at which something was logged, a column a number.
 
-        run.history["val_psnr"]             # float64, NaN where it was not measured
-        pandas.DataFrame(run.history.rows)
+    >>> lines = [{"iteration": 4, "t_pixel": 0.5}, {"iteration": 8, "val_psnr": 21.0}]
+    >>> History(lines)["val_psnr"]
+    array([nan, 21.])
+
+    `pandas.DataFrame(run.history.rows)` makes a data frame of it.
 
     Args:
         lines: what metrics.jsonl holds, `RunFolder.read_metrics`; warnings are left out.

@@ -86,7 +86,7 @@ def test_progress_line_says_what_matters(model, capsys):
         clock.on_train_batch_end(0, {})
         line.on_train_batch_end(0, {"t_adversarial": -0.7})
     last = capsys.readouterr().out.splitlines()[-1]
-    for part in ("iteration 8/100", "images/s", "left", "GiB", "t_adversarial -0.700"):
+    for part in ("iteration 8/100", "images/s", "left", "GiB", "t_adversarial -0.7"):
         assert part in last
 
 
@@ -107,7 +107,7 @@ def test_progress_lines_are_early_and_fit(model, capsys, monkeypatch):
     # After the first round, ten seconds later, and every 20 iterations.
     assert [text.split()[1].split("/")[0] for text in lines] == ["4", "16", "20"]
     for text in lines:
-        assert len(text) <= 120 and "t_pixel 0.250" in text and "contrast" not in text
+        assert len(text) <= 120 and "t_pixel 0.25" in text and "contrast" not in text
 
 
 def test_what_is_due_at_an_interval_is_due_at_the_end(model):

@@ -23,7 +23,13 @@ from pan_tf.metrics.full_reference.planes import means
 
 
 def psnr(reference, prediction):
-    """Peak signal-to-noise ratio of luma in dB; infinite for equal images."""
+    """Peak signal-to-noise ratio of luma in dB; infinite for equal images.
+
+    >>> import numpy as np
+    >>> black = np.zeros((1, 16, 16, 3), np.uint8)
+    >>> round(float(psnr(black, black + 16)[0]), 2)
+    24.05
+    """
     x, y = (luma(rgb) for rgb in channels(reference, prediction))
     return _psnr(tf.reduce_mean((x - y) ** 2, axis=(0, 1)))
 
@@ -39,6 +45,11 @@ def ssim(reference, prediction):
 
     Wang's ssim_index: 11 x 11 Gaussian window of sigma 1.5, K = (0.01, 0.03), biased
     moments, no down-sampling, borders left out. Images must be at least 11 px a side.
+
+    >>> import numpy as np
+    >>> grey = np.full((1, 16, 16, 3), 128, np.uint8)
+    >>> round(float(ssim(grey, grey)[0]), 4)
+    1.0
     """
     pair = channels(reference, prediction, tf.float32, smallest=11)
     return _ssim(*(luma(rgb) for rgb in pair))

@@ -119,7 +119,7 @@ class Reproduction:
         output_dir,
         tasks=(),
         systems=(),
-        batch_size=_PAPERS_BATCH,
+        batch_size: int | None = _PAPERS_BATCH,
         classifiers=None,
         vgg_star_weights=None,
         dfi_iterations=500,
