@@ -47,6 +47,25 @@ def distinct(key):
     return found
 
 
+def covering(parts):
+    """Parameters: rows until every part was in one, then the others, which are slow."""
+    seen, found = set(), []
+    # Rows of many parts first: fewer are needed.
+    rows = sorted(recipes.RECIPES.items(), key=lambda each: -len(parts(each[1])))
+    for name, row in rows:
+        marks = [pytest.mark.slow] if parts(row) <= seen else []
+        seen |= parts(row)
+        found.append(pytest.param(name, marks=marks))
+    return found
+
+
+def parts_of(row):
+    """What may compute otherwise on two replicas than on one."""
+    networks_, kinds = kind_of(row)[:2], {type(term) for term in row.terms}
+    return {*networks_, *kinds, row.is_cycle, f"pool: {bool(row.pool_size)}"} - {None}
+
+
+every_part = pytest.mark.parametrize("recipe", covering(parts_of))
 every_recipe = pytest.mark.parametrize("recipe", distinct(kind_of))
 # Rows that share a T share what becomes of it once it is trained.
 every_transformer = pytest.mark.parametrize(
@@ -88,6 +107,17 @@ def state(model):
 def assert_same(one, other):
     for a, b in zip(one, other, strict=True):
         assert np.array_equal(a, b)
+
+
+@pytest.fixture
+def eagerly():
+    """Without tracing: to trace two players takes far longer than a few toy rounds.
+
+    Compiled, runs are resumed in tests/end_to_end/test_command_line.py.
+    """
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +177,7 @@ def build(toy, narrow_weights):
 
 
 @every_recipe
-def test_interrupted_and_resumed_is_straight_to_the_bit(recipe, build, tmp_path):
+def test_interrupted_and_resumed_is_straight_to_the_bit(recipe, build, tmp_path, eagerly):
     straight = build(recipe)
     batches = rounds(straight.schedule, 4)
     train(straight, batches[:2])
@@ -174,7 +204,7 @@ def check_logs(model, logs):
     assert expected <= set(logs)
 
 
-@every_recipe
+@every_part
 def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replicas):
     """Every update of a round, from the same state, gives the same state and losses.
 
@@ -194,7 +224,6 @@ def test_two_replicas_are_one_at_the_same_global_batch(recipe, build, two_replic
         d_optimizer = keras.optimizers.SGD(rate) if model.discriminator else None
         model.compile(keras.optimizers.SGD(rate), d_optimizer)
 
-    @tf.function
     def update(player, minibatch):
         return straight.update(player, MinibatchCache(minibatch))
 
@@ -253,7 +282,7 @@ def halves(minibatch, strategy):
     # What float16 adds, the scaling of the loss, is the same code for all.
     + [("pan", "mixed_float16"), ("pix2pix", "mixed_float16")],
 )
-def test_half_precision_is_finite(recipe, policy, build):
+def test_half_precision_is_finite(recipe, policy, build, eagerly):
     model = build(recipe, dtype_policy=policy)
     check_logs(model, train(model, rounds(model.schedule, 2)))
     for network in model.networks.values():
@@ -298,7 +327,7 @@ def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
 
 
 @every_recipe
-def test_every_term_reaches_its_player(recipe, build):
+def test_every_term_reaches_its_player(recipe, build, eagerly):
     """Every term's T side sends T a gradient, every D side sends D one."""
     model = build(recipe, active=True)
     if recipes.RECIPES[recipe].bn_statistics is None:

@@ -143,7 +143,7 @@ def test_without_network_the_message_says_where_and_how(no_network, tmp_path):
         str(DATASETS["facades"].layout.manual_paths("facades", tmp_path / "data")[0])
         in message
     )
-    assert "scripts/prepare_data.py --dataset=facades" in message
+    assert "pan-tf prepare_data --dataset=facades" in message
 
 
 def test_fallback_only_where_it_is_asked_for(no_network, tmp_path):

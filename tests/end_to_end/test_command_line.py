@@ -285,3 +285,27 @@ def test_prepare_data_names_a_wrong_archive(tmp_path):
     result = finish("--dataset=maps", f"--data_dir={tmp_path}", script="prepare_data.py")
     assert result.returncode != 0
     assert str(place) in result.stderr and "250242400 bytes" in result.stderr
+
+
+SIGNALS = """
+import os, signal, sys
+from pan_tf.runs.training import StopRequest
+name, is_ignored = sys.argv[1], sys.argv[2] == "ignored"
+if is_ignored:
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+with StopRequest().listening() as stop:
+    os.kill(os.getpid(), getattr(signal, name))
+    assert stop.requested != is_ignored
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("SIGINT", "obeyed"), ("SIGHUP", "obeyed"), ("SIGHUP", "ignored")]
+)
+def test_a_signal_is_a_request_to_stop_unless_it_is_ignored(name, how):
+    """As SIGHUP is under nohup."""
+    command = [sys.executable, "-c", SIGNALS, name, how]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ("saving, then stopping" in done.stdout) == (how == "obeyed")

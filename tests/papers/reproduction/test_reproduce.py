@@ -16,6 +16,7 @@ from pan_tf.data import DatasetNotFoundError
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
+from pan_tf.papers.reproduction import reproduce
 from pan_tf.runs.training import StopRequest
 from tests.conftest import smooth_noise
 
@@ -121,14 +122,20 @@ def test_table_4_in_miniature_interrupted(photos, tmp_path):
     assert (out / "results.json").read_bytes() == kept
 
 
-def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text("import sys; sys.exit(3)")
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """Every training ends with status 3."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(reproduce.sys, "executable", str(program))
+
+
+def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, failing):
     reproduction = Reproduction(
         "pan4",
         Budget(4, 64, 1),
         tmp_path / "out",
-        train=script,
         data_dir=str(photos / "photos"),
     )
     record = reproduction.run(StopRequest())
@@ -196,14 +203,11 @@ def test_tables_of_faces_in_miniature(table, task, systems, lists, tmp_path):
         assert found["systems"]["vgg_gan"]["paper_rank"]["attribute_log_loss"] == 1
 
 
-def test_trainings_without_pairs_that_fail_are_named(lists, tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text("import sys; sys.exit(3)")
+def test_trainings_without_pairs_that_fail_are_named(lists, tmp_path, failing):
     record = Reproduction(
         "pan_fig11",
         Budget(4, 64, 1),
         tmp_path / "out",
-        train=script,
         dataset="folder",
         data_dir=str(lists),
     ).run(StopRequest())
