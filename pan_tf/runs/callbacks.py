@@ -336,6 +336,10 @@ class Saving(EveryIterations):
         self.checkpoints, self.guard, self.stop = checkpoints, guard, stop
         self._saved = None
 
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch > 0:  # From now on there is something to save.
+            self.stop.at_once = False
+
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
         strategy = self.model.distribute_strategy

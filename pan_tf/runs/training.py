@@ -47,10 +47,11 @@ class StopRequest:
 
     Attributes:
         requested: whether to save and stop.
+        at_once: whether there is nothing to save, so that a signal ends the process.
     """
 
     def __init__(self):
-        self.requested = False
+        self.requested = self.at_once = False
 
     @contextlib.contextmanager
     def listening(self):
@@ -67,6 +68,8 @@ class StopRequest:
             before = {}
 
         def remember(number, frame):
+            if self.at_once:
+                raise KeyboardInterrupt
             self.requested = True
             print(f"\n{signal.Signals(number).name}: saving, then stopping.", flush=True)
             for each, handler in before.items():
@@ -317,6 +320,8 @@ def _fit(config, run, folder, pairs, model, stop, judge):
         ]
         if run:
             callbacks.write_hparams(writer, config)
+        # Until the first round is compiled and done; other workers wait for this one.
+        stop.at_once = distribution.num_workers(model.distribute_strategy) == 1
         model.fit(
             training_dataset(config, pairs, model, first, kept),
             steps_per_epoch=rounds,
@@ -334,6 +339,7 @@ def _fit(config, run, folder, pairs, model, stop, judge):
             flush=True,
         )
     elif run is not None:
+        stop.at_once = True  # All is saved.
         _conclude(config, run, pairs, model, state, checkpoints, validation)
 
 
