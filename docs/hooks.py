@@ -28,7 +28,7 @@ def commands():
         "`python scripts/NAME.py` are the same.",
         "An empty value, `--name=`, takes back what a flagfile set.",
         "",
-        "| every command has | |",
+        "| every command but `client` has | |",
         "|---|---|",
         *(f"| `{flag}` | {meaning} |" for flag, meaning in parsing.COMMON.items()),
         "",

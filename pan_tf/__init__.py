@@ -56,6 +56,7 @@ def __getattr__(name):
     if name not in _ON_DEMAND:
         raise AttributeError(f"module 'pan_tf' has no attribute {name!r}")
     module = importlib.import_module(_ON_DEMAND[name])
+    loading.register()
     return module if module.__name__ == f"pan_tf.{name}" else getattr(module, name)
 
 

@@ -35,16 +35,18 @@ def report(run):
     first, rounds = _measured(run)
     step = statistics.median(rounds)
     per_round = run.system.schedule.minibatches
-    left = -(-config.iterations // per_round) * step + first
+    done = folder.last_iteration()
+    rest = max(0, config.iterations - done)
+    left = -(-rest // per_round) * step + first
     print(
         f"Measured: a round of {per_round} iteration(s) takes {step:.3g} s, the "
         f"first one {first:.0f} s, since it is compiled.\n"
-        f"Time: {config.iterations} iterations take about {progress.duration(left)}; "
+        f"Time: {rest} iterations take about {progress.duration(left)}; "
         f"validations every {config.validate_every} iterations come on top.\n"
         f"Memory: {callbacks.peak_memory():.1f} GiB after {len(rounds) + 1} rounds."
     )
-    there = "to go on with" if folder.has_checkpoint() else "new"
-    print(f"Run folder: {config.run_dir}, {there}. Nothing was written.")
+    there = f"to go on with at iteration {done}" if done else "new"
+    print(f"Run folder: {config.run_dir}, {there}; nothing was written to it.")
 
 
 def _data(config, opened):

@@ -10,15 +10,19 @@ Settings are the commands' flags. What is wrong raises an exception, whose messa
 the flag. (`pan_tf.export` is the package of that name, which can be called.)
 """
 
+import difflib
 import functools
 import html
 import json
+import os
 import pathlib
 
 import numpy as np
 from PIL import Image
 
 from pan_tf import bundled
+from pan_tf import dry_run
+from pan_tf import habits
 from pan_tf import settings as settings_
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
@@ -34,7 +38,7 @@ from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.history import History
 
 
-def train(task: str | None = None, **settings) -> "Run":
+def train(task: str | None = None, **settings) -> "Run | None":
     """Trains a system, or goes on with a run; the command `pan-tf train`.
 
     Interrupt it (in a notebook: the cell) and it saves and returns; the same call goes on
@@ -45,14 +49,18 @@ def train(task: str | None = None, **settings) -> "Run":
         **settings: of `Config`; they win over the task's.
 
     Returns:
-        `Run`.
+        `Run`; None with `dry_run`, which measures some rounds and prints what it found.
 
     Raises:
+        KeyboardInterrupt: if it was interrupted before there was anything to save.
         DatasetNotFoundError, WeightsNotFoundError: if there are no data, or no weights.
         NonFiniteError: if training diverged.
         OSError, ValueError: if the data or a setting cannot be used.
         RunFolderError: if the run folder belongs to another run.
     """
+    for name in settings:
+        if name not in Config.names():
+            raise ValueError(_unknown(name, settings))
     if task is None:
         config = Config(**settings)
     elif task in bundled.tasks():
@@ -65,12 +73,51 @@ def train(task: str | None = None, **settings) -> "Run":
         )
     with training.StopRequest().listening() as stop:
         run = training.Training(config, stop)
-        run.run()
+        if config.dry_run:
+            dry_run.report(run)
+            return None
+        try:
+            run.run()
+        except KeyboardInterrupt:
+            if not run.folder.has_checkpoint():
+                raise  # There is nothing yet.
+            print("Interrupted; what was trained is saved.", flush=True)
     return Run(run.folder.path)
 
 
+def _unknown(name, settings):
+    """What to say of a setting that there is not."""
+    known = difflib.get_close_matches(name, Config.names(), 1)
+    guess = f" Did you mean: {known[0]}?" if known else ""
+    arguments = [f"--{key}={value}" for key, value in settings.items()]
+    said = habits.hint(name, arguments, Config.names())
+    return said or f"There is no setting {name!r}.{guess}"
+
+
 def evaluate(
-    run_dir=(), saved_model=(), dfi: bool | dfi_.Settings = False, **settings
+    run_dir=(),
+    saved_model=(),
+    *,
+    unaligned: bool | None = None,
+    checkpoint: str = "best",
+    dataset: str | None = None,
+    data_dir=None,
+    download: bool = True,
+    split: str | None = None,
+    image_size=None,
+    preprocess: str | None = None,
+    direction: str | None = None,
+    synthesize: str | None = None,
+    attribute: str | None = None,
+    output_dir=None,
+    rank_by: str | None = None,
+    batch_size: int | None = None,
+    metrics=(),
+    vgg_weights=None,
+    limit: int | None = None,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    dfi: bool | dfi_.Settings = False,
 ) -> "Report":
     """Measures Ts on held-out images and writes a report; the command `pan-tf evaluate`.
 
@@ -78,7 +125,7 @@ def evaluate(
         run_dir: run folder, or a list of several to compare them.
         saved_model: SavedModel, or a list.
         dfi: whether to measure deep feature interpolation too; or its settings.
-        **settings: as of `evaluation.Evaluation`.
+        unaligned, checkpoint, ...: the command's flags of these names.
 
     Returns:
         `Report`.
@@ -88,7 +135,30 @@ def evaluate(
     """
     chosen = dfi_.Settings() if dfi is True else dfi or None
     runs, models = _listed(run_dir), _listed(saved_model)
-    evaluation = Evaluation(runs, models, dfi=chosen, **settings)
+    evaluation = Evaluation(
+        runs,
+        models,
+        checkpoint,
+        split,
+        output_dir,
+        rank_by,
+        metrics,
+        vgg_weights,
+        limit,
+        seeds,
+        epochs,
+        chosen,
+        unaligned,
+        dataset=dataset,
+        data_dir=data_dir and os.fspath(data_dir),
+        download=download,
+        image_size=image_size,
+        preprocess=preprocess,
+        direction=direction,
+        synthesize=synthesize,
+        attribute=attribute,
+        batch_size=batch_size,
+    )
     return Report(evaluation.run(), evaluation.output_dir / "index.html")
 
 
@@ -122,6 +192,10 @@ def translate(
     Raises:
         OSError, ValueError: if there is nothing to translate, or nothing to do it with.
     """
+    if format not in ("png", "input"):
+        raise ValueError(
+            f"--format must be one of: png, input. Received: format={format!r}."
+        )
     if (run_dir is None) == (saved_model is None):
         raise ValueError("Either --run_dir or --saved_model must name what translates.")
     made = functools.partial(
@@ -235,12 +309,14 @@ class Report:
 
     @property
     def metrics(self) -> dict:
-        """metric -> mean of the only run; of several, run -> metric -> mean."""
-        if "metrics" in self.record:
-            return _means(self.record["metrics"])
-        parts = self.record.get("directions", {"": self.record}).values()
-        runs = {name: run for part in parts for name, run in part["runs"].items()}
-        return {name: _means(run["metrics"]) for name, run in runs.items()}
+        """metric -> mean of the only run; of several, run -> metric -> mean.
+
+        Without pairs these are of each direction: direction -> ...
+        """
+        if "directions" in self.record:
+            parts = self.record["directions"].items()
+            return {direction: _of_runs(part) for direction, part in parts}
+        return _of_runs(self.record)
 
     def __repr__(self):
         return "\n".join([*text.lines(self.record), f"Report: {self.path}"]).lstrip()
@@ -251,6 +327,12 @@ class Report:
 
 def _listed(paths):
     return [paths] if isinstance(paths, str | pathlib.PurePath) else list(paths)
+
+
+def _of_runs(found):
+    if "runs" not in found:
+        return _means(found["metrics"])
+    return {name: _means(run["metrics"]) for name, run in found["runs"].items()}
 
 
 def _means(metrics):

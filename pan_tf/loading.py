@@ -30,11 +30,8 @@ def install():
     if "tensorflow" not in sys.modules and _LEVEL not in os.environ:
         os.environ[_LEVEL] = "3"
         _Hook.is_quiet = True
-    keras = sys.modules.get("keras")
-    if keras is not None and not getattr(keras.__spec__, "_initializing", False):
-        _register()
-    else:
-        sys.meta_path.insert(0, _Hook)
+    sys.meta_path.insert(0, _Hook)
+    register()
 
 
 def let_through():
@@ -48,11 +45,15 @@ class _Hook:
     """Finds TensorFlow and Keras as Python does, and has a hand in their loading."""
 
     is_quiet = False
+    is_registered = False
     under_way = 0  # Either of them imports the other.
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         if name not in ("keras", "tensorflow") or name in sys.modules:
+            # What was put off, since a module of ours was being imported.
+            if not cls.under_way and "keras" in sys.modules:
+                register()
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or not hasattr(spec.loader, "exec_module"):
@@ -69,8 +70,7 @@ class _Hook:
             if is_outer and cls.is_quiet:
                 logging.getLogger("tensorflow").addFilter(_is_worth_reading)
             if is_outer and "keras" in sys.modules:
-                sys.meta_path.remove(cls)
-                _register()
+                register()
 
         spec.loader.exec_module = exec_module
         return spec
@@ -86,12 +86,19 @@ def _is_worth_reading(log_record):
 _as_it_is = contextlib.nullcontext
 
 
-def _register():
-    # A module of ours that is being imported brings the layers itself; here they would
-    # need that module, which is not there yet.
+def register():
+    """Tells Keras of our classes, if it is there and has not been told.
+
+    Not while a module of ours is being imported: they may need it.
+    """
+    if _Hook.is_registered or "keras" not in sys.modules:
+        return
     own = [each for name, each in sys.modules.items() if name.startswith("pan_tf.")]
     if any(getattr(each.__spec__, "_initializing", False) for each in own):
         return
+    _Hook.is_registered = True
+    if _Hook in sys.meta_path:
+        sys.meta_path.remove(_Hook)
     for name in _REGISTERING:
         importlib.import_module(f"pan_tf.{name}")
 

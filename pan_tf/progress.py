@@ -55,6 +55,9 @@ class Line:
 
     def __init__(self):
         self.is_live = is_live()
+        self.width = WIDTH
+        if self.is_live:
+            self.width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns - 1)
         self._shown = ""
 
     def show(self, text):
@@ -62,7 +65,7 @@ class Line:
         if not self.is_live:
             print(text, flush=True)
             return
-        text = text[: min(WIDTH, shutil.get_terminal_size().columns) - 1]
+        text = text[: self.width]
         # Blanks over what was there: not every notebook knows the codes of terminals.
         print(f"\r{text.ljust(len(self._shown))}\r{text}", end="", flush=True)
         self._shown = text
@@ -112,7 +115,8 @@ class Progress:
         self._next = now + (_LIVE if self._line.is_live else _LATER)
         left = (self.total - self.done) * (now - self._started) / self.done
         text = f"{self.what} {bar(self.done, self.total)} {self.done}/{self.total}"
-        self._line.show(joined([text, f"{duration(max(0.0, left))} left"]))
+        parts = [text, f"{duration(max(0.0, left))} left"]
+        self._line.show(joined(parts, self._line.width))
 
 
 def followed(items, what, total=None):

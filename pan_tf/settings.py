@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import numbers
+import os
 from types import MappingProxyType
 from typing import Any
 from typing import ClassVar
@@ -84,14 +86,36 @@ def parsed(field, value):
     if value is None:
         return None
     if rule["repeated"]:
-        return tuple(value)
+        return tuple(map(os.fspath, value))
     if rule["parse"]:
         try:
             return rule["parse"](value)
         except ValueError as error:
             received = f"Received: {field.name}={value!r}."
             raise ValueError(f"--{field.name} {error}. {received}") from None
+    value = _of_type(field, value)
     return rule["aliases"].get(value, value) if rule["aliases"] else value
+
+
+_KINDS = {
+    str: ("text", str),
+    bool: ("true or false", bool),
+    int: ("a whole number", numbers.Integral),
+    float: ("a number", numbers.Real),
+    tuple: ("a list", tuple | list),
+}
+
+
+def _of_type(field, value):
+    """A value from Python as a flag would give it: paths are texts, lists are tuples."""
+    kind = type_of(field)
+    said, legal = _KINDS[kind]
+    if kind is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    is_number = kind in (int, float)
+    if not isinstance(value, legal) or (is_number and isinstance(value, bool)):
+        raise ValueError(f"--{field.name} must be {said}. Received: {value!r}.")
+    return tuple(value) if kind is tuple else value
 
 
 def bits(text):
@@ -226,6 +250,11 @@ class Settings:
 
     # Name -> value, as of version 0.1, of what is found in files where it is left open.
     found_in_files: ClassVar = MappingProxyType({})
+
+    @classmethod
+    def names(cls):
+        """Names of the settings, in order."""
+        return [field.name for field in dataclasses.fields(cls)]
 
     def with_defaults(self):
         """The same, as it was meant before these settings were there."""

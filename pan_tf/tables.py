@@ -38,6 +38,37 @@ def keys(file, table, where=None):
     raise KeyError(f"{file} has no dictionary {table}")
 
 
+def value(file, table, key, keyword):
+    """A constant of a row, whether the row spells it out or is made of another one.
+
+    Args:
+        file, table: as of `keys`.
+        key: of the row.
+        keyword: of the constant.
+
+    Returns:
+        The constant; None where neither the row nor one that it is made of has it.
+    """
+    assigned = {
+        getattr(target, "id", None): node.value
+        for node in _statements(file)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    rows = assigned[table]
+    row = rows.values[[ast.literal_eval(each) for each in rows.keys].index(key)]
+    while row is not None:
+        if isinstance(row, ast.Name):
+            row = assigned.get(row.id)
+            continue
+        for given in getattr(row, "keywords", ()):
+            if given.arg == keyword:
+                return ast.literal_eval(given.value)
+        named = (each for each in row.args if isinstance(each, ast.Name))
+        row = next(named, None)
+    return None
+
+
 def _holds(row, name, value):
     return any(
         keyword.arg == name and getattr(keyword.value, "value", None) == value

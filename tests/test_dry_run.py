@@ -58,5 +58,5 @@ def test_it_opens_the_data_measures_a_step_and_leaves_nothing(
     assert "An epoch: 3 iterations of 2; 40 iterations are 13.3 epochs." in out
     assert "Measured: a round of 1 iteration(s) takes " in out
     assert "Memory: " in out and "Devices: CPU" in out
-    assert "Run folder: runs/l1-folder-64, new." in out
+    assert "Run folder: runs/l1-folder-64, new; nothing was written to it." in out
     assert not list(tmp_path.iterdir())

@@ -47,7 +47,7 @@ def main(argv=None):
     """
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("--help", "-h", "help"):
-        if rest:
+        if rest and not rest[0].startswith("-"):
             return run(rest[0], ["--help"])
         print(_overview())
         return None

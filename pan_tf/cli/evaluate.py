@@ -107,7 +107,6 @@ class Options(Settings):
 
 
 _DFI = ("vgg", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
-_OF_SETS = ("limit", "seeds", "epochs")
 _SETTINGS = (
     "checkpoint",
     "dataset",
@@ -124,6 +123,9 @@ _SETTINGS = (
     "rank_by",
     "metrics",
     "vgg_weights",
+    "limit",
+    "seeds",
+    "epochs",
 )
 
 
@@ -141,9 +143,7 @@ def main(options):
             unpaired=options.unaligned,
             dfi=_dfi(options) if options.dfi else None,
             **{name: getattr(options, name) for name in _SETTINGS},
-            **shared.given(options, _OF_SETS),
         )
-        _check_heard(options, evaluation)
     except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
         sys.exit(f"\n{error}")
     record = evaluation.run()
@@ -156,11 +156,3 @@ def _dfi(options):
 
     named = shared.given(options, (*_DFI, "vgg_weights"))
     return dfi.Settings(**{k.removeprefix("dfi_"): value for k, value in named.items()})
-
-
-def _check_heard(options, evaluation):
-    """Refuses a flag that would go unheard."""
-    for name in () if evaluation.of_sets else shared.given(options, _OF_SETS):
-        raise ValueError(f"--{name} goes without pairs: add --unaligned.")
-    if options.vgg_weights and not (evaluation.vgg or evaluation.dfi):
-        raise ValueError("--vgg_weights goes with --dfi, or --metrics that need some.")

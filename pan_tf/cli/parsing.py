@@ -1,6 +1,6 @@
 """From a command line to options: absl's flags, without a global list of them.
 
-Every command has `--flagfile`, `--help` and `--verbose` beside its own flags.
+Every command but `client` has `--flagfile` and `--verbose` beside its own flags.
 """
 
 import dataclasses
@@ -15,9 +15,9 @@ from absl import logging as absl_logging
 
 from pan_tf import bundled
 from pan_tf import calling
+from pan_tf import habits
 from pan_tf import loading
 from pan_tf import settings
-from pan_tf.cli import habits
 
 
 def parse(options, argv, doc, name):
@@ -41,14 +41,17 @@ def parse(options, argv, doc, name):
         print(_help(options, doc, name))
         sys.exit(0)
     try:
-        argv = [_task(argument) for argument in _joined(argv, options)]
+        if _takes_tasks(options):
+            argv = [_task(argument) for argument in _joined(argv)]
         _, *stray = values([name, *argv])
         if stray:
             given = " ".join(stray)
             sys.exit(f"Unexpected arguments: {given}. Settings begin with --.")
         return settings.from_flags(options, values), values["verbose"].value
     except flags.UnrecognizedFlagError as error:
-        hint = habits.hint(error.flagname, argv)
+        if error.flagname == "task" and _takes_tasks(options):
+            sys.exit("--task goes with the command; in a flagfile use --flagfile=FILE.")
+        hint = habits.hint(error.flagname, argv, options.names())
         sys.exit(f"{hint or error}\n{calling.command(name, '--help')} lists the flags.")
     except flags.CantOpenFlagFileError as error:
         sys.exit(
@@ -59,10 +62,13 @@ def parse(options, argv, doc, name):
         sys.exit(str(error))
 
 
-def _joined(argv, options):
-    """`--task NAME` as `--task=NAME`; of commands that take it."""
-    if not any(field.name == "recipe" for field in dataclasses.fields(options)):
-        return argv
+def _takes_tasks(options):
+    """Whether the flagfiles of tasks have flags of the command."""
+    return "recipe" in options.names()
+
+
+def _joined(argv):
+    """`--task NAME` as `--task=NAME`."""
     joined = []
     for argument in argv:
         if joined and joined[-1] in ("--task", "-task"):
@@ -115,7 +121,7 @@ def _help(options, doc, name):
     lines += [calling.as_called(doc).strip(), "", "flags:"]
     for field in dataclasses.fields(options):
         lines += [f"  {flag(field)}", *_wrapped(field.metadata["help"], width)]
-    if any(field.name == "recipe" for field in dataclasses.fields(options)):
+    if _takes_tasks(options):
         tasks = ", ".join(bundled.tasks())
         lines += ["  --task=NAME"]
         lines += _wrapped(
@@ -126,7 +132,7 @@ def _help(options, doc, name):
     return "\n".join(lines)
 
 
-# What every command has: flag -> meaning.
+# What every command but `client` has: flag -> meaning.
 COMMON = {
     "--flagfile=FILE": "A file of flags, one a line; flags after it win.",
     "--[no]verbose": "Let TensorFlow's own log lines through.",

@@ -101,12 +101,13 @@ class Evaluation(Inputs):
         metrics: names of metrics that are measured beside the usual ones.
         vgg_weights: file of VGG's weights, for metrics that look through one; None: those
             of `keras.applications`.
-        limit: without pairs, images of a list that are looked at, at most.
-        seeds: number of two-sample tests of each system.
-        epochs: of each classifier, at most.
+        limit: of sets, images of a list that are looked at, at most; None: 2000.
+        seeds: of sets, number of two-sample tests of each system; None: 5.
+        epochs: of sets, of each classifier, at most; None: 30.
         dfi: `dfi.Settings`, to measure deep feature interpolation too; or None.
 
     Raises:
+        ValueError: if a setting would go unheard.
         WeightsNotFoundError: if `dfi` or a metric has no VGG to look through.
         And as `Inputs`.
     """
@@ -121,9 +122,9 @@ class Evaluation(Inputs):
         rank_by=None,
         metrics=(),
         vgg_weights=None,
-        limit=LIMIT,
-        seeds=5,
-        epochs=30,
+        limit=None,
+        seeds=None,
+        epochs=None,
         dfi=None,
         unpaired=None,
         **kwargs,
@@ -150,8 +151,8 @@ class Evaluation(Inputs):
         if not self.split.paired:
             self._take_both_directions()
         self.rank_by = rank_by or self.config.best_by
-        self.limit, self.epochs = limit, epochs
-        self.seeds = tuple(range(1, seeds + 1))
+        self.limit, self.epochs = limit or LIMIT, epochs or 30
+        self.seeds = tuple(range(1, (seeds or 5) + 1))
         if rank_by and not self.split.paired:
             raise ValueError("--rank_by goes with pairs, and here are none.")
         also = [self.rank_by] if self.split.paired else []
@@ -159,7 +160,14 @@ class Evaluation(Inputs):
         self.dfi = dfi and self._check_dfi(dfi)
         if self.of_sets:
             least = max(ROWS[name].least for name in self.of_sets)
-            check_sizes(self.data.train, self.split, limit, least)
+            check_sizes(self.data.train, self.split, self.limit, least)
+        for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
+            if given is not None and not self.of_sets:
+                raise ValueError(f"--{name} goes without pairs: add --unaligned.")
+        if vgg_weights and not (self.vgg or self.dfi):
+            raise ValueError(
+                "--vgg_weights goes with --dfi, or --metrics that need some."
+            )
         self.output_dir = pathlib.Path(output_dir or self.default_output_dir())
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()

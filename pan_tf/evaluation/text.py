@@ -26,7 +26,7 @@ def lines(record):
 
 
 def _native(native):
-    columns = native.get("runs") or {"": native["metrics"]}
+    columns = dict(native.get("runs") or {"": native["metrics"]})
     columns |= {
         f"{name}, --scale=native": row for name, row in native["at_native_scale"].items()
     }

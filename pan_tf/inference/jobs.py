@@ -84,6 +84,11 @@ class TranslationJob:
     """
 
     def __init__(self, input, output, keep_format=False, existing="fail", format="PNG"):
+        if existing not in ("fail", "skip", "overwrite"):
+            raise ValueError(
+                "--existing must be one of: fail, skip, overwrite. "
+                f"Received: existing={existing!r}."
+            )
         self.input, self.output = pathlib.Path(input), pathlib.Path(output)
         self.keep_format, self.existing, self.format = keep_format, existing, format
         self.left_alone = []

@@ -24,6 +24,7 @@ from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.inference.scale import Scale
 from pan_tf.inference.whole import WholeImages
+from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.checkpoints import newest_best
 from pan_tf.runs.folder import RunFolder
@@ -326,7 +327,7 @@ def _find_checkpoint(run_dir, kind, config, inverse):
     elif kind == "best":
         prefix = newest_best(run_dir / "checkpoints")
         if prefix:
-            checkpoint["chosen_by"] = config.best_by
+            checkpoint["chosen_by"] = best_is_chosen_by(prefix, config.best_by)
         else:
             checkpoint["kind"] = "last"
             checkpoint["note"] = "There is no best checkpoint; this is the last."

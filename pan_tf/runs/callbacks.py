@@ -205,7 +205,7 @@ class ProgressLine(EveryIterations):
             parts += [f"{name} {logs[name]:.3g}" for name in names]
         if not any(name[:2] in ("t_", "d_") for name in logs):
             parts += [f"{name} {value:.3g}" for name, value in logs.items()]
-        self._line.show(progress.joined(parts))
+        self._line.show(progress.joined(parts, self._line.width))
 
 
 class Validation(EveryIterations):
@@ -251,8 +251,8 @@ class Validation(EveryIterations):
         scores = self.measure()
         self.latest = iteration, scores
         if self.best_by in scores and self._is_best(scores[self.best_by]):
-            self.state.best = scores[self.best_by]
-            self.checkpoints.save_best()
+            self.state.best, self.state.best_by = scores[self.best_by], self.best_by
+            self.checkpoints.save_best(self.best_by)
         if self.run is not None:
             row = {f"val_{name}": value for name, value in scores.items()}
             self.run.append_metrics({"iteration": iteration, **row})
@@ -264,8 +264,10 @@ class Validation(EveryIterations):
                 tf.summary.image(self.title, picture[None])
 
     def _is_best(self, score):
+        if self.state.best is None or self.state.best_by != self.best_by:
+            return True
         merit = ROWS[self.best_by].merit
-        return self.state.best is None or merit(score) > merit(self.state.best)
+        return merit(score) > merit(self.state.best)
 
     def measure(self):
         """metric -> mean over the validation split."""

@@ -16,6 +16,7 @@ import tensorflow as tf
 from absl import logging
 
 from pan_tf import distribution
+from pan_tf import files
 
 
 class RunState(tf.train.experimental.PythonState):
@@ -25,7 +26,7 @@ class RunState(tf.train.experimental.PythonState):
         model: whose `iteration` is saved and restored.
         window: log name -> [sum, count] since the last line of metrics.jsonl.
         best: best value so far of the metric that chooses a checkpoint, or None.
-        best_by: the metric's name; None before the first validation.
+        best_by: the name of the metric that chose it.
         guard: what `CollapseGuard` remembers.
     """
 
@@ -115,10 +116,15 @@ class Checkpoints:
         newest = self._manager.latest_checkpoint
         return int(newest.rpartition("-")[2]) if newest else None
 
-    def save_best(self):
-        """Saves the T to translate with as the best so far, then drops the one before."""
+    def save_best(self, chosen_by):
+        """Saves the T to translate with as the best so far, then drops the one before.
+
+        Args:
+            chosen_by: name of the metric, for `best_is_chosen_by`.
+        """
         folder = self._writable() / "best"
         prefix = self._best().write(str(folder / f"transformer-{self._model.iteration}"))
+        files.write(f"{prefix}.json", json.dumps({"chosen_by": chosen_by}) + "\n")
         for file in folder.iterdir():
             if not file.name.startswith(f"{pathlib.Path(prefix).name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
@@ -152,6 +158,14 @@ def newest_best(folder):
         for index in (pathlib.Path(folder) / "best").glob("transformer-*.index")
     ]
     return max(prefixes, key=lambda p: int(p.rpartition("-")[2]), default=None)
+
+
+def best_is_chosen_by(prefix, otherwise):
+    """Name of the metric that chose a best T; `otherwise` in runs of version 0.1."""
+    try:
+        return json.loads(pathlib.Path(f"{prefix}.json").read_text("utf-8"))["chosen_by"]
+    except FileNotFoundError:
+        return otherwise
 
 
 def damage(path):

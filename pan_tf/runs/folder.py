@@ -23,6 +23,7 @@ import subprocess
 
 from PIL import Image
 
+from pan_tf import bundled
 from pan_tf import files
 from pan_tf.config import Config
 
@@ -62,6 +63,7 @@ class RunFolder:
                 something else than a run.
         """
         if not self.is_run():
+            self._check_place()
             if self.path.exists() and any(self.path.iterdir()):
                 raise RunFolderError(
                     f"--run_dir={self.path} holds files but no run.cfg: not a run "
@@ -78,6 +80,15 @@ class RunFolder:
                 )
                 + "Use its flags, or choose another --run_dir."
             )
+
+    def _check_place(self):
+        """Refuses a folder that cannot be made."""
+        place = self.path
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            problem = "may not be written to" if place.is_dir() else "is a file"
+            raise RunFolderError(f"--run_dir={self.path}: {place} {problem}.")
 
     def config(self):
         """The settings that the run was made with.
@@ -103,6 +114,11 @@ class RunFolder:
     def has_checkpoint(self):
         """Whether there is something to go on from."""
         return any(self.checkpoints.glob("ckpt-*.index"))
+
+    def last_iteration(self):
+        """Iteration of the newest checkpoint; 0 without one."""
+        found = (path.stem for path in self.checkpoints.glob("ckpt-*.index"))
+        return max((int(stem.rpartition("-")[2]) for stem in found), default=0)
 
     def known_data(self):
         """The manifest's record of the data; None in a new folder."""
@@ -259,14 +275,21 @@ def _read(path):
 
 def _git_commit():
     """Commit of the checkout that the package lies in, "-dirty" if it was changed."""
-    here = pathlib.Path(__file__).parent
+    top = _git("rev-parse", "--show-toplevel")
+    # Installed, it may lie in an environment within somebody else's repository.
+    if top is None or pathlib.Path(top) != bundled.PACKAGE.parent.resolve():
+        return None
+    return _git("describe", "--always", "--abbrev=40", "--dirty")
+
+
+def _git(*arguments):
     try:
         return subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
-            cwd=here,
+            ["git", *arguments],
+            cwd=bundled.PACKAGE,
             capture_output=True,
             text=True,
             check=True,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return None  # Installed without its repository.
+        return None

@@ -5,8 +5,10 @@ the step and the function around it.
 """
 
 import contextlib
+import os
 import pathlib
 import signal
+import stat
 import threading
 
 import numpy as np
@@ -47,7 +49,7 @@ class StopRequest:
 
     Attributes:
         requested: whether to save and stop.
-        at_once: whether there is nothing to save, so that a signal ends the process.
+        at_once: whether there is nothing to save: a signal is a KeyboardInterrupt then.
     """
 
     def __init__(self):
@@ -68,10 +70,13 @@ class StopRequest:
             before = {}
 
         def remember(number, frame):
+            name = signal.Signals(number).name
+            if name == "SIGHUP":
+                _leave_terminal()
             if self.at_once:
                 raise KeyboardInterrupt
             self.requested = True
-            print(f"\n{signal.Signals(number).name}: saving, then stopping.", flush=True)
+            print(f"\n{name}: saving, then stopping.", flush=True)
             for each, handler in before.items():
                 signal.signal(each, handler)
 
@@ -82,6 +87,15 @@ class StopRequest:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _leave_terminal():
+    """Lets what is printed go nowhere where it went to a terminal, which is gone."""
+    with open(os.devnull, "wb") as nowhere:
+        for stream in (1, 2):
+            with contextlib.suppress(OSError):
+                if stat.S_ISCHR(os.fstat(stream).st_mode):
+                    os.dup2(nowhere.fileno(), stream)
 
 
 def default_run_dir(config):
@@ -107,6 +121,7 @@ class Training:
         runtime.prepare(config.deterministic)
         config = recipes.complete(config)
         self.stop = stop
+        stop.at_once = True  # Until there is something to save.
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync
         distribution.check_replicas(config, replicas)
@@ -276,15 +291,13 @@ def _fit(config, run, folder, pairs, model, stop, judge):
             print(f"Resuming at iteration {first}.", flush=True)
     rounds = -(-(config.iterations - first) // per_round)
     until = first + rounds * per_round
-    if run is not None and state.best_by not in (None, config.best_by):
+    state.best_by = state.best_by or config.best_by  # Of before there was the field.
+    if run is not None and rounds > 0 and state.best_by != config.best_by:
         print(
-            f"--best_by: {state.best_by} before, {config.best_by} now: the best "
-            "checkpoint is chosen anew from here on.",
+            f"--best_by: {state.best_by} before, {config.best_by} now: the next "
+            "validation chooses the best checkpoint anew.",
             flush=True,
         )
-    if state.best_by != config.best_by:
-        state.best = None if state.best_by else state.best
-        state.best_by = config.best_by
     writer = tf.summary.create_file_writer(str(folder.logs)) if run else None
     validation = None
     if pairs.validation is not None:
@@ -320,8 +333,8 @@ def _fit(config, run, folder, pairs, model, stop, judge):
         ]
         if run:
             callbacks.write_hparams(writer, config)
-        # Until the first round is compiled and done; other workers wait for this one.
-        stop.at_once = distribution.num_workers(model.distribute_strategy) == 1
+        if distribution.num_workers(model.distribute_strategy) > 1:
+            stop.at_once = False  # The others would wait for this one.
         model.fit(
             training_dataset(config, pairs, model, first, kept),
             steps_per_epoch=rounds,
@@ -377,7 +390,7 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
         best = last if iteration == model.iteration else validation.measure()
         rows[f"best (iteration {iteration})"] = best
         result["best"] = {"checkpoint": iteration, "metrics": best}
-        result["best"]["chosen_by"] = config.best_by
+        result["best"]["chosen_by"] = state.best_by
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}

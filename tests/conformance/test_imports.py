@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 # A module may import from its own layer's package and from the layers before it.
 LAYERS = [
     {"tables", "size", "calling", "bundled", "loading", "progress"},
-    {"settings"},
+    {"settings", "habits"},
     {"images", "schedules", "config", "files", "runtime", "memory"},
     {"image_files"},
     {"layers", "losses.functional", "optimizers", "pages"},

@@ -291,12 +291,13 @@ SIGNALS = """
 import os, signal, sys
 from pan_tf.runs.training import StopRequest
 name, is_ignored = sys.argv[1], sys.argv[2] == "ignored"
-if is_ignored:
-    signal.signal(getattr(signal, name), signal.SIG_IGN)
+# Whatever this process inherited: a background job ignores some.
+before = signal.SIG_IGN if is_ignored else signal.SIG_DFL
+signal.signal(getattr(signal, name), before)
 with StopRequest().listening() as stop:
     os.kill(os.getpid(), getattr(signal, name))
     assert stop.requested != is_ignored
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(getattr(signal, name)) is before
 """
 
 

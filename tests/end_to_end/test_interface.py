@@ -11,6 +11,7 @@ import pan_tf
 from pan_tf import distribution
 from pan_tf import interface
 from pan_tf.runs import training
+from pan_tf.runs.folder import RunFolderError
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +99,48 @@ def test_what_is_wrong_is_an_exception(settings, tmp_path):
         pan_tf.train(task="aerial2mars")
     with pytest.raises(ValueError, match="--recipe must be one of"):
         pan_tf.train(recipe="pna")
+    for wrong, message in {
+        "epochs": "use --iterations",
+        "recip": "Did you mean: recipe",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            pan_tf.train(**{wrong: 3})
+    for name, value in {
+        "iterations": "2000",
+        "iterations ": 2.5,
+        "width": "x",
+        "flip": "no",
+        "augment": "rot90",
+    }.items():
+        with pytest.raises(ValueError, match=f"--{name.strip()} must be"):
+            pan_tf.train(**{name.strip(): value})
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="file is a file"):
+        pan_tf.train(**settings | {"run_dir": tmp_path / "file" / "run"})
+    with pytest.raises(ValueError, match="--existing must be one of"):
+        pan_tf.translate("x", input="a.png", output="b.png", existing="foo")
+    with pytest.raises(ValueError, match="--format must be one of"):
+        pan_tf.translate("x", input="a.png", output="b.png", format="jpg")
     with pytest.raises(FileNotFoundError, match="not a run folder"):
         pan_tf.Run(tmp_path)
     with pytest.raises(ValueError, match="Either --run_dir or --saved_model"):
         pan_tf.translate(input="a.png", output="b.png")
+
+
+def test_a_dry_run_trains_nothing(settings, tmp_path, capsys):
+    settings = settings | {"run_dir": tmp_path / "run", "dry_run": True}
+    assert pan_tf.train(**settings) is None
+    assert "An epoch: 3 iterations of 2" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_metrics_of_both_directions_are_kept_apart():
+    def part(value):
+        return {"runs": {"a": {"metrics": {"c2st": {"mean": value}}}}}
+
+    record = {"directions": {"AtoB": part(0.1), "BtoA": part(0.9)}}
+    metrics = interface.Report(record, "index.html").metrics
+    assert metrics == {"AtoB": {"a": {"c2st": 0.1}}, "BtoA": {"a": {"c2st": 0.9}}}
 
 
 def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, capsys):
@@ -123,10 +162,15 @@ def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, 
     pan_tf.train(**settings)
     assert "Resuming at iteration 3." in capsys.readouterr().out
     assert run.result["last"]["checkpoint"] == 10
+    # A finished run keeps its best checkpoint, and what chose it.
+    pan_tf.train(**settings | {"best_by": "ssim"})
+    assert run.result["best"]["chosen_by"] == "balanced"
+    assert pan_tf.Translator(run.path).checkpoint["chosen_by"] == "balanced"
     # How it is watched may change, and for longer.
     more = {"iterations": 14, "log_every": 1, "best_by": "ssim", "sample_images": 2}
     pan_tf.train(**settings | more)
     out = capsys.readouterr().out
     assert "--best_by: balanced before, ssim now" in out
+    assert pan_tf.Translator(run.path).checkpoint["chosen_by"] == "ssim"
     assert run.history["iteration"].tolist() == [10, 11, 12, 13, 14]
     assert run.result["best"]["chosen_by"] == "ssim"

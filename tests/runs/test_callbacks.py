@@ -121,7 +121,8 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
     saves = []
 
     class Checkpoints:
-        def save_best(self):
+        def save_best(self, chosen_by):
+            assert chosen_by == "uqi"
             saves.append(model.iteration)
 
     source = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)

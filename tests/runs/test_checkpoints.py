@@ -103,7 +103,7 @@ def test_best_is_one_transformer_the_deployed_one(model, saved, tmp_path):
     for iteration in (4, 8):
         model.iteration = iteration
         deployed.assign([float(iteration)])
-        saved.save_best()
+        saved.save_best("psnr")
     deployed.assign([0.0])
     discriminator = [np.array(v.numpy()) for v in model.discriminator.variables]
     assert saved.load_best() == 8

@@ -37,7 +37,8 @@ from pan_tf.runs.folder import RunFolder
 
 _PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
 _VALIDATIONS = 8  # Points of the curves.
-_STOPPED = (-signal.SIGINT, -signal.SIGTERM)
+# 130: interrupted before there was anything to save.
+_STOPPED = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, 130)
 _PLACES = ("data_dir", "download", "vgg_weights")  # They change no result.
 
 

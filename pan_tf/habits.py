@@ -1,6 +1,9 @@
 """Flags of CycleGAN's and pix2pix' PyTorch code, and what they are called here."""
 
 import pathlib
+import re
+
+from pan_tf import tables
 
 # Theirs -> what to say.
 _HABITS = {
@@ -13,7 +16,7 @@ _HABITS = {
     "device": "the devices of the machine are used; CUDA_VISIBLE_DEVICES chooses some.",
     "direction_AtoB": "use --direction=AtoB.",
     "display_freq": "use --validate_every; TensorBoard reads the run folder.",
-    "epoch": "use --checkpoint=best or last.",
+    "epoch": "`evaluate`, `translate` and `export` have --checkpoint=best or last.",
     "epoch_count": "run the same command again: a run goes on from where it stopped.",
     "fineSize": "use --image_size.",
     "gan_mode": "use --recipe: a system brings its own kind of adversarial loss.",
@@ -42,10 +45,10 @@ _HABITS = {
     "num_threads": "data are prepared in parallel by themselves.",
     "num_workers": "data are prepared in parallel by themselves.",
     "output_nc": "use --target_channels.",
-    "phase": "use --split.",
+    "phase": "`evaluate` has --split.",
     "pool_size": "use --recipe: a system brings its own image pool.",
     "print_freq": "use --log_every.",
-    "results_dir": "use --output_dir.",
+    "results_dir": "`evaluate` has --output_dir, `translate` --output.",
     "save_epoch_freq": "use --save_every, in iterations.",
     "save_latest_freq": "use --save_every, in iterations.",
     "serial_batches": "use --seed: the order is a function of it.",
@@ -56,30 +59,35 @@ _DECAY = ("n_epochs_decay", "niter_decay")
 _IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".npy")
 
 
-def hint(name, argv):
+def hint(name, argv, known):
     """What to use in place of a flag that is not known here; None: nothing to say.
 
     Args:
         name: the flag.
-        argv: arguments of the command, in which --data_dir may stand.
+        argv: arguments of the command, among which --data_dir may be.
+        known: names of the command's flags.
     """
     if name in _EPOCHS:
-        return f"--{name}: use --iterations: {_epoch(argv)}"
-    if name in _DECAY:
-        return f"--{name}: use --decay_start, the iteration from which rates fall."
-    known = {theirs.lower(): said for theirs, said in _HABITS.items()}
-    said = known.get(name.lower())
-    return said and f"--{name}: {said}"
+        said = f"use --iterations: {_epoch(argv)}"
+    elif name in _DECAY:
+        said = "use --decay_start, the iteration from which rates fall."
+    else:
+        habits = {theirs.lower(): said for theirs, said in _HABITS.items()}
+        said = habits.get(name.lower(), "")
+    own = re.match(r"use --(\w+)", said)
+    if not said or (own and own[1] not in known):
+        return None
+    return f"--{name}: {said}"
 
 
 def _epoch(argv):
-    flags = dict(
-        argument.lstrip("-").split("=", 1) for argument in argv if "=" in argument
-    )
+    flags = _flags(argv)
+    size = flags.get("batch_size")
+    if size is None:
+        size = _batch_size(flags.get("recipe", "pan"))
     rule = "an epoch is as many iterations as there are images, by --batch_size."
-    size = flags.get("batch_size", "4")
     folder = flags.get("data_dir", flags.get("dataroot"))
-    if folder is None or not size.isdigit() or int(size) < 1:
+    if folder is None or not str(size).isdigit() or int(size) < 1:
         return rule
     found = _count(pathlib.Path(folder))
     if found is None:
@@ -91,11 +99,35 @@ def _epoch(argv):
     )
 
 
+def _flags(argv):
+    """Flag -> value, of `--flag=value` and `--flag value`."""
+    found, waiting = {}, None
+    for argument in argv:
+        if argument.startswith("-"):
+            waiting, has_value, value = argument.lstrip("-").partition("=")
+            found[waiting] = value
+            waiting = None if has_value else waiting
+        elif waiting is not None:
+            found[waiting], waiting = argument, None
+    return found
+
+
+def _batch_size(recipe):
+    if recipe not in tables.keys("recipes/table.py", "RECIPES"):
+        return None
+    return tables.value("recipes/table.py", "RECIPES", recipe, "batch_size") or 4
+
+
 def _count(folder):
     """(number, "pairs" or "images") of the training images of a folder; None without."""
-    for name, images in (("train", "pairs"), ("trainA", "images")):
+    stems = {}
+    for name in ("train", "trainA", "trainB"):
         if (folder / name).is_dir():
-            files = (path.suffix.lower() for path in (folder / name).iterdir())
-            count = sum(suffix in _IMAGES for suffix in files)
-            return (count, images) if count else None
-    return None
+            files = (folder / name).iterdir()
+            stems[name] = {p.stem for p in files if p.suffix.lower() in _IMAGES}
+    if stems.get("train"):
+        return len(stems["train"]), "pairs"
+    a, b = stems.get("trainA", set()), stems.get("trainB", set())
+    if a and a == b:
+        return len(a), "pairs"
+    return (max(len(a), len(b)), "images") if a or b else None
