@@ -1,7 +1,7 @@
 """The table of systems. A new system is a new row.
 
 The only file where networks and loss terms meet. What is not explained beside a row is as
-its source has it; README.md lists the deviations.
+its source has it; docs/explanation/deviations.md lists the deviations.
 """
 
 import dataclasses

@@ -1,10 +1,15 @@
 """Every .cfg says what it is, parses, and dry-runs."""
 
 import pathlib
+import re
 
 import pytest
 
+from pan_tf import bundled
 from pan_tf import dry_run
+from pan_tf import recipes
+from pan_tf.cli import parsing
+from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -31,3 +36,25 @@ def test_lines_are_flags_or_comments(path):
 def test_its_networks_are_described(path, capsys):
     dry_run.describe(Config.from_flagfile(path))
     assert "trainable parameters" in capsys.readouterr().out
+
+
+def commands_of_the_readme():
+    """Arguments of `pan-tf train` in the README's table of systems."""
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r"^\| `(--task=[^`]+)` \| (.*) \|$", text, re.M)
+    assert len(found) >= 10
+    return found
+
+
+@pytest.mark.parametrize("arguments, said", commands_of_the_readme())
+def test_systems_of_the_readme_are_what_it_says(arguments, said):
+    config, _ = parsing.parse(Config, arguments.split(), "", "train")
+    recipes.resolve(config)
+    names = {*bundled.tasks(), *RECIPE_NAMES}
+    flags = ("prepare_data", "--")
+    for name in re.findall("`([^`]+)`", said):
+        name = name.removeprefix("--recipe=")
+        assert name in names or name.startswith(flags), name
+    for word, system in {"VGG\\*-GAN": "vgg_star_gan", "CycleGAN;": "cyclegan"}.items():
+        if said.startswith(word):
+            assert config.recipe == system

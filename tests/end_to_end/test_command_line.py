@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
@@ -310,3 +311,32 @@ def test_a_signal_is_a_request_to_stop_unless_it_is_ignored(name, how):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert ("saving, then stopping" in done.stdout) == (how == "obeyed")
+
+
+HANGUP = """
+import os, pathlib, signal, sys
+from pan_tf.runs.training import StopRequest
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.stdin.readline()  # By now the terminal is gone.
+with StopRequest().listening() as stop:
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("a line of progress" * 1000, flush=True)
+    pathlib.Path(sys.argv[1]).write_text(f"requested: {stop.requested}")
+"""
+
+
+def test_a_terminal_that_is_closed_takes_nothing_with_it(tmp_path):
+    outer, inner = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", HANGUP, tmp_path / "saved"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=inner,
+        stderr=inner,
+        text=True,
+    )
+    os.close(inner)
+    os.close(outer)
+    child.communicate("\n", timeout=120)
+    assert child.returncode == 0
+    assert (tmp_path / "saved").read_text() == "requested: True"
