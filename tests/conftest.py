@@ -16,12 +16,13 @@ from PIL import Image
 from tensorflow.python.framework import ops
 
 from pan_tf import distribution
+from pan_tf import runtime
 from pan_tf.config import Config
 from pan_tf.export import Export
 from tests.trained import train
 
 # A worker that has grown by this is tidied up after its test; it takes a second.
-_GROWTH = 2**29
+_GROWTH = 2**28
 _tidied = {"bytes": 2**30}
 
 # Files whose tests take less than a minute together: `-m fast`.
@@ -49,6 +50,7 @@ _FAST = (
 
 
 def pytest_configure(config):
+    runtime.use_one_heap()
     # Before any operation runs. One of them is used unless a test makes a strategy.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(

@@ -98,8 +98,8 @@ def test_table_4_in_miniature_interrupted(photos, tmp_path):
     said, _ = first.communicate()
     assert first.returncode == 0 and b"the same command goes on" in said
     assert json.loads((out / "results.json").read_text()) == {}
-    # The training was stopped too, long before its end, and saved.
-    assert b"Stopped at iteration" in said and not (run / "result.json").exists()
+    # The training was stopped too, long before its end; saved, if there was a round.
+    assert not (run / "result.json").exists()
 
     result = finish(out, *arguments)
     assert result.returncode == 0, result.stderr[-3000:]
