@@ -1,4 +1,4 @@
-"""Seconds until `--help` answers, and until the first step of a run is done.
+"""Seconds of `import pan_tf`, until `--help` or a wrong flag answers, and the first step.
 
     python benchmarks/startup.py
 
@@ -16,9 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRAIN = [sys.executable, str(ROOT / "scripts" / "train.py")]
 
 
-def help_answers():
+def answers(*command):
     started = time.perf_counter()
-    subprocess.run([*TRAIN, "--help"], capture_output=True, check=False)
+    subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
     return time.perf_counter() - started
 
 
@@ -43,7 +43,10 @@ def first_step(*flags):
 
 def main():
     cases = {
-        "--help": help_answers,
+        "python alone": lambda: answers(sys.executable, "-c", ""),
+        "import pan_tf": lambda: answers(sys.executable, "-c", "import pan_tf"),
+        "--help": lambda: answers(*TRAIN, "--help"),
+        "a wrong flag": lambda: answers(*TRAIN, "--epochs=3", "--data_dir=data"),
         "quickstart, first round": lambda: first_step(
             f"--flagfile={ROOT / 'configs' / 'aerial2map.cfg'}",
             f"--flagfile={ROOT / 'configs' / 'quickstart.cfg'}",

@@ -45,7 +45,7 @@ def trained(tmp_path_factory, source):
         images.append(model.translate_pixels(source).numpy())
         checkpoints.save()
         if iteration == 8:
-            checkpoints.save_best("psnr")
+            checkpoints.save_best("uqi")
     assert (images[0] != images[1]).any()
     return run_dir, *images, model.ema_transformer
 
