@@ -290,7 +290,7 @@ def test_prepare_data_names_a_wrong_archive(tmp_path):
 
 SIGNALS = """
 import os, signal, sys
-from pan_tf.runs.training import StopRequest
+from pan_tf.runs.stopping import StopRequest
 name, is_ignored = sys.argv[1], sys.argv[2] == "ignored"
 # Whatever this process inherited: a background job ignores some.
 before = signal.SIG_IGN if is_ignored else signal.SIG_DFL
@@ -315,7 +315,7 @@ def test_a_signal_is_a_request_to_stop_unless_it_is_ignored(name, how):
 
 HANGUP = """
 import os, pathlib, signal, sys
-from pan_tf.runs.training import StopRequest
+from pan_tf.runs.stopping import StopRequest
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.stdin.readline()  # By now the terminal is gone.
 with StopRequest().listening() as stop:

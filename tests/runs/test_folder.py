@@ -1,8 +1,10 @@
 import json
+import subprocess
 
 import pytest
 
 from pan_tf.config import Config
+from pan_tf.runs import folder
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 
@@ -73,3 +75,22 @@ def test_no_partial_file_stays_behind(run):
     run.save_picture("samples/0000004", np.zeros((4, 4, 3), np.uint8))
     assert (run.path / "samples" / "0000004.png").exists()
     assert not list(run.path.rglob("*.partial"))
+
+
+def test_the_commit_is_that_of_our_own_checkout(tmp_path, monkeypatch):
+    """Not of a repository that holds the environment in which the package lies."""
+
+    def git(*arguments):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "theirs")
+    package = tmp_path / "environment" / "pan_tf"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(folder.bundled, "PACKAGE", package)
+    assert folder._git_commit() is None
+    own = tmp_path / "pan_tf"
+    own.mkdir()
+    monkeypatch.setattr(folder.bundled, "PACKAGE", own)
+    assert len(folder._git_commit()) >= 40

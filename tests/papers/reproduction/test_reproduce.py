@@ -17,7 +17,7 @@ from pan_tf.networks import WeightsNotFoundError
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
 from pan_tf.papers.reproduction import reproduce
-from pan_tf.runs.training import StopRequest
+from pan_tf.runs.stopping import StopRequest
 from tests.conftest import smooth_noise
 
 ROOT = pathlib.Path(__file__).parents[3]
