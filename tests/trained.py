@@ -32,9 +32,19 @@ def shallow():
         yield
 
 
+@contextlib.contextmanager
+def eagerly():
+    """Context without tracing: two players are traced for longer than toys are trained."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 def train(config):
     """Trains to the end on one device; a session's strategy of two stays out of it."""
-    with pytest.MonkeyPatch.context() as patch, shallow():
+    with pytest.MonkeyPatch.context() as patch, shallow(), eagerly():
         strategy = tf.distribute.OneDeviceStrategy("CPU:0")
         patch.setattr(distribution, "make_strategy", lambda: strategy)
         training.Training(config, training.StopRequest()).run()
