@@ -34,7 +34,7 @@ def shallow():
 
 @contextlib.contextmanager
 def eagerly():
-    """Context without tracing: two players are traced for longer than toys are trained."""
+    """Context without tracing, which takes longer than toys are trained."""
     tf.config.run_functions_eagerly(True)
     try:
         yield
