@@ -19,6 +19,7 @@ _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|[IWE]\d{4} .*(oneDNN|cudart|cuda|cpu_feature_guard|computation_placer|cuInit)"
     rb"|To enable the following instructions"
+    rb"|I\d{4} .*(Number of eligible GPUs|Starting new session)"  # TensorFlow 2.20.
 )
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # Modules in which classes register with Keras.
@@ -63,7 +64,7 @@ class _Hook:
         def exec_module(module):
             is_outer, cls.under_way = not cls.under_way, cls.under_way + 1
             try:
-                with _without_noise() if is_outer and cls.is_quiet else _as_it_is():
+                with without_noise() if is_outer else _as_it_is():
                     load(module)
             finally:
                 cls.under_way -= 1
@@ -104,8 +105,14 @@ def register():
 
 
 @contextlib.contextmanager
-def _without_noise():
-    """Context in which stderr of the process is held back; what is no noise follows."""
+def without_noise():
+    """Context in which stderr of the process is held back; what is no noise follows.
+
+    Nothing is held back where TensorFlow's lines are let through.
+    """
+    if not _Hook.is_quiet:
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         try:

@@ -15,6 +15,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from pan_tf import images
+from pan_tf import loading
 from pan_tf.export import decoding
 from pan_tf.inference import any_size
 
@@ -165,7 +166,9 @@ def frozen(transformer):
     """
     spec = tf.TensorSpec(transformer.input_shape, tf.float32, "image")
     function = tf.function(lambda image: transformer(image, training=False))
-    graph = convert_variables_to_constants_v2(function.get_concrete_function(spec)).graph
+    with loading.without_noise():
+        concrete = function.get_concrete_function(spec)
+        graph = convert_variables_to_constants_v2(concrete).graph
     (result,) = graph.outputs
     definition = graph.as_graph_def()
     for node in definition.node:
