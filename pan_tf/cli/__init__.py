@@ -109,7 +109,7 @@ def run(name, argv):
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # Of `pan-tf ... | head`.
+    except BrokenPipeError:  # As of `pan-tf ... | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

@@ -84,7 +84,7 @@ class Options(Settings):
         choices=("vgg16", "vgg19"),
     )
     vgg_weights: str | None = setting(
-        None, "Of --dfi, or of --metrics that need some: as of train."
+        None, "For --dfi, or --metrics that need some: as of train."
     )
     dfi_neighbors: int | None = setting(
         None, "Images of either domain; empty: 100.", minimum=1

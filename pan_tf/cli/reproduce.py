@@ -44,8 +44,12 @@ class Options(Settings):
     systems: tuple[str, ...] = setting(
         (), "Systems of the table, or any recipes; empty: the table's."
     )
-    batch_size: int = setting(4, "Of every system; 0: each its own.", minimum=0)
-    width: float | None = setting(None, "Of all networks; empty: as published.")
+    batch_size: int = setting(
+        4, "Images in a minibatch, of every system; 0: each its own.", minimum=0
+    )
+    width: float | None = setting(
+        None, "Factor of all networks' channels; empty: as published."
+    )
     dataset: str | None = setting(
         None, "In place of each task's own; empty: those.", choices=DATASET_NAMES
     )

@@ -28,19 +28,21 @@ class Options(Settings):
     saved_model: tuple[str, ...] = setting((), "SavedModel of a system.", repeated=True)
     outputs: tuple[str, ...] = setting(
         (),
-        "Of a system from elsewhere: NAME=FOLDER of its outputs, image files named as "
+        "A system from elsewhere: NAME=FOLDER of its outputs, image files named as "
         "the sources of the study.",
         repeated=True,
     )
     dfi: bool = setting(False, "Deep feature interpolation as one more system.")
     vgg: str | None = setting(
-        None, "That --dfi looks through; empty: vgg19.", choices=("vgg16", "vgg19")
+        None,
+        "The VGG that --dfi looks through; empty: vgg19.",
+        choices=("vgg16", "vgg19"),
     )
     vgg_weights: str | None = setting(None, "As of train.")
     checkpoint: str = shared.CHECKPOINT
     inverse: bool = setting(False, "Ask about the inverse of cycles.")
     questions: int | None = setting(None, "Sources that are drawn; empty: 30.", minimum=1)
-    seed: int | None = setting(None, "Of the draw; empty: 1.")
+    seed: int | None = setting(None, "Seed of the draw; empty: 1.")
     prompt: str | None = setting(None, "What is asked; empty: which is best.")
     dataset: str | None = shared.DATASET
     data_dir: str | None = shared.DATA_DIR

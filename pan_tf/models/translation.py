@@ -84,14 +84,14 @@ class TranslationModel(keras.Model):
 
     def test_step(self, batch):
         """Refused: what Keras would measure needs one loss, which a game has not."""
-        raise NotImplementedError(
+        raise ValueError(
             "`evaluate` of a translation model is pan_tf.evaluate, for a run folder; or "
             "compile `model.ema_transformer` with pan_tf.metrics and evaluate that."
         )
 
     def get_config(self):
         """Refused: a system is kept by its run folder."""
-        raise NotImplementedError(
+        raise ValueError(
             "A translation model is not saved whole: `model.ema_transformer.save` saves "
             "the T to translate with, `model.save_weights` all networks, and a run "
             "folder everything."

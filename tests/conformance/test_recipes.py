@@ -18,6 +18,7 @@ from pan_tf.models import MinibatchCache
 from pan_tf.networks import vgg
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
+from tests import trained
 from tests.trained import shallow
 
 BATCH, SIZE = 4, 64
@@ -115,9 +116,8 @@ def eagerly():
 
     Compiled, runs are resumed in tests/end_to_end/test_command_line.py.
     """
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with trained.eagerly():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from pan_tf import recipes
 from pan_tf.metrics import Metric
 from pan_tf.models import UpdateSchedule
 from pan_tf.recipes import Recipe
+from tests.trained import eagerly
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "howto" / "extend.md"
 
@@ -40,12 +41,9 @@ def test_the_recipe_trains(toy, monkeypatch):
     model = recipes.build(config)
     shape = (2, model.schedule.minibatches, 64, 64, 3)
     images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eagerly():
         model.make_train_function()
         logs = model.train_function(iter([{"source": images, "target": -images}]))
-    finally:
-        tf.config.run_functions_eagerly(False)
     assert {"t_pixel", "t_feature_matching", "d_adversarial"} <= logs.keys()
     assert all(np.isfinite(value) for value in logs.values())
 

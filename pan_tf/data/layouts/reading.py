@@ -106,9 +106,8 @@ def _loader(listing, specs):
     def load(index):
         kinds = [spec.dtype.name for spec in specs]
         made = tf.numpy_function(read_number, [index], kinds, stateful=False)
-        made = (
-            made if len(specs) > 1 else tf.nest.flatten(made)
-        )  # One comes without a list.
+        if len(specs) == 1:  # It comes without a list.
+            made = [made]
         return tuple(
             tf.ensure_shape(pixels, (None, None, spec.planes))
             for pixels, spec in zip(made, specs, strict=True)

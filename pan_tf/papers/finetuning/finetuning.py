@@ -222,17 +222,11 @@ class _Validation(callbacks.EveryIterations):
     """Loss and accuracy on the validation split."""
 
     def __init__(self, finetuning, writer):
-        super().__init__(finetuning.settings.validate_every)
+        settings = finetuning.settings
+        super().__init__(settings.validate_every, settings.iterations)
         self.finetuning, self.writer = finetuning, writer
-        self._measured = None
-
-    def on_train_end(self, logs=None):
-        stopped = self.finetuning.stop.requested
-        if not stopped and self._measured != self.model.iteration:
-            self.act(self.model.iteration, logs)
 
     def act(self, iteration, logs):
-        self._measured = iteration
         settings, run = self.finetuning.settings, self.finetuning.folder
         batches = labeled.validation_batches(
             *(self.finetuning.validation, settings.image_size),
