@@ -142,6 +142,11 @@ class Evaluation(Inputs):
                     f"--metrics must be some of: {', '.join([*METRICS, *SET_METRICS])}. "
                     f"Received: {name}."
                 )
+        if rank_by is not None and rank_by not in METRICS:
+            raise ValueError(
+                f"--rank_by must be one of: {', '.join(METRICS)}. "
+                f"Received: rank_by={rank_by!r}."
+            )
         if dfi and unpaired is False:
             raise ValueError("--dfi knows no pairs: leave out --nounaligned.")
         # Deep feature interpolation knows no pairs.

@@ -318,6 +318,10 @@ class Translator:
 
 def _find_checkpoint(run_dir, kind, config, inverse):
     """(prefix of the files, `Translator.checkpoint`)."""
+    if kind not in ("best", "last"):
+        raise ValueError(
+            f"--checkpoint must be one of: best, last. Received: checkpoint={kind!r}."
+        )
     checkpoint, prefix = {"kind": kind, "chosen_by": None}, None
     if kind == "best" and inverse:
         # What is chosen by pairs is chosen for the way there.

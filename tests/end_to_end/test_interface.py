@@ -87,6 +87,13 @@ def test_a_run_is_evaluated_translated_with_and_exported(run, small_pairs, tmp_p
     assert np.abs(difference).max() <= 1
 
 
+def test_names_that_there_are_not_are_refused(run):
+    with pytest.raises(ValueError, match="--checkpoint must be one of: best, last"):
+        pan_tf.Translator(run.path, checkpoint="newest")
+    with pytest.raises(ValueError, match="--rank_by must be one of"):
+        run.evaluate(rank_by="pnsr")
+
+
 def test_a_run_shows_itself(run):
     shown = run._repr_html_()
     assert "data:image/" in shown and "baseline: mean_color" in shown
