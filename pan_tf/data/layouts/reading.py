@@ -106,8 +106,7 @@ def _loader(listing, specs):
     def load(index):
         kinds = [spec.dtype.name for spec in specs]
         made = tf.numpy_function(read_number, [index], kinds, stateful=False)
-        if len(specs) == 1:  # It comes without a list.
-            made = [made]
+        made = tf.nest.flatten(made)  # Eagerly, a single one comes without its list.
         return tuple(
             tf.ensure_shape(pixels, (None, None, spec.planes))
             for pixels, spec in zip(made, specs, strict=True)
