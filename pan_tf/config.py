@@ -10,6 +10,7 @@ import dataclasses
 from pan_tf import tables
 from pan_tf.settings import Settings
 from pan_tf.settings import bits
+from pan_tf.settings import number_or_auto
 from pan_tf.settings import setting
 from pan_tf.settings import value_range
 from pan_tf.size import Size
@@ -26,6 +27,14 @@ _WITH_ATTRIBUTES = tables.keys(
 )
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
+
+
+METRIC_WEIGHTS = setting(
+    None,
+    "Folder with the weights of networks that metrics look through, by their published "
+    "names, such as alex.pth; empty: they are downloaded once, VGG's apart.",
+    free=True,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -252,6 +261,27 @@ class Config(Settings):
         minimum=0,
     )
 
+    warm_up: float | None = setting(
+        None,
+        "Share of --iterations, from the first on, in which T is trained alone, on the "
+        "losses without D; empty: the recipe's.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    fade: float | None = setting(
+        None,
+        "Share of --iterations, after --warm_up, over which the losses with D grow to "
+        "their weights; empty: the recipe's.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    d_augment: tuple[str, ...] | None = setting(
+        None,
+        "What happens to images before D sees them, alike to source, target and output; "
+        "none: nothing; empty: the recipe's.",
+        choices=("none", *tables.keys("layers/augmentation.py", "D_AUGMENTATIONS")),
+    )
+
     # Losses (PAN, Eq. 2 to 6).
     theta: float | None = setting(
         None, "Weight of the adversarial loss; empty: the recipe's.", minimum=0.0
@@ -259,8 +289,11 @@ class Config(Settings):
     lambdas: tuple[float, ...] | None = setting(
         None, "Weights of D's features, one each; empty: the recipe's.", minimum=0.0
     )
-    margin: float | None = setting(
-        None, "m of the hinge; empty: the recipe's.", minimum=0.0
+    margin: float | str | None = setting(
+        None,
+        "m of the hinge, or auto: m follows P, so that the hinge is active in half of "
+        "D's updates; empty: the recipe's.",
+        parse=number_or_auto,
     )
     adversarial: str | None = setting(
         None,
@@ -338,6 +371,13 @@ class Config(Settings):
         choices=METRIC_NAMES,
         free=True,
     )
+    metrics: tuple[str, ...] = setting(
+        (),
+        "Measured at validations beside the usual ones.",
+        choices=METRIC_NAMES,
+        free=True,
+    )
+    metric_weights: str | None = METRIC_WEIGHTS
     sample_images: int = setting(
         8, "Examples in the pictures made at each validation.", minimum=1, free=True
     )

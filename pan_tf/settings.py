@@ -125,6 +125,19 @@ def bits(text):
     return int(text)
 
 
+def number_or_auto(value):
+    """A positive number from its text, or "auto"; raises ValueError with the rule."""
+    if value == "auto":
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 < number < math.inf:
+        raise ValueError("must be a positive number, or auto")
+    return number
+
+
 def value_range(text):
     """Text of a range of values, checked: "full", "percentiles", or "low,high".
 

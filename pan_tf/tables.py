@@ -5,8 +5,10 @@ TensorFlow, which takes seconds.
 """
 
 import ast
+import dataclasses
 import functools
 import pathlib
+from typing import Any
 
 _HERE = pathlib.Path(__file__).parent
 
@@ -96,6 +98,27 @@ def decorated(folder, decorator):
             if isinstance(call, ast.Call) and getattr(call.func, "id", None) == decorator
         )
     )
+
+
+def later(default) -> Any:
+    """A field of a row, or of a part of one, that came after rows had been written down.
+
+    At its default it is not written down: so what was written before still equals what
+    it was written of.
+    """
+    return dataclasses.field(default=default, metadata={"later": True})
+
+
+def written_fields(row):
+    """The fields of a dataclass that are written down: what says, not what it holds."""
+    return [
+        field
+        for field in dataclasses.fields(row)
+        if field.compare
+        and not (
+            field.metadata.get("later") and getattr(row, field.name) == field.default
+        )
+    ]
 
 
 @functools.cache

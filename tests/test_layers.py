@@ -1,10 +1,14 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf.layers import D_AUGMENTATIONS
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Cropping2D
+from pan_tf.layers import DiscriminatorAugmentation
 from pan_tf.layers import Dropout
 from pan_tf.layers import ImagePool
 from pan_tf.layers import InstanceNormalization
@@ -336,3 +340,76 @@ def test_cropping_and_its_gradient_are_those_of_keras():
         results.append((y, tape.gradient(loss, x)))
     for ours, theirs in zip(*results, strict=True):
         assert np.array_equal(ours, theirs)
+
+
+@pytest.fixture
+def augmentation():
+    return DiscriminatorAugmentation(D_AUGMENTATIONS)
+
+
+def test_a_source_its_target_and_its_output_are_changed_alike(augmentation):
+    random = np.random.default_rng(0)
+    image = random.uniform(-1, 1, (3, 16, 24, 3)).astype("float32")
+    drawn = augmentation.draw(3)
+    one, again = (
+        augmentation(image, drawn, name=n).numpy() for n in ("source", "output")
+    )
+    np.testing.assert_array_equal(one, again)
+    other = augmentation(image, augmentation.draw(3)).numpy()
+    assert all(not np.allclose(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_augmentation_is_the_formula(augmentation):
+    """A slow twin, image by image."""
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (4, 16, 24, 3)).astype("float32")
+    drawn = augmentation.draw(4).numpy()
+    found = augmentation(images, drawn).numpy()
+    for image, (brightness, contrast, shift), made in zip(
+        images, drawn, found, strict=True
+    ):
+        image = image + (brightness[0] - 0.5)
+        image = (image - image.mean()) * (contrast[0] + 0.5) + image.mean()
+        expected = np.zeros_like(image)
+        # At most an eighth of each side: 2 and 3 pixels.
+        down, right = (
+            int(np.floor(s * (2 * m + 1))) - m for s, m in zip(shift, (2, 3), strict=True)
+        )
+        for y, x in np.ndindex(16, 24):
+            if 0 <= y - down < 16 and 0 <= x - right < 24:
+                expected[y, x] = image[y - down, x - right]
+        np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
+def test_label_maps_are_moved_and_not_coloured():
+    layer = DiscriminatorAugmentation(D_AUGMENTATIONS, as_labels=("source",))
+    planes = np.eye(4, dtype="float32")[
+        np.random.default_rng(0).integers(0, 4, (2, 8, 8))
+    ]
+    moved = layer(planes, layer.draw(2), name="source").numpy()
+    assert set(np.unique(moved)) <= {0.0, 1.0} and moved.sum() > 0
+
+
+def test_the_gradient_of_an_augmentation_comes_back_to_where_the_pixel_was(augmentation):
+    image = tf.Variable(np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 1)))
+    drawn = tf.constant([[[0.5, 0.0], [0.5, 0.0], [0.99, 0.0]]])  # Two down, two left.
+    with tf.GradientTape() as tape:
+        pixel = augmentation(image, drawn)[0, 5, 5, 0]
+    gradient = tape.gradient(pixel, image).numpy()[0, ..., 0]
+    assert np.unravel_index(np.argmax(gradient), gradient.shape) == (3, 7)
+
+
+def test_augmentation_of_two_replicas_is_that_of_the_whole_batch(two_replicas):
+    layers = []
+    for scope in (two_replicas.scope(), contextlib.nullcontext()):
+        with scope:
+            keras.utils.set_random_seed(3)
+            layers.append(DiscriminatorAugmentation(("shift", "contrast")))
+    drawn = two_replicas.run(lambda: layers[0].draw(2))
+    both = np.concatenate(two_replicas.experimental_local_results(drawn))
+    np.testing.assert_array_equal(both, layers[1].draw(4))
+
+
+def test_an_augmentation_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="must be some of: brightness, contrast, shift"):
+        DiscriminatorAugmentation(("cutout",))

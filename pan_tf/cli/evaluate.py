@@ -17,6 +17,7 @@ import sys
 
 from pan_tf.cli import shared
 from pan_tf.config import METRIC_NAMES
+from pan_tf.config import METRIC_WEIGHTS
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 from pan_tf.size import Size
@@ -86,6 +87,7 @@ class Options(Settings):
     vgg_weights: str | None = setting(
         None, "For --dfi, or --metrics that need some: as of train."
     )
+    metric_weights: str | None = METRIC_WEIGHTS
     dfi_neighbors: int | None = setting(
         None, "Images of either domain; empty: 100.", minimum=1
     )
@@ -123,6 +125,7 @@ _SETTINGS = (
     "rank_by",
     "metrics",
     "vgg_weights",
+    "metric_weights",
     "limit",
     "seeds",
     "epochs",

@@ -18,7 +18,6 @@ from pan_tf import data
 from pan_tf import files
 from pan_tf import images
 from pan_tf import inference
-from pan_tf import networks
 from pan_tf.data import Split
 from pan_tf.evaluation import page
 from pan_tf.evaluation import record
@@ -33,6 +32,7 @@ from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
+from pan_tf.metrics import locate_weights
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
@@ -99,6 +99,8 @@ class Evaluation(Inputs):
         rank_by: metric that orders images in the report; None: what the first run's
             best checkpoint was chosen by.
         metrics: names of metrics that are measured beside the usual ones.
+        metric_weights: folder of other published weights that metrics look through; None:
+            they are downloaded once.
         vgg_weights: file of VGG's weights, for metrics that look through one; None: those
             of `keras.applications`.
         limit: of sets, images of a list that are looked at, at most; None: 2000.
@@ -122,6 +124,7 @@ class Evaluation(Inputs):
         rank_by=None,
         metrics=(),
         vgg_weights=None,
+        metric_weights=None,
         limit=None,
         seeds=None,
         epochs=None,
@@ -161,7 +164,10 @@ class Evaluation(Inputs):
         if rank_by and not self.split.paired:
             raise ValueError("--rank_by goes with pairs, and here are none.")
         also = [self.rank_by] if self.split.paired else []
-        self._choose_metrics([*(metrics or ()), *also], vgg_weights)
+        self._choose_metrics([*(metrics or ()), *also])
+        self.weights = locate_weights(
+            [*self.of_images, *self.of_sets], vgg_weights, metric_weights
+        )
         self.dfi = dfi and self._check_dfi(dfi)
         if self.of_sets:
             least = max(ROWS[name].least for name in self.of_sets)
@@ -169,7 +175,7 @@ class Evaluation(Inputs):
         for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
             if given is not None and not self.of_sets:
                 raise ValueError(f"--{name} goes without pairs: add --unaligned.")
-        if vgg_weights and not (self.vgg or self.dfi):
+        if vgg_weights and not ("vgg16" in self.weights.digests() or self.dfi):
             raise ValueError(
                 "--vgg_weights goes with --dfi, or --metrics that need some."
             )
@@ -185,7 +191,7 @@ class Evaluation(Inputs):
                 self.translators[i] = inference.Translator(path, "last")
                 self.inverses[i] = inference.Translator(path, "last", inverse=True)
 
-    def _choose_metrics(self, asked, vgg_weights):
+    def _choose_metrics(self, asked):
         for name in asked:
             if name in METRICS and not self.split.paired:
                 raise ValueError(
@@ -196,10 +202,6 @@ class Evaluation(Inputs):
         by_itself = [] if self.split.paired else _usual_sets()
         chosen = {*by_itself, *asked}
         self.of_sets = [name for name in SET_METRICS if name in chosen]
-        self.vgg = None
-        for vgg in {ROWS[name].vgg for name in asked} - {None}:
-            self.vgg, _ = networks.locate_vgg_weights(vgg_weights, vgg)
-            networks.check_vgg_weights(self.vgg, vgg)
 
     def _check_dfi(self, dfi):
         if "dfi" in self.names:
@@ -215,6 +217,14 @@ class Evaluation(Inputs):
 
     def _notes(self):
         notes = self.input_notes()
+        for name in self.of_sets:
+            enough = ROWS[name].biased_below
+            few = min(self.limit, len(self.split.source), len(self.split.target))
+            if few < enough:
+                notes.append(
+                    f"{ROWS[name].title} is of {few} images: below {enough} it grows as "
+                    "they get fewer. Compare it with others of as many images only."
+                )
         for split in () if self.split.paired else (self.data.train, self.split):
             longest = max(len(split.source), len(split.target))
             if longest > self.limit:
@@ -336,7 +346,7 @@ class Evaluation(Inputs):
             self.batch_size,
             back=system.back,
             names=names,
-            vgg=self.vgg,
+            weights=self.weights,
             keep=keep,
         )
         if sets is None:

@@ -16,7 +16,8 @@ class Judges:
     """What judges the outputs of one direction as sets."""
 
     def __init__(self, evaluation, direction, split, train):
-        self._names, self._vgg = evaluation.of_sets, evaluation.vgg
+        self._names, self._weights = evaluation.of_sets, evaluation.weights
+        self._seen = {}  # Features of the real images, by network.
         self._tests = {"seeds": evaluation.seeds, "epochs": evaluation.epochs}
         self._evaluation, self._train = evaluation, train
         self._real = evaluation.pixels(split.target)
@@ -44,7 +45,8 @@ class Judges:
             outputs,
             self._domains,
             judged=judged,
-            vgg=self._vgg,
+            weights=self._weights,
+            seen=self._seen,
             **self._tests,
         )
         return {name: ROWS[name].of_sets(sets) for name in self._names}

@@ -28,7 +28,7 @@ def measure(
     back=None,
     names=None,
     also=(),
-    vgg=None,
+    weights=None,
     keep=None,
     centre=None,
 ):
@@ -46,7 +46,7 @@ def measure(
         back: the inverse, as `translate`, or None.
         names: rows of the table of metrics; None: the usual ones of such a split.
         also: rows beside the usual ones.
-        vgg: file of VGG's weights, for metrics that need them.
+        weights: `metrics.Weights`, for metrics that look through networks.
         centre: whether to measure the middle of images only, as of training's size; None:
             of what has no pairs, whose images are judged together.
         keep: image name -> list, to which that image is appended batch by batch.
@@ -76,7 +76,7 @@ def measure(
                 if crop:
                     pair = [image[:, crop:-crop, crop:-crop] for image in pair]
                 kind = tuple(pair[0].shape[1:]), pair[1].dtype
-                compare = comparisons.of(tuple(group), kind, vgg)
+                compare = comparisons.of(tuple(group), kind, weights)
                 for name, values in compare(*pair).items():
                     scores[name].append(values)
             for name, kept in keep.items():
@@ -128,7 +128,7 @@ def means(scores):
     return {name: float(np.mean(ROWS[name].finite(v))) for name, v in scores.items()}
 
 
-def validate(there, back, split, geometry, also=(), vgg=None):
+def validate(there, back, split, geometry, also=(), weights=None):
     """metric -> mean over a validation split, of a T.
 
     Without pairs over as many images of either list as the shorter one has, and of both
@@ -140,10 +140,10 @@ def validate(there, back, split, geometry, also=(), vgg=None):
         split: `Split`.
         geometry: `Geometry` of training.
         also: names of metrics of pairs that are measured beside the usual ones.
-        vgg: file of VGG's weights, for metrics that need them.
+        weights: as of `measure`.
     """
     if split.paired:
-        return means(measure(there, split, geometry, also=also, vgg=vgg))
+        return means(measure(there, split, geometry, also=also, weights=weights))
     split = split.subset(range(split.num_together))
     found = [measure(there, split, geometry, back=back)]
     if back is not None:
@@ -214,18 +214,18 @@ class _Comparisons:
     def __init__(self, at_once):
         self._at_once, self._seen = at_once, collections.Counter()
 
-    def of(self, names, kind, vgg):
+    def of(self, names, kind, weights):
         self._seen[names, kind] += 1
         if self._at_once or self._seen[names, kind] > _UNTRACED:
-            return _comparison(names, kind, vgg)
-        functions = {name: ROWS[name].function_by(vgg) for name in names}
+            return _comparison(names, kind, weights)
+        functions = {name: ROWS[name].function_by(weights) for name in names}
         return lambda *pair: {name: metric(*pair) for name, metric in functions.items()}
 
 
 @functools.lru_cache(maxsize=16)
-def _comparison(names, kind, vgg):
+def _comparison(names, kind, weights):
     """Some metrics of a pair of images, traced once for a shape, whatever the batch."""
-    functions = {name: ROWS[name].function_by(vgg) for name in names}
+    functions = {name: ROWS[name].function_by(weights) for name in names}
     shape, dtype = kind
     spec = tf.TensorSpec((None, *shape), dtype)
 

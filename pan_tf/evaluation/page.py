@@ -47,6 +47,7 @@ def render(evaluation, record):
         "comparisons": _comparisons(record),
         "histograms": _histograms(directions[0]),
         "marks": [TITLES[name] for name in directions[0].baselines],
+        "planes": _planes(directions[0], record),
         "curves": [
             (result.name, _curves(translator, result, directions[0]))
             for result, translator in zip(
@@ -322,6 +323,40 @@ def _histograms(direction):
             row.append((result.name, charts.histogram(values, mean | marks)))
         rows.append((metric.label, row))
     return rows
+
+
+def _planes(direction, record):
+    """(title, SVG) of each plane of the record."""
+    drawn = []
+    for name, trails in record.get("planes", {}).items():
+        metric, psnr = ROWS[name], ROWS["psnr"]
+        shown = []
+        for result in direction.results:
+            trail = [
+                (f"iteration {point['iteration']}", point["psnr"], point[name])
+                for point in trails.get(result.name, ())
+            ]
+            here = [result.metrics[axis]["mean"] for axis in ("psnr", name)]
+            shown.append((result.name, [*trail, ("measured here", *here)]))
+        baselines = [
+            (TITLES[key], r.metrics["psnr"]["mean"], r.metrics[name]["mean"])
+            for key, r in direction.baselines.items()
+        ]
+        # One that is worse in both than everything else would squeeze the rest.
+        points = [point[1:] for _, trail in shown for point in trail]
+        baselines = [
+            baseline
+            for baseline in baselines
+            if any(
+                psnr.merit(baseline[1]) >= psnr.merit(a)
+                or metric.merit(baseline[2]) >= metric.merit(b)
+                for a, b in points
+            )
+        ]
+        titles = psnr.label, metric.label
+        chart = charts.plane(shown, baselines, titles, not metric.higher_is_better)
+        drawn.append((f"{psnr.title} and {metric.title}", chart))
+    return drawn
 
 
 def _curves(translator, result, direction):

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import itertools
 import json
+import math
 
 import numpy as np
 
@@ -12,6 +13,7 @@ import pan_tf
 from pan_tf import files
 from pan_tf.evaluation import compare
 from pan_tf.metrics import ROWS
+from pan_tf.runs.folder import RunFolder
 
 
 def describe(evaluation):
@@ -36,6 +38,7 @@ def describe(evaluation):
             "fingerprint": opened.fingerprint,
         },
         "notes": evaluation.notes,
+        "weights": evaluation.weights.digests(),
         "pan_tf": pan_tf.__version__,
         "baselines": {name: r.metrics for name, r in first.baselines.items()},
     }
@@ -44,7 +47,7 @@ def describe(evaluation):
     if len(first.results) == 1:
         found |= _one(first.results[0], first)
     if first.split.paired:
-        return found | _of_pairs(first)
+        return found | _of_pairs(first) | _planes(evaluation, first)
     found["dataset"] |= {
         "sources": len(first.split.source),
         "targets": len(first.split.target),
@@ -130,6 +133,27 @@ def _of_pairs(direction):
         "comparisons": comparisons,
         "sentences": [comparison["sentence"] for comparison in comparisons],
     }
+
+
+def _planes(evaluation, direction):
+    """How each T trades pixels for looks on its way: its validations, and what is
+    measured here, by PSNR and by each metric of realism that was measured."""
+    results, found = direction.results, {}
+    names = [name for name in results[0].metrics if ROWS[name].of_realism]
+    for name in names:
+        axes = {axis: f"val_{axis}" for axis in ("psnr", name)}
+        trails = {}
+        for result, translator in zip(results, direction.translators, strict=False):
+            rows = []
+            if translator.config is not None:
+                rows = RunFolder(translator.path).read_metrics()
+            trails[result.name] = [
+                {"iteration": row["iteration"], **{a: row[k] for a, k in axes.items()}}
+                for row in rows
+                if all(math.isfinite(row.get(key, math.nan)) for key in axes.values())
+            ]
+        found[name] = trails
+    return {"planes": found} if found else {}
 
 
 def _direction(direction):

@@ -4,6 +4,8 @@ Images are NHWC. Every layer here computes the same function on one replica and 
 many: a batch split over replicas gives the result of the whole batch.
 """
 
+from pan_tf.layers.augmentation import D_AUGMENTATIONS
+from pan_tf.layers.augmentation import DiscriminatorAugmentation
 from pan_tf.layers.convolution import Cropping2D
 from pan_tf.layers.convolution import LeakyReLU
 from pan_tf.layers.convolution import ReflectionPadding2D
@@ -18,9 +20,11 @@ from pan_tf.layers.stochastic import Dropout
 from pan_tf.layers.stochastic import ImagePool
 
 __all__ = [
+    "D_AUGMENTATIONS",
     "BatchNormalization",
     "Cropping2D",
     "CutHole",
+    "DiscriminatorAugmentation",
     "Dropout",
     "ImagePool",
     "InstanceNormalization",

@@ -6,6 +6,47 @@ import keras
 import tensorflow as tf
 
 
+def seed_of(layer, name):
+    """A weight of a layer: the seed of what it draws, and a count of draws.
+
+    Args:
+        layer: `keras.layers.Layer`, being made.
+        name: of the weight, "seed" in it: it is saved with a model's others.
+    """
+    # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
+    seed = random.getrandbits(31)
+    return layer.add_weight(
+        name=name,
+        shape=(2,),
+        dtype="int64",
+        initializer=lambda shape, dtype: tf.constant([seed, 0], dtype),
+        trainable=False,
+        aggregation="only_first_replica",
+    )
+
+
+def draw(state, shape):
+    """Numbers in [0, 1), drawn for the global batch, of which a replica gets its share.
+
+    Args:
+        state: weight of `seed_of`; its count goes up.
+        shape: int `[rank]`, of this replica's share, the batch first.
+
+    Returns:
+        float32 of that shape.
+    """
+    replicas, replica = 1, 0
+    context = tf.distribute.get_replica_context()
+    if context is not None:
+        replicas = context.num_replicas_in_sync
+        replica = context.replica_id_in_sync_group
+    shape = tf.convert_to_tensor(shape)
+    everywhere = tf.concat([[shape[0] * replicas], shape[1:]], 0)
+    drawn = tf.random.stateless_uniform(everywhere, tf.convert_to_tensor(state))
+    state.assign_add([0, 1])
+    return drawn[replica * shape[0] : (replica + 1) * shape[0]]
+
+
 @keras.saving.register_keras_serializable("pan_tf")
 class Dropout(keras.layers.Layer):
     """Dropout that is the same on one replica and on many, and resumes to the bit.
@@ -29,31 +70,12 @@ class Dropout(keras.layers.Layer):
             raise ValueError(f"`rate` must be in [0, 1). Received: rate={rate}.")
         self.rate = rate
         self.built = True
-        # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
-        seed = random.getrandbits(31)
-        self.state = self.add_weight(
-            name="seed_and_calls",
-            shape=(2,),
-            dtype="int64",
-            initializer=lambda shape, dtype: tf.constant([seed, 0], dtype),
-            trainable=False,
-            aggregation="only_first_replica",
-        )
+        self.state = seed_of(self, "seed_and_calls")
 
     def call(self, inputs, training=None):
         if not training or self.rate == 0.0:
             return inputs
-        shape = tf.shape(inputs)
-        replicas, replica = 1, 0
-        context = tf.distribute.get_replica_context()
-        if context is not None:
-            replicas = context.num_replicas_in_sync
-            replica = context.replica_id_in_sync_group
-        everywhere = tf.concat([[shape[0] * replicas], shape[1:]], 0)
-        state = tf.convert_to_tensor(self.state)
-        drawn = tf.random.stateless_uniform(everywhere, state)
-        drawn = drawn[replica * shape[0] : (replica + 1) * shape[0]]
-        self.state.assign_add([0, 1])
+        drawn = draw(self.state, tf.shape(inputs))
         kept = tf.cast(drawn >= self.rate, inputs.dtype)
         return inputs * kept / (1.0 - self.rate)
 

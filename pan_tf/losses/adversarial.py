@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 from typing import ClassVar
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from pan_tf.losses import functional
+from pan_tf.losses.margin import MarginController
 from pan_tf.losses.terms import LossTerm
+from pan_tf.tables import later
 
 
 class _Game(NamedTuple):
@@ -147,25 +150,50 @@ class PerceptualAdversarialLoss(LossTerm):
 
     Attributes:
         lambdas: a weight for each of D's features, shallow to deep.
-        margin: m, the gap beyond which D is content, in units of P.
+        margin: m, the gap beyond which D is content, in units of P; or "auto": it follows
+            P, so that the hinge is active in a given share of D's updates.
         paired: whether a target belongs to its source.
+        activity: that share.
+        controller: `MarginController`, put here where a model is made.
 
     Raises:
         ValueError: if a lambda is negative, or the margin not positive.
     """
 
     lambdas: tuple = (5.0, 1.5, 1.5, 1.0)
-    margin: float = 3.0
+    margin: float | str = 3.0
     paired: bool = True
+    activity: float = later(0.5)
+    controller: Any = dataclasses.field(default=None, repr=False, compare=False)
     name: str = dataclasses.field(default="perceptual_adversarial", kw_only=True)
     settings: ClassVar = {"lambdas": "lambdas", "margin": "margin"}
 
     def __post_init__(self):
         _check_lambdas(self.lambdas)
-        if self.margin <= 0.0:
+        is_number = isinstance(self.margin, int | float)
+        if self.margin != "auto" and not (is_number and self.margin > 0.0):
             raise ValueError(
-                f"`margin` must be positive. Received: margin={self.margin}."
+                f"`margin` must be positive, or 'auto'. Received: margin={self.margin!r}."
             )
+
+    def with_state(self):
+        if self.margin != "auto":
+            return self
+        return dataclasses.replace(self, controller=MarginController(self.activity))
+
+    def state(self):
+        return {} if self.controller is None else {"margin": self.controller.margin}
+
+    def follow(self, numbers):
+        if self.controller is not None:
+            self.controller.follow(numbers["d_hinge_active"])
+
+    def _margin(self):
+        if self.margin != "auto":
+            return self.margin
+        if self.controller is None:
+            raise ValueError("A margin that fits itself needs `with_state()` first.")
+        return self.controller.value()
 
     def d_inputs(self, player):
         return "target", "output"
@@ -177,12 +205,14 @@ class PerceptualAdversarialLoss(LossTerm):
         return functional.mean_feature_distance(real, generated, self.lambdas)
 
     def discriminator_loss(self, translation):
-        return functional.margin_loss(self._global_distance(translation), self.margin)
+        return functional.margin_loss(self._global_distance(translation), self._margin())
 
     def diagnostics(self, translation):
         distance = self._global_distance(translation)
-        active = tf.cast(distance < self.margin, tf.float32)
-        return {"d_hinge_active": active}
+        margin = self._margin()
+        active = tf.cast(distance < margin, tf.float32)
+        numbers = {"d_hinge_active": active}
+        return numbers if self.controller is None else numbers | {"d_margin": margin}
 
     def _global_distance(self, translation):
         distance = self.transformer_loss(translation)

@@ -36,6 +36,7 @@ class Translation:
         identity: T(target).
         pooled: output, or outputs of the past in its place; see
             `layers.ImagePool`.
+        drawn: how D is shown the images, see `layers.DiscriminatorAugmentation`; or None.
         encoded: image name -> what D's frozen encoder makes of it, where D has one.
         d_outputs: image name -> `DiscriminatorOutput`.
 
@@ -48,6 +49,7 @@ class Translation:
     cycled: Any = None
     identity: Any = None
     pooled: Any = None
+    drawn: Any = None
     encoded: dict = dataclasses.field(default_factory=dict)
     d_outputs: dict = dataclasses.field(default_factory=dict)
 
@@ -88,6 +90,22 @@ class LossTerm:
         """
         return self
 
+    def with_state(self):
+        """The term with the weights that it keeps of its own, where it has some; made in
+        the strategy's scope."""
+        return self
+
+    def state(self):
+        """Those weights: name -> variable; a checkpoint holds them."""
+        return {}
+
+    def follow(self, numbers):
+        """Changes those weights after an update of D.
+
+        Args:
+            numbers: what `diagnostics` found of that update, means over directions.
+        """
+
     def d_inputs(self, player):
         """Names of the images that D must look at for one player's side."""
         return ()
@@ -122,8 +140,8 @@ class LossTerm:
         return self.loss("transformer", Translation(None, y_true, y_pred))
 
     def get_config(self):
-        """Its fields, as Keras saves a compiled loss; without a frozen network."""
-        fields = (f for f in dataclasses.fields(self) if f.name != "network")
+        """Its fields, as Keras saves a compiled loss; without what was put there."""
+        fields = (field for field in dataclasses.fields(self) if field.compare)
         return {field.name: getattr(self, field.name) for field in fields}
 
     @classmethod

@@ -24,6 +24,8 @@ from pan_tf.metrics.table import METRICS
 from pan_tf.metrics.table import ROWS
 from pan_tf.metrics.table import SET_METRICS
 from pan_tf.metrics.table import Metric
+from pan_tf.metrics.weights import Weights
+from pan_tf.metrics.weights import locate_weights
 
 __all__ = [
     "KEPT_METRICS",
@@ -38,6 +40,8 @@ __all__ = [
     "VIF",
     "VIFP",
     "Metric",
+    "Weights",
+    "locate_weights",
     "psnr",
     "psnr_rgb",
     "ssim",

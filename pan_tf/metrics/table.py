@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from pan_tf.metrics import perceptual
+from pan_tf.metrics.distribution import features
+from pan_tf.metrics.distribution import frechet
 from pan_tf.metrics.distribution import kid
 from pan_tf.metrics.distribution.two_sample import LEAST
 from pan_tf.metrics.full_reference import functional
@@ -29,13 +31,16 @@ class Metric:
         compares: names of the two images that `function` is given: "source", "target",
             "output" (of the source), "cycled" (there and back), "identity" (T(target)).
         function: (reference, prediction), uint8 `[B, H, W, C]` -> float `[B]`; a graph
-            function. Or, of a row that looks through a VGG, `make`: file of its weights
-            -> such a function. Or `of_scores`, or `of_sets`.
+            function. Or, of a row that looks through networks, `make`: `Weights` -> such
+            a function. Or `of_scores`, or `of_sets`.
         of_scores: metric -> `[n]` of the rows before it -> `[n]`.
         of_sets: `distribution.Sets` -> `[n]`, one an output, or `{"mean", "ci95"}`.
         largest: greater values count as this one in means, such as an infinite PSNR.
-        vgg: the VGG whose weights it needs, "vgg16" or "vgg19"; None for none.
+        needs: networks whose weights it needs, "vgg16" or of `networks.PUBLISHED`.
+        check: `Weights` -> None; raises ValueError where a file holds something else.
         least: images that a set must have, for rows of sets.
+        biased_below: images below which its value depends on their number.
+        of_realism: whether it compares what images look like, rather than pixels.
         is_usual: whether it is measured without being asked for.
         about: how it is measured, a sentence or two for the report.
     """
@@ -50,8 +55,11 @@ class Metric:
     of_scores: Callable | None = None
     of_sets: Callable | None = None
     largest: float | None = None
-    vgg: str | None = None
+    needs: tuple = ()
+    check: Callable | None = None
     least: int = 1
+    biased_below: int = 0
+    of_realism: bool = False
     is_usual: bool = True
     about: str = ""
 
@@ -65,10 +73,10 @@ class Metric:
         """Whether it compares two images."""
         return self.function is not None or self.make is not None
 
-    def function_by(self, vgg):
-        """(reference, prediction) -> `[B]`; `vgg`: file of weights, for rows with one."""
+    def function_by(self, weights):
+        """(reference, prediction) -> `[B]`; `weights`: `Weights` of what it needs."""
         if self.make is not None:
-            return self.make(vgg)
+            return self.make(weights)
         return self.function
 
     def finite(self, values):
@@ -138,10 +146,21 @@ METRICS = {
         "VGG distance",
         higher_is_better=False,
         make=perceptual.vgg_distance,
-        vgg="vgg16",
+        needs=("vgg16",),
+        of_realism=True,
         is_usual=False,
         about="VGG distance is between features of VGG-16, scaled to unit length at each "
         "position: the lower the better.",
+    ),
+    "lpips": Metric(
+        "LPIPS",
+        higher_is_better=False,
+        make=perceptual.lpips,
+        needs=("alexnet", "lpips_alex"),
+        check=perceptual.lpips,
+        of_realism=True,
+        is_usual=False,
+        about="LPIPS is of version 0.1 with AlexNet: the lower the better.",
     ),
 }
 
@@ -195,13 +214,40 @@ SET_METRICS = {
     "kid_vgg": Metric(
         "KID, VGG",
         higher_is_better=False,
-        of_sets=kid.kid_vgg,
+        of_sets=lambda sets: kid.unbiased(*sets.features("vgg16")),
         least=3,
-        vgg="vgg16",
+        needs=("vgg16",),
         is_usual=False,
         about="KID, VGG is the unbiased kernel distance of outputs from held-out real "
         "targets in features of VGG-16: the lower the better, about 0 for real images. "
         "Its interval is by the jackknife over images.",
+    ),
+    "kid": Metric(
+        "KID",
+        higher_is_better=False,
+        of_sets=lambda sets: kid.unbiased(*sets.features("inception")),
+        least=3,
+        needs=("inception",),
+        check=features.EXTRACTORS["inception"],
+        is_usual=False,
+        about="KID is the same distance in the features of the Inception network that "
+        "published numbers look through, over all images at once; often it is given "
+        "times 1000.",
+    ),
+    "fid": Metric(
+        "FID",
+        digits=2,
+        higher_is_better=False,
+        of_sets=lambda sets: frechet.frechet_distance(*sets.features("inception")),
+        least=3,
+        biased_below=2048,
+        needs=("inception",),
+        check=features.EXTRACTORS["inception"],
+        is_usual=False,
+        about="FID is the Fréchet distance of outputs from held-out real targets in the "
+        "features of the Inception network that published numbers look through: the "
+        "lower the better. Its interval is by the jackknife over twenty parts of each "
+        "set.",
     ),
 }
 

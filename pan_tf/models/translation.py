@@ -37,6 +37,8 @@ class TranslationModel(keras.Model):
         encoder: frozen functional model whose features of an image D is given as
             `image`, in place of the image; or None.
         image_pool: `layers.ImagePool` of T's outputs, or None.
+        augmentation: `layers.DiscriminatorAugmentation` of what D sees, or None.
+        course: `Course`, or None where nothing changes on the way.
 
     Attributes:
         ema_transformer: the T to translate with: the average, or T itself without one.
@@ -55,6 +57,8 @@ class TranslationModel(keras.Model):
         ema_decay=0.0,
         encoder=None,
         image_pool=None,
+        augmentation=None,
+        course=None,
         **kwargs,
     ):
         check_names(terms)
@@ -65,7 +69,8 @@ class TranslationModel(keras.Model):
         self.discriminator = discriminator
         self.encoder = encoder
         self.image_pool = image_pool
-        self.terms = tuple(terms)
+        self.augmentation, self.course = augmentation, course
+        self.terms = tuple(term.with_state() for term in terms)
         self.schedule = schedule
         self.iteration = 0  # Minibatches consumed so far.
         self.data_wait = 0.0  # Seconds spent waiting for them.
@@ -152,6 +157,11 @@ class TranslationModel(keras.Model):
             **self.networks,
             **{name: pool for name, pool in self.image_pools.items() if pool is not None},
             **{f"{name[0]}_optimizer": each for name, each in self.players.items()},
+            **{
+                f"{term.name}_{name}": variable.value
+                for term in self.terms
+                for name, variable in term.state().items()
+            },
         }
 
     @property
@@ -164,18 +174,29 @@ class TranslationModel(keras.Model):
         networks = self.networks_of(player).values()
         return [v for network in networks for v in network.trainable_variables]
 
-    def train_step(self, batch):
+    def train_step(self, batch, iteration=None):
         """One round on this replica.
 
         Args:
             batch: dictionary of float32 `[B, N, H, W, 3]` in [-1, 1], N the schedule's
                 `minibatches`; B is this replica's share of the global batch. (The
                 batch is the first axis, since that is the one that strategies split.)
+            iteration: int64 scalar, for what D's terms weigh by then; None for all.
 
         Returns:
             name -> float32 scalar, means over this replica's batch; of a player that
             is updated several times, the mean of its updates.
         """
+        d_share = None
+        if self.course is not None and iteration is not None:
+            d_share = self.course.d_share(iteration)
+        return self._round(batch, self.schedule.players, d_share)
+
+    def train_alone(self, batch):
+        """One round in which D takes no part; as `train_step`."""
+        return self._round(batch, self.schedule.players_alone, d_share=0.0)
+
+    def _round(self, batch, players, d_share):
         if not isinstance(batch, dict):
             raise ValueError(
                 "A translation model is trained by pan_tf.train, or on batches of "
@@ -183,14 +204,16 @@ class TranslationModel(keras.Model):
                 f"Received: {type(batch).__name__}."
             )
         logs, cache, done = {}, None, []
-        for i, player in enumerate(self.schedule.players):
+        for i, player in enumerate(players):
             if cache is None or not self.schedule.reuse_minibatch:
                 # One update after the other: D's looks at targets wait for nothing that
                 # T's updates do, and would all be in memory at once.
                 with tf.control_dependencies(done):
-                    cache = MinibatchCache(
-                        {k: tf.identity(v[:, i]) for k, v in batch.items()}
-                    )
+                    minibatch = {k: tf.identity(v[:, i]) for k, v in batch.items()}
+                    drawn = None
+                    if self.augmentation is not None:
+                        drawn = self.augmentation.draw(tf.shape(minibatch["source"])[0])
+                    cache = MinibatchCache(minibatch, drawn, d_share)
             for name, value in self.update(player, cache).items():
                 logs.setdefault(name, []).append(value)
             done = cache.gradients
@@ -247,13 +270,24 @@ class TranslationModel(keras.Model):
         """For each direction: (D, `layers.ImagePool` of its outputs)."""
         return [(self.discriminator, self.image_pool)]
 
-    def discriminate(self, player, translations):
+    def _terms(self, player, d_share=None):
+        """The terms that a player minimises: [(term, what it weighs, or None)]."""
+        found = []
+        for term in self.terms:
+            share = d_share if player == "transformer" and term.d_inputs(player) else None
+            is_asked = not (isinstance(share, float) and share == 0.0)
+            if term.concerns(player) and is_asked:
+                found.append((term, share))
+        return found
+
+    def discriminate(self, player, translations, d_share=None):
         """Lets D see the images that the terms name for a player, if it has not.
 
         Each in a call of its own: batch statistics are those of the real or of the
         generated images, never of a mixture.
         """
-        names = sorted({name for term in self.terms for name in term.d_inputs(player)})
+        terms = self._terms(player, d_share)
+        names = sorted({name for term, _ in terms for name in term.d_inputs(player)})
         for translation, judge in zip(translations, self.discriminators(), strict=True):
             discriminator, image_pool = judge
             if "pooled" in names and translation.pooled is None:
@@ -262,7 +296,7 @@ class TranslationModel(keras.Model):
                 if name not in translation.d_outputs:
                     seen = discriminator(
                         {
-                            "source": translation.source,
+                            "source": self._shown(translation, "source"),
                             "image": self._encoded(translation, name),
                         },
                         training=True,
@@ -272,26 +306,36 @@ class TranslationModel(keras.Model):
 
     def _encoded(self, translation, name):
         """What D is given of an image."""
-        image = getattr(translation, name)
         if self.encoder is None:
-            return image
+            return self._shown(translation, name)
         if name not in translation.encoded:
+            image = self._shown(translation, name)
             translation.encoded[name] = self.encoder(image, training=False)
         return translation.encoded[name]
 
-    def losses_of(self, player, translations):
+    def _shown(self, translation, name):
+        """An image as D, or its encoder, is shown it."""
+        image = getattr(translation, name)
+        if self.augmentation is None or translation.drawn is None:
+            return image
+        return self.augmentation(image, translation.drawn, name=name)
+
+    def losses_of(self, player, translations, d_share=None):
         """The player's side of every term, summed over directions.
+
+        Args:
+            player: "transformer" or "discriminator".
+            translations: one a direction, as D has seen them.
+            d_share: as of `MinibatchCache`.
 
         Returns:
             `t_<term>` or `d_<term>` -> scalar.
         """
-        return {
-            f"{player[0]}_{term.name}": tf.add_n(
-                [term.loss(player, translation) for translation in translations]
-            )
-            for term in self.terms
-            if term.concerns(player)
-        }
+        losses = {}
+        for term, share in self._terms(player, d_share):
+            loss = tf.add_n([term.loss(player, each) for each in translations])
+            losses[f"{player[0]}_{term.name}"] = loss if share is None else share * loss
+        return losses
 
     def differentiate(self, player, cache):
         """Puts the gradients of one player's losses into `cache`; returns the logs."""
@@ -309,8 +353,8 @@ class TranslationModel(keras.Model):
                 translation.d_outputs.clear()  # On another tape, without D's variables.
         with tape:
             tape.watch(variables)
-            translations = self.discriminate(player, cache.translations)
-            losses = self.losses_of(player, translations)
+            translations = self.discriminate(player, cache.translations, cache.d_share)
+            losses = self.losses_of(player, translations, cache.d_share)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             # Optimizers SUM gradients over replicas, so each contributes a share.
             loss = tf.add_n(list(losses.values())) / replicas
@@ -322,6 +366,7 @@ class TranslationModel(keras.Model):
             numbers = _over_directions(
                 term.diagnostics, translations, lambda a, b: (a + b) / 2
             )
+            term.follow(numbers)
             for name, value in numbers.items():
                 # A second term of a kind keeps its numbers apart by its name.
                 losses[f"{name}_{term.name}" if name in losses else name] = value
@@ -349,21 +394,31 @@ class TranslationModel(keras.Model):
         if self.train_function is not None and not force:
             return
         strategy = self.distribute_strategy
-        step = self.train_step
-        if self.jit_compile:
-            step = tf.function(step, jit_compile=True)
 
-        @tf.function
-        def play_round(batch):
-            logs = strategy.run(step, args=(batch,))
-            mean = tf.distribute.ReduceOp.MEAN
-            return {k: strategy.reduce(mean, v, axis=None) for k, v in logs.items()}
+        def on_replicas(step):
+            if self.jit_compile:
+                step = tf.function(step, jit_compile=True)
+
+            @tf.function
+            def play_round(*args):
+                logs = strategy.run(step, args=args)
+                mean = tf.distribute.ReduceOp.MEAN
+                return {k: strategy.reduce(mean, v, axis=None) for k, v in logs.items()}
+
+            return play_round
+
+        alone, together = map(on_replicas, (self.train_alone, self.train_step))
 
         def train_function(iterator):
             started = time.perf_counter()
             batch = next(iterator)
             self.data_wait += time.perf_counter() - started
-            logs = play_round(batch)
+            if self.course is None:
+                logs = together(batch)
+            elif self.iteration < self.course.alone_until:
+                logs = alone(batch)
+            else:
+                logs = together(batch, tf.constant(self.iteration, tf.int64))
             self.iteration += self.schedule.minibatches
             return logs
 

@@ -37,9 +37,91 @@ class UpdateSchedule:
         return t + d if self.t_first else d + t
 
     @property
+    def players_alone(self):
+        """Who is updated where T is trained alone, on as many minibatches."""
+        return ("transformer",) * (
+            self.t_updates if self.reuse_minibatch else self.minibatches
+        )
+
+    @property
     def minibatches(self):
         """Minibatches, hence iterations, in a round."""
         return 1 if self.reuse_minibatch else len(self.players)
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """What changes in a training of known length on its way, in shares of that length.
+
+    Attributes:
+        alone: share, from the beginning, in which T is trained alone, on the terms in
+            which D takes no part. D has nothing to teach a T that has not learnt the
+            layout, and costs as much as later.
+        fade: share, after that, over which the terms with D grow in T's objective from 0
+            to their weights. D is trained from the beginning of it.
+        decay: share, at the end, over which both learning rates fall linearly to 0.
+        iterations: the length; None in a row, which is for any.
+
+    Raises:
+        ValueError: if a share is not in [0, 1), or the first two leave no training.
+    """
+
+    alone: float = 0.0
+    fade: float = 0.0
+    decay: float = 0.0
+    iterations: int | None = None
+
+    def __post_init__(self):
+        if min(self.alone, self.fade, self.decay) < 0.0 or self.decay > 1.0:
+            raise ValueError(f"Shares of a course must be in [0, 1]. Received: {self}.")
+        if self.alone + self.fade >= 1.0:
+            raise ValueError(
+                "--warm_up and --fade must leave a share of the training: their sum must "
+                f"be below 1. Received: warm_up={self.alone}, fade={self.fade}."
+            )
+
+    @property
+    def alone_until(self):
+        """Iteration from which D takes part."""
+        return round(self.alone * self.iterations)
+
+    @property
+    def decay_start(self):
+        """Iteration from which learning rates fall."""
+        return self.iterations - round(self.decay * self.iterations)
+
+    def d_share(self, iteration):
+        """What the terms with D weigh in T's objective, of their weights.
+
+        Args:
+            iteration: int, or a tensor of one.
+
+        Returns:
+            float32 scalar in [0, 1].
+        """
+        if not self.fade:
+            return tf.constant(1.0)
+        since = tf.cast(iteration - self.alone_until, tf.float32)
+        return tf.clip_by_value(since / (self.fade * self.iterations), 0.0, 1.0)
+
+    def updates(self, player, schedule):
+        """How many updates of a player there are at an iteration.
+
+        Args:
+            player: "transformer" or "discriminator".
+            schedule: `UpdateSchedule`.
+
+        Returns:
+            iteration -> float.
+        """
+        together = schedule.players.count(player) / schedule.minibatches
+        alone = schedule.players_alone.count(player) / schedule.minibatches
+
+        def updates(iteration):
+            before = min(iteration, self.alone_until)
+            return alone * before + together * (iteration - before)
+
+        return updates
 
 
 class MinibatchCache:
@@ -50,14 +132,18 @@ class MinibatchCache:
 
     Attributes:
         minibatch: image name -> float32 `[B, H, W, 3]` in [-1, 1].
+        drawn: how D is shown it, see `Translation`; or None.
+        d_share: what the terms with D weigh in T's objective, of their weights; None for
+            all, 0.0 for none: D is not asked then.
         translations: list of `Translation`, one a direction, by T as it is, or, once it
             has been updated, as it was; or None.
         tape: has recorded how they came about.
         gradients: of the last update.
     """
 
-    def __init__(self, minibatch):
+    def __init__(self, minibatch, drawn=None, d_share=None):
         self.minibatch = minibatch
+        self.drawn, self.d_share = drawn, d_share
         self.gradients = []
         self.translations = None
         self._outdated = False
@@ -82,6 +168,8 @@ class MinibatchCache:
         self._outdated = False
         self.tape = tf.GradientTape(watch_accessed_variables=False)
         self.translations = translate(self)
+        for new in self.translations:
+            new.drawn = self.drawn
         for old, new in zip(before, self.translations, strict=False):
             new.d_outputs.update(_keep_own(old.d_outputs))
             new.encoded.update(_keep_own(old.encoded))

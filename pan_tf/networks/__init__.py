@@ -4,6 +4,7 @@ Transformers map an image to an image. Discriminators map `{"source", "image"}` 
 `{"logits", "features"}`.
 """
 
+from pan_tf.networks.alexnet import alexnet_features
 from pan_tf.networks.declarations import DISCRIMINATORS
 from pan_tf.networks.declarations import TRANSFORMERS
 from pan_tf.networks.declarations import Declaration
@@ -14,18 +15,23 @@ from pan_tf.networks.deraining import id_cgan_transformer
 from pan_tf.networks.discriminators import context_encoder_discriminator
 from pan_tf.networks.discriminators import pan_discriminator
 from pan_tf.networks.discriminators import patch_discriminator
+from pan_tf.networks.inception import inception_features
 from pan_tf.networks.inpainting import context_encoder_transformer
 from pan_tf.networks.inpainting import pan_inpainting_transformer
 from pan_tf.networks.perceptual import perceptual_discriminator
 from pan_tf.networks.perceptual import separate_discriminators
+from pan_tf.networks.published import PUBLISHED
+from pan_tf.networks.published import locate_published
 from pan_tf.networks.receptive_field import ReceptiveField
 from pan_tf.networks.receptive_field import activation_bytes
 from pan_tf.networks.receptive_field import receptive_field
 from pan_tf.networks.resnet import cyclegan_transformer
 from pan_tf.networks.resnet import manipulation_transformer
+from pan_tf.networks.torch_files import read_state_dict
 from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
+from pan_tf.networks.unet import resize_transformer
 from pan_tf.networks.vgg import WeightsNotFoundError
 from pan_tf.networks.vgg import check_vgg_weights
 from pan_tf.networks.vgg import convolutions
@@ -39,11 +45,13 @@ from pan_tf.networks.vgg import vgg_features
 
 __all__ = [
     "DISCRIMINATORS",
+    "PUBLISHED",
     "TRANSFORMERS",
     "Declaration",
     "ReceptiveField",
     "WeightsNotFoundError",
     "activation_bytes",
+    "alexnet_features",
     "check_vgg_weights",
     "context_encoder_discriminator",
     "context_encoder_transformer",
@@ -54,6 +62,8 @@ __all__ = [
     "id_cgan_transformer",
     "imagenet_classifier",
     "imagenet_features",
+    "inception_features",
+    "locate_published",
     "locate_vgg_weights",
     "manipulation_transformer",
     "official_pan_transformer",
@@ -64,7 +74,9 @@ __all__ = [
     "patch_discriminator",
     "perceptual_discriminator",
     "pix2pix_transformer",
+    "read_state_dict",
     "receptive_field",
+    "resize_transformer",
     "save_vgg_weights",
     "separate_discriminators",
     "vgg_classifier",

@@ -137,6 +137,10 @@ def _through(layer, span):
     if isinstance(layer, layers.Cropping2D):
         first = layer.cropping[0][0] * span.step
         return _Span(span.step, span.low + first, span.high + first)
+    if isinstance(layer, layers.UpSampling2D) and layer.interpolation == "nearest":
+        # Element i repeats element i // size.
+        step = span.step / layer.size[0]
+        return _Span(step, span.low - span.step + step, span.high)
     if isinstance(layer, layers.Conv2DTranspose):
         # Output o takes inputs i with o + before = i * stride + tap.
         size, stride = layer.kernel_size[0], layer.strides[0]

@@ -174,3 +174,64 @@ def pix2pix_transformer(
         layers.ReLU()(x), 2 * depth, target_channels, activation="tanh", dtype="float32"
     )
     return keras.Model(image, x, name=name)
+
+
+@transformer(
+    settings={"bn_statistics": "statistics"},
+    check_size=_HALVED_SIX_TIMES,
+    arguments_at=lambda image_size: {"depth": min(_deepest(image_size)["depth"], 7)},
+)
+def resize_transformer(
+    image_size=None,
+    depth=7,
+    num_resized=2,
+    width=1.0,
+    statistics="moving",
+    source_channels=3,
+    target_channels=3,
+    name="transformer",
+):
+    """A U-Net with skips at every resolution, the full one too, and resize convolutions.
+
+    Against the T that the script released with PAN trains: a convolution at full
+    resolution begins it, whose skip carries edges as sharp as the source's; and the
+    outermost decoder layers enlarge before a 3x3 convolution. A strided transposed
+    convolution has other weights for even pixels than for odd ones, which shows as a
+    checkerboard (Odena et al., Distill 2016); a grid of the inner layers is smoothed by
+    the outer ones. 35 095 299 parameters at depth 7.
+
+    Args:
+        image_size: pixels a side, or (height, width), multiples of 2 ** depth;
+            None for any.
+        depth: number of halvings, 3 to 8.
+        num_resized: decoder layers, the outermost ones, that enlarge before they
+            convolve.
+        width: multiplies the number of channels.
+        statistics: of `layers.BatchNormalization`, outside of training.
+        source_channels, target_channels: of the images.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model`.
+    """
+    image = image_input(image_size, source_channels)
+    full, *down = scaled((32, *_FILTERS[:depth]), width)
+    x = leaky(symmetric_conv(image, 1, full, 1))
+    encoded = [x]
+    for number, filters in enumerate(down, start=2):
+        x = leaky(norm(symmetric_conv(x, number, filters, 2), number, statistics))
+        encoded.append(x)
+    *skips, x = encoded
+    for number, skip in enumerate(reversed(skips), start=depth + 2):
+        filters = skip.shape[-1]
+        if number > 2 * depth + 1 - num_resized:
+            x = layers.Concatenate()([layers.UpSampling2D(2)(x), skip])
+            x = norm(symmetric_conv(x, number, filters, 1), number, statistics)
+            x = layers.ReLU()(x)
+        else:
+            x = layers.ReLU()(norm(deconv4(x, number, filters), number, statistics))
+            x = layers.Concatenate()([x, skip])
+    x = symmetric_conv(
+        x, 2 * depth + 2, target_channels, 1, activation="tanh", dtype="float32"
+    )
+    return keras.Model(image, x, name=name)

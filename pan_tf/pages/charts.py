@@ -130,6 +130,71 @@ def curves(series, level=None):
     return f'{chart}<p class="key">{legend}</p>'
 
 
+def plane(trails, baselines, titles, downwards):
+    """Two quantities against each other, one point a checkpoint.
+
+    Args:
+        trails: list of (label, list of (name of a point, x, y)), the last point of which
+            is the one that the report is about.
+        baselines: list of (label, x, y).
+        titles: of x and of y.
+        downwards: whether a smaller y is better, and so is drawn higher.
+
+    Returns:
+        SVG with a legend.
+    """
+    width, height = 2 * _WIDTH, 2 * _HEIGHT
+    points = [p[1:] for _, trail in trails for p in trail] + [b[1:] for b in baselines]
+    (x_low, x_high), (y_low, y_high) = (
+        _padded(each) for each in zip(*points, strict=True)
+    )
+    x = _axis(x_low, x_high, _LEFT, width - _RIGHT)
+    ends = (_TOP, height - _BOTTOM)
+    y = _axis(y_low, y_high, *(ends if downwards else ends[::-1]))
+    parts = []
+    for i, (label, trail) in enumerate(trails):
+        color = _COLORS[i % len(_COLORS)]
+        path = " ".join(f"{x(a):.1f},{y(b):.1f}" for _, a, b in trail[:-1])
+        parts.append(f'<polyline class="series" stroke="{color}" points="{path}"/>')
+        for j, (name, a, b) in enumerate(trail):
+            radius = 6 if j == len(trail) - 1 else 3
+            said = html.escape(f"{label}, {name}: {a:.4g}, {b:.4g}")
+            parts.append(
+                f'<circle fill="{color}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{radius}">'
+                f"<title>{said}</title></circle>"
+            )
+    for label, a, b in baselines:
+        end = x(a) > width / 2
+        parts.append(
+            f'<rect class="baseline" x="{x(a) - 4:.1f}" y="{y(b) - 4:.1f}" width="8" '
+            f'height="8"/><text x="{x(a) + (-8 if end else 8):.1f}" y="{y(b) + 4:.1f}" '
+            f'text-anchor="{"end" if end else "start"}">{html.escape(label)}</text>'
+        )
+    legend = "".join(
+        f'<span style="color: {_COLORS[i % len(_COLORS)]}">&#9679; '
+        f"{html.escape(label)}</span> "
+        for i, (label, _) in enumerate(trails)
+    )
+    said = (
+        f"Across: {titles[0]}. Up: {titles[1]}{', the smaller the higher' * downwards}. "
+        "Better is up and to the right. Small points: validations in training; large "
+        "ones: what is measured here; squares: baselines."
+    )
+    chart = _svg(
+        parts,
+        _ticks(x_low, x_high, x, 5, height),
+        [(y_high, y), (y_low, y)],
+        (width, height),
+    )
+    return f'{chart}<p class="key">{legend}{html.escape(said)}</p>'
+
+
+def _padded(values):
+    low, high = min(values), max(values)
+    pad = 0.04 * (high - low) or 0.5
+    return low - pad, high + pad
+
+
 def _vertical(style, x, title):
     return _line(style, x, x, _TOP, _HEIGHT - _BOTTOM, title)
 
@@ -160,25 +225,27 @@ def _axis(low, high, start, end):
     return lambda value: start + (value - low) / span * (end - start)
 
 
-def _ticks(low, high, x, count):
+def _ticks(low, high, x, count, height=_HEIGHT):
     places = np.linspace(low, high, count)
     anchors = ["start", *["middle"] * (count - 2), "end"]
     return [
-        f'<text x="{x(value):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">'
+        f'<text x="{x(value):.1f}" y="{height - 8}" text-anchor="{anchor}">'
         f"{_number(value)}</text>"
         for value, anchor in zip(places, anchors, strict=True)
     ]
 
 
-def _svg(parts, ticks, heights):
+def _svg(parts, ticks, heights, size=(_WIDTH, _HEIGHT)):
+    width, height = size
     labels = [
         f'<text x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">'
         f"{_number(value)}</text>"
         for value, y in heights
     ]
-    axis = _horizontal("axis", _HEIGHT - _BOTTOM)
+    base = height - _BOTTOM
+    axis = _line("axis", _LEFT, width - _RIGHT, base, base, "")
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
+        f'<svg viewBox="0 0 {width} {height}" role="img">'
         + "".join([axis, *parts, *ticks, *labels])
         + "</svg>"
     )

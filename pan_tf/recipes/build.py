@@ -7,9 +7,11 @@ import keras
 from pan_tf import data
 from pan_tf import networks
 from pan_tf import runtime
+from pan_tf.layers import DiscriminatorAugmentation
 from pan_tf.layers import ImagePool
 from pan_tf.losses import TERMS
 from pan_tf.losses import PixelLoss
+from pan_tf.models import Course
 from pan_tf.models import CycleModel
 from pan_tf.models import TranslationModel
 from pan_tf.optimizers import Adam
@@ -101,6 +103,10 @@ def resolve(config):
         revision=row.revision,
         source=source,
         target=target,
+        course=_course(config, row),
+        d_augment=tuple(
+            name for name in _first(config.d_augment, row.d_augment) if name != "none"
+        ),
     )
     region = "centre" if system.transformer.declaration.fills_centre else "image"
     if row.discriminator:
@@ -146,11 +152,32 @@ def _network(builder, config, row, region):
     return Network.of(builder, config.image_size, **arguments)
 
 
+# Settings that need a D.
+_OF_GAMES = {"d_updates", "d_learning_rate", "d_augment", "warm_up", "fade"}
+
+
+def _course(config, row):
+    """`Course` of the configuration's length; None where nothing changes on the way."""
+    given = {"alone": config.warm_up, "fade": config.fade}
+    if config.decay_start is not None:  # In iterations; the optimizers have it.
+        given["decay"] = 0.0
+    course = _with(row.course or Course(), given)
+    if course == Course():
+        return None
+    if course.alone and all(term.d_inputs("transformer") for term in row.terms):
+        if config.pixel_weight is None:
+            raise ValueError(
+                "--warm_up trains T without D, on what has no D: add --pixel_weight. "
+                f"Received: recipe={config.recipe}, warm_up={config.warm_up}."
+            )
+    return dataclasses.replace(course, iterations=config.iterations)
+
+
 def _check_settings(config, row, parts, vgg):
     """Refuses settings that no part of a system takes."""
     taken = {name for part in (*row.terms, *parts) for name in part.settings}
     if row.discriminator is not None:
-        taken |= {"d_updates", "d_learning_rate"}
+        taken |= _OF_GAMES
     if row.paired:
         taken.add("pixel_weight")  # Else a pixel loss is added; see `_terms`.
     if vgg:
@@ -160,7 +187,7 @@ def _check_settings(config, row, parts, vgg):
         name
         for part in (*TERMS.values(), *map(networks.declaration, known))
         for name in part.settings
-    } | {"d_updates", "d_learning_rate", "vgg"}
+    } | {*_OF_GAMES, "vgg"}
     given = [name for name in sorted(every - taken) if getattr(config, name) is not None]
     if given:
         raise ValueError(
@@ -300,6 +327,10 @@ def build(config):
         names = {"transformer": "inverse", "discriminator": "inverse_discriminator"}
         inverse = _direction(system, config, names)
         parts |= {names.get(k, f"inverse_{k}"): part for k, part in inverse.items()}
+    if system.d_augment:
+        # A plane of a label is there or not: its value means nothing.
+        as_labels = ("source",) if system.source.labels else ()
+        parts["augmentation"] = DiscriminatorAugmentation(system.d_augment, as_labels)
     if system.is_encoded:
         parts["encoder"] = networks.vgg_encoder(system.vgg, system.star, path)
 
@@ -312,6 +343,7 @@ def build(config):
         terms=[term.with_vgg(features) for term in system.terms],
         schedule=system.schedule,
         ema_decay=system.ema,
+        course=system.course,
         name=config.recipe,
         **parts,
     )
@@ -365,14 +397,16 @@ def _with(row, changes):
 
 def _optimizer(config, system, player):
     learning_rate = system.learning_rate if player == "t" else system.d_learning_rate
+    course, start = system.course or Course(iterations=config.iterations), None
+    if course.decay:
+        start = course.decay_start
     if config.decay_start is not None:
-        schedule = system.schedule
-        updates = schedule.t_updates if player == "t" else schedule.d_updates
-        # The flags count iterations, the optimizer its own steps.
-        share = updates / schedule.minibatches
-        learning_rate = LinearDecay(
-            learning_rate, config.decay_start * share, config.iterations * share
-        )
+        start = config.decay_start
+    if start is not None:
+        # Settings count iterations, the optimizer its own steps.
+        name = {"t": "transformer", "d": "discriminator"}[player]
+        steps = course.updates(name, system.schedule)
+        learning_rate = LinearDecay(learning_rate, steps(start), steps(config.iterations))
     optimizer = Adam(learning_rate, system.beta_1, epsilon=1e-8)
     if config.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -55,6 +55,13 @@ def check_stored(config, folder):
     today = resolve(config).to_json()
     if recorded == today:
         return
+    course = recorded.get("course")
+    if course and today.get("course") == {**course, "iterations": config.iterations}:
+        raise ValueError(
+            f"--iterations must be {course['iterations']}, as {folder.path} began: its "
+            "warm-up and its learning rates are laid out over them. "
+            f"Received: iterations={config.iterations}."
+        )
     stored(config, folder)  # A network of another revision has a sentence of its own.
     if recorded["revision"] < today["revision"]:
         earlier = RECIPES[config.recipe].earlier_revisions

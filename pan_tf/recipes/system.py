@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pan_tf import networks
+from pan_tf import tables
 from pan_tf.images import ImageSpec
 from pan_tf.losses import TERMS
+from pan_tf.models import Course
 from pan_tf.models import UpdateSchedule
 from pan_tf.size import Size
 
@@ -113,6 +115,8 @@ class System:
     revision: int
     source: ImageSpec
     target: ImageSpec
+    course: Course | None = tables.later(None)
+    d_augment: tuple = tables.later(())
 
     def to_json(self):
         """The system as what JSON can hold; `from_json` makes it again."""
@@ -125,9 +129,11 @@ class System:
         Raises:
             ValueError: if a part is not known here, by a sentence that names it.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if set(found) != names:
-            odd = ", ".join(sorted(set(found) ^ names))
+        fields = dataclasses.fields(cls)
+        names = {field.name for field in fields}
+        optional = {field.name for field in fields if field.metadata.get("later")}
+        if odd := (set(found) ^ names) - (optional - set(found)):
+            odd = ", ".join(sorted(odd))
             raise ValueError(f"it lacks, or has without a meaning here: {odd}")
         return cls(
             **{
@@ -138,6 +144,8 @@ class System:
                 ),
                 "terms": tuple(_term(term) for term in found["terms"]),
                 "schedule": UpdateSchedule(**found["schedule"]),
+                "course": found.get("course") and Course(**found["course"]),
+                "d_augment": tuple(found.get("d_augment", ())),
                 "source": ImageSpec(**found["source"]),
                 "target": ImageSpec(**found["target"]),
             }
@@ -168,11 +176,9 @@ def to_json(value):
             found["only_size"] = value.only_size.to_json()
         return {**found, "arguments": to_json(value.arguments)}
     if dataclasses.is_dataclass(value):
-        # Fields that take no part in a comparison are not what a term says, but holds.
         found = {
             field.name: to_json(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.compare
+            for field in tables.written_fields(value)
         }
         if isinstance(value, ImageSpec) and value.labels is None:
             del found["labels"]

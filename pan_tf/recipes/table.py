@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pan_tf import images
 from pan_tf import networks
+from pan_tf import tables
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CentreLoss
 from pan_tf.losses import CycleConsistencyLoss
@@ -18,6 +19,7 @@ from pan_tf.losses import IdentityLoss
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
+from pan_tf.models import Course
 from pan_tf.models import UpdateSchedule
 
 
@@ -48,6 +50,8 @@ class Recipe:
         is_encoded: whether D looks through it.
         star: whether D's is VGG*, see `networks.vgg_encoder`.
         by_role: role -> fields that are different with it.
+        course: what changes in a training on its way, or None.
+        d_augment: names of `layers.D_AUGMENTATIONS`: how D is shown images.
         revision: of the losses; another one cannot go on with a run. Those of networks
             are their builders' own.
         earlier_revisions: revision -> what it did otherwise.
@@ -71,6 +75,8 @@ class Recipe:
     is_encoded: bool = False
     star: bool = False
     by_role: dict = dataclasses.field(default_factory=dict)
+    course: Course | None = tables.later(None)
+    d_augment: tuple = tables.later(())
     revision: int = 1
     earlier_revisions: dict = dataclasses.field(default_factory=dict, compare=False)
 
@@ -249,6 +255,27 @@ RECIPES = {
     # option for: the single change that moved its curve most, docs/results.md.
     "pan_fast": dataclasses.replace(
         _PAN, terms=(*_PAN.terms, PixelLoss("l1", weight=25.0))
+    ),
+    # PAN for small budgets, a part for each trial of docs/results.md: P on the hidden
+    # layers of a conditional PatchGAN, under a margin that fits itself; a T with skips at
+    # every resolution; L1 first, then D fading in; rates that end at 0.
+    "pan_plus": dataclasses.replace(
+        _PAN,
+        transformers={
+            **_PAN_TRANSFORMERS,
+            "translate": networks.resize_transformer,
+            "restore": networks.resize_transformer,
+        },
+        discriminator=networks.patch_discriminator,
+        terms=(
+            AdversarialLoss("non_saturating"),
+            PerceptualAdversarialLoss(margin="auto"),
+            PixelLoss("l1", weight=25.0),
+        ),
+        schedule=UpdateSchedule(d_updates=1, t_updates=1),
+        d_learning_rate=None,
+        ema=0.998,
+        course=Course(alone=0.5, fade=0.1, decay=0.5),
     ),
     # As printed. The paper gives no value for the margin; 3.0 is that of the released
     # script.

@@ -222,7 +222,7 @@ class Validation(EveryIterations):
         samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
         geometry: `Geometry` of training.
         config: `Config`: interval, and what chooses the best.
-        vgg: file of VGG's weights, if what chooses the best needs them.
+        weights: `metrics.Weights` of what chooses the best, and of `config.metrics`.
         until: the last iteration of the run, after which it validates too; or None.
     """
 
@@ -236,14 +236,14 @@ class Validation(EveryIterations):
         samples,
         geometry,
         config,
-        vgg=None,
+        weights=None,
         until=None,
     ):
         super().__init__(config.validate_every, until)
         self.run, self.state, self.writer = run, state, writer
         self.checkpoints, self.split, self.samples = checkpoints, split, samples
         self.geometry, self.best_by = geometry, config.best_by
-        self.vgg = vgg
+        self.weights, self.also = weights, [config.best_by, *config.metrics]
         self.latest = None, None  # (iteration, scores) of the last validation.
         self._source = images.ImageSpec() if split is None else split.source.spec
 
@@ -275,8 +275,8 @@ class Validation(EveryIterations):
             *self._translations,
             self.split,
             self.geometry,
-            also=[self.best_by],
-            vgg=self.vgg,
+            also=self.also,
+            weights=self.weights,
         )
 
     @functools.cached_property

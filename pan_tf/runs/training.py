@@ -19,7 +19,7 @@ from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
-from pan_tf.metrics import ROWS
+from pan_tf.metrics import locate_weights
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
 from pan_tf.runs.checkpoints import Checkpoints
@@ -102,13 +102,14 @@ class Training:
                     config.recipe,
                     calling.command("finetune_vgg"),
                 )
-        # What the metric that chooses the best checkpoint looks through.
-        self.judge = None
-        if judge := ROWS[config.best_by].vgg:
-            self.judge, sha256 = networks.locate_vgg_weights(config.vgg_weights, judge)
-            networks.check_vgg_weights(self.judge, judge)
-            self.folder.check_vgg(sha256)
-            self.vgg = self.vgg or {"network": judge, "sha256": sha256}
+        # What the metrics of validations look through.
+        self.weights = locate_weights(
+            [config.best_by, *config.metrics], config.vgg_weights, config.metric_weights
+        )
+        for network, sha256 in self.weights.digests().items():
+            if network not in networks.PUBLISHED and self.vgg is None:
+                self.folder.check_vgg(sha256)
+                self.vgg = {"network": network, "sha256": sha256}
         self.beginning = None  # Weights to begin with: of T, of its inverse.
         if config.init_from and not self.folder.has_checkpoint():
             self.beginning = _beginning(config.init_from, system)
@@ -141,7 +142,7 @@ class Training:
             if self.beginning:
                 run.note("init_from", str(config.init_from))
             _announce(config, pairs, model)
-        _fit(config, run, self.folder, pairs, model, self.stop, self.judge)
+        _fit(config, run, self.folder, pairs, model, self.stop, self.weights)
 
 
 def _open(config, requested, known, system):
@@ -221,7 +222,7 @@ def _augmentations(config, opened):
     return {*(["flip"] if opened.flip else []), *(config.augment or ())}
 
 
-def _fit(config, run, folder, pairs, model, stop, judge):
+def _fit(config, run, folder, pairs, model, stop, weights):
     """Trains from the newest checkpoint on. `run` is the folder, None off the chief."""
     per_round = model.schedule.minibatches
     state = RunState(model)
@@ -252,7 +253,7 @@ def _fit(config, run, folder, pairs, model, stop, judge):
             _samples(pairs, config),
             pairs.geometry,
             config,
-            judge,
+            weights,
             until,
         )
         validation.set_model(model)  # A finished run is measured without a fit.
@@ -311,8 +312,8 @@ def _conclude(config, run, pairs, model, state, checkpoints, validation):
                 pairs.train,
                 pairs.validation,
                 pairs.geometry,
-                also=[config.best_by],
-                vgg=validation.vgg,
+                also=validation.also,
+                weights=validation.weights,
             ).items()
         }
     measured_at, last = validation.latest

@@ -35,6 +35,9 @@ def kind_of(row):
         frozenset(type(term) for term in row.terms),
         row.schedule,
         row.is_cycle,
+        bool(row.course),
+        row.d_augment,
+        any(vars(term).get("margin") == "auto" for term in row.terms),
     )
 
 
@@ -63,7 +66,10 @@ def covering(parts):
 def parts_of(row):
     """What may compute otherwise on two replicas than on one."""
     networks_, kinds = kind_of(row)[:2], {type(term) for term in row.terms}
-    return {*networks_, *kinds, row.is_cycle, f"pool: {bool(row.pool_size)}"} - {None}
+    rest = {f"{k}: {v}" for k, v in zip("cda", kind_of(row)[-3:], strict=True)}
+    return {*networks_, *kinds, *rest, row.is_cycle, f"pool: {bool(row.pool_size)}"} - {
+        None
+    }
 
 
 every_part = pytest.mark.parametrize("recipe", covering(parts_of))
@@ -102,7 +108,8 @@ def state(model):
     """Everything that a checkpoint must carry, as NumPy arrays."""
     memories = [memory for memory in model.image_pools.values() if memory is not None]
     holders = [*model.networks.values(), *memories, *model.players.values()]
-    return [variable.numpy() for holder in holders for variable in holder.variables]
+    own = [variable.numpy() for term in model.terms for variable in term.state().values()]
+    return own + [v.numpy() for holder in holders for v in holder.variables]
 
 
 def assert_same(one, other):

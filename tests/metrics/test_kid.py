@@ -59,7 +59,8 @@ def test_it_is_a_row_of_sets(vgg_weights):
     random = np.random.default_rng(0)
     images = np.stack([smooth_noise(random, 32, 32) for _ in range(12)])
     row = metrics.SET_METRICS["kid_vgg"]
-    alike = row.of_sets(Sets(images[:6], images[6:], vgg=vgg_weights))
-    dark = row.of_sets(Sets(images[:6], images[6:] // 8, vgg=vgg_weights))
+    weights = metrics.locate_weights(["kid_vgg"], vgg_weights)
+    alike = row.of_sets(Sets(images[:6], images[6:], weights=weights))
+    dark = row.of_sets(Sets(images[:6], images[6:] // 8, weights=weights))
     assert dark["mean"] > alike["mean"] and not row.higher_is_better
-    assert not row.is_usual and row.vgg == "vgg16"
+    assert not row.is_usual and row.needs == ("vgg16",)

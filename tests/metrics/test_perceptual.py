@@ -25,12 +25,14 @@ def test_it_is_the_distance_of_unit_normalized_features(vgg_weights, images):
             u, v = (f[place] / max(np.linalg.norm(f[place]), 1e-5) for f in (a, b))
             distances.append(((u - v) ** 2).sum())
         expected += np.mean(distances)
-    found = perceptual.vgg_distance(vgg_weights)(one, other)
+    weights = metrics.locate_weights(["vgg_distance"], vgg_weights)
+    found = perceptual.vgg_distance(weights)(one, other)
     assert found.shape == (1,) and float(found[0]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_equal_images_have_none_and_more_noise_has_more(vgg_weights, images):
-    distance = perceptual.vgg_distance(vgg_weights)
+    weights = metrics.locate_weights(["vgg_distance"], vgg_weights)
+    distance = perceptual.vgg_distance(weights)
     np.testing.assert_allclose(distance(images, images), 0.0, atol=1e-6)
     noise = np.random.default_rng(1).normal(0, 1, images.shape)
     found = [
@@ -42,5 +44,5 @@ def test_equal_images_have_none_and_more_noise_has_more(vgg_weights, images):
 
 def test_the_lower_value_is_better_and_it_is_measured_when_asked_for():
     row = metrics.METRICS["vgg_distance"]
-    assert not row.higher_is_better and not row.is_usual and row.vgg == "vgg16"
+    assert not row.higher_is_better and not row.is_usual and row.needs == ("vgg16",)
     assert row.merit(0.1) > row.merit(0.2)

@@ -1,30 +1,11 @@
-"""Kernel distance of two sets of images (KID), in the features of VGG-16.
+"""Kernel distance of two sets of features (KID).
 
 Binkowski et al., arXiv:1801.01401: the squared maximum mean discrepancy of features under
-the kernel k(a, b) = (a . b / d + 1)^3, unbiased, so that it may be below 0. Theirs are
-Inception's features; ours are the means of VGG-16's relu5_1, so numbers compare with each
-other only.
+the kernel k(a, b) = (a . b / d + 1)^3, unbiased, so that it may be below 0. Published
+numbers are of Inception's features.
 """
 
 import numpy as np
-
-from pan_tf import images
-from pan_tf import networks
-
-_AT_ONCE = 16
-
-
-def kid_vgg(sets):
-    """The distance of outputs from real images.
-
-    Args:
-        sets: `Sets`, with a file of VGG-16's weights.
-
-    Returns:
-        `{"mean", "ci95"}`, see `unbiased`.
-    """
-    network = networks.vgg_encoder("vgg16", weights=sets.vgg)
-    return unbiased(*(_features(network, pixels) for pixels in (sets.real, sets.outputs)))
 
 
 def unbiased(real, generated):
@@ -66,10 +47,3 @@ def _sums(kernel):
 
 def _kernel(a, b):
     return (a @ b.T / a.shape[1] + 1.0) ** 3
-
-
-def _features(network, pixels):
-    """float64 `[N, d]`: mean of each channel over positions."""
-    parts = [pixels[i : i + _AT_ONCE] for i in range(0, len(pixels), _AT_ONCE)]
-    found = [network(images.to_float(images.with_channels(p, 3)))[-1] for p in parts]
-    return np.concatenate([np.mean(f, axis=(1, 2)) for f in found]).astype(np.float64)

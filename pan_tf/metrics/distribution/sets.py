@@ -6,6 +6,7 @@ import numpy as np
 
 from pan_tf.metrics.distribution.classifier import log_loss
 from pan_tf.metrics.distribution.classifier import train_classifier
+from pan_tf.metrics.distribution.features import extract
 from pan_tf.metrics.distribution.two_sample import two_sample_test
 
 # One in so many of the images of both domains chooses the classifier's epoch.
@@ -22,14 +23,26 @@ class Sets:
         seeds: of two-sample tests, one each.
         epochs: of each of their classifiers, at most.
         judged: images that `domains` judges in place of the outputs; None for those.
-        vgg: file of VGG's weights, for features; None where no metric needs them.
+        weights: `Weights` of networks, for features; None where no metric needs them.
+        seen: network -> features of `real`, if another system has seen them already; what
+            is found is put there.
     """
 
     def __init__(
-        self, real, outputs, domains=None, seeds=(1,), epochs=30, judged=None, vgg=None
+        self,
+        real,
+        outputs,
+        domains=None,
+        seeds=(1,),
+        epochs=30,
+        judged=None,
+        weights=None,
+        seen=None,
     ):
         self.real, self.outputs = real, outputs
-        self.seeds, self.epochs, self.vgg = seeds, epochs, vgg
+        self.seeds, self.epochs = seeds, epochs
+        self._weights, self._seen = weights, {} if seen is None else seen
+        self._of_outputs = {}
         self._domains = domains
         self._judged = outputs if judged is None else judged
 
@@ -37,6 +50,17 @@ class Sets:
     def two_sample(self):
         """What `two_sample_test` says."""
         return two_sample_test(self.real, self.outputs, self.seeds, self.epochs)
+
+    def features(self, network):
+        """Features of real images and of outputs: float64 `[N, d]`, `[M, d]`.
+
+        Args:
+            network: of `features.EXTRACTORS`.
+        """
+        for kept, pixels in ((self._seen, self.real), (self._of_outputs, self.outputs)):
+            if network not in kept:
+                kept[network] = extract(network, self._weights, pixels)
+        return self._seen[network], self._of_outputs[network]
 
     @functools.cached_property
     def domain_log_losses(self):

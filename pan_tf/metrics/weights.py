@@ -1,0 +1,57 @@
+"""Files of the frozen networks that metrics look through."""
+
+import dataclasses
+
+from pan_tf import networks
+from pan_tf.metrics.table import ROWS
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Where they are.
+
+    Attributes:
+        files: network -> (path, sha256), as sorted pairs, so that it can be hashed.
+    """
+
+    files: tuple = ()
+
+    def __getitem__(self, network):
+        """Path of a network's file."""
+        return dict(self.files)[network][0]
+
+    def digests(self):
+        """network -> sha256, for what records a measurement."""
+        return {network: sha256 for network, (_, sha256) in self.files}
+
+
+def locate_weights(names, vgg_weights=None, folder=None):
+    """The files that some metrics need, fetched if need be, and read once to check them.
+
+    Args:
+        names: of rows of the table of metrics.
+        vgg_weights: file of VGG-16's convolutions; None: those of `keras.applications`.
+        folder: where other published files are, by their names; None: they are
+            downloaded once.
+
+    Returns:
+        `Weights`.
+
+    Raises:
+        ValueError: naming the file, if one holds another network.
+        WeightsNotFoundError: if one is not there.
+    """
+    needed = sorted({network for name in names for network in ROWS[name].needs})
+    files = []
+    for network in needed:
+        if network in networks.PUBLISHED:
+            found = networks.locate_published(network, folder)
+        else:
+            found = networks.locate_vgg_weights(vgg_weights, network)
+            networks.check_vgg_weights(found[0], network)
+        files.append((network, found))
+    weights = Weights(tuple(files))
+    for name in names:
+        if ROWS[name].check is not None:
+            ROWS[name].check(weights)
+    return weights

@@ -1,0 +1,96 @@
+"""Weights of networks that metrics look through, as their authors published them."""
+
+import dataclasses
+import functools
+import hashlib
+import pathlib
+
+import keras
+
+from pan_tf.networks.vgg import WeightsNotFoundError
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedFile:
+    """A file on a server.
+
+    Attributes:
+        url: where it is.
+        sha256: of its contents.
+    """
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self):
+        """As its server calls it."""
+        return self.url.rpartition("/")[2]
+
+
+PUBLISHED = {
+    # LPIPS: torchvision's AlexNet, and what was learnt on top of it (version 0.1).
+    "alexnet": PublishedFile(
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    ),
+    "lpips_alex": PublishedFile(
+        "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/"
+        "weights/v0.1/alex.pth",
+        "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+    ),
+    # The network of the first FID (TensorFlow's of 2015-12-05), as pytorch-fid has it.
+    "inception": PublishedFile(
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    ),
+}
+
+
+@functools.cache
+def locate_published(network, folder=None):
+    """A file of published weights, fetched if need be.
+
+    Args:
+        network: of `PUBLISHED`.
+        folder: where the user keeps such files, by their published names; None for
+            Keras' own folder, into which it is downloaded once.
+
+    Returns:
+        (path, sha256 of its contents).
+
+    Raises:
+        WeightsNotFoundError: naming the file, and how to do without a download.
+    """
+    file = PUBLISHED[network]
+    if folder is not None:
+        path = pathlib.Path(folder) / file.name
+        if not path.is_file():
+            raise WeightsNotFoundError(
+                f"--metric_weights={folder} must hold {file.name}, which {file.url} has."
+            )
+        return str(path), _sha256(path)
+    try:
+        path = pathlib.Path(
+            keras.utils.get_file(file.name, file.url, cache_subdir="models")
+        )
+    except Exception as error:  # Keras raises a bare Exception.
+        raise WeightsNotFoundError(
+            f"{file.name} is needed, which cannot be downloaded from {file.url} "
+            f"({error}). Put it into a folder, and name that by --metric_weights=FOLDER; "
+            "without it, vgg_distance and kid_vgg look through VGG-16."
+        ) from None
+    found = _sha256(path)
+    if found != file.sha256:
+        path.unlink()
+        raise WeightsNotFoundError(
+            f"{file.url} gave a file of sha256 {found}, and {file.sha256} is published: "
+            "it was deleted. Try again."
+        )
+    return str(path), found
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

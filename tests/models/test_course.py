@@ -1,0 +1,117 @@
+"""What changes in a training on its way: T alone, D fading in, rates that end at 0."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import recipes
+from pan_tf.models import Course
+from pan_tf.models import UpdateSchedule
+from tests.models.test_translation import minibatch
+from tests.models.test_translation import round_of
+from tests.models.test_translation import weights
+
+
+def test_terms_with_d_grow_linearly_once_t_is_no_longer_alone():
+    course = Course(alone=0.5, fade=0.2, iterations=1000)
+    shares = [float(course.d_share(i)) for i in (0, 500, 550, 600, 700, 1000)]
+    np.testing.assert_allclose(shares, [0.0, 0.0, 0.25, 0.5, 1.0, 1.0], rtol=1e-6)
+    assert float(Course(alone=0.5, iterations=1000).d_share(tf.constant(500))) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "at_500", "at_700"),
+    [
+        # 500 updates of T alone; then each other minibatch is D's.
+        (UpdateSchedule(1, 1), (500, 0), (600, 100)),
+        (UpdateSchedule(1, 3), (500, 0), (650, 50)),
+        (UpdateSchedule(1, 1, reuse_minibatch=True), (500, 0), (700, 200)),
+    ],
+)
+def test_updates_are_counted_through_both_parts(schedule, at_500, at_700):
+    course = Course(alone=0.5, iterations=1000)
+    for player, place in (("transformer", 0), ("discriminator", 1)):
+        updates = course.updates(player, schedule)
+        assert (updates(500), updates(700)) == (at_500[place], at_700[place])
+
+
+@pytest.mark.parametrize(
+    "shares", [{"alone": 0.6, "fade": 0.4}, {"alone": -0.1}, {"decay": 1.5}]
+)
+def test_shares_that_leave_nothing_are_refused(shares):
+    with pytest.raises(ValueError, match=r"must be (below 1|in \[0, 1\])"):
+        Course(**shares)
+
+
+@pytest.fixture
+def model(toy):
+    return recipes.build(toy(recipe="pan_plus", iterations=16))
+
+
+def play(model, rounds):
+    """Logs of rounds, by the function that `fit` uses."""
+    model.make_train_function()
+    batch = round_of(minibatch(), model.schedule.minibatches)
+    iterator = iter([batch] * rounds)
+    return [model.train_function(iterator) for _ in range(rounds)]
+
+
+def test_t_is_trained_alone_at_first_and_d_untouched(model):
+    before = weights(model.transformer), weights(model.discriminator)
+    logs = play(model, 4)  # 8 of 16 iterations.
+    assert all(set(log) >= {"t_pixel"} for log in logs)
+    assert not any(name.startswith("d_") for log in logs for name in log)
+    assert int(model.t_optimizer.iterations) == 8  # Both minibatches of a round are T's.
+    assert int(model.d_optimizer.iterations) == 0
+    assert all(map(np.array_equal, before[1], weights(model.discriminator)))
+    assert not all(map(np.array_equal, before[0], weights(model.transformer)))
+    (later,) = play(model, 1)
+    assert {"d_adversarial", "t_adversarial", "t_pixel", "d_margin"} <= set(later)
+
+
+def test_rates_end_at_zero_with_the_last_update(model):
+    play(model, 8)
+    for optimizer in model.players.values():
+        step = int(optimizer.iterations)
+        schedule = optimizer._learning_rate
+        assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
+        assert float(schedule(step - 1)) > 0.0
+
+
+def test_what_fades_in_weighs_its_share_in_ts_loss(model):
+    batch = round_of(minibatch(), model.schedule.minibatches)
+    values = {}
+    for share in (0.25, 1.0):
+        images = {name: each[:, 0] for name, each in batch.items()}
+        translations = model.discriminate("transformer", model.translate(images))
+        losses = model.losses_of("transformer", translations, tf.constant(share))
+        values[share] = {name: float(v) for name, v in losses.items()}
+    for name in ("t_adversarial", "t_perceptual_adversarial"):
+        assert values[0.25][name] == pytest.approx(0.25 * values[1.0][name])
+    assert values[0.25]["t_pixel"] == values[1.0]["t_pixel"]
+
+
+def test_a_flag_lays_out_another_course(toy):
+    course = recipes.resolve(toy(recipe="pan_plus", warm_up=0.25, fade=0.0)).course
+    assert (course.alone, course.fade, course.alone_until) == (0.25, 0.0, 1)
+    assert recipes.resolve(toy(recipe="pan_plus", decay_start=2)).course.decay == 0.0
+
+
+def test_a_warm_up_without_a_loss_that_has_no_d_is_refused(toy):
+    with pytest.raises(ValueError, match="add --pixel_weight"):
+        recipes.resolve(toy(recipe="pan", warm_up=0.5))
+    assert recipes.resolve(toy(recipe="pan", warm_up=0.5, pixel_weight=10)).course
+
+
+def test_a_warm_up_without_a_d_is_refused(toy):
+    with pytest.raises(ValueError, match="has no use for --warm_up"):
+        recipes.resolve(toy(recipe="l1", warm_up=0.5))
+
+
+def test_systems_written_before_there_were_courses_are_still_what_they_were(toy):
+    """No field of later rows is in the JSON of a row that does not use it."""
+    written = recipes.resolve(toy(recipe="pan")).to_json()
+    assert {"course", "d_augment"}.isdisjoint(written)
+    assert all("activity" not in term for term in written["terms"])
+    plus = recipes.resolve(toy(recipe="pan_plus"))
+    assert recipes.System.from_json(plus.to_json()) == plus
