@@ -291,9 +291,16 @@ class Config(Settings):
     )
     margin: float | str | None = setting(
         None,
-        "m of the hinge, or auto: m follows P, so that the hinge is active in half of "
-        "D's updates; empty: the recipe's.",
+        "m of the hinge, or auto: m follows P, so that the hinge is active in "
+        "--hinge_activity of D's updates; empty: the recipe's.",
         parse=number_or_auto,
+    )
+    hinge_activity: float | None = setting(
+        None,
+        "Share of D's updates in which the hinge is active, under --margin=auto; empty: "
+        "the recipe's.",
+        minimum=0.01,
+        maximum=0.99,
     )
     adversarial: str | None = setting(
         None,

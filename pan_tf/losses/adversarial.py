@@ -166,7 +166,11 @@ class PerceptualAdversarialLoss(LossTerm):
     activity: float = later(0.5)
     controller: Any = dataclasses.field(default=None, repr=False, compare=False)
     name: str = dataclasses.field(default="perceptual_adversarial", kw_only=True)
-    settings: ClassVar = {"lambdas": "lambdas", "margin": "margin"}
+    settings: ClassVar = {
+        "lambdas": "lambdas",
+        "margin": "margin",
+        "hinge_activity": "activity",
+    }
 
     def __post_init__(self):
         _check_lambdas(self.lambdas)

@@ -246,7 +246,7 @@ SET_METRICS = {
         is_usual=False,
         about="FID is the Fréchet distance of outputs from held-out real targets in the "
         "features of the Inception network that published numbers look through: the "
-        "lower the better. Its interval is by the jackknife over twenty parts of each "
+        "lower the better. Its interval is by the jackknife over ten parts of each "
         "set.",
     ),
 }

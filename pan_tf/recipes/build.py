@@ -290,6 +290,12 @@ def _terms(row, config, region):
         changes = {field: getattr(config, name) for name, field in term.settings.items()}
         if "region" in vars(term):
             changes["region"] = region
+        if "margin" in changes and config.hinge_activity is not None:
+            if (changes["margin"] or term.margin) != "auto":
+                raise ValueError(
+                    "--hinge_activity goes with --margin=auto. Received: margin="
+                    f"{changes['margin'] or term.margin}."
+                )
         given = changes.get("lambdas")
         if given is not None and len(given) != len(term.lambdas):
             raise ValueError(
