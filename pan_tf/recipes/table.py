@@ -256,9 +256,10 @@ RECIPES = {
     "pan_fast": dataclasses.replace(
         _PAN, terms=(*_PAN.terms, PixelLoss("l1", weight=25.0))
     ),
-    # PAN for small budgets, a part for each trial of docs/results.md: P on the hidden
+    # PAN for small budgets; docs/results.md says what each part is worth. P on the hidden
     # layers of a conditional PatchGAN, under a margin that fits itself; a T with skips at
-    # every resolution; L1 first, then D fading in; rates that end at 0.
+    # every resolution; L1 alone first, then D fading in; a rate that begins high and ends
+    # at 0, and an average of T.
     "pan_plus": dataclasses.replace(
         _PAN,
         transformers={
@@ -270,12 +271,13 @@ RECIPES = {
         terms=(
             AdversarialLoss("non_saturating"),
             PerceptualAdversarialLoss(margin="auto"),
-            PixelLoss("l1", weight=25.0),
+            PixelLoss("l1", weight=100.0),
         ),
         schedule=UpdateSchedule(d_updates=1, t_updates=1),
-        d_learning_rate=None,
+        learning_rate=1e-3,
+        d_learning_rate=2e-4,
         ema=0.998,
-        course=Course(alone=0.5, fade=0.1, decay=0.5),
+        course=Course(alone=0.3, fade=0.05, decay=0.3),
     ),
     # As printed. The paper gives no value for the margin; 3.0 is that of the released
     # script.
