@@ -14,6 +14,7 @@ import sys
 
 from pan_tf.cli import shared
 from pan_tf.config import DATASET_NAMES
+from pan_tf.config import METRIC_WEIGHTS
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 
@@ -63,6 +64,10 @@ class Options(Settings):
         "Weights of VGG*, as finetune_vgg makes them, for the systems that look through "
         "it; empty: --vgg_weights.",
     )
+    metrics: tuple[str, ...] = setting(
+        (), "Measured beside the table's own.", choices=shared.ALL_METRIC_NAMES
+    )
+    metric_weights: str | None = METRIC_WEIGHTS
     dtype_policy: str | None = setting(None, "As of train.")
     limit: int = setting(2000, "Without pairs: as of evaluate.", minimum=8)
     epochs: int = setting(30, "Without pairs: as of evaluate.", minimum=1)
@@ -103,6 +108,8 @@ def main(options):
             batch_size=options.batch_size or None,
             vgg_star_weights=options.vgg_star_weights,
             dfi_iterations=options.dfi_iterations,
+            metrics=options.metrics,
+            metric_weights=options.metric_weights,
             classifiers={name: getattr(options, name) for name in ("limit", "epochs")},
             **{name: getattr(options, name) for name in _CHANGES},
         )

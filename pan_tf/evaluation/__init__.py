@@ -1,6 +1,7 @@
 """Evaluation: metrics over a split, baselines of a data set, reports and comparisons."""
 
 from pan_tf.evaluation.baselines import measure_baselines
+from pan_tf.evaluation.baselines import translations
 from pan_tf.evaluation.evaluate import LIMIT
 from pan_tf.evaluation.evaluate import Evaluation
 from pan_tf.evaluation.evaluate import StoppedError
@@ -21,5 +22,6 @@ __all__ = [
     "measure",
     "measure_baselines",
     "summary",
+    "translations",
     "validate",
 ]

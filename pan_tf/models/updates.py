@@ -114,11 +114,13 @@ class Course:
         Returns:
             iteration -> float.
         """
-        together = schedule.players.count(player) / schedule.minibatches
-        alone = schedule.players_alone.count(player) / schedule.minibatches
+        round_ = schedule.minibatches
+        together = schedule.players.count(player) / round_
+        alone = schedule.players_alone.count(player) / round_
+        until = -(-self.alone_until // round_) * round_  # A round that has begun ends.
 
         def updates(iteration):
-            before = min(iteration, self.alone_until)
+            before = min(iteration, until)
             return alone * before + together * (iteration - before)
 
         return updates

@@ -125,6 +125,31 @@ _PAN = Recipe(
     ema=0.995,
 )
 
+# PAN for small budgets; docs/results.md says what each part is worth. P on the hidden
+# layers of a conditional PatchGAN, under a margin that fits itself; a T with skips at
+# every resolution; L1 alone first, then D fading in; a rate that begins high and ends at
+# 0, and an average of T.
+_PAN_PLUS = dataclasses.replace(
+    _PAN,
+    transformers={
+        **_PAN_TRANSFORMERS,
+        "translate": networks.resize_transformer,
+        "restore": networks.resize_transformer,
+    },
+    discriminator=networks.patch_discriminator,
+    terms=(
+        AdversarialLoss("non_saturating"),
+        PerceptualAdversarialLoss(margin="auto"),
+        PixelLoss("l1", weight=100.0),
+    ),
+    schedule=UpdateSchedule(d_updates=1, t_updates=1),
+    learning_rate=1e-3,
+    d_learning_rate=2e-4,
+    ema=0.998,
+    course=Course(alone=0.3, fade=0.05, decay=0.3),
+)
+_FOOLS, _P, _L1 = _PAN_PLUS.terms
+
 # ID-CGAN as its released code trains it; its switches give the rows of Table III.
 _ID_CGAN = Recipe(
     transformers=_ID_CGAN_TRANSFORMERS,
@@ -256,28 +281,20 @@ RECIPES = {
     "pan_fast": dataclasses.replace(
         _PAN, terms=(*_PAN.terms, PixelLoss("l1", weight=25.0))
     ),
-    # PAN for small budgets; docs/results.md says what each part is worth. P on the hidden
-    # layers of a conditional PatchGAN, under a margin that fits itself; a T with skips at
-    # every resolution; L1 alone first, then D fading in; a rate that begins high and ends
-    # at 0, and an average of T.
-    "pan_plus": dataclasses.replace(
-        _PAN,
-        transformers={
-            **_PAN_TRANSFORMERS,
-            "translate": networks.resize_transformer,
-            "restore": networks.resize_transformer,
-        },
-        discriminator=networks.patch_discriminator,
-        terms=(
-            AdversarialLoss("non_saturating"),
-            PerceptualAdversarialLoss(margin="auto"),
-            PixelLoss("l1", weight=100.0),
-        ),
-        schedule=UpdateSchedule(d_updates=1, t_updates=1),
-        learning_rate=1e-3,
-        d_learning_rate=2e-4,
-        ema=0.998,
-        course=Course(alone=0.3, fade=0.05, decay=0.3),
+    "pan_plus": _PAN_PLUS,
+    # What is left of it without D's side of P, without P, and without D: the same T and
+    # rates.
+    "fm_plus": dataclasses.replace(
+        _PAN_PLUS, terms=(_FOOLS, FeatureMatchingLoss(_P.lambdas), _L1)
+    ),
+    "cgan_plus": dataclasses.replace(_PAN_PLUS, terms=(_FOOLS, _L1)),
+    "l1_plus": dataclasses.replace(
+        _PAN_PLUS,
+        discriminator=None,
+        d_learning_rate=None,
+        terms=(_L1,),
+        schedule=UpdateSchedule(d_updates=0, t_updates=1),
+        course=Course(decay=0.3),
     ),
     # As printed. The paper gives no value for the margin; 3.0 is that of the released
     # script.

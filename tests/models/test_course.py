@@ -45,7 +45,7 @@ def test_shares_that_leave_nothing_are_refused(shares):
 
 @pytest.fixture
 def model(toy):
-    return recipes.build(toy(recipe="pan_plus", iterations=16))
+    return recipes.build(toy(recipe="pan_plus", iterations=16, warm_up=0.45))
 
 
 def play(model, rounds):
@@ -58,7 +58,7 @@ def play(model, rounds):
 
 def test_t_is_trained_alone_at_first_and_d_untouched(model):
     before = weights(model.transformer), weights(model.discriminator)
-    logs = play(model, 4)  # 8 of 16 iterations.
+    logs = play(model, 4)  # 8 of 16 iterations, the first multiple of 2 beyond 7.
     assert all(set(log) >= {"t_pixel"} for log in logs)
     assert not any(name.startswith("d_") for log in logs for name in log)
     assert int(model.t_optimizer.iterations) == 8  # Both minibatches of a round are T's.

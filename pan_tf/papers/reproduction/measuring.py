@@ -7,12 +7,17 @@ evaluation without pairs, whose own reports lie beside.
 import json
 
 import keras
+import numpy as np
 
 from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
 from pan_tf.evaluation import StoppedError
+from pan_tf.metrics import ROWS
+from pan_tf.metrics import SET_METRICS
+from pan_tf.metrics.distribution.sets import Sets
+from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.runs.folder import RunFolder
 
 _PICTURES = 8  # Held-out images shown.
@@ -26,13 +31,16 @@ class Measuring:
         trials: its `Trial`s that are of the table.
         failures: run folder -> why its training did not come to its end.
         stop: `StopRequest`.
+        asked: `Reproduction`: which metrics, and the weights that they need.
 
     Raises:
         StoppedError: by its methods, if a request to stop comes.
     """
 
-    def __init__(self, task, trials, failures, stop):
+    def __init__(self, task, trials, failures, stop, asked):
         self._task, self._trials = task, trials
+        self._names, self._weights = asked.metrics, asked.weights
+        self._files = asked.weight_files
         self._failures, self._stop = failures, stop
 
     def pairs(self, opened):
@@ -46,16 +54,35 @@ class Measuring:
         # What was cut away is judged by itself too: the rest is the source.
         crop = images.hole_begin(size.height) if config.synthesize == "hole" else 0
 
-        def baselines(**kwargs):
-            found = evaluation.measure_baselines(opened.train, split, size, **kwargs)
-            return {name: evaluation.summary(scores) for name, scores in found.items()}
+        of_sets = [name for name in self._names if name in SET_METRICS]
+        looks = {"also": self._names, "weights": self._weights}
+        seen = {}  # Features of the real images, by network.
+
+        def summary(translate, crop=0):
+            keep = {"output": [], "target": []} if of_sets and not crop else {}
+            scores = evaluation.measure(
+                translate, split, size, crop=crop, keep=keep, **looks
+            )
+            found = evaluation.summary(scores)
+            if keep:
+                outputs, real = (np.concatenate(keep[k]) for k in ("output", "target"))
+                sets = Sets(real, outputs, weights=self._weights, seen=seen)
+                for name in of_sets:
+                    value = ROWS[name].of_sets(sets)
+                    if isinstance(value, np.ndarray):
+                        value = mean_and_interval(value)
+                    found[name] = value
+            return found
+
+        def baselines(crop=0):
+            made = evaluation.translations(opened.train, size)
+            return {name: summary(translate, crop) for name, translate in made.items()}
 
         batch = _some(split, size)
         shown = {"source": batch["source"], "target": batch["target"], "outputs": {}}
 
-        def measured(translator, **kwargs):
-            scores = evaluation.measure(translator.translate, split, size, **kwargs)
-            return evaluation.summary(scores)
+        def measured(translator, crop=0):
+            return summary(translator.translate, crop)
 
         rows = {}
         for trial in self._finished(rows):
@@ -74,7 +101,7 @@ class Measuring:
         numbers = {
             "n": len(split),
             "baselines": baselines(),
-            "baselines_of_centre": baselines(crop=crop) if crop else {},
+            "baselines_of_centre": baselines(crop) if crop else {},
         }
         return self._result(opened, split, rows, numbers), shown
 
@@ -108,6 +135,8 @@ class Measuring:
                 names=[trial.system.name for trial in trained],
                 output_dir=folder / f"evaluation-seed-{seed}",
                 dfi=interpolation if len(trained) < len(trials) else None,
+                metrics=self._names,
+                **self._files,
                 **classifiers,
                 **(changes if trained else changes | _data_of(config)),
             )

@@ -86,6 +86,8 @@ def _add_means_and_ranks(task, metrics):
     for metric in metrics:
         ours = [r["mean"][metric]["mean"] for r in rows if r["mean"]]
         for row in rows:
+            if metric not in row["paper"]:
+                continue
             paper = [numbers[metric] for numbers in task["paper"].values()]
             row["paper_rank"][metric] = _rank(metric, row["paper"][metric], paper)
             if row["mean"]:
@@ -120,7 +122,8 @@ def _sentences(task, metrics):
     ours = {n: r for n, r in rows.items() if r["paper"]}
     if len(ours) > 1:
         agree = []
-        for metric in metrics:
+        known = [m for m in metrics if all(m in row["paper"] for row in ours.values())]
+        for metric in known:
 
             def paper(name, metric=metric):
                 return -ROWS[metric].merit(ours[name]["paper"][metric])
@@ -132,7 +135,7 @@ def _sentences(task, metrics):
                 agree.append(ROWS[metric].label)
         sentences.append(
             "The order of the paper's systems is the paper's on "
-            f"{', '.join(agree) if agree else f'none of the {len(metrics)} metrics'}."
+            f"{', '.join(agree) if agree else f'none of the {len(known)} metrics'}."
         )
     for metric in metrics:
         merits = {
@@ -183,7 +186,7 @@ def _cell(row, mean, metric, is_main):
         if len(row["seeds"]) > 1:
             ends = (_number(metric, mean[metric][end]) for end in ("lowest", "highest"))
             cell["range"] = " to ".join(ends)
-    if is_main and row["paper"]:
+    if is_main and row["paper"] and metric in row["paper"]:
         cell["paper"] = _number(metric, row["paper"][metric])
         cell["rank"] = row["rank"].get(metric)
         cell["paper_rank"] = row["paper_rank"][metric]
@@ -223,7 +226,9 @@ def _charts(task, metrics):
     """(title, SVG): each metric on the validation split while the systems trained."""
     charted = []
     # Without pairs, what is watched while systems train.
-    watched = METRICS if tuple(metrics) == METRICS else KEPT_METRICS
+    watched = KEPT_METRICS
+    if set(metrics) >= set(METRICS):
+        watched = metrics
     for metric in watched:
         series = [
             (row["label"], [(_images_seen(row, seed, i), v) for i, v in curve[metric]])

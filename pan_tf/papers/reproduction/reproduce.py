@@ -28,6 +28,8 @@ from pan_tf import files
 from pan_tf import recipes
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
+from pan_tf.metrics import SET_METRICS
+from pan_tf.metrics import locate_weights
 from pan_tf.papers import dfi
 from pan_tf.papers.reproduction import measuring
 from pan_tf.papers.reproduction import report
@@ -105,6 +107,8 @@ class Reproduction:
         vgg_star_weights: file of VGG*'s weights, of the systems that look through it;
             None: they are not fine-tuned, which the page says.
         dfi_iterations: of deep feature interpolation, an image.
+        metrics: rows of the table of metrics, measured beside the table's own.
+        metric_weights: as of `Evaluation`.
         **changes: settings of all trainings, such as `data_dir`, `width`.
 
     Raises:
@@ -124,6 +128,8 @@ class Reproduction:
         classifiers=None,
         vgg_star_weights=None,
         dfi_iterations=500,
+        metrics=(),
+        metric_weights=None,
         **changes,
     ):
         self.name, self.table, self.budget = table, TABLES[table], budget
@@ -133,6 +139,14 @@ class Reproduction:
         self.changes = {k: v for k, v in changes.items() if v is not None}
         self.classifiers = classifiers or {}
         self.vgg_star_weights = vgg_star_weights
+        self.metrics = tuple(dict.fromkeys((*self.table.metrics, *metrics)))
+        if not self.table.paired:
+            _check_names("metrics", metrics, list(SET_METRICS))
+        vgg_weights = self.changes.get("vgg_weights")
+        self.weights = locate_weights(self.metrics, vgg_weights, metric_weights)
+        self.weight_files = {"metric_weights": metric_weights}
+        if "vgg16" in self.weights.digests():
+            self.weight_files["vgg_weights"] = vgg_weights
         known = [task.name for task in self.table.tasks]
         _check_names("tasks", tasks, known)
         chosen = [t for t in self.table.tasks if not tasks or t.name in tasks]
@@ -313,7 +327,7 @@ class Reproduction:
             "table": self.name,
             "title": self.table.title,
             "note": self._note(),
-            "metrics": list(self.table.metrics),
+            "metrics": list(self.metrics),
             "budget": dataclasses.asdict(self.budget),
             "batch_size": self.batch_size,
             "settings": {k: v for k, v in self.changes.items() if k not in _PLACES},
@@ -323,7 +337,7 @@ class Reproduction:
         for task, trials in self.tasks:
             print(f"\n{task.name}: measuring ...", flush=True)
             measured = measuring.Measuring(
-                task, [t for t in trials if t.system.is_shown], failures, stop
+                task, [t for t in trials if t.system.is_shown], failures, stop, self
             )
             if self.table.paired:
                 found = measured.pairs(self._open(trials))

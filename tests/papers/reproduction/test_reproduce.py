@@ -86,7 +86,7 @@ def check(output_dir, systems, seeds=1):
     return task
 
 
-def test_table_4_in_miniature_interrupted(photos, tmp_path):
+def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     """SIGTERM to the command alone; it is passed on, and the same command goes on."""
     out = tmp_path / "out"
     arguments = "--table=pan4", "--budget=24,64,1", f"--data_dir={photos / 'photos'}"
@@ -113,9 +113,15 @@ def test_table_4_in_miniature_interrupted(photos, tmp_path):
     trained = (run / "metrics.jsonl").stat().st_mtime_ns
 
     # Nothing is trained twice, and results of other settings are not mixed in.
-    again = finish(out, *arguments)
+    realism = "--metrics=vgg_distance,kid_vgg", f"--vgg_weights={vgg_weights}"
+    again = finish(out, *arguments, *realism)
     assert again.returncode == 0, again.stderr[-3000:]
     assert (run / "metrics.jsonl").stat().st_mtime_ns == trained
+    task = check(out, ["context_encoder", "pan"])
+    for row in (*task["baselines"].values(), task["systems"]["pan"]["mean"]):
+        assert row["vgg_distance"]["mean"] > 0.0 and "kid_vgg" in row
+    assert set(task["systems"]["pan"]["rank"]) == {"psnr", "ssim", "uqi", "vif"}
+    assert "KID, VGG" in (out / "results.md").read_text()
     kept = (out / "results.json").read_bytes()
     other = finish(out, *arguments, "--width=0.03125")
     assert other.returncode == 1 and "--width" in other.stderr
