@@ -2,9 +2,11 @@
 
     python benchmarks/rewards.py
     python benchmarks/rewards.py --data_dir=my_pairs
-    python benchmarks/rewards.py --run_dir=runs/quickstart --picture=docs/rewards.png
+    python benchmarks/rewards.py --dataset=etopo1 --metrics=vgg_distance,kid_vgg \
+        --run_dir=runs/quickstart --picture=docs/rewards.png
 
-Means over the 35 tiles, or the folder's held-out pairs, at 256 px. Blank, blurred and
+Means over the 35 tiles of `bluemarble` or `etopo1`, or the folder's held-out pairs, at
+256 px. Blank, blurred and
 recoloured images, the right image shifted, the right colours with another tile's relief,
 another tile altogether; with --run_dir also what a trained T makes.
 """
@@ -30,8 +32,15 @@ from pan_tf import inference
 from pan_tf.config import Config
 from pan_tf.evaluation.baselines import translations
 from pan_tf.metrics import METRICS
+from pan_tf.metrics import SET_METRICS
+from pan_tf.metrics import locate_weights
+from pan_tf.metrics.distribution.sets import Sets
 
-flags.DEFINE_string("data_dir", None, "Folder of pairs; empty: Blue Marble.")
+flags.DEFINE_string("data_dir", None, "Folder of pairs; empty: --dataset.")
+flags.DEFINE_string("dataset", "bluemarble", "Embedded data set.")
+flags.DEFINE_list("metrics", [], "Measured beside the usual ones.")
+flags.DEFINE_string("vgg_weights", None, "As of evaluate.")
+flags.DEFINE_string("metric_weights", None, "As of evaluate.")
 flags.DEFINE_string("run_dir", None, "A run on the same data, to measure too.")
 flags.DEFINE_string("picture", None, "Where to save a picture of one tile.")
 _TILE = "n20.8_w103.2"
@@ -70,7 +79,7 @@ def paired(source, target, names):
 
 
 def main(argv):
-    where = {"dataset": "bluemarble"}
+    where = {"dataset": flags.FLAGS.dataset}
     if flags.FLAGS.data_dir:
         where = {"dataset": "folder", "data_dir": flags.FLAGS.data_dir}
     opened = data.open_data(Config(image_size=256, **where))
@@ -85,14 +94,24 @@ def main(argv):
         translator = inference.Translator(flags.FLAGS.run_dir)
         made["trained T"] = translator.translate(batch["source"]).numpy()
     made |= spoilt(target)
-    print(f"{'':28}" + "".join(f"{name:>9}" for name in _USUAL))
-    scores = {}
+    asked = flags.FLAGS.metrics
+    weights = locate_weights(asked, flags.FLAGS.vgg_weights, flags.FLAGS.metric_weights)
+    names = _USUAL + asked
+    print(f"{'':28}" + "".join(f"{name:>13}" for name in names))
+    scores, seen = {}, {}
     for name, pixels in made.items():
         scores[name] = evaluation.measure(
-            images.to_uint8, paired(pixels, target, pairs.names), 256
+            images.to_uint8,
+            paired(pixels, target, pairs.names),
+            256,
+            also=asked,
+            weights=weights,
         )
         means = evaluation.means(scores[name])
-        print(f"{name:28}" + "".join(f"{means[m]:9.3f}" for m in _USUAL))
+        sets = Sets(target, pixels, weights=weights, seen=seen)
+        for metric in set(asked) & set(SET_METRICS):
+            means[metric] = SET_METRICS[metric].of_sets(sets)["mean"]
+        print(f"{name:28}" + "".join(f"{means[m]:13.3f}" for m in names))
     if flags.FLAGS.picture:
         place = pairs.source.names.index(_TILE)
         shown = [name for name in ("baseline: mean_color", "trained T") if name in made]

@@ -139,7 +139,7 @@ _PAN_PLUS = dataclasses.replace(
     discriminator=networks.patch_discriminator,
     terms=(
         AdversarialLoss("non_saturating"),
-        PerceptualAdversarialLoss(margin="auto"),
+        PerceptualAdversarialLoss(margin="auto", activity=0.9),
         PixelLoss("l1", weight=100.0),
     ),
     schedule=UpdateSchedule(d_updates=1, t_updates=1),
