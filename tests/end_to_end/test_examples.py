@@ -25,8 +25,8 @@ def test_the_notebook_runs(clone, tmp_path):
     """All of it, with fewer iterations and narrow networks."""
     notebook = nbformat.read(ROOT / "docs" / "tutorials" / "quickstart.ipynb", 4)
     (training,) = (c for c in notebook.cells if "pan_tf.train(" in c.source)
-    assert "iterations = 1200" in training.source
-    training.source = training.source.replace("1200", "8").replace(
+    assert "iterations = 2000" in training.source
+    training.source = training.source.replace("2000", "8").replace(
         'task="quickstart",', 'task="quickstart", width=1 / 32, image_size=128,'
     )
     resources = {"metadata": {"path": str(tmp_path)}}
