@@ -69,7 +69,7 @@ def train(name, seed, options):
         flags["data_dir"] = options.data_dir
     command = [sys.executable, "-m", "pan_tf"]
     given = [f"--{key}={value}" for key, value in flags.items()]
-    given += [*weights, *options.flags, f"--run_dir={run_dir}"]
+    given += [*weights, *options.flag, f"--run_dir={run_dir}"]
     subprocess.run([*command, "train", *given], check=True, cwd=ROOT)
     subprocess.run(
         [
@@ -135,7 +135,9 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--share", type=float, default=1.0, help="of the iterations")
     parser.add_argument("--table", action="store_true", help="only print what is there")
-    parser.add_argument("--flags", nargs="*", default=[], help="more flags of train")
+    parser.add_argument(
+        "--flag", action="append", default=[], help="of train, as --flag=--width=1"
+    )
     options = parser.parse_args()
     options.out = options.out.resolve()
     if not options.table:

@@ -114,13 +114,27 @@ def describe(config):
         + (f", of D {system.d_learning_rate}" if discriminator else "")
         + f", beta_1={system.beta_1}\n"
         f"    average of T: {system.ema or 'none'}\n"
-        f"    course: {system.course or 'the same throughout'}\n"
+        f"    {_course(system.course)}\n"
         f"    what D sees is augmented by: {', '.join(system.d_augment) or 'nothing'}\n"
         f"    batch normalization outside of training: {system.bn_statistics or 'none'}\n"
     )
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
     print(cost(system, transformer, discriminator, size) + "\n")
+
+
+def _course(course):
+    """What changes on the way, in a sentence."""
+    if course is None:
+        return "course: the same throughout"
+    end = course.iterations
+    fades = course.alone_until + round(course.fade * end)
+    parts = [
+        *([f"T alone to {course.alone_until}"] if course.alone else []),
+        *([f"D's terms grow to {fades}"] if course.fade else []),
+        *([f"rates fall from {course.decay_start}"] if course.decay else []),
+    ]
+    return f"course, in iterations: {', '.join(parts)}, to {end}"
 
 
 def cost(system, transformer, discriminator, image_size):

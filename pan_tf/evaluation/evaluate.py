@@ -32,6 +32,7 @@ from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
+from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
@@ -165,6 +166,8 @@ class Evaluation(Inputs):
             raise ValueError("--rank_by goes with pairs, and here are none.")
         also = [self.rank_by] if self.split.paired else []
         self._choose_metrics([*(metrics or ()), *also])
+        if self.split.paired:
+            check_channels(self.of_images + self.of_sets, self.split.target.channels)
         self.weights = locate_weights(
             [*self.of_images, *self.of_sets], vgg_weights, metric_weights
         )
@@ -173,8 +176,17 @@ class Evaluation(Inputs):
             least = max(ROWS[name].least for name in self.of_sets)
             check_sizes(self.data.train, self.split, self.limit, least)
         for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
-            if given is not None and not self.of_sets:
-                raise ValueError(f"--{name} goes without pairs: add --unaligned.")
+            by_classifier = [m for m in self.of_sets if not ROWS[m].needs]
+            heard = by_classifier or (name == "limit" and not self.split.paired)
+            if given is not None and not heard:
+                raise ValueError(
+                    f"--{name} goes without pairs (add --unaligned), or with --metrics "
+                    "by classifiers."
+                )
+        if metric_weights and not self.weights.has_published:
+            raise ValueError(
+                "--metric_weights goes with --metrics that need some: lpips, fid, kid."
+            )
         if vgg_weights and not ("vgg16" in self.weights.digests() or self.dfi):
             raise ValueError(
                 "--vgg_weights goes with --dfi, or --metrics that need some."
@@ -219,7 +231,8 @@ class Evaluation(Inputs):
         notes = self.input_notes()
         for name in self.of_sets:
             enough = ROWS[name].biased_below
-            few = min(self.limit, len(self.split.source), len(self.split.target))
+            few = min(len(self.split.source), len(self.split.target))
+            few = few if self.split.paired else min(few, self.limit)
             if few < enough:
                 notes.append(
                     f"{ROWS[name].title} is of {few} images: below {enough} it grows as "

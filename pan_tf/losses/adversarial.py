@@ -186,18 +186,18 @@ class PerceptualAdversarialLoss(LossTerm):
         return dataclasses.replace(self, controller=MarginController(self.activity))
 
     def state(self):
-        return {} if self.controller is None else {"margin": self.controller.margin}
+        return {} if self.controller is None else self.controller.weights_by_name()
 
     def follow(self, numbers):
         if self.controller is not None:
-            self.controller.follow(numbers["d_hinge_active"])
+            self.controller.follow(numbers["d_distance"], numbers["d_hinge_active"])
 
-    def _margin(self):
+    def _margin(self, distance):
         if self.margin != "auto":
             return self.margin
         if self.controller is None:
             raise ValueError("A margin that fits itself needs `with_state()` first.")
-        return self.controller.value()
+        return self.controller.value(distance)
 
     def d_inputs(self, player):
         return "target", "output"
@@ -209,14 +209,17 @@ class PerceptualAdversarialLoss(LossTerm):
         return functional.mean_feature_distance(real, generated, self.lambdas)
 
     def discriminator_loss(self, translation):
-        return functional.margin_loss(self._global_distance(translation), self._margin())
+        distance = self._global_distance(translation)
+        return functional.margin_loss(distance, self._margin(distance))
 
     def diagnostics(self, translation):
         distance = self._global_distance(translation)
-        margin = self._margin()
+        margin = self._margin(distance)
         active = tf.cast(distance < margin, tf.float32)
         numbers = {"d_hinge_active": active}
-        return numbers if self.controller is None else numbers | {"d_margin": margin}
+        if self.controller is None:
+            return numbers
+        return numbers | {"d_margin": margin, "d_distance": distance}
 
     def _global_distance(self, translation):
         distance = self.transformer_loss(translation)

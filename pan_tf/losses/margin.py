@@ -1,19 +1,17 @@
 """A margin that fits itself to the data.
 
-How large P is depends on the images: with a fixed margin the hinge of Eq. (5) is idle on
-one data set, so that D plays no perceptual part, and always active on another, so that
-all of D's features grow. Here the share of D's updates in which it is active is fixed,
-and the margin follows.
+How large P is depends on the images, and on the weights of its features: with a fixed
+margin the hinge of Eq. (5) is idle on one data set, so that D plays no perceptual part,
+and always active on another, so that all of D's features grow. Here the share of D's
+updates in which it is active is fixed, and the margin follows.
 """
-
-import math
 
 import keras
 import tensorflow as tf
 
-# The margin begins here, and stays within this factor of it. The bound is a fuse: P
-# grows with D's weights, and a margin without one could drive both up for ever.
-BEGIN, BOUND = 2.0, 8.0
+# The margin stays within this factor of what it began with. The bound is a fuse: P grows
+# with D's weights, and a margin without one could drive both up for ever.
+BOUND = 16.0
 # Of the logarithm of the margin, in an update: quick to find P, slow to follow noise.
 _GAIN = 0.02
 
@@ -21,8 +19,9 @@ _GAIN = 0.02
 class MarginController(keras.layers.Layer):
     """The margin below which P lies in a given share of D's updates.
 
-    A quantile by stochastic approximation (Robbins and Monro, 1951): after every update
-    of D the logarithm of the margin moves by `0.02 * (activity - was the hinge active)`.
+    It begins at the first P, of whatever scale. From there it is a quantile by stochastic
+    approximation (Robbins and Monro, 1951): after every update of D its logarithm moves
+    by `0.02 * (activity - was the hinge active)`.
     The margin is a weight, hence in every checkpoint. P is that of the global batch, so
     that the margins of all replicas stay equal.
 
@@ -45,25 +44,44 @@ class MarginController(keras.layers.Layer):
         self.margin = self.add_weight(
             name="margin",
             shape=(),
-            initializer=keras.initializers.Constant(BEGIN),
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self.first = self.add_weight(
+            name="first_distance",
+            shape=(),
+            initializer="zeros",
             trainable=False,
             aggregation="only_first_replica",
         )
 
-    def value(self):
-        """The margin, float32 scalar."""
-        return tf.convert_to_tensor(self.margin)
+    def value(self, distance):
+        """The margin, float32 scalar.
 
-    def follow(self, active):
+        Args:
+            distance: P of this update, float32 scalar; the margin where there is none
+                yet.
+        """
+        margin = tf.convert_to_tensor(self.margin)
+        return tf.where(margin > 0.0, margin, tf.stop_gradient(distance))
+
+    def follow(self, distance, active):
         """Moves the margin after an update of D.
 
         Args:
+            distance: P of that update, float32 scalar.
             active: 1.0 where the hinge was active, 0.0 where not.
         """
-        by = _GAIN * (self.activity - active)
-        moved = tf.math.log(tf.convert_to_tensor(self.margin)) + by
-        low, high = math.log(BEGIN / BOUND), math.log(BEGIN * BOUND)
-        self.margin.assign(tf.exp(tf.clip_by_value(moved, low, high)))
+        first = tf.convert_to_tensor(self.first)
+        first = tf.where(first > 0.0, first, distance)
+        moved = self.value(distance) * tf.exp(_GAIN * (self.activity - active))
+        self.first.assign(first)
+        self.margin.assign(tf.clip_by_value(moved, first / BOUND, first * BOUND))
+
+    def weights_by_name(self):
+        """name -> variable: what a checkpoint holds."""
+        return {"margin": self.margin, "first_distance": self.first}
 
     def get_config(self):
         return {**super().get_config(), "activity": self.activity}

@@ -25,6 +25,7 @@ from pan_tf.metrics.table import ROWS
 from pan_tf.metrics.table import SET_METRICS
 from pan_tf.metrics.table import Metric
 from pan_tf.metrics.weights import Weights
+from pan_tf.metrics.weights import check_channels
 from pan_tf.metrics.weights import locate_weights
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "VIFP",
     "Metric",
     "Weights",
+    "check_channels",
     "locate_weights",
     "psnr",
     "psnr_rgb",

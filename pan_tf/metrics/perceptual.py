@@ -75,6 +75,11 @@ def lpips(weights):
         return [f / length for f, length in zip(found, lengths, strict=True)]
 
     def distance(reference, prediction):
+        if min(reference.shape[1:3]) < networks.ALEXNET_SMALLEST:
+            raise ValueError(
+                f"LPIPS takes images of {networks.ALEXNET_SMALLEST} px a side or more. "
+                f"Received: {reference.shape[1]} x {reference.shape[2]}."
+            )
         pairs = zip(linear, features(reference), features(prediction), strict=True)
         maps = [tf.linalg.matvec((a - b) ** 2, weight) for weight, a, b in pairs]
         return tf.add_n([tf.reduce_mean(each, axis=(1, 2)) for each in maps])

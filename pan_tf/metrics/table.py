@@ -230,9 +230,10 @@ SET_METRICS = {
         needs=("inception",),
         check=features.EXTRACTORS["inception"],
         is_usual=False,
-        about="KID is the same distance in the features of the Inception network that "
-        "published numbers look through, over all images at once; often it is given "
-        "times 1000.",
+        about="KID is the unbiased kernel distance of outputs from held-out real targets "
+        "in features of the Inception network that published numbers look through, over "
+        "all images at once: the lower the better, about 0 for real images; often it is "
+        "given times 1000. Its interval is by the jackknife over images.",
     ),
     "fid": Metric(
         "FID",

@@ -20,9 +20,28 @@ class Weights:
         """Path of a network's file."""
         return dict(self.files)[network][0]
 
+    @property
+    def has_published(self):
+        """Whether some are of `networks.PUBLISHED`."""
+        return any(network in networks.PUBLISHED for network, _ in self.files)
+
     def digests(self):
         """network -> sha256, for what records a measurement."""
         return {network: sha256 for network, (_, sha256) in self.files}
+
+
+def check_channels(names, channels):
+    """Refuses metrics that look through networks of RGB, for images of other channels.
+
+    Raises:
+        ValueError: naming the metric.
+    """
+    for name in names:
+        if ROWS[name].needs and channels not in (1, 3, 4):
+            raise ValueError(
+                f"--metrics={name} looks at grey, RGB or RGB and alpha. Received: "
+                f"target_channels={channels}."
+            )
 
 
 def locate_weights(names, vgg_weights=None, folder=None):

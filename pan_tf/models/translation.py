@@ -228,6 +228,8 @@ class TranslationModel(keras.Model):
         """
         rounds = tf.cast(self.t_optimizer.iterations.value, tf.float32)
         rounds /= self.schedule.t_updates
+        if self.course is not None:  # In rounds of T alone it is updated more often.
+            rounds = self.course.rounds(rounds, self.schedule)
         decay = tf.minimum(self.ema_decay, (1.0 + rounds) / (10.0 + rounds))
         for average, network in self.emas.values():
             if average is network:

@@ -104,6 +104,17 @@ class Course:
         since = tf.cast(iteration - self.alone_until, tf.float32)
         return tf.clip_by_value(since / (self.fade * self.iterations), 0.0, 1.0)
 
+    def rounds(self, updates, schedule):
+        """How many rounds there have been, by T's updates over those of a game's round.
+
+        Args:
+            updates: float32 scalar.
+            schedule: `UpdateSchedule`.
+        """
+        each = len(schedule.players_alone) / schedule.t_updates
+        alone = -(-self.alone_until // schedule.minibatches)
+        return tf.minimum(updates / each, updates - alone * (each - 1.0))
+
     def updates(self, player, schedule):
         """How many updates of a player there are at an iteration.
 

@@ -4,6 +4,7 @@ Transformers map an image to an image. Discriminators map `{"source", "image"}` 
 `{"logits", "features"}`.
 """
 
+from pan_tf.networks.alexnet import ALEXNET_SMALLEST
 from pan_tf.networks.alexnet import alexnet_features
 from pan_tf.networks.declarations import DISCRIMINATORS
 from pan_tf.networks.declarations import TRANSFORMERS
@@ -44,6 +45,7 @@ from pan_tf.networks.vgg import vgg_encoder
 from pan_tf.networks.vgg import vgg_features
 
 __all__ = [
+    "ALEXNET_SMALLEST",
     "DISCRIMINATORS",
     "PUBLISHED",
     "TRANSFORMERS",

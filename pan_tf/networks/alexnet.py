@@ -15,7 +15,7 @@ _CONVOLUTIONS = {
     10: (256, 3, 1, 1),
 }
 _POOLED_BEFORE = (3, 6)
-SMALLEST = 31  # Pixels a side, below which a pool has nothing left.
+ALEXNET_SMALLEST = 31  # Pixels a side, below which a pool has nothing left.
 
 
 def alexnet_features(weights):

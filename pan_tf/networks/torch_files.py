@@ -80,6 +80,8 @@ class _Tensor:
 
     def array(self):
         """The numbers, as an array of their own."""
+        if min((self._offset, *self._size, *self._stride), default=0) < 0:
+            raise ValueError("a tensor begins before its storage, or goes backwards")
         last = sum((n - 1) * s for n, s in zip(self._size, self._stride, strict=True))
         if 0 not in self._size and self._offset + last >= self._storage.count:
             raise ValueError("a tensor reaches beyond its storage")

@@ -164,11 +164,18 @@ def _course(config, row):
     course = _with(row.course or Course(), given)
     if course == Course():
         return None
-    if course.alone and all(term.d_inputs("transformer") for term in row.terms):
-        if config.pixel_weight is None:
+    if course.alone:
+        weights = [t.weight for t in row.terms if not t.d_inputs("transformer")]
+        if row.paired and config.pixel_weight is not None:
+            names = {term.name: term.weight for term in row.terms}
+            others = [w for w in weights if w != names.get("pixel")]
+            weights = [*others, config.pixel_weight]
+        if not any(weights):
+            advice = "a larger --pixel_weight" if row.paired else "no --warm_up"
             raise ValueError(
-                "--warm_up trains T without D, on what has no D: add --pixel_weight. "
-                f"Received: recipe={config.recipe}, warm_up={config.warm_up}."
+                "--warm_up trains T without D, on losses without D, of which "
+                f"--recipe={config.recipe} has none here: try {advice}. Received: "
+                f"warm_up={course.alone}, pixel_weight={config.pixel_weight}."
             )
     return dataclasses.replace(course, iterations=config.iterations)
 

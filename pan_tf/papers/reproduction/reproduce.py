@@ -28,6 +28,8 @@ from pan_tf import files
 from pan_tf import recipes
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
+from pan_tf.metrics import METRICS
+from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
 from pan_tf.metrics import locate_weights
 from pan_tf.papers import dfi
@@ -140,8 +142,9 @@ class Reproduction:
         self.classifiers = classifiers or {}
         self.vgg_star_weights = vgg_star_weights
         self.metrics = tuple(dict.fromkeys((*self.table.metrics, *metrics)))
-        if not self.table.paired:
-            _check_names("metrics", metrics, list(SET_METRICS))
+        # Of pairs, those that look at features; the others need classifiers of lists.
+        sets = [n for n, r in SET_METRICS.items() if r.needs or not self.table.paired]
+        _check_names("metrics", metrics, [*(METRICS if self.table.paired else ()), *sets])
         vgg_weights = self.changes.get("vgg_weights")
         self.weights = locate_weights(self.metrics, vgg_weights, metric_weights)
         self.weight_files = {"metric_weights": metric_weights}
@@ -176,6 +179,12 @@ class Reproduction:
         if opened.held_out is None:
             raise ValueError(
                 f"--data_dir={config.data_dir} must have a test/ or val/ to measure on."
+            )
+        least = max(ROWS[name].least for name in self.metrics)
+        if self.table.paired and len(opened.held_out) < least:
+            raise ValueError(
+                f"--metrics of sets need {least} held-out images. Received: "
+                f"{len(opened.held_out)} ({opened.held_out.name})."
             )
         if not self.table.paired:
             limit = self.classifiers.get("limit", evaluation.LIMIT)
@@ -330,6 +339,7 @@ class Reproduction:
             "metrics": list(self.metrics),
             "budget": dataclasses.asdict(self.budget),
             "batch_size": self.batch_size,
+            "weights": self.weights.digests(),
             "settings": {k: v for k, v in self.changes.items() if k not in _PLACES},
             "tasks": {},
         }
