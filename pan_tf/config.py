@@ -32,7 +32,7 @@ METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
 METRIC_WEIGHTS = setting(
     None,
     "Folder with the weights of networks that metrics look through, by their published "
-    "names, such as alex.pth; empty: they are downloaded once, VGG's apart.",
+    "names, such as alex.pth; empty: they are downloaded once. VGG: --vgg_weights.",
     free=True,
 )
 

@@ -386,8 +386,12 @@ def test_label_maps_are_moved_and_not_coloured():
     planes = np.eye(4, dtype="float32")[
         np.random.default_rng(0).integers(0, 4, (2, 8, 8))
     ]
-    moved = layer(planes, layer.draw(2), name="source").numpy()
-    assert set(np.unique(moved)) <= {0.0, 1.0} and moved.sum() > 0
+    drawn = tf.constant(np.full((2, 3, 2), 0.9, "float32"))
+    moved = layer(planes, drawn, name="source").numpy()
+    expected = np.zeros_like(planes)
+    expected[:, 1:, 1:] = planes[:, :-1, :-1]  # An eighth of each side: one pixel.
+    np.testing.assert_array_equal(moved, expected)
+    assert not set(np.unique(layer(planes, drawn, name="output"))) <= {0.0, 1.0}
 
 
 def test_the_gradient_of_an_augmentation_comes_back_to_where_the_pixel_was(augmentation):

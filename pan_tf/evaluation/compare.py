@@ -87,7 +87,8 @@ def against_baselines(result, baselines):
         open_ = [metric for metric, sign in verdicts.items() if sign == 0]
         title = f"The baseline, {TITLES[name]},"
         if len(better) == len(verdicts):
-            sentences.append(f"{title} is beaten on every metric.")
+            of = " of single images" if result.of_sets else ""
+            sentences.append(f"{title} is beaten on every metric{of}.")
             continue
         parts = [f"is beaten on {_and(better)}"] if better else []
         parts += [f"is better on {_listed(worse, gaps)}"] if worse else []

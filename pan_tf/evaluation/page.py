@@ -344,7 +344,7 @@ def _planes(direction, record):
         ]
         # One that is worse in both than everything else would squeeze the rest.
         points = [point[1:] for _, trail in shown for point in trail]
-        baselines = [
+        near = [
             baseline
             for baseline in baselines
             if any(
@@ -353,9 +353,11 @@ def _planes(direction, record):
                 for a, b in points
             )
         ]
+        far = [label for label, *_ in baselines if label not in [b[0] for b in near]]
+        beyond = f" Worse in both, not drawn: {', '.join(far)}." if far else ""
         titles = psnr.label, metric.label
-        chart = charts.plane(shown, baselines, titles, not metric.higher_is_better)
-        drawn.append((f"{psnr.title} and {metric.title}", chart))
+        chart = charts.plane(shown, near, titles, not metric.higher_is_better)
+        drawn.append((f"{psnr.title} and {metric.title}.{beyond}", chart))
     return drawn
 
 

@@ -47,7 +47,7 @@ def describe(evaluation):
     if len(first.results) == 1:
         found |= _one(first.results[0], first)
     if first.split.paired:
-        return found | _of_pairs(first) | _planes(evaluation, first)
+        return found | _of_pairs(first) | _planes(first)
     found["dataset"] |= {
         "sources": len(first.split.source),
         "targets": len(first.split.target),
@@ -135,7 +135,7 @@ def _of_pairs(direction):
     }
 
 
-def _planes(evaluation, direction):
+def _planes(direction):
     """How each T trades pixels for looks on its way: its validations, and what is
     measured here, by PSNR and by each metric of realism that was measured."""
     results, found = direction.results, {}

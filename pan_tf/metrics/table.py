@@ -6,6 +6,7 @@ is better.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +18,12 @@ from pan_tf.metrics.distribution import kid
 from pan_tf.metrics.distribution.two_sample import LEAST
 from pan_tf.metrics.full_reference import functional
 from pan_tf.metrics.full_reference import information
+
+
+@functools.lru_cache(maxsize=2)
+def _made(make, weights):
+    """Networks are read once, whatever the number of sizes of images."""
+    return make(weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Metric:
     def function_by(self, weights):
         """(reference, prediction) -> `[B]`; `weights`: `Weights` of what it needs."""
         if self.make is not None:
-            return self.make(weights)
+            return _made(self.make, weights)
         return self.function
 
     def finite(self, values):

@@ -6,6 +6,7 @@ import hashlib
 import pathlib
 
 import keras
+from absl import logging
 
 from pan_tf.networks.vgg import WeightsNotFoundError
 
@@ -70,10 +71,18 @@ def locate_published(network, folder=None):
             raise WeightsNotFoundError(
                 f"--metric_weights={folder} must hold {file.name}, which {file.url} has."
             )
-        return str(path), _sha256(path)
+        found = _sha256(path)
+        if found != file.sha256:
+            logging.warning(
+                "*** %s is not the published one: its sha256 is %s, not %s. ***",
+                path,
+                found,
+                file.sha256,
+            )
+        return str(path), found
     try:
         path = pathlib.Path(
-            keras.utils.get_file(file.name, file.url, cache_subdir="models")
+            keras.utils.get_file(file.name, file.url, cache_subdir="models/pan_tf")
         )
     except Exception as error:  # Keras raises a bare Exception.
         raise WeightsNotFoundError(

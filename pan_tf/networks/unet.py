@@ -1,7 +1,7 @@
 """Transformation networks T with skip connections (U-Nets), image -> image.
 
 Input and output are float `[B, H, W, C]` in [-1, 1]; the output is float32 under every
-dtype policy. Height and width must be multiples of 2 ** number of encoder layers.
+dtype policy. Height and width must be multiples of 2 ** number of halvings.
 """
 
 import keras

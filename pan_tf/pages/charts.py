@@ -178,7 +178,7 @@ def plane(trails, baselines, titles, downwards):
     said = (
         f"Across: {titles[0]}. Up: {titles[1]}{', the smaller the higher' * downwards}. "
         "Better is up and to the right. Small points: validations in training; large "
-        "ones: what is measured here; squares: baselines."
+        "ones: what is measured here; squares: baselines that are not far off."
     )
     chart = _svg(
         parts,

@@ -1,7 +1,7 @@
 """LPIPS, FID and KID against the original implementations, under shared random weights.
 
 The golden values are those of lpips 0.1.4 and pytorch-fid 0.3.0, with PyTorch 2.13, whose
-networks were given the weights that `weight` makes (tests/golden/README.md).
+networks were given the weights that `weight` makes (tests/golden/networks/README.md).
 """
 
 import pathlib
@@ -146,7 +146,7 @@ def test_frechet_distance_and_kernel_distance_are_the_originals():
 
 
 def test_frechet_distance_is_exact_with_fewer_images_than_features():
-    """Of two sets that differ along one axis only, worked out by hand."""
+    """Two sets that differ along one axis only, worked out by hand."""
     real, generated = np.zeros((5, 400)), np.zeros((5, 400))
     real[:, 7], generated[:, 7] = [-2, -1, 0, 1, 2], [-4, -2, 0, 2, 4]
     # Variances 2.5 and 10: (sqrt 10 - sqrt 2.5)^2.
@@ -157,7 +157,7 @@ def test_frechet_distance_is_exact_with_fewer_images_than_features():
 
 
 def test_the_interval_of_a_frechet_distance_holds_that_of_large_sets():
-    """Of one shift, where the bias is small against it."""
+    """A shift, against which the bias is small."""
     random = np.random.default_rng(0)
     held = 0
     for _ in range(60):

@@ -122,3 +122,37 @@ def test_systems_written_before_there_were_courses_are_still_what_they_were(toy)
     assert all("activity" not in term for term in written["terms"])
     plus = recipes.resolve(toy(recipe="pan_plus"))
     assert recipes.System.from_json(plus.to_json()) == plus
+
+
+def test_d_sees_source_and_target_changed_alike_and_anew_in_every_update(
+    toy, monkeypatch
+):
+    settings = {"warm_up": 0.0, "fade": 0.0, "d_augment": ("shift", "contrast")}
+    model = recipes.build(toy(recipe="pan_plus", **settings))
+    seen, discriminator = [], model.discriminator
+
+    def spy(inputs, training):
+        seen.append({name: image.numpy() for name, image in inputs.items()})
+        return discriminator(inputs, training=training)
+
+    spy.trainable_variables = discriminator.trainable_variables
+    spy.variables = discriminator.variables
+    monkeypatch.setattr(model, "discriminator", spy)
+    image = minibatch()["source"]
+    batch = round_of({"source": image, "target": image}, 2)
+    model.train_step(batch)
+    # D's update, then T's: each looks at the output and at the target.
+    of_targets = [s for s in seen if np.array_equal(s["source"], s["image"])]
+    assert len(seen) == 4 and len(of_targets) == 2
+    one, other = (s["source"] for s in of_targets)
+    assert not np.array_equal(one, other) and not np.array_equal(one, image)
+    outputs = [s for s in seen if not np.array_equal(s["source"], s["image"])]
+    assert {s["source"].tobytes() for s in outputs} == {one.tobytes(), other.tobytes()}
+
+
+def test_what_d_is_shown_goes_on_where_it_was(toy):
+    model = recipes.build(toy(recipe="pan_plus", d_augment=("shift",)))
+    (state,) = (v for v in model.saved_parts()["seeds"] if "draws" in v.path)
+    before = int(state.numpy()[1])
+    model.train_step(round_of(minibatch(), 2))
+    assert int(state.numpy()[1]) == before + 2  # A minibatch each.

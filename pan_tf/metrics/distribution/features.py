@@ -1,5 +1,7 @@
 """Features of whole sets of images, as seen by a frozen network."""
 
+import functools
+
 import numpy as np
 
 from pan_tf import images
@@ -26,6 +28,12 @@ def _inception(weights):
     return lambda floats: np.asarray(network(floats))
 
 
+@functools.lru_cache(maxsize=1)
+def _extractor(network, weights):
+    """Read once, whatever the number of sets."""
+    return EXTRACTORS[network](weights)
+
+
 # Network -> (`Weights` -> (float RGB `[B, H, W, 3]` in [-1, 1] -> `[B, d]`)).
 EXTRACTORS = {"vgg16": _vgg16, "inception": _inception}
 
@@ -41,7 +49,7 @@ def extract(network, weights, pixels):
     Returns:
         float64 `[N, d]`.
     """
-    features = EXTRACTORS[network](weights)
+    features = _extractor(network, weights)
     parts = [pixels[i : i + _AT_ONCE] for i in range(0, len(pixels), _AT_ONCE)]
     found = [
         features(images.to_float(images.with_channels(part, 3)))
