@@ -105,6 +105,7 @@ IDLE = {"renorm_clipping", "renorm_momentum"}
 # What each is made with, arguments of its own included.
 NEEDED = {
     "BatchNormalization": {"momentum": 0.9, "epsilon": 1e-4},
+    "DiscriminatorAugmentation": {"names": ("shift", "contrast")},
     "Dropout": {"rate": 0.5},
     "ImagePool": {"image_shape": (8, 8, 4), "capacity": 5},
     "LeakyReLU": {"negative_slope": 0.2},

@@ -179,10 +179,7 @@ class Evaluation(Inputs):
             by_classifier = [m for m in self.of_sets if not ROWS[m].needs]
             heard = by_classifier or (name == "limit" and not self.split.paired)
             if given is not None and not heard:
-                raise ValueError(
-                    f"--{name} goes without pairs (add --unaligned), or with --metrics "
-                    "by classifiers."
-                )
+                raise ValueError(f"--{name} goes without pairs: add --unaligned.")
         if metric_weights and not self.weights.has_published:
             raise ValueError(
                 "--metric_weights goes with --metrics that need some: lpips, fid, kid."

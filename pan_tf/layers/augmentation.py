@@ -34,7 +34,7 @@ def _shift(images, drawn):
         places = tf.range(side)[None] - tf.cast(by, tf.int32)[:, None]
         # A product with a matrix of zeros and ones: what comes from outside is 0, and
         # unlike that of `gather` its gradient is quick on every device.
-        images = tf.einsum(equation, tf.one_hot(places, side), images)
+        images = tf.einsum(equation, tf.one_hot(places, side, dtype=images.dtype), images)
     return images
 
 
@@ -82,18 +82,21 @@ class DiscriminatorAugmentation(keras.layers.Layer):
         """
         return draw(self.state, (batch, len(self.names), 2))
 
-    def call(self, inputs, drawn, name="output"):
+    def call(self, inputs, drawn=None, name="output"):
         """Changed images.
 
         Args:
             inputs: float `[B, H, W, C]` in [-1, 1].
-            drawn: what `draw` gave.
+            drawn: what `draw` gave; None to draw anew.
             name: which image of a `Translation` it is.
 
         Returns:
-            float32 of the same shape; values may lie beyond [-1, 1].
+            Of the layer's dtype, float32 by itself, and of the same shape; values may lie
+            beyond [-1, 1].
         """
-        images = tf.cast(inputs, tf.float32)
+        images = tf.cast(inputs, self.compute_dtype)
+        drawn = self.draw(tf.shape(inputs)[0]) if drawn is None else drawn
+        drawn = tf.cast(drawn, images.dtype)
         for i, augmentation in enumerate(self.names):
             change, moves = D_AUGMENTATIONS[augmentation]
             if moves or name not in self.as_labels:

@@ -111,7 +111,7 @@ def test_deep_feature_interpolation_is_measured_alike(
         metrics = found["runs"]["dfi"]["metrics"]
         assert {"c2st", "attribute_log_loss", "source_psnr"} <= set(metrics)
         assert "identity_psnr" not in metrics
-    assert "weights" not in json.dumps(record)
+    assert str(vgg_weights) not in json.dumps(record)  # A machine's own place.
 
 
 def test_too_few_images_are_refused(run):

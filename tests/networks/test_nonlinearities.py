@@ -47,6 +47,8 @@ TRANSFORMERS = {
         transformer("official_pan_transformer", depth=6),
         (5, 6),
     ),
+    # After the layer at full resolution and all down; after all up.
+    "resize_transformer": (transformer("resize_transformer", depth=6), (7, 6)),
     # Before all layers down but the first; before all layers up.
     "pix2pix_transformer": (transformer("pix2pix_transformer", depth=6), (5, 6)),
     # After layers 1 to 6; after 7 to 11.
