@@ -113,7 +113,7 @@ class Course:
         """
         each = len(schedule.players_alone) / schedule.t_updates
         alone = -(-self.alone_until // schedule.minibatches)
-        return tf.minimum(updates / each, updates - alone * (each - 1.0))
+        return tf.maximum(updates / each, updates - alone * (each - 1.0))
 
     def updates(self, player, schedule):
         """How many updates of a player there are at an iteration.

@@ -156,3 +156,11 @@ def test_what_d_is_shown_goes_on_where_it_was(toy):
     before = int(state.numpy()[1])
     model.train_step(round_of(minibatch(), 2))
     assert int(state.numpy()[1]) == before + 2  # A minibatch each.
+
+
+def test_rounds_are_counted_through_both_parts():
+    """Two updates of T a round while it is alone, then one; what averages warm up by."""
+    course, schedule = Course(alone=0.5, iterations=40), UpdateSchedule(1, 1)
+    updates = [2 * r for r in range(11)] + [20 + r for r in range(1, 11)]
+    found = [float(course.rounds(tf.constant(float(n)), schedule)) for n in updates]
+    assert found == list(range(21))
