@@ -41,19 +41,15 @@ class MarginController(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.activity = activity
         self.built = True
-        self.margin = self.add_weight(
-            name="margin",
-            shape=(),
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-        self.first = self.add_weight(
-            name="first_distance",
-            shape=(),
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
+        self.margin, self.first = (
+            self.add_weight(
+                name=name,
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+            for name in ("margin", "first_distance")
         )
 
     def value(self, distance):

@@ -187,16 +187,18 @@ class TranslationModel(keras.Model):
             name -> float32 scalar, means over this replica's batch; of a player that
             is updated several times, the mean of its updates.
         """
-        d_share = None
+        share = None
         if self.course is not None and iteration is not None:
-            d_share = self.course.d_share(iteration)
-        return self._round(batch, self.schedule.players, d_share)
+            share = self.course.d_share(iteration)
+        terms = [(t, share if t.d_inputs("transformer") else None) for t in self.terms]
+        return self._round(batch, self.schedule.players, terms)
 
     def train_alone(self, batch):
         """One round in which D takes no part; as `train_step`."""
-        return self._round(batch, self.schedule.players_alone, d_share=0.0)
+        terms = [(t, None) for t in self.terms if not t.d_inputs("transformer")]
+        return self._round(batch, self.schedule.players_alone, terms)
 
-    def _round(self, batch, players, d_share):
+    def _round(self, batch, players, terms):
         if not isinstance(batch, dict):
             raise ValueError(
                 "A translation model is trained by pan_tf.train, or on batches of "
@@ -213,7 +215,7 @@ class TranslationModel(keras.Model):
                     drawn = None
                     if self.augmentation is not None:
                         drawn = self.augmentation.draw(tf.shape(minibatch["source"])[0])
-                    cache = MinibatchCache(minibatch, drawn, d_share)
+                    cache = MinibatchCache(minibatch, drawn, terms)
             for name, value in self.update(player, cache).items():
                 logs.setdefault(name, []).append(value)
             done = cache.gradients
@@ -272,23 +274,22 @@ class TranslationModel(keras.Model):
         """For each direction: (D, `layers.ImagePool` of its outputs)."""
         return [(self.discriminator, self.image_pool)]
 
-    def _terms(self, player, d_share=None):
-        """The terms that a player minimises: [(term, what it weighs, or None)]."""
-        found = []
-        for term in self.terms:
-            share = d_share if player == "transformer" and term.d_inputs(player) else None
-            is_asked = not (isinstance(share, float) and share == 0.0)
-            if term.concerns(player) and is_asked:
-                found.append((term, share))
-        return found
+    def _terms_of(self, player, terms):
+        """Those that a player minimises: [(term, share of its weight, or None)]."""
+        terms = [(term, None) for term in self.terms] if terms is None else terms
+        return [
+            (term, share if player == "transformer" else None)
+            for term, share in terms
+            if term.concerns(player)
+        ]
 
-    def discriminate(self, player, translations, d_share=None):
+    def discriminate(self, player, translations, terms=None):
         """Lets D see the images that the terms name for a player, if it has not.
 
         Each in a call of its own: batch statistics are those of the real or of the
         generated images, never of a mixture.
         """
-        terms = self._terms(player, d_share)
+        terms = self._terms_of(player, terms)
         names = sorted({name for term, _ in terms for name in term.d_inputs(player)})
         for translation, judge in zip(translations, self.discriminators(), strict=True):
             discriminator, image_pool = judge
@@ -322,19 +323,19 @@ class TranslationModel(keras.Model):
             return image
         return self.augmentation(image, translation.drawn, name=name)
 
-    def losses_of(self, player, translations, d_share=None):
+    def losses_of(self, player, translations, terms=None):
         """The player's side of every term, summed over directions.
 
         Args:
             player: "transformer" or "discriminator".
             translations: one a direction, as D has seen them.
-            d_share: as of `MinibatchCache`.
+            terms: as of `MinibatchCache`.
 
         Returns:
             `t_<term>` or `d_<term>` -> scalar.
         """
         losses = {}
-        for term, share in self._terms(player, d_share):
+        for term, share in self._terms_of(player, terms):
             loss = tf.add_n([term.loss(player, each) for each in translations])
             losses[f"{player[0]}_{term.name}"] = loss if share is None else share * loss
         return losses
@@ -355,8 +356,8 @@ class TranslationModel(keras.Model):
                 translation.d_outputs.clear()  # On another tape, without D's variables.
         with tape:
             tape.watch(variables)
-            translations = self.discriminate(player, cache.translations, cache.d_share)
-            losses = self.losses_of(player, translations, cache.d_share)
+            translations = self.discriminate(player, cache.translations, cache.terms)
+            losses = self.losses_of(player, translations, cache.terms)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             # Optimizers SUM gradients over replicas, so each contributes a share.
             loss = tf.add_n(list(losses.values())) / replicas

@@ -146,17 +146,17 @@ class MinibatchCache:
     Attributes:
         minibatch: image name -> float32 `[B, H, W, 3]` in [-1, 1].
         drawn: how D is shown it, see `Translation`; or None.
-        d_share: what the terms with D weigh in T's objective, of their weights; None for
-            all, 0.0 for none: D is not asked then.
+        terms: [(term, what it weighs in T's objective, as a share of its weight, or
+            None)]; None for all terms of the model.
         translations: list of `Translation`, one a direction, by T as it is, or, once it
             has been updated, as it was; or None.
         tape: has recorded how they came about.
         gradients: of the last update.
     """
 
-    def __init__(self, minibatch, drawn=None, d_share=None):
+    def __init__(self, minibatch, drawn=None, terms=None):
         self.minibatch = minibatch
-        self.drawn, self.d_share = drawn, d_share
+        self.drawn, self.terms = drawn, terms
         self.gradients = []
         self.translations = None
         self._outdated = False

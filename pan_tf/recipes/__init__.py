@@ -4,12 +4,12 @@ from pan_tf.recipes.build import build
 from pan_tf.recipes.build import complete
 from pan_tf.recipes.build import resolve
 from pan_tf.recipes.build import with_found
+from pan_tf.recipes.recipe import Recipe
 from pan_tf.recipes.stored import check_stored
 from pan_tf.recipes.stored import stored
 from pan_tf.recipes.system import Network
 from pan_tf.recipes.system import System
 from pan_tf.recipes.table import RECIPES
-from pan_tf.recipes.table import Recipe
 
 __all__ = [
     "RECIPES",

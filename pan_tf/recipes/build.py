@@ -9,12 +9,12 @@ from pan_tf import networks
 from pan_tf import runtime
 from pan_tf.layers import DiscriminatorAugmentation
 from pan_tf.layers import ImagePool
-from pan_tf.losses import TERMS
 from pan_tf.losses import PixelLoss
 from pan_tf.models import Course
 from pan_tf.models import CycleModel
 from pan_tf.models import TranslationModel
 from pan_tf.optimizers import Adam
+from pan_tf.recipes import checks
 from pan_tf.recipes.system import Network
 from pan_tf.recipes.system import System
 from pan_tf.recipes.system import digest
@@ -70,9 +70,9 @@ def resolve(config):
     if row.discriminator is not None:
         parts.append(networks.declaration(row.discriminator))
     vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
-    _check_settings(config, row, parts, vgg)
+    checks.check_settings(config, row, parts, vgg)
     source, target = data.specs_asked_for(config)
-    _check_channels(config, row, parts, vgg, {source.channels, target.channels})
+    checks.check_channels(config, row, parts, vgg, {source.channels, target.channels})
     system = System(
         recipe=config.recipe,
         role=role,
@@ -110,16 +110,18 @@ def resolve(config):
     )
     region = "centre" if system.transformer.declaration.fills_centre else "image"
     if row.discriminator:
-        _check_region(config, row, region)
+        checks.check_region(config, row, region)
     if region == "centre":
-        _check_filling(config, row, system)
-    return dataclasses.replace(
+        checks.check_filling(config, row, system)
+    system = dataclasses.replace(
         system,
         discriminator=row.discriminator
         and _network(row.discriminator, config, row, region),
         terms=_terms(row, config, region),
         bn_statistics=system.transformer.arguments.get("statistics"),
     )
+    checks.check_course(system, config)
+    return system
 
 
 def _transformer(row, config):
@@ -152,10 +154,6 @@ def _network(builder, config, row, region):
     return Network.of(builder, config.image_size, **arguments)
 
 
-# Settings that need a D.
-_OF_GAMES = {"d_updates", "d_learning_rate", "d_augment", "warm_up", "fade"}
-
-
 def _course(config, row):
     """`Course` of the configuration's length; None where nothing changes on the way."""
     given = {"alone": config.warm_up, "fade": config.fade}
@@ -164,43 +162,7 @@ def _course(config, row):
     course = _with(row.course or Course(), given)
     if course == Course():
         return None
-    if course.alone:
-        weights = [t.weight for t in row.terms if not t.d_inputs("transformer")]
-        if row.paired and config.pixel_weight is not None:
-            names = {term.name: term.weight for term in row.terms}
-            others = [w for w in weights if w != names.get("pixel")]
-            weights = [*others, config.pixel_weight]
-        if not any(weights):
-            advice = "a larger --pixel_weight" if row.paired else "no --warm_up"
-            raise ValueError(
-                "--warm_up trains T without D, on losses without D, of which "
-                f"--recipe={config.recipe} has none here: try {advice}. Received: "
-                f"warm_up={course.alone}, pixel_weight={config.pixel_weight}."
-            )
     return dataclasses.replace(course, iterations=config.iterations)
-
-
-def _check_settings(config, row, parts, vgg):
-    """Refuses settings that no part of a system takes."""
-    taken = {name for part in (*row.terms, *parts) for name in part.settings}
-    if row.discriminator is not None:
-        taken |= _OF_GAMES
-    if row.paired:
-        taken.add("pixel_weight")  # Else a pixel loss is added; see `_terms`.
-    if vgg:
-        taken.add("vgg")
-    known = [*networks.TRANSFORMERS.values(), *networks.DISCRIMINATORS.values()]
-    every = {
-        name
-        for part in (*TERMS.values(), *map(networks.declaration, known))
-        for name in part.settings
-    } | {*_OF_GAMES, "vgg"}
-    given = [name for name in sorted(every - taken) if getattr(config, name) is not None]
-    if given:
-        raise ValueError(
-            f"--recipe={config.recipe} has no use for "
-            f"{', '.join(f'--{name}' for name in given)}: leave it out."
-        )
 
 
 def with_found(config):
@@ -220,76 +182,6 @@ def with_found(config):
         resolve(again)  # If it is not that, the reason is told.
         return again, f"{sentence} --recipe={config.recipe} takes them as RGB."
     return found, sentence
-
-
-def _check_channels(config, row, parts, vgg, channels):
-    """Refuses channels that a part of a system cannot take."""
-    needs = None
-    if config.source_labels and not row.paired:
-        raise ValueError(
-            f"--source_labels goes with pairs; --recipe={config.recipe} learns both ways."
-        )
-    if vgg or any(part.rgb_only for part in parts):
-        needs = None if channels == {3} else "takes RGB"
-    elif any("identity" in term.images for term in row.terms) and len(channels) > 1:
-        needs = "shows targets to T as well: sources and targets need equal channels"
-    if needs:
-        raise ValueError(
-            f"--recipe={config.recipe} {needs}. Received: "
-            f"source_channels={config.source_channels}, "
-            f"target_channels={config.target_channels}."
-        )
-    _check_synthesis(config, channels)
-
-
-def _check_synthesis(config, channels):
-    """Refuses images that sources cannot be made of."""
-    if config.synthesize == "none":
-        return
-    is_hole = config.synthesize == "hole"
-    if len(channels) > 1 or (is_hole and channels != {3}):
-        raise ValueError(
-            f"--synthesize={config.synthesize} makes sources that are as their targets: "
-            f"{'RGB' if is_hole else 'channels must be equal'}. Received: "
-            f"source_channels={config.source_channels}, "
-            f"target_channels={config.target_channels}."
-        )
-    if is_hole and not config.image_size.is_square:
-        raise ValueError(
-            "--synthesize=hole needs square images. Received: "
-            f"image_size={config.image_size}."
-        )
-
-
-def _check_region(config, row, region):
-    """Refuses a D that cannot judge what T generates."""
-    if region not in networks.declaration(row.discriminator).regions:
-        raise ValueError(
-            f"--transformer={config.transformer} generates the {region}, which the D of "
-            f"--recipe={config.recipe} cannot judge."
-        )
-
-
-def _check_filling(config, row, system):
-    """Refuses what does not go with a T that invents the centre of an image."""
-    name = f"--transformer={config.transformer or system.role}"
-    if not row.paired:
-        raise ValueError(
-            f"{name} fills the centre of a target that is known: it needs a recipe of "
-            f"pairs. Received: recipe={config.recipe}."
-        )
-    if config.synthesize != "hole":
-        raise ValueError(
-            f"{name} fills the centre of the target: it needs --synthesize=hole. "
-            f"Received: synthesize={config.synthesize}."
-        )
-    fewest = system.transformer.declaration.min_batch
-    if system.batch_size < fewest:
-        raise ValueError(
-            f"--batch_size must be at least {fewest} for inpainting: its innermost layer "
-            "has one position, which a batch of one would normalize away. "
-            f"Received: batch_size={system.batch_size}."
-        )
 
 
 def _terms(row, config, region):

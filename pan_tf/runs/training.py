@@ -103,11 +103,10 @@ class Training:
                     config.recipe,
                     calling.command("finetune_vgg"),
                 )
-        _check_metrics(config, system)
-        # What the metrics of validations look through.
-        self.weights = locate_weights(
-            [config.best_by, *config.metrics], config.vgg_weights, config.metric_weights
-        )
+        # What the metrics of validations look through; without pairs none chooses.
+        asked = [config.best_by, *config.metrics] if system.paired else []
+        _check_metrics(config, system, asked)
+        self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
         for network, sha256 in self.weights.digests().items():
             if network not in networks.PUBLISHED and self.vgg is None:
                 self.folder.check_vgg(sha256)
@@ -149,9 +148,8 @@ class Training:
         _fit(config, run, self.folder, pairs, model, self.stop, self.weights)
 
 
-def _check_metrics(config, system):
+def _check_metrics(config, system, asked):
     """Refuses metrics that nothing could be measured by."""
-    asked = [*config.metrics, config.best_by]
     if config.metrics and not system.paired:
         raise ValueError(
             "--metrics compare an output with its own target; "

@@ -84,7 +84,11 @@ def test_what_fades_in_weighs_its_share_in_ts_loss(model):
     for share in (0.25, 1.0):
         images = {name: each[:, 0] for name, each in batch.items()}
         translations = model.discriminate("transformer", model.translate(images))
-        losses = model.losses_of("transformer", translations, tf.constant(share))
+        terms = [
+            (term, tf.constant(share) if term.d_inputs("transformer") else None)
+            for term in model.terms
+        ]
+        losses = model.losses_of("transformer", translations, terms)
         values[share] = {name: float(v) for name, v in losses.items()}
     for name in ("t_adversarial", "t_perceptual_adversarial"):
         assert values[0.25][name] == pytest.approx(0.25 * values[1.0][name])
@@ -164,3 +168,16 @@ def test_rounds_are_counted_through_both_parts():
     updates = [2 * r for r in range(11)] + [20 + r for r in range(1, 11)]
     found = [float(course.rounds(tf.constant(float(n)), schedule)) for n in updates]
     assert found == list(range(21))
+
+
+def test_the_average_is_drawn_towards_t_through_both_parts(model):
+    """In round r by (1 + r) / (10 + r) of what it was, whoever took part."""
+    assert model.ema_decay > 0.9
+    average, network = model.ema_transformer.variables, model.transformer.variables
+    for rounds in range(1, 9):  # Four of T alone, four with D.
+        before = [v.numpy() for v in average]
+        play(model, 1)
+        kept = (1 + rounds) / (10 + rounds)
+        for old, mean, own in zip(before, average, network, strict=True):
+            expected = own.numpy() + kept * (old - own.numpy())
+            np.testing.assert_allclose(mean.numpy(), expected, rtol=1e-4, atol=1e-6)
