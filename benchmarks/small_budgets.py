@@ -1,12 +1,15 @@
 """Systems within minutes: what a recipe, and each part of it, is worth on two cores.
 
     python benchmarks/small_budgets.py --data_dir=my_pairs --out=trials --seeds 1 2 3
-    python benchmarks/small_budgets.py --out=trials --trials pan_plus l1_plus --table
+    python benchmarks/small_budgets.py --out=trials --trials pan_plus fm_plus --table
+    python benchmarks/small_budgets.py --out=trials --trials pan_plus --draw=curves.png
 
 Trains each trial with each seed at 128 px and half width, in bfloat16, one after the
 other, and measures its last checkpoint on the held-out pairs. What is there is not made
 again; a training that was interrupted goes on. `--table` only prints what is there:
-means over the seeds, and [lowest, highest]. docs/results.md has the outcome.
+medians over the seeds and [lowest, highest], then what each trial differs by from the
+first, seed by seed, with 95 % intervals. `--draw` charts the validations, the margin and
+how active the hinge was. docs/results.md has the outcome.
 """
 
 import argparse
@@ -20,7 +23,16 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-METRICS = ("psnr", "ssim", "uqi", "vif", "vifp", "vgg_distance", "kid_vgg")
+# Name -> digits after the point.
+METRICS = {
+    "psnr": 2,
+    "ssim": 3,
+    "uqi": 3,
+    "vif": 3,
+    "vifp": 3,
+    "vgg_distance": 2,
+    "kid_vgg": 3,
+}
 COMMON = {
     "image_size": 128,
     "width": 0.5,
@@ -87,33 +99,84 @@ def train(name, seed, options):
 
 
 def table(names, options):
-    """The rows of what is there, as Markdown."""
+    """The rows of what is there, and what they differ by, as Markdown."""
     print("| trial | seeds | minutes | " + " | ".join(METRICS) + " |")
     print("|" + "---|" * (len(METRICS) + 3))
-    baselines = {}
+    measured, baselines = {}, {}
     for name in names:
-        found, minutes = [], []
+        minutes = []
         for path in sorted((options.out / "measured" / name).glob("*/metrics.json")):
             record = json.loads(path.read_text(encoding="utf-8"))
-            found.append(record["metrics"])
+            measured.setdefault(name, {})[path.parent.name] = record["metrics"]
             baselines = record["baselines"]
             minutes.append(_minutes(options.out / "runs" / name / path.parent.name))
-        if found:
+        if minutes:
+            found = list(measured[name].values())
             print(f"| {name} | {len(found)} | {np.median(minutes):.0f} | {cells(found)}")
     for name, record in baselines.items():
         print(f"| baseline: {name} | | | {cells([record])}")
+    first, *others = measured
+    for name in others:
+        seeds = sorted(measured[name].keys() & measured[first].keys())
+        if len(seeds) > 1:
+            pairs = [(measured[name][seed], measured[first][seed]) for seed in seeds]
+            print(f"| {name} - {first} | {len(seeds)} | | {differences(pairs)}")
 
 
 def cells(found):
+    """The median over seeds of each metric, and [lowest, highest]."""
     text = ""
-    for metric in METRICS:
+    for metric, digits in METRICS.items():
         values = [each[metric]["mean"] for each in found]
-        digits = 2 if metric == "psnr" else 3
-        text += f"{np.mean(values):.{digits}f}"
+        text += f"{np.median(values):.{digits}f}"
         if len(values) > 1:
             text += f" [{min(values):.{digits}f}, {max(values):.{digits}f}]"
         text += " | "
     return text.strip()
+
+
+def differences(pairs):
+    """The mean over seeds of each metric's difference, and half of a 95 % interval.
+
+    The interval is Student's, over seeds: it is about trainings, not about images.
+    """
+    from scipy import stats
+
+    text = ""
+    for metric, digits in METRICS.items():
+        values = [one[metric]["mean"] - other[metric]["mean"] for one, other in pairs]
+        half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+        text += f"{np.mean(values):+.{digits}f} ± {half:.{digits}f} | "
+    return text.strip()
+
+
+def draw(names, options):
+    """Validations over iterations, the margin, and how active the hinge was.
+
+    A line a seed, a colour a trial.
+    """
+    from matplotlib import pyplot
+
+    charts = ("val_psnr", "val_uqi", "val_vgg_distance", "d_margin", "d_hinge_active")
+    figure, grid = pyplot.subplots(1, len(charts), figsize=(3.4 * len(charts), 3.2))
+    for number, name in enumerate(names):
+        label = name
+        for path in sorted((options.out / "runs" / name).glob("*/metrics.jsonl")):
+            lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            for ax, key in zip(grid, charts, strict=True):
+                points = [(row["iteration"], row[key]) for row in lines if key in row]
+                if points:
+                    at, values = zip(*points, strict=True)
+                    ax.plot(at, values, color=f"C{number}", label=label, linewidth=1)
+            label = None
+    titles = ("PSNR, dB", "UQI", "VGG distance", "margin", "hinge active, share")
+    for ax, title in zip(grid, titles, strict=True):
+        ax.set_title(title, fontsize=9)
+        ax.tick_params(labelsize=7)
+        ax.grid(alpha=0.3)
+    grid[0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(options.draw, dpi=80)
 
 
 def _minutes(run_dir):
@@ -135,16 +198,20 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--share", type=float, default=1.0, help="of the iterations")
     parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser.add_argument("--draw", help="a PNG file, for charts of what is there")
     parser.add_argument(
         "--flag", action="append", default=[], help="of train, as --flag=--width=1"
     )
     options = parser.parse_args()
     options.out = options.out.resolve()
-    if not options.table:
+    if not (options.table or options.draw):
         for seed in options.seeds:
             for name in options.trials:
                 train(name, seed, options)
-    table(options.trials, options)
+    if options.draw:
+        draw(options.trials, options)
+    else:
+        table(options.trials, options)
 
 
 if __name__ == "__main__":
