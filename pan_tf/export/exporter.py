@@ -88,6 +88,12 @@ class Export:
         self.notes = []
         if not self._are_files():
             self.notes.append("There is no signature of files: PNG has four channels.")
+        special = sorted(files.SPECIAL & set(str(self.export_dir.absolute())))
+        if special:
+            self.notes.append(
+                f"TensorFlow Serving and tf.saved_model.load take {' '.join(special)} in "
+                f"{self.export_dir} for a pattern: serve it from another folder."
+            )
         if "note" in self.translator.checkpoint:
             self.notes.append(self.translator.checkpoint["note"])
 

@@ -17,6 +17,7 @@ from absl import logging
 from PIL import Image
 
 from pan_tf import data
+from pan_tf import files
 from pan_tf import image_files
 from pan_tf import images
 from pan_tf import networks
@@ -26,6 +27,7 @@ from pan_tf.inference.scale import Scale
 from pan_tf.inference.whole import WholeImages
 from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
 from pan_tf.runs.folder import RunFolder
 from pan_tf.size import Size
@@ -260,7 +262,9 @@ class Translator:
         # `deployed`, its moving average, or T again.
         key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
         key = "deployed_inverse" if self.inverse else key
-        status = tf.train.Checkpoint(**{key: self.network}).read(prefix)
+        status = tf.train.Checkpoint(**{key: self.network}).read(
+            str(files.literal(prefix))
+        )
         status.assert_existing_objects_matched().expect_partial()
         self.field = networks.receptive_field(self.network)
         sides = self.system.source, self.system.target
@@ -280,7 +284,7 @@ class Translator:
     def _load_saved_model(self):
         path = self.path
         # `signature` alone does not keep the model's variables.
-        self._model = model = tf.saved_model.load(str(path))
+        self._model = model = tf.saved_model.load(str(files.literal(path)))
         signature, spec, key, result = _image_signature(path, model.signatures)
 
         def translate(source):
@@ -336,7 +340,7 @@ def _find_checkpoint(run_dir, kind, config, inverse):
             checkpoint["kind"] = "last"
             checkpoint["note"] = "There is no best checkpoint; this is the last."
             logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
-    prefix = prefix or tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
+    prefix = prefix or newest(run_dir / "checkpoints")
     if prefix is None:
         raise FileNotFoundError(f"No checkpoint in {run_dir}. Has it been trained?")
     problem = damage(prefix)

@@ -76,8 +76,9 @@ class Checkpoints:
             self._scratch = tempfile.TemporaryDirectory()
         self._model, self._state = model, state
         self._checkpoint = tf.train.Checkpoint(state=state, **model.saved_parts())
+        self._writable().mkdir(parents=True, exist_ok=True)
         self._manager = tf.train.CheckpointManager(
-            self._checkpoint, self._writable(), max_to_keep=keep
+            self._checkpoint, files.literal(self._writable()), max_to_keep=keep
         )
 
     def resume(self):
@@ -93,7 +94,7 @@ class Checkpoints:
         for path in reversed(paths):
             problem = damage(path)
             if problem is None:
-                self._checkpoint.restore(path).assert_consumed()
+                self._checkpoint.restore(str(files.literal(path))).assert_consumed()
                 return self._model.iteration
             logging.warning(
                 "*** %s is damaged (%s); trying the checkpoint before it. ***",
@@ -138,7 +139,7 @@ class Checkpoints:
         prefix = newest_best(self._folder)
         if prefix is None:
             raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
-        self._best().read(prefix).expect_partial()
+        self._best().read(str(files.literal(prefix))).expect_partial()
         return int(prefix.rpartition("-")[2])
 
     def _best(self):
@@ -160,6 +161,13 @@ def newest_best(folder):
     return max(prefixes, key=lambda p: int(p.rpartition("-")[2]), default=None)
 
 
+def newest(folder):
+    """Prefix of the newest checkpoint in a folder of them; None if there is none."""
+    state = tf.train.get_checkpoint_state(str(folder))
+    prefix = state and state.model_checkpoint_path
+    return prefix if prefix and pathlib.Path(f"{prefix}.index").exists() else None
+
+
 def best_is_chosen_by(prefix, otherwise):
     """Name of the metric that chose a best T; `otherwise` in runs of version 0.1."""
     try:
@@ -175,7 +183,7 @@ def damage(path):
     a missing shard is found before anything is restored.
     """
     try:
-        reader = tf.train.load_checkpoint(path)
+        reader = tf.train.load_checkpoint(str(files.literal(path)))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     # The reader turns a status into whichever of these fits its code.

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -97,6 +98,19 @@ def test_translator_of_the_export_is_that_of_the_run(exported, small_run):
     large = smooth_noise(np.random.default_rng(4), 300, 300)
     assert theirs.tiling(300, 300).count(300, 300) > 1
     assert np.abs(ours(large, 256).astype(int) - theirs(large)).max() <= 1
+
+
+def test_folders_of_special_names_are_folders(small_run, tmp_path):
+    run_dir, export_dir = tmp_path / "runs[a]*" / "pan?", tmp_path / "exported[lr=2e-4]"
+    shutil.copytree(small_run, run_dir)
+    export = Export(run_dir, export_dir)
+    path, report = export.run()
+    assert report["image"]["largest_difference"] <= 1
+    (note,) = [note for note in export.notes if "pattern" in note]
+    assert note.startswith("TensorFlow Serving and tf.saved_model.load take [ ] in ")
+    source = tf.zeros((1, 64, 64, 3))
+    one, other = (Translator(place).translate(source) for place in (run_dir, path))
+    assert np.abs(one.numpy().astype(int) - other.numpy().astype(int)).max() <= 1
 
 
 def test_the_next_version_leaves_the_others_alone(exported, small_run):

@@ -9,6 +9,7 @@ from pan_tf.config import Config
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
 
 
@@ -95,6 +96,33 @@ def test_only_so_many_are_kept(model, saved, tmp_path):
     saved.save()
     assert len(list(tmp_path.glob("ckpt-*.index"))) == 3
     assert damage(str(tmp_path / "ckpt-16")) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["pan[lr=2e-4]", "pan*", "p?n", "pan\\", "{a,b}", "写真"]
+)
+def test_a_folder_is_never_a_pattern(model, tmp_path, name):
+    # What a pattern would find in place of the folder, or beside it.
+    others = [tmp_path / other for other in ("panl", "pan2", "pxn", "pan", "a", "b")]
+    for place in (*others, tmp_path / name):
+        checkpoints = Checkpoints(place, model, RunState(model), keep=1)
+        for iteration in (4, 8):
+            model.iteration = iteration
+            bias(model).assign([float(iteration)])
+            checkpoints.save()
+            checkpoints.save_best("psnr")
+            if place.name != name:
+                break
+    bias(model).assign([-1.0])
+    assert resume(model, tmp_path / name)[0] == 8
+    assert bias(model).numpy().tolist() == [8.0]
+    assert checkpoints.load_best() == 8
+    assert newest(tmp_path / name) == str(tmp_path / name / "ckpt-8")
+    assert damage(newest(tmp_path / name)) is None
+    kept = [sorted(p.name for p in each.glob("ckpt-*.index")) for each in others]
+    assert kept == [["ckpt-4.index"]] * len(others)
+    (own,) = (tmp_path / name).glob("ckpt-*.index")
+    assert own.name == "ckpt-8.index"
 
 
 def test_best_is_one_transformer_the_deployed_one(model, saved, tmp_path):
