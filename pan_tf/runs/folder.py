@@ -8,10 +8,12 @@
     checkpoints/    everything needed to go on; best/ holds T alone
     samples/        source | output | target, at each validation
     logs/           TensorBoard
+    .lock           who trains in it now; see `runs.lock`
 
 Files are written whole and then renamed, so that none is ever half there.
 """
 
+import contextlib
 import datetime
 import importlib
 import json
@@ -26,6 +28,7 @@ from PIL import Image
 from pan_tf import bundled
 from pan_tf import files
 from pan_tf.config import Config
+from pan_tf.runs import lock
 
 _MODULES = ("tensorflow", "keras", "numpy", "PIL", "tensorflow_datasets")
 
@@ -50,6 +53,7 @@ class RunFolder:
         self._system = self.path / "system.json"
         self._manifest = self.path / "manifest.json"
         self._metrics = self.path / "metrics.jsonl"
+        self._unlocked = None  # Why the folder cannot be locked.
 
     def is_run(self):
         """Whether there is a run in it."""
@@ -64,7 +68,9 @@ class RunFolder:
         """
         if not self.is_run():
             self._check_place()
-            if self.path.exists() and any(self.path.iterdir()):
+            # What a kill left before there was a run.cfg is nobody's.
+            ours = {lock.NAME, f"{self._config.name}.partial"}
+            if self.path.exists() and {p.name for p in self.path.iterdir()} - ours:
                 raise RunFolderError(
                     f"--run_dir={self.path} holds files but no run.cfg: not a run "
                     "folder. Choose another one."
@@ -80,6 +86,40 @@ class RunFolder:
                 )
                 + "Use its flags, or choose another --run_dir."
             )
+
+    @contextlib.contextmanager
+    def held(self, config):
+        """Context in which no other training may use the folder, which it makes.
+
+        Args:
+            config: as of `check`: another training may have come and gone since.
+
+        Raises:
+            RunFolderError: if another training uses it, or as of `check`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._refusing(), lock.hold(self.path) as self._unlocked:
+            self.check(config)
+            yield
+
+    def check_free(self):
+        """Refuses a folder that another training uses, here or on another machine.
+
+        Raises:
+            RunFolderError: naming its process.
+        """
+        with self._refusing():
+            lock.check_free(self.path)
+
+    @contextlib.contextmanager
+    def _refusing(self):
+        try:
+            yield
+        except lock.HeldError as holder:
+            raise RunFolderError(
+                f"--run_dir={self.path} is in use by another training: {holder}. Wait "
+                "for it, stop it, or choose another --run_dir."
+            ) from None
 
     def _check_place(self):
         """Refuses a folder that cannot be made."""
@@ -200,6 +240,8 @@ class RunFolder:
             "devices": devices,
         }
         manifest["git"] = _git_commit()
+        if self._unlocked:
+            manifest["lock"] = self._unlocked
         files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
 
     def note(self, key, value):

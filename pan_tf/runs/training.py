@@ -72,6 +72,9 @@ class Training:
         requested, config = config.dataset, data.locate(config)
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
+        self.is_chief = distribution.is_chief(self.strategy)
+        if self.is_chief:  # Other workers of the job see that it holds the folder.
+            self.folder.check_free()
         self.folder.check(self.config)
         self.config = self.folder.with_found(self.config)
         self.config, found = recipes.with_found(self.config)
@@ -115,7 +118,6 @@ class Training:
         if config.init_from and not self.folder.has_checkpoint():
             self.beginning = _beginning(config.init_from, system)
         self.system = system
-        self.is_chief = distribution.is_chief(self.strategy)
 
     def build(self):
         """The model as a new run begins with it."""
@@ -131,21 +133,31 @@ class Training:
         Raises:
             NonFiniteError: if training diverged.
         """
-        config, pairs = self.config, self.data
         model = self.build()
-        run = None  # Only the chief writes.
-        if self.is_chief:
-            run = self.folder
-            devices = [str(d) for d in self.strategy.extended.worker_devices]
-            run.start(config, pairs.describe(), devices, self.system.to_json())
-            if self.vgg:
-                run.note("vgg", self.vgg)
-            if self.weights.files:
-                run.note("metric_weights", self.weights.digests())
-            if self.beginning:
-                run.note("init_from", str(config.init_from))
-            _announce(config, pairs, model)
-        _fit(config, run, self.folder, pairs, model, self.stop, self.weights)
+
+        def fit(run):
+            fixed = self.data, model, self.stop, self.weights
+            _fit(self.config, run, self.folder, *fixed)
+
+        if not self.is_chief:  # Only the chief writes.
+            fit(run=None)
+            return
+        with self.folder.held(self.config):
+            self._start(model)
+            fit(run=self.folder)
+
+    def _start(self, model):
+        """Writes down what is run, and says it."""
+        run = self.folder
+        devices = [str(d) for d in self.strategy.extended.worker_devices]
+        run.start(self.config, self.data.describe(), devices, self.system.to_json())
+        if self.vgg:
+            run.note("vgg", self.vgg)
+        if self.weights.files:
+            run.note("metric_weights", self.weights.digests())
+        if self.beginning:
+            run.note("init_from", str(self.config.init_from))
+        _announce(self.config, self.data, model)
 
 
 def _check_metrics(config, system, asked):

@@ -85,6 +85,7 @@ class Finetuning:
                 f"--run_dir={run_dir} was made by an earlier version, whose folders are "
                 "not gone on with; its weights file can be used. Choose another folder."
             )
+        self.folder.check_free()
         self.folder.check(settings)
         is_folder = settings.dataset == "folder"
         open_sets = labeled.open_folder if is_folder else labeled.open_imagenet
@@ -110,6 +111,10 @@ class Finetuning:
         Raises:
             NonFiniteError: if the loss or a weight is not finite; nothing of it is saved.
         """
+        with self.folder.held(self.settings):
+            self._run()
+
+    def _run(self):
         settings, run = self.settings, self.folder
         runtime.set_up_keras()
         keras.config.set_dtype_policy(settings.dtype_policy)

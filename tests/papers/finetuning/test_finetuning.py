@@ -17,6 +17,7 @@ from pan_tf.data import DatasetNotFoundError
 from pan_tf.papers.finetuning import labeled
 from pan_tf.papers.finetuning.finetuning import Finetuning
 from pan_tf.papers.finetuning.settings import Settings
+from pan_tf.runs import lock
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.guards import NonFiniteError
 
@@ -147,7 +148,7 @@ def test_other_settings_and_data_are_refused(straight, data_dir, vgg_weights):
 
 
 def test_the_run_folder_is_that_of_a_training(straight, data_dir):
-    names = {path.name for path in straight.folder.path.iterdir()}
+    names = {path.name for path in straight.folder.path.iterdir()} - {lock.NAME}
     assert names == {
         *("run.cfg", "manifest.json", "metrics.jsonl", "checkpoints", "logs"),
         "vgg16_star.weights.h5",

@@ -1,0 +1,78 @@
+"""One training at a time in a run folder.
+
+Two would overwrite each other's checkpoints, and the next start would take whichever is
+left. The lock is the operating system's: it ends with the process that holds it, however
+that ends, so that none is ever left behind; on NFS other machines see it as well.
+"""
+
+import contextlib
+import datetime
+import errno
+import os
+import pathlib
+import socket
+
+from absl import logging
+
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None
+
+# Kept when the lock is given back: to delete it would let two hold a lock each.
+NAME = ".lock"
+_TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class HeldError(Exception):
+    """Somebody else holds the lock; the message says who."""
+
+
+@contextlib.contextmanager
+def hold(folder):
+    """Context in which this process alone has a folder.
+
+    Args:
+        folder: of the lock's file; it must exist.
+
+    Yields:
+        None, or a sentence on why the file system cannot lock, also logged.
+
+    Raises:
+        HeldError: if another process has it, here or on another machine.
+    """
+    path = pathlib.Path(folder) / NAME
+    with open(path, "a+", encoding="utf-8") as file:
+        problem = _lock(file, path)
+        if problem:
+            logging.warning("*** %s ***", problem)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
+        file.flush()
+        yield problem
+
+
+def check_free(folder):
+    """Raises `HeldError` if another process has the folder; makes nothing."""
+    path = pathlib.Path(folder) / NAME
+    # To lock a file for oneself needs one that may be written to, on NFS.
+    if path.exists() and os.access(path, os.W_OK):
+        with open(path, "r+", encoding="utf-8") as file:
+            _lock(file, path)
+
+
+def _lock(file, path):
+    """Takes the lock until the file is closed; a sentence where there are no locks."""
+    problem = "this system has no flock"
+    if fcntl is not None:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise HeldError(path.read_text(encoding="utf-8")) from None
+            problem = error.strerror
+    return (
+        f"{path.parent} cannot be locked ({problem}): nothing keeps a second training "
+        "out of it."
+    )
