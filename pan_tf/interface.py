@@ -23,6 +23,7 @@ from PIL import Image
 from pan_tf import bundled
 from pan_tf import dry_run
 from pan_tf import habits
+from pan_tf import printing
 from pan_tf import settings as settings_
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
@@ -38,6 +39,7 @@ from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.history import History
 
 
+@printing.sturdy()
 def train(task: str | None = None, **settings) -> "Run | None":
     """Trains a system, or goes on with a run; the command `pan-tf train`.
 
@@ -94,6 +96,7 @@ def _unknown(name, settings):
     return said or f"There is no setting {name!r}.{guess}"
 
 
+@printing.sturdy()
 def evaluate(
     run_dir=(),
     saved_model=(),
@@ -164,6 +167,7 @@ def evaluate(
     return Report(evaluation.run(), evaluation.output_dir / "index.html")
 
 
+@printing.sturdy()
 def translate(
     run_dir=None,
     saved_model=None,

@@ -14,6 +14,7 @@ import sys
 
 import pan_tf
 from pan_tf import calling
+from pan_tf import printing
 from pan_tf.cli import parsing
 
 # In the order in which they are used.
@@ -74,18 +75,16 @@ def _end(call):
     minute at a time; their destructors wait for it. Seen: 8 to 105 seconds after the last
     line. A traceback takes the usual way.
     """
-    try:
-        status = call()
-    except SystemExit as stopped:
-        status = stopped.code
-        if isinstance(status, str):
-            print(status, file=sys.stderr)
-            status = 1
-    try:
+    with printing.sturdy():
+        try:
+            status = call()
+        except SystemExit as stopped:
+            status = stopped.code
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+                status = 1
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:
-        status = 1
     logging.shutdown()
     os._exit(status or 0)
 
@@ -109,9 +108,6 @@ def run(name, argv):
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # As of `pan-tf ... | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _module(name):

@@ -102,8 +102,6 @@ def _specs(found):
 
 
 def _inspect(files, specs):
-    if any(not _is_utf8(file) for file in files):
-        raise BrokenPairError(f"{str(files[0])!a}: a name not in UTF-8")
     try:
         headers = [_header(file) for file in files]
         a, b = reading.read(files, specs, is_side_by_side=len(files) == 1)
@@ -153,11 +151,3 @@ def _header(file):
         return image_files.read_header(file)
     except image_files.ImageFileError as error:
         raise ValueError(f"{file} {error}") from None
-
-
-def _is_utf8(file):
-    try:
-        str(file).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

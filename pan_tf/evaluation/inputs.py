@@ -315,4 +315,4 @@ def _check_shapes(translators, image_size, batch_size):
 
 def _short(text):
     """Six digits that stand for a text in a file name."""
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:6]

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -121,7 +122,7 @@ def listing_fingerprint(listings):
     for listing in listings:
         for file in (file for files in listing.files for file in files):
             entry = f"{file.parent.name}/{file.name} {file.stat().st_size}\n"
-            digest.update(entry.encode())
+            digest.update(os.fsencode(entry))
     return digest.hexdigest()
 
 

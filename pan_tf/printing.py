@@ -1,0 +1,50 @@
+"""What is printed never fails the work.
+
+A file's name may have characters that the terminal's encoding has not, or be no text at
+all; the reader of a pipe may go, the disk of a log file fill up, a daemon have no output.
+"""
+
+import contextlib
+import io
+import os
+import sys
+
+_NAMES = ("stdout", "stderr")
+
+
+@contextlib.contextmanager
+def sturdy():
+    """Context in which stdout and stderr take any text, and raise nothing.
+
+    What an encoding lacks is escaped: `\\u5199`. What cannot be written is lost. Streams
+    that are no files, such as a notebook's, stay what they are.
+    """
+    before = {name: getattr(sys, name) for name in _NAMES}
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        for name, stream in before.items():
+            if stream is None or isinstance(stream, io.TextIOWrapper):
+                setattr(sys, name, _Sturdy(stream or nowhere))
+        try:
+            yield
+        finally:
+            for name, stream in before.items():
+                setattr(sys, name, stream)
+
+
+class _Sturdy:
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        encoding = self._stream.encoding or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
