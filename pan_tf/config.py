@@ -8,6 +8,7 @@ iteration is one minibatch consumed by an update of D or of T.
 import dataclasses
 
 from pan_tf import tables
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import bits
 from pan_tf.settings import number_or_auto
@@ -34,6 +35,7 @@ METRIC_WEIGHTS = setting(
     "Folder with the weights of networks that metrics look through, by their published "
     "names, such as alex.pth; empty: they are downloaded once. VGG: --vgg_weights.",
     free=True,
+    parse=place,
 )
 
 
@@ -66,7 +68,7 @@ class Config(Settings):
         "Attribute that T gives to faces that lack it; as celeb_a has it (Smiling, "
         "Male, ...), or the lists of celeba_hq (smiling, male, ...).",
     )
-    data_dir: str = setting("data", "Where data sets are kept.", free=True)
+    data_dir: str = setting("data", "Where data sets are kept.", free=True, parse=place)
     direction: str | None = setting(
         None,
         "Which side is the source; empty: as the data set's task has it.",
@@ -106,6 +108,7 @@ class Config(Settings):
         "File of VGG's weights for recipes that look through it; empty: those of "
         "keras.applications, downloaded once.",
         free=True,
+        parse=place,
     )
     discriminator_form: str | None = setting(
         None,
@@ -209,6 +212,7 @@ class Config(Settings):
         "Run folder whose T a new run starts with, its inverse too; of the same role, "
         "width and layers.",
         free=True,
+        parse=place,
     )
     batch_size: int | None = setting(
         None,
@@ -352,6 +356,7 @@ class Config(Settings):
         None,
         "Run folder; empty: runs/<recipe>-<data set>-<image size>.",
         free=True,
+        parse=place,
     )
     log_every: int = setting(
         100, "Iterations between lines of metrics.jsonl.", minimum=1, free=True

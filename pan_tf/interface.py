@@ -23,6 +23,7 @@ from PIL import Image
 from pan_tf import bundled
 from pan_tf import dry_run
 from pan_tf import habits
+from pan_tf import paths
 from pan_tf import printing
 from pan_tf import settings as settings_
 from pan_tf.config import Config
@@ -224,10 +225,10 @@ class Run:
     """
 
     def __init__(self, run_dir):
-        self.path = pathlib.Path(run_dir)
+        self.path = paths.named("run_dir", run_dir)
         self._folder = RunFolder(self.path)
         if not self._folder.is_run():
-            raise FileNotFoundError(f"No run.cfg in {run_dir}: not a run folder.")
+            raise FileNotFoundError(f"No run.cfg in {self.path}: not a run folder.")
 
     @property
     def config(self) -> Config:

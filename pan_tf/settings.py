@@ -37,11 +37,12 @@ def setting(
         free: whether a run may be resumed with another value, since it changes what is
             written or how long, but not what is computed.
         aliases: former name of a choice -> its name now.
-        parse: what makes the value of what is given, such as `Size.of`; raises ValueError
-            with the rule, "must be ...".
+        parse: what makes the value of what is given, such as `Size.of`, or of a path
+            `paths.place`; raises ValueError with the rule, "must be ...".
         former: what the flag was called before; still understood.
         required: whether it must be given.
-        repeated: whether the flag may be given several times, a tuple's element each.
+        repeated: whether the flag may be given several times, a tuple's element each;
+            `parse` is of an element then.
     """
     limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
     return dataclasses.field(
@@ -85,10 +86,10 @@ def parsed(field, value):
         raise ValueError(f"--{field.name} must be given.")
     if value is None:
         return None
-    if rule["repeated"]:
-        return tuple(map(os.fspath, value))
     if rule["parse"]:
         try:
+            if rule["repeated"]:
+                return tuple(map(rule["parse"], value))
             return rule["parse"](value)
         except ValueError as error:
             received = f"Received: {field.name}={value!r}."
@@ -322,10 +323,10 @@ def define_flags(settings, flag_values=flags.FLAGS):
         define: Any = flags.DEFINE_string
         kwargs: dict[str, Any] = {}
         kind, limits = type_of(field), field.metadata
-        if limits["parse"]:
-            define, kwargs = flags.DEFINE, {"parser": _Parsed(limits["parse"])}
-        elif limits["repeated"]:
+        if limits["repeated"]:
             define = flags.DEFINE_multi_string
+        elif limits["parse"]:
+            define, kwargs = flags.DEFINE, {"parser": _Parsed(limits["parse"])}
         elif kind is tuple:
             parser = _List(limits["choices"], "str" in str(field.type))
             define, kwargs = flags.DEFINE, {"parser": parser}

@@ -18,6 +18,7 @@ from pan_tf import tables
 from pan_tf.cli import shared
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import Config
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 from pan_tf.size import Size
@@ -36,9 +37,13 @@ class Options(Settings):
     """What the flags say."""
 
     dataset: str = setting("folder", "Data set to examine.", choices=_PAIRED)
-    data_dir: str = setting("data", "Where data sets are kept; of `folder`, its own.")
+    data_dir: str = setting(
+        "data", "Where data sets are kept; of `folder`, its own.", parse=place
+    )
     download: bool = shared.DOWNLOAD
-    output_dir: str | None = setting(None, "Where to write; empty: runs/doctor-<name>.")
+    output_dir: str | None = setting(
+        None, "Where to write; empty: runs/doctor-<name>.", parse=place
+    )
     image_size: Size = setting(
         Size(256, 256),
         "Pixels a side, or height x width, as of training; of bluemarble and etopo1 a "

@@ -18,6 +18,7 @@ import sys
 from pan_tf.cli import shared
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import METRIC_WEIGHTS
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 from pan_tf.size import Size
@@ -30,10 +31,10 @@ class Options(Settings):
     """What the flags say."""
 
     run_dir: tuple[str, ...] = setting(
-        (), "Run folder; several to compare them.", repeated=True
+        (), "Run folder; several to compare them.", repeated=True, parse=place
     )
     saved_model: tuple[str, ...] = setting(
-        (), "SavedModel; several to compare them.", repeated=True
+        (), "SavedModel; several to compare them.", repeated=True, parse=place
     )
     unaligned: bool | None = setting(
         None,
@@ -54,7 +55,9 @@ class Options(Settings):
     )
     direction: str | None = shared.DIRECTION
     synthesize: str | None = shared.SYNTHESIZE
-    output_dir: str | None = setting(None, "Where to write; empty: in the run folder.")
+    output_dir: str | None = setting(
+        None, "Where to write; empty: in the run folder.", parse=place
+    )
     rank_by: str | None = setting(
         None,
         "Orders the images shown; empty: the run's --best_by.",
@@ -85,7 +88,7 @@ class Options(Settings):
         choices=("vgg16", "vgg19"),
     )
     vgg_weights: str | None = setting(
-        None, "For --dfi, or --metrics that need some: as of train."
+        None, "For --dfi, or --metrics that need some: as of train.", parse=place
     )
     metric_weights: str | None = METRIC_WEIGHTS
     dfi_neighbors: int | None = setting(

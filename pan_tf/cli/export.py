@@ -14,6 +14,7 @@ import sys
 
 from pan_tf import bundled
 from pan_tf.cli import shared
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 
@@ -22,9 +23,9 @@ from pan_tf.settings import setting
 class Options(Settings):
     """What the flags say."""
 
-    run_dir: str | None = setting(None, "Run folder.", required=True)
+    run_dir: str | None = setting(None, "Run folder.", required=True, parse=place)
     export_dir: str | None = setting(
-        None, "Folder of the model; versions are put into it.", required=True
+        None, "Folder of the model; versions are put into it.", required=True, parse=place
     )
     checkpoint: str = shared.CHECKPOINT
     inverse: bool = setting(False, "T from target to source, where both were learnt.")

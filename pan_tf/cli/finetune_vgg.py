@@ -12,6 +12,7 @@ import dataclasses
 import sys
 
 from pan_tf.papers.finetuning.settings import Settings
+from pan_tf.paths import place
 from pan_tf.settings import setting
 
 
@@ -19,7 +20,7 @@ from pan_tf.settings import setting
 class Options(Settings):
     """What the flags say."""
 
-    run_dir: str | None = setting(None, "Where to write.", required=True)
+    run_dir: str | None = setting(None, "Where to write.", required=True, parse=place)
 
 
 def main(options):

@@ -18,6 +18,7 @@ import dataclasses
 import sys
 
 from pan_tf import tables
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 
@@ -29,9 +30,11 @@ class Options(Settings):
     """What the flags say."""
 
     dataset: str | None = setting(None, "Data set to prepare.", choices=_ARCHIVES)
-    data_dir: str = setting("data", "Where data sets are kept; of pairs, their own.")
+    data_dir: str = setting(
+        "data", "Where data sets are kept; of pairs, their own.", parse=place
+    )
     edges_of: str | None = setting(
-        None, "Folder of photos to make edges -> photo pairs of."
+        None, "Folder of photos to make edges -> photo pairs of.", parse=place
     )
 
     def __post_init__(self):

@@ -15,6 +15,7 @@ import sys
 from pan_tf.cli import shared
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import METRIC_WEIGHTS
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 
@@ -56,13 +57,14 @@ class Options(Settings):
     )
     direction: str | None = setting(None, "Empty: the task's.", choices=("AtoB", "BtoA"))
     synthesize: str | None = shared.SYNTHESIZE
-    data_dir: str = setting("data", "Where data sets are kept.")
+    data_dir: str = setting("data", "Where data sets are kept.", parse=place)
     download: bool = shared.DOWNLOAD
-    vgg_weights: str | None = setting(None, "As of train.")
+    vgg_weights: str | None = setting(None, "As of train.", parse=place)
     vgg_star_weights: str | None = setting(
         None,
         "Weights of VGG*, as finetune_vgg makes them, for the systems that look through "
         "it; empty: --vgg_weights.",
+        parse=place,
     )
     metrics: tuple[str, ...] = setting(
         (), "Measured beside the table's own.", choices=shared.ALL_METRIC_NAMES
@@ -73,7 +75,7 @@ class Options(Settings):
     epochs: int = setting(30, "Without pairs: as of evaluate.", minimum=1)
     dfi_iterations: int = setting(500, "As of evaluate --dfi.", minimum=1)
     output_dir: str | None = setting(
-        None, "Where to write; empty: runs/<table>-<budget>."
+        None, "Where to write; empty: runs/<table>-<budget>.", parse=place
     )
 
 

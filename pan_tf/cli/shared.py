@@ -4,6 +4,7 @@ from pan_tf import tables
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import SYNTHESIS_NAMES
+from pan_tf.paths import place
 from pan_tf.settings import setting
 from pan_tf.size import Size
 
@@ -14,7 +15,7 @@ CHECKPOINT = setting("best", "Which one of a run.", choices=("best", "last"))
 DOWNLOAD = setting(True, "Whether what is not there may be downloaded.")
 # What is measured, where it is not as a run had it.
 DATASET = setting(None, "Data set; empty: the run's.", choices=DATASET_NAMES)
-DATA_DIR = setting(None, "Where data sets are kept; empty: as the run had.")
+DATA_DIR = setting(None, "Where data sets are kept; empty: as the run had.", parse=place)
 SPLIT = setting(None, "Split; empty: test, or val where there is no test.")
 IMAGE_SIZE = setting(
     None, "Pixels a side, or height x width; empty: the run's.", parse=Size.of

@@ -12,6 +12,7 @@ import dataclasses
 import sys
 
 from pan_tf.cli import shared
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 
@@ -20,12 +21,16 @@ from pan_tf.settings import setting
 class Options(Settings):
     """What the flags say."""
 
-    run_dir: str | None = setting(None, "Run folder.")
-    saved_model: str | None = setting(None, "SavedModel, in place of a run.")
+    run_dir: str | None = setting(None, "Run folder.", parse=place)
+    saved_model: str | None = setting(None, "SavedModel, in place of a run.", parse=place)
     checkpoint: str = shared.CHECKPOINT
     inverse: bool = setting(False, "From target to source, where both were learnt.")
-    input: str | None = setting(None, "An image, or a folder of them.", required=True)
-    output: str | None = setting(None, "An image, or a folder.", required=True)
+    input: str | None = setting(
+        None, "An image, or a folder of them.", required=True, parse=place
+    )
+    output: str | None = setting(
+        None, "An image, or a folder.", required=True, parse=place
+    )
     scale: str | None = setting(
         None,
         "At which scale T sees an image, whose size the output has again: auto, that of "

@@ -12,7 +12,9 @@ import dataclasses
 import pathlib
 import sys
 
+from pan_tf import paths
 from pan_tf.cli import shared
+from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 from pan_tf.size import Size
@@ -22,10 +24,14 @@ from pan_tf.size import Size
 class Options(Settings):
     """What the flags say."""
 
-    score: str | None = setting(None, "Folder of a study to score.")
-    output_dir: str | None = setting(None, "Where to write a new study.")
-    run_dir: tuple[str, ...] = setting((), "Run folder of a system.", repeated=True)
-    saved_model: tuple[str, ...] = setting((), "SavedModel of a system.", repeated=True)
+    score: str | None = setting(None, "Folder of a study to score.", parse=place)
+    output_dir: str | None = setting(None, "Where to write a new study.", parse=place)
+    run_dir: tuple[str, ...] = setting(
+        (), "Run folder of a system.", repeated=True, parse=place
+    )
+    saved_model: tuple[str, ...] = setting(
+        (), "SavedModel of a system.", repeated=True, parse=place
+    )
     outputs: tuple[str, ...] = setting(
         (),
         "A system from elsewhere: NAME=FOLDER of its outputs, image files named as "
@@ -38,7 +44,7 @@ class Options(Settings):
         "The VGG that --dfi looks through; empty: vgg19.",
         choices=("vgg16", "vgg19"),
     )
-    vgg_weights: str | None = setting(None, "As of train.")
+    vgg_weights: str | None = setting(None, "As of train.", parse=place)
     checkpoint: str = shared.CHECKPOINT
     inverse: bool = setting(False, "Ask about the inverse of cycles.")
     questions: int | None = setting(None, "Sources that are drawn; empty: 30.", minimum=1)
@@ -117,7 +123,8 @@ def _folders(named):
     folders = {}
     for text in named:
         name, _, path = text.partition("=")
-        if not (name and path and pathlib.Path(path).is_dir()) or name in folders:
+        path = path and paths.named("outputs", path)
+        if not (name and path and path.is_dir()) or name in folders:
             raise ValueError(
                 "--outputs must be NAME=FOLDER, each name once, the folder there. "
                 f"Received: outputs={text!r}."

@@ -9,7 +9,6 @@ as a set, and beside that what they keep of their sources, in both directions of
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +17,7 @@ from pan_tf import data
 from pan_tf import files
 from pan_tf import images
 from pan_tf import inference
+from pan_tf import paths
 from pan_tf.data import Split
 from pan_tf.evaluation import page
 from pan_tf.evaluation import record
@@ -188,7 +188,8 @@ class Evaluation(Inputs):
             raise ValueError(
                 "--vgg_weights goes with --dfi, or --metrics that need some."
             )
-        self.output_dir = pathlib.Path(output_dir or self.default_output_dir())
+        output_dir = output_dir or self.default_output_dir()
+        self.output_dir = paths.named("output_dir", output_dir)
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()
 

@@ -28,6 +28,7 @@ from absl import logging
 import pan_tf
 from pan_tf import data
 from pan_tf import files
+from pan_tf import paths
 from pan_tf.config import Config
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.export import parity
@@ -72,7 +73,7 @@ class Export:
         inverse=False,
         scale="auto",
     ):
-        self.export_dir = pathlib.Path(export_dir)
+        self.export_dir = paths.named("export_dir", export_dir)
         if self.export_dir.exists() and not self.export_dir.is_dir():
             raise ValueError(f"--export_dir={export_dir} must be a folder.")
         self.translator = Translator(run_dir, checkpoint, inverse=inverse, scale=scale)
@@ -88,7 +89,7 @@ class Export:
         self.notes = []
         if not self._are_files():
             self.notes.append("There is no signature of files: PNG has four channels.")
-        special = sorted(files.SPECIAL & set(str(self.export_dir.absolute())))
+        special = sorted(paths.SPECIAL & set(str(self.export_dir.absolute())))
         if special:
             self.notes.append(
                 f"TensorFlow Serving and tf.saved_model.load take {' '.join(special)} in "

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pan_tf import files
 from pan_tf import images
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import read_raw
@@ -76,7 +75,7 @@ def run(saved_model, sent):
             pickle.dump(sent, file)
         # -P: nothing of this folder is imported by accident. Not -I, which would not see
         # packages that a user installed for themselves.
-        loaded = str(files.literal(saved_model))
+        loaded = str(paths.literal(saved_model))
         command = [sys.executable, "-P", str(_FRESH), loaded, *paths]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:

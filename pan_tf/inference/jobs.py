@@ -2,11 +2,11 @@
 
 import collections
 import dataclasses
-import pathlib
 
 from PIL import Image
 
 from pan_tf import image_files
+from pan_tf import paths
 from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
 from pan_tf.progress import Progress
@@ -89,7 +89,8 @@ class TranslationJob:
                 "--existing must be one of: fail, skip, overwrite. "
                 f"Received: existing={existing!r}."
             )
-        self.input, self.output = pathlib.Path(input), pathlib.Path(output)
+        self.input = paths.named("input", input)
+        self.output = paths.named("output", output)
         self.keep_format, self.existing, self.format = keep_format, existing, format
         self.left_alone = []
         self.targets = self._targets()
@@ -210,8 +211,14 @@ class TranslationJob:
         return [(path, targets[path], formats[path]) for path in files]
 
     def _files(self):
+        if str(self.input) == "-":
+            raise ValueError("--input must be a file or a folder; `-` is not read.")
         if not self.input.is_dir():
-            raise FileNotFoundError(f"--input={self.input} is not there.")
+            is_pattern = set("*?[") & set(str(self.input))
+            raise FileNotFoundError(
+                f"--input={self.input} is not there."
+                + (" It must be a file or a folder, not a pattern." if is_pattern else "")
+            )
         files = sorted(path for path in self.input.rglob("*") if path.is_file())
         # The output may lie in the input's folder, from an earlier job.
         output, root = self.output.resolve(), self.input.resolve()

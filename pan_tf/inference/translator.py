@@ -17,10 +17,10 @@ from absl import logging
 from PIL import Image
 
 from pan_tf import data
-from pan_tf import files
 from pan_tf import image_files
 from pan_tf import images
 from pan_tf import networks
+from pan_tf import paths
 from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.inference.scale import Scale
@@ -82,7 +82,7 @@ class Translator:
     def __init__(
         self, path, checkpoint="best", bn_statistics=None, inverse=False, scale=None
     ):
-        self.path, self.inverse = pathlib.Path(path), inverse
+        self.path, self.inverse = paths.named("run_dir", path), inverse
         self.geometry = None
         self.config = self.system = self.label = self.field = None
         self.shape = self.network = None
@@ -263,7 +263,7 @@ class Translator:
         key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
         key = "deployed_inverse" if self.inverse else key
         status = tf.train.Checkpoint(**{key: self.network}).read(
-            str(files.literal(prefix))
+            str(paths.literal(prefix))
         )
         status.assert_existing_objects_matched().expect_partial()
         self.field = networks.receptive_field(self.network)
@@ -284,7 +284,7 @@ class Translator:
     def _load_saved_model(self):
         path = self.path
         # `signature` alone does not keep the model's variables.
-        self._model = model = tf.saved_model.load(str(files.literal(path)))
+        self._model = model = tf.saved_model.load(str(paths.literal(path)))
         signature, spec, key, result = _image_signature(path, model.signatures)
 
         def translate(source):

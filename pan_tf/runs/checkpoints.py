@@ -17,6 +17,7 @@ from absl import logging
 
 from pan_tf import distribution
 from pan_tf import files
+from pan_tf import paths
 
 
 class RunState(tf.train.experimental.PythonState):
@@ -78,7 +79,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(state=state, **model.saved_parts())
         self._writable().mkdir(parents=True, exist_ok=True)
         self._manager = tf.train.CheckpointManager(
-            self._checkpoint, files.literal(self._writable()), max_to_keep=keep
+            self._checkpoint, paths.literal(self._writable()), max_to_keep=keep
         )
 
     def resume(self):
@@ -94,7 +95,7 @@ class Checkpoints:
         for path in reversed(paths):
             problem = damage(path)
             if problem is None:
-                self._checkpoint.restore(str(files.literal(path))).assert_consumed()
+                self._checkpoint.restore(str(paths.literal(path))).assert_consumed()
                 return self._model.iteration
             logging.warning(
                 "*** %s is damaged (%s); trying the checkpoint before it. ***",
@@ -139,7 +140,7 @@ class Checkpoints:
         prefix = newest_best(self._folder)
         if prefix is None:
             raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
-        self._best().read(str(files.literal(prefix))).expect_partial()
+        self._best().read(str(paths.literal(prefix))).expect_partial()
         return int(prefix.rpartition("-")[2])
 
     def _best(self):
@@ -183,7 +184,7 @@ def damage(path):
     a missing shard is found before anything is restored.
     """
     try:
-        reader = tf.train.load_checkpoint(str(files.literal(path)))
+        reader = tf.train.load_checkpoint(str(paths.literal(path)))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     # The reader turns a status into whichever of these fits its code.

@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 # A module may import from its own layer's package and from the layers before it.
 LAYERS = [
-    {"tables", "size", "calling", "bundled", "loading", "printing", "progress"},
+    {"tables", "size", "calling", "bundled", "loading", "paths", "printing", "progress"},
     {"settings", "habits"},
     {"images", "schedules", "config", "files", "runtime", "memory"},
     {"image_files"},

@@ -3,6 +3,7 @@
 import dataclasses
 
 from pan_tf import settings as base
+from pan_tf.paths import place
 from pan_tf.settings import setting
 
 
@@ -15,13 +16,14 @@ class Settings(base.Settings):
     """
 
     dataset: str = setting("imagenet2012", "Images.", choices=("imagenet2012", "folder"))
-    data_dir: str = setting("data", "Where they are.", free=True)
+    data_dir: str = setting("data", "Where they are.", free=True, parse=place)
     vgg: str = setting("vgg19", "Which VGG.", choices=("vgg16", "vgg19"))
     vgg_weights: str | None = setting(
         None,
         "File of convolutions to begin with; empty: those of keras.applications, "
         "downloaded.",
         free=True,
+        parse=place,
     )
     head: str | None = setting(
         None,

@@ -1,0 +1,69 @@
+"""Where things are: on this machine, and never a pattern."""
+
+import functools
+import os
+import pathlib
+import re
+import tempfile
+
+# TensorFlow looks for checkpoints by `GetMatchingPaths`, to which these are special: it
+# does not find `runs/pan[lr=2e-4]`, and for `runs/pan*` it deletes those of `runs/pan2`.
+SPECIAL = frozenset("*?[]\\")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def place(path):
+    """A path as a user gives it: `~` is their home.
+
+    Args:
+        path: text, or anything with a path's text.
+
+    Returns:
+        The text of the path.
+
+    Raises:
+        ValueError: with the rule, if it is a URL, of which `pathlib` would make a folder.
+    """
+    text = os.fspath(path)
+    if _URL.match(text):
+        raise ValueError("must be a path of this machine: mount a bucket, or copy it")
+    return os.path.expanduser(text)
+
+
+def named(name, path):
+    """`pathlib.Path` of `place`, or its ValueError with the name of the flag."""
+    try:
+        return pathlib.Path(place(path))
+    except ValueError as error:
+        raise ValueError(f"--{name} {error}. Received: {name}={str(path)!r}.") from None
+
+
+def literal(path):
+    """The same place by a name that TensorFlow does not take for a pattern.
+
+    Args:
+        path: a folder, or the prefix of a checkpoint in a folder; its last part has
+            nothing special.
+
+    Returns:
+        `pathlib.Path`: the path itself, or, where it has something special, one through
+        a link that lives as long as the process.
+    """
+    path = pathlib.Path(path)
+    if not SPECIAL & set(str(path.absolute())):
+        return path
+    folder, name = (path, "") if path.is_dir() else (path.parent, path.name)
+    return _link(folder.absolute()) / name
+
+
+@functools.cache
+def _link(folder):
+    link = pathlib.Path(tempfile.mkdtemp(dir=_links().name)) / "folder"
+    link.symlink_to(folder, target_is_directory=True)
+    return link
+
+
+@functools.cache
+def _links():
+    """A folder that goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="pan_tf-")
