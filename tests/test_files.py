@@ -1,6 +1,7 @@
 import pytest
 
 from pan_tf import files
+from tests.disk import limited_files
 
 
 def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -18,3 +19,34 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
         files.check_output_dir(tmp_path, "mark")
     (tmp_path / "mark").touch()
     files.check_output_dir(tmp_path, "mark")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device", "a.png"), "a.png: No space left on dev"),
+        (PermissionError(13, "Permission denied"), "Permission denied."),
+        (
+            RuntimeError("{{node}} /r/ckpt-1_temp/part; No space left on device\n\tMore"),
+            "/r/ckpt-1_temp/part: No space left on device.",
+        ),
+        (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
+    ],
+)
+def test_what_the_disk_has_against_it_is_a_sentence(error, sentence):
+    assert files.trouble(error).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("shapes; differ"), OSError("is damaged"), RuntimeError("OOM")]
+)
+def test_other_errors_are_not_the_disks(error):
+    assert files.trouble(error) is None
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "a.txt").write_text("first")
+    with limited_files(10), pytest.raises(OSError, match="too large"):
+        files.write(tmp_path / "a.txt", "x" * 100)
+    assert (tmp_path / "a.txt").read_text() == "first"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]

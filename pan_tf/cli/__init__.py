@@ -14,6 +14,7 @@ import sys
 
 import pan_tf
 from pan_tf import calling
+from pan_tf import files
 from pan_tf import printing
 from pan_tf.cli import parsing
 
@@ -108,6 +109,11 @@ def run(name, argv):
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        trouble = files.trouble(error)
+        if trouble is None:
+            raise
+        sys.exit(f"\n{trouble}")
 
 
 def _module(name):

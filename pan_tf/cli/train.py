@@ -39,3 +39,5 @@ def main(config):
             run.run()
         except NonFiniteError as error:
             sys.exit(f"\nTraining diverged. {error}")
+        except training.RunFolderError as error:
+            sys.exit(f"\n{error}")

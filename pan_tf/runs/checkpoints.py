@@ -88,11 +88,10 @@ class Checkpoints:
         Returns:
             Its iteration; 0 if there is none.
         """
-        for half_written in self._writable().glob("ckpt-*_temp"):
-            shutil.rmtree(half_written)  # A kill came while it was saved.
-        found = tf.train.get_checkpoint_state(str(self._folder))
-        paths = list(found.all_model_checkpoint_paths) if found else []
-        for path in reversed(paths):
+        self._clear()
+        state = tf.train.get_checkpoint_state(str(self._folder))
+        found = list(state.all_model_checkpoint_paths) if state else []
+        for path in reversed(found):
             problem = damage(path)
             if problem is None:
                 self._checkpoint.restore(str(paths.literal(path))).assert_consumed()
@@ -102,16 +101,25 @@ class Checkpoints:
                 path,
                 problem,
             )
-        if paths:
+        if found:
             raise OSError(
-                f"None of the {len(paths)} checkpoints in {self._folder} can be read. "
+                f"None of the {len(found)} checkpoints in {self._folder} can be read. "
                 "Delete the run folder to start again."
             )
         return 0
 
     def save(self):
         """Saves everything, as of the model's iteration; returns the path."""
-        return self._manager.save(checkpoint_number=self._model.iteration)
+        try:
+            return self._manager.save(checkpoint_number=self._model.iteration)
+        except tf.errors.OpError:  # Of a full disk, which needs the space.
+            self._clear()
+            raise
+
+    def _clear(self):
+        """Deletes what was half written when a kill or an error came."""
+        for half_written in self._writable().glob("ckpt-*_temp"):
+            shutil.rmtree(half_written, ignore_errors=True)
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; None if there is none."""

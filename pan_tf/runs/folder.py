@@ -66,8 +66,8 @@ class RunFolder:
             RunFolderError: naming the flags that differ, or if the folder holds
                 something else than a run.
         """
+        self._check_place()
         if not self.is_run():
-            self._check_place()
             # What a kill left before there was a run.cfg is nobody's.
             ours = {lock.NAME, f"{self._config.name}.partial"}
             if self.path.exists() and {p.name for p in self.path.iterdir()} - ours:

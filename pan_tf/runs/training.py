@@ -14,6 +14,7 @@ from pan_tf import calling
 from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
+from pan_tf import files
 from pan_tf import images
 from pan_tf import inference
 from pan_tf import networks
@@ -132,7 +133,21 @@ class Training:
 
         Raises:
             NonFiniteError: if training diverged.
+            TroubleError: if a file cannot be written or read; it says what is saved.
+            RunFolderError: if another training has the folder by now.
         """
+        try:
+            self._run()
+        except Exception as error:
+            trouble = files.trouble(error)
+            if trouble is None:
+                raise
+            last = self.folder.last_iteration()
+            kept = f"The checkpoint of iteration {last} is intact: the same command goes"
+            kept = f"{kept} on from there." if last else "Nothing was saved yet."
+            raise files.TroubleError(f"{trouble} {kept}") from error
+
+    def _run(self):
         model = self.build()
 
         def fit(run):

@@ -1,6 +1,7 @@
 """Training runs inside this process, on one device."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from pan_tf import distribution
 from pan_tf import evaluation
+from pan_tf import files
 from pan_tf.metrics import METRICS
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.runs import callbacks
@@ -16,6 +18,7 @@ from pan_tf.runs import training
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
+from tests.disk import limited_files
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +101,31 @@ def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, 
     train(config(), stop)
     assert "Stopped at iteration 0 of 4" in capsys.readouterr().out
     assert not list((tmp_path / "run").glob("checkpoints/*.index"))
+
+
+def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
+    begun = config(iterations=2, validate_every=100)
+    train(begun)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    size = max(file.stat().st_size for file in checkpoints.iterdir() if file.is_file())
+    with (
+        limited_files(size // 2),
+        pytest.raises(
+            files.TroubleError,
+            match=r"ckpt-4\S+: File too large. .* iteration 2 is intact",
+        ),
+    ):
+        train(begun.replace(iterations=4))
+    assert not list(checkpoints.glob("*_temp"))
+    train(begun.replace(iterations=4))
+    assert damage(str(checkpoints / "ckpt-4")) is None
+
+
+def test_a_run_folder_that_may_not_be_written_to_is_named(config, tmp_path, monkeypatch):
+    train(config(iterations=2, validate_every=100))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "run")
+    with pytest.raises(RunFolderError, match=r"run_dir=\S+/run: \S+ may not be written"):
+        train(config(iterations=4, data_dir=tmp_path / "pairs"))
 
 
 def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
