@@ -254,8 +254,8 @@ class Run:
     @property
     def picture(self) -> Image.Image | None:
         """Source, output and target of a few held-out images, as of now; or None."""
-        paths = [self.path / "result.png", *sorted(self.path.glob("samples/*.png"))[::-1]]
-        found = next((path for path in paths if path.exists()), None)
+        made = [self.path / "result.png", *sorted(self.path.glob("samples/*.png"))[::-1]]
+        found = next((path for path in made if path.exists()), None)
         return None if found is None else Image.open(found)
 
     @functools.cached_property

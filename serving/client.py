@@ -31,6 +31,7 @@ import socket
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 _ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
@@ -56,13 +57,18 @@ class Client:
     """A model on a server.
 
     Args:
-        address: "host:port"; 8501 is the usual port of REST, 8500 of gRPC.
+        address: "host:port"; 8501 is the usual port of REST, 8500 of gRPC. Over REST also
+            a URL, "https://host/path". A proxy of the environment (`http_proxy`) is used
+            unless the server is on this machine, or named in `no_proxy`.
         model: its name in models.config.
         protocol: "rest" or "grpc".
         version: number of a version; None for the newest.
         timeout: seconds without an answer; over gRPC for one attempt in all, over REST
             between one piece of it and the next.
         retries: attempts after the first.
+
+    Raises:
+        ValueError: if the address or the protocol is none.
     """
 
     def __init__(
@@ -144,11 +150,35 @@ class _Again(Exception):
         self.error = ServingError(code, message)
 
 
+def _proxy(url):
+    """Of the environment, for a URL; None on this machine, where none can help."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    if host in ("localhost", "::1") or host.startswith("127."):
+        return None
+    if urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(url.partition(":")[0])
+
+
+def _through(proxy):
+    """What a failure behind a proxy is told with: it may not be the server's."""
+    return f" (through the proxy {proxy}; `no_proxy` goes around it)" if proxy else ""
+
+
 class _Rest:
     def __init__(self, address, model, version, timeout):
+        base = address if "://" in address else f"http://{address}"
+        if base.partition("://")[0] not in ("http", "https"):
+            raise ValueError(
+                "`address` must be host:port, or a URL of http or https. "
+                f"Received: address={address!r}."
+            )
         part = f"/versions/{version}" if version else ""
-        self._url = f"http://{address}/v1/models/{model}{part}"
-        self._timeout = timeout
+        self._url = f"{base.rstrip('/')}/v1/models/{model}{part}"
+        self._timeout, self._proxy = timeout, _proxy(base)
+        # None given: those of the environment.
+        none = [] if self._proxy else [urllib.request.ProxyHandler({})]
+        self._open = urllib.request.build_opener(*none).open
 
     def translate(self, files):
         encoded = [{"b64": base64.b64encode(file).decode()} for file in files]
@@ -171,7 +201,7 @@ class _Rest:
         kind = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._url + verb, body, kind)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:
+            with self._open(request, timeout=timeout) as response:
                 text = response.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -181,26 +211,31 @@ class _Rest:
             except (ValueError, KeyError, TypeError):
                 pass
             failure = _Again if error.code in _BUSY else ServingError
+            text = f"{text}{_through(self._proxy)}"
             raise failure(f"HTTP {error.code}", text) from None
         except TimeoutError:
             raise self._late(timeout) from None
         except urllib.error.URLError as error:
             if isinstance(error.reason, TimeoutError | socket.timeout):
                 raise self._late(timeout) from None
-            raise _Again("UNAVAILABLE", f"{self._url}: {error.reason}") from None
+            raise _Again("UNAVAILABLE", self._failed(error.reason)) from None
         # The connection broke, or it is not HTTP that is spoken there.
         except (OSError, http.client.HTTPException) as error:
-            raise _Again("UNAVAILABLE", f"{self._url}: {error!r}") from None
+            raise _Again("UNAVAILABLE", self._failed(repr(error))) from None
         try:
             return json.loads(text)
         except ValueError:
             raise self._strange() from None
 
+    def _failed(self, why):
+        return f"{self._url}: {why}{_through(self._proxy)}"
+
     def _late(self, timeout):
         return ServingError("DEADLINE_EXCEEDED", f"no answer in {timeout:g} seconds")
 
     def _strange(self):
-        return ServingError("INTERNAL", f"{self._url} does not answer as a model server")
+        sentence = f"{self._url} does not answer as a model server"
+        return ServingError("INTERNAL", f"{sentence}{_through(self._proxy)}")
 
 
 class _Grpc:
@@ -211,11 +246,17 @@ class _Grpc:
             raise ServingError(
                 "UNAVAILABLE", f"gRPC needs the packages grpcio and protobuf ({error})"
             ) from error
+        if "/" in address:
+            raise ValueError(
+                f"`address` must be host:port for gRPC. Received: address={address!r}."
+            )
         self._grpc, self._model, self._version = grpc, model, version
+        self._proxy = _proxy(f"http://{address}")
         self._timeout, self._messages = timeout, _messages()
         options = [
             ("grpc.max_receive_message_length", _LARGEST),
             ("grpc.max_send_message_length", _LARGEST),
+            ("grpc.enable_http_proxy", int(self._proxy is not None)),
         ]
         channel = grpc.insecure_channel(address, options)
 
@@ -241,7 +282,8 @@ class _Grpc:
         except self._grpc.RpcError as error:
             name = error.code().name
             failure = _Again if name == "UNAVAILABLE" else ServingError
-            raise failure(name, error.details()) from None
+            details = f"{error.details()}{_through(self._proxy)}"
+            raise failure(name, details) from None
         return list(answer.outputs["image_bytes"].string_val)
 
     def is_ready(self, timeout):
@@ -374,7 +416,7 @@ def main(argv=None, program=None):
             options.retries,
         )
         client.wait(options.wait)
-    except ServingError as error:
+    except (ServingError, ValueError) as error:
         sys.exit(str(error))
     failures = []
     for source, target in pairs:

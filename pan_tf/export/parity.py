@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf import images
+from pan_tf import paths
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import read_raw
 from pan_tf.images import ImageSpec
@@ -70,18 +71,18 @@ def run(saved_model, sent):
         RuntimeError: if it cannot be loaded or run there; the message is what it said.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paths = [str(pathlib.Path(folder) / name) for name in ("requests", "responses")]
-        with open(paths[0], "wb") as file:
+        asked, answered = (pathlib.Path(folder) / name for name in ("asked", "answered"))
+        with open(asked, "wb") as file:
             pickle.dump(sent, file)
         # -P: nothing of this folder is imported by accident. Not -I, which would not see
         # packages that a user installed for themselves.
-        loaded = str(paths.literal(saved_model))
-        command = [sys.executable, "-P", str(_FRESH), loaded, *paths]
+        loaded = paths.literal(saved_model)
+        command = [sys.executable, "-P", *map(str, (_FRESH, loaded, asked, answered))]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             said = result.stderr.strip()[-2000:] or "no message"
             raise RuntimeError(f"{saved_model} cannot be run outside of pan_tf: {said}")
-        with open(paths[1], "rb") as file:
+        with open(answered, "rb") as file:
             return pickle.load(file)
 
 

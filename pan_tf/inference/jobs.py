@@ -222,7 +222,12 @@ class TranslationJob:
         files = sorted(path for path in self.input.rglob("*") if path.is_file())
         # The output may lie in the input's folder, from an earlier job.
         output, root = self.output.resolve(), self.input.resolve()
-        if output != root and output.is_relative_to(root):
+        if output == root:
+            raise ValueError(
+                f"--output={self.output} must be another folder than --input: outputs "
+                "would be the next inputs."
+            )
+        if output.is_relative_to(root):
             files = [p for p in files if not p.resolve().is_relative_to(output)]
         files = [p for p in files if not _is_hidden(p.relative_to(self.input))]
         endings = {e for e, f in Image.registered_extensions().items() if f in Image.OPEN}

@@ -150,8 +150,16 @@ def test_outputs_that_are_there_are_kept_unless_told(photos, tmp_path):
 
 
 def test_an_input_is_never_replaced(photos):
+    photo = next(photos.rglob("*.png"))
     with pytest.raises(ValueError, match="must not replace an input"):
-        TranslationJob(photos, photos, existing="overwrite")
+        TranslationJob(photo, photo, existing="overwrite")
+
+
+def test_outputs_do_not_become_inputs(photos):
+    (photos / "link").symlink_to(photos)
+    for output in (photos, photos / "link"):
+        with pytest.raises(ValueError, match="must be another folder than --input"):
+            TranslationJob(photos, output)
 
 
 def test_the_output_may_lie_in_the_inputs_folder(photos):

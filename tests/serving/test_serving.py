@@ -114,6 +114,39 @@ def test_another_model_or_version_is_not_found(server):
         assert len(older.translate([encoded(PIXELS)])) == 1
 
 
+def test_an_address_may_be_a_url(server):
+    for address in (f"http://{server.rest}", f"http://{server.rest}/"):
+        assert len(Client(address).translate([encoded(PIXELS)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("protocol", "address"), [("rest", "grpc://h:1"), ("grpc", "http://h:1")]
+)
+def test_another_scheme_is_refused(protocol, address):
+    with pytest.raises(ValueError, match=f"host:port.* address='{address}'"):
+        Client(address, protocol=protocol)
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_a_proxy_is_not_asked_for_this_machine(server, protocol, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    near = Client(getattr(server, protocol), protocol=protocol)
+    assert len(near.translate([encoded(PIXELS)])) == 1
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_a_failure_behind_a_proxy_names_it(protocol, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    far = Client("model.invalid:8501", protocol=protocol, retries=0, timeout=5)
+    with pytest.raises(ServingError, match=r"through the proxy http://127\.0\.0\.1:9;"):
+        far.translate([b""])
+    monkeypatch.setenv("no_proxy", "model.invalid")
+    direct = Client("model.invalid:8501", protocol=protocol, retries=0, timeout=5)
+    with pytest.raises(ServingError) as caught:
+        direct.translate([b""])
+    assert "proxy" not in str(caught.value)
+
+
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_a_server_that_is_not_there_is_tried_again(protocol, monkeypatch):
     pauses = []
