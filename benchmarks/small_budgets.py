@@ -58,6 +58,7 @@ TRIALS = {
     "T of Table II": _PLUS | {"transformer": "pan_transformer"},
     "T as released": _PLUS | {"transformer": "official_pan_transformer"},
     "no warm-up": _PLUS | {"warm_up": 0.0, "fade": 0.0},
+    "not settled": _PLUS | {"settle": 0.0},
     "no decay": _PLUS | {"decay_start": 16999},
     "T's rate 2e-4": _PLUS | {"learning_rate": 2e-4},
     "no average": _PLUS | {"ema": 0.0},

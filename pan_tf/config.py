@@ -279,6 +279,13 @@ class Config(Settings):
         minimum=0.0,
         maximum=1.0,
     )
+    settle: float | None = setting(
+        None,
+        "Share of --iterations, at the end, in which T is trained alone again, on the "
+        "losses without D; empty: the recipe's.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     d_augment: tuple[str, ...] | None = setting(
         None,
         "What happens to images before D sees them, alike to source, target and output; "

@@ -35,9 +35,9 @@ def report(run):
     per_round = run.system.schedule.minibatches
     done = folder.last_iteration()
     rest, left = max(0, config.iterations - done), 0.0
-    for name, begin, end, (first, *rounds) in _measured(run):
+    for name, spans, (first, *rounds) in _measured(run):
         step = statistics.median(rounds)
-        count = max(0, end - max(begin, done))
+        count = sum(max(0, end - max(begin, done)) for begin, end in spans)
         left += -(-count // per_round) * step + first * (count > 0)
         print(
             f"Measured{name}: a round of {per_round} iteration(s) takes {step:.3g} s, "
@@ -68,17 +68,19 @@ def _data(config, opened):
 
 
 def _measured(run):
-    """Each part of a training: (its name, first iteration, last, seconds of rounds)."""
-    model, end = run.build(), run.config.iterations
+    """Parts of a training: (name, [(first iteration, last)], seconds of rounds) each."""
+    model, course = run.build(), run.system.course
     kept = data.cache.Cache(data.cache.budget(run.config.data_cache))
     batches = iter(training.training_dataset(run.config, run.data, model, 0, kept))
     model.make_train_function()
-    parts, alone = [("", 0, end)], run.system.course and run.system.course.alone_until
-    if alone:
-        parts = [(", T alone", 0, alone), (", with D", alone, end)]
+    parts = [("", [(0, run.config.iterations)])]
+    if course is not None and (course.alone or course.settle):
+        begin, end = course.alone_until, course.settles_from
+        alone = [(0, begin), (end, course.iterations)]
+        parts = [(", T alone", alone), (", with D", [(begin, end)])]
     measured = []
-    for name, begin, end in parts:
-        model.iteration = begin
+    for name, spans in parts:
+        model.iteration = next(begin for begin, end in spans if begin < end)
         seconds, begun = [], time.perf_counter()
         while len(seconds) < 2 or (
             len(seconds) <= _ROUNDS and time.perf_counter() - begun < _SECONDS
@@ -86,7 +88,7 @@ def _measured(run):
             start = time.perf_counter()
             float(next(iter(model.train_function(batches).values())))
             seconds.append(time.perf_counter() - start)
-        measured.append((name, begin, end, seconds))
+        measured.append((name, spans, seconds))
     return measured
 
 
@@ -133,6 +135,7 @@ def _course(course):
         *([f"T alone to {course.alone_until}"] if course.alone else []),
         *([f"D's terms grow to {fades}"] if course.fade else []),
         *([f"rates fall from {course.decay_start}"] if course.decay else []),
+        *([f"T alone again from {course.settles_from}"] if course.settle else []),
     ]
     return f"course, in iterations: {', '.join(parts)}, to {end}"
 

@@ -418,7 +418,7 @@ class TranslationModel(keras.Model):
             self.data_wait += time.perf_counter() - started
             if self.course is None:
                 logs = together(batch)
-            elif self.iteration < self.course.alone_until:
+            elif self.course.is_alone(self.iteration):
                 logs = alone(batch)
             else:
                 logs = together(batch, tf.constant(self.iteration, tf.int64))

@@ -59,31 +59,45 @@ class Course:
             layout, and costs as much as later.
         fade: share, after that, over which the terms with D grow in T's objective from 0
             to their weights. D is trained from the beginning of it.
+        settle: share, at the end, in which T is trained alone again. What D has taught
+            stays; what its last moves left in the outputs goes.
         decay: share, at the end, over which both learning rates fall linearly to 0.
         iterations: the length; None in a row, which is for any.
 
     Raises:
-        ValueError: if a share is not in [0, 1), or the first two leave no training.
+        ValueError: if a share is not in [0, 1], or no training with D is left.
     """
 
     alone: float = 0.0
     fade: float = 0.0
     decay: float = 0.0
+    settle: float = 0.0
     iterations: int | None = None
 
     def __post_init__(self):
-        if min(self.alone, self.fade, self.decay) < 0.0 or self.decay > 1.0:
+        shares = self.alone, self.fade, self.decay, self.settle
+        if min(shares) < 0.0 or max(shares) > 1.0:
             raise ValueError(f"Shares of a course must be in [0, 1]. Received: {self}.")
-        if self.alone + self.fade >= 1.0:
+        if self.alone + self.fade + self.settle >= 1.0:
             raise ValueError(
-                "--warm_up and --fade must leave a share of the training: their sum must "
-                f"be below 1. Received: warm_up={self.alone}, fade={self.fade}."
+                "--warm_up, --fade and --settle must leave a share of the training to D: "
+                f"their sum must be below 1. Received: warm_up={self.alone}, "
+                f"fade={self.fade}, settle={self.settle}."
             )
 
     @property
     def alone_until(self):
         """Iteration from which D takes part."""
         return round(self.alone * self.iterations)
+
+    @property
+    def settles_from(self):
+        """Iteration from which T is alone again."""
+        return self.iterations - round(self.settle * self.iterations)
+
+    def is_alone(self, iteration):
+        """Whether T is trained alone in the round that begins at an iteration."""
+        return not self.alone_until <= iteration < self.settles_from
 
     @property
     def decay_start(self):
@@ -112,8 +126,17 @@ class Course:
             schedule: `UpdateSchedule`.
         """
         each = len(schedule.players_alone) / schedule.t_updates
-        alone = -(-self.alone_until // schedule.minibatches)
-        return tf.maximum(updates / each, updates - alone * (each - 1.0))
+        alone, settles = self._first_rounds(schedule)
+        together = updates - alone * (each - 1.0)
+        again = settles + (together - settles) / each
+        # Lines that cross where one part gives way to the next.
+        before = tf.maximum(updates / each, together)
+        return tf.minimum(before, tf.maximum(again, settles))
+
+    def _first_rounds(self, schedule):
+        """Numbers of the first round with D, and of the first one after D."""
+        starts = self.alone_until, self.settles_from
+        return [-(-iteration // schedule.minibatches) for iteration in starts]
 
     def updates(self, player, schedule):
         """How many updates of a player there are at an iteration.
@@ -128,11 +151,12 @@ class Course:
         round_ = schedule.minibatches
         together = schedule.players.count(player) / round_
         alone = schedule.players_alone.count(player) / round_
-        until = -(-self.alone_until // round_) * round_  # A round that has begun ends.
+        # A round that has begun ends.
+        begin, end = (number * round_ for number in self._first_rounds(schedule))
 
         def updates(iteration):
-            before = min(iteration, until)
-            return alone * before + together * (iteration - before)
+            with_d = max(0, min(iteration, end) - begin)
+            return alone * (iteration - with_d) + together * with_d
 
         return updates
 

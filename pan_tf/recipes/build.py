@@ -156,7 +156,7 @@ def _network(builder, config, row, region):
 
 def _course(config, row):
     """`Course` of the configuration's length; None where nothing changes on the way."""
-    given = {"alone": config.warm_up, "fade": config.fade}
+    given = {"alone": config.warm_up, "fade": config.fade, "settle": config.settle}
     if config.decay_start is not None:  # In iterations; the optimizers have it.
         given["decay"] = 0.0
     course = _with(row.course or Course(), given)

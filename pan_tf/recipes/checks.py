@@ -4,7 +4,7 @@ from pan_tf import networks
 from pan_tf.losses import TERMS
 
 # Settings that need a D.
-_NEED_D = {"d_updates", "d_learning_rate", "d_augment", "warm_up", "fade"}
+_NEED_D = {"d_updates", "d_learning_rate", "d_augment", "warm_up", "fade", "settle"}
 
 
 def check_settings(config, row, parts, vgg):
@@ -102,12 +102,14 @@ def check_filling(config, row, system):
 
 def check_course(system, config):
     """Refuses to train T alone on nothing."""
-    if system.course is None or not system.course.alone:
+    course = system.course
+    if course is None or not (course.alone or course.settle):
         return
     if not any(t.weight for t in system.terms if not t.d_inputs("transformer")):
-        advice = "a larger --pixel_weight" if system.paired else "no --warm_up"
+        name = "warm_up" if course.alone else "settle"
+        advice = "a larger --pixel_weight" if system.paired else f"no --{name}"
         raise ValueError(
-            "--warm_up trains T without D, on losses without D, of which "
+            f"--{name} trains T without D, on losses without D, of which "
             f"--recipe={config.recipe} has none here: try {advice}. Received: "
-            f"warm_up={system.course.alone}, pixel_weight={config.pixel_weight}."
+            f"{name}={course.alone or course.settle}, pixel_weight={config.pixel_weight}."
         )

@@ -57,8 +57,8 @@ _PAN = Recipe(
 
 # PAN for small budgets; docs/results.md says what each part is worth. P on the hidden
 # layers of a conditional PatchGAN, under a margin that fits itself; a T with skips at
-# every resolution; L1 alone first, then D fading in; a rate that begins high and ends at
-# 0, and an average of T.
+# every resolution; L1 alone first, then D fading in, then L1 alone again; a rate that
+# begins high and ends at 0, and an average of T.
 _PAN_PLUS = dataclasses.replace(
     _PAN,
     transformers={
@@ -76,7 +76,7 @@ _PAN_PLUS = dataclasses.replace(
     learning_rate=1e-3,
     d_learning_rate=2e-4,
     ema=0.998,
-    course=Course(alone=0.3, fade=0.05, decay=0.3),
+    course=Course(alone=0.3, fade=0.05, decay=0.3, settle=0.1),
 )
 _PLUS_ADVERSARIAL, _PLUS_P, _PLUS_L1 = _PAN_PLUS.terms
 

@@ -1,4 +1,4 @@
-"""What changes in a training on its way: T alone, D fading in, rates that end at 0."""
+"""What changes in a training: T alone, D fading in, T alone again; rates that end."""
 
 import numpy as np
 import pytest
@@ -20,23 +20,36 @@ def test_terms_with_d_grow_linearly_once_t_is_no_longer_alone():
 
 
 @pytest.mark.parametrize(
-    ("schedule", "at_500", "at_700"),
+    ("schedule", "at_500", "at_700", "at_900"),
     [
-        # 500 updates of T alone; then each other minibatch is D's.
-        (UpdateSchedule(1, 1), (500, 0), (600, 100)),
-        (UpdateSchedule(1, 3), (500, 0), (650, 50)),
-        (UpdateSchedule(1, 1, reuse_minibatch=True), (500, 0), (700, 200)),
+        # 500 updates of T alone; then each other minibatch is D's; then T is alone again.
+        (UpdateSchedule(1, 1), (500, 0), (600, 100), (800, 100)),
+        (UpdateSchedule(1, 3), (500, 0), (650, 50), (850, 50)),
+        (UpdateSchedule(1, 1, reuse_minibatch=True), (500, 0), (700, 200), (900, 200)),
     ],
 )
-def test_updates_are_counted_through_both_parts(schedule, at_500, at_700):
-    course = Course(alone=0.5, iterations=1000)
+def test_updates_are_counted_through_all_parts(schedule, at_500, at_700, at_900):
+    course = Course(alone=0.5, settle=0.3, iterations=1000)
     for player, place in (("transformer", 0), ("discriminator", 1)):
         updates = course.updates(player, schedule)
-        assert (updates(500), updates(700)) == (at_500[place], at_700[place])
+        found = updates(500), updates(700), updates(900)
+        assert found == (at_500[place], at_700[place], at_900[place])
+
+
+def test_t_is_alone_at_both_ends():
+    course = Course(alone=0.2, settle=0.1, iterations=100)
+    assert [i for i in range(100) if not course.is_alone(i)] == list(range(20, 90))
+    assert not any(map(Course(iterations=100).is_alone, range(100)))
 
 
 @pytest.mark.parametrize(
-    "shares", [{"alone": 0.6, "fade": 0.4}, {"alone": -0.1}, {"decay": 1.5}]
+    "shares",
+    [
+        {"alone": 0.6, "fade": 0.4},
+        {"alone": 0.5, "settle": 0.5},
+        {"alone": -0.1},
+        {"decay": 1.5},
+    ],
 )
 def test_shares_that_leave_nothing_are_refused(shares):
     with pytest.raises(ValueError, match=r"must be (below 1|in \[0, 1\])"):
@@ -45,7 +58,7 @@ def test_shares_that_leave_nothing_are_refused(shares):
 
 @pytest.fixture
 def model(toy):
-    return recipes.build(toy(recipe="pan_plus", iterations=16, warm_up=0.45))
+    return recipes.build(toy(recipe="pan_plus", iterations=16, warm_up=0.45, settle=0.2))
 
 
 def play(model, rounds):
@@ -69,13 +82,25 @@ def test_t_is_trained_alone_at_first_and_d_untouched(model):
     assert {"d_adversarial", "t_adversarial", "t_pixel", "d_margin"} <= set(later)
 
 
+def test_t_is_trained_alone_at_the_end_and_d_left_as_it_is(model):
+    play(model, 7)  # From iteration 13 on, hence from round 14.
+    assert int(model.d_optimizer.iterations) == 3
+    before = weights(model.discriminator)
+    (log,) = play(model, 1)
+    assert "t_pixel" in log and not any(name.startswith("d_") for name in log)
+    assert int(model.t_optimizer.iterations) == 8 + 3 + 2
+    assert all(map(np.array_equal, before, weights(model.discriminator)))
+
+
 def test_rates_end_at_zero_with_the_last_update(model):
     play(model, 8)
-    for optimizer in model.players.values():
-        step = int(optimizer.iterations)
-        schedule = optimizer._learning_rate
-        assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
-        assert float(schedule(step - 1)) > 0.0
+    optimizer = model.t_optimizer
+    step, schedule = int(optimizer.iterations), optimizer._learning_rate
+    assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
+    assert float(schedule(step - 1)) > 0.0
+    # D's, too, at the end of its own updates.
+    step, schedule = int(model.d_optimizer.iterations), model.d_optimizer._learning_rate
+    assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_what_fades_in_weighs_its_share_in_ts_loss(model):
@@ -96,8 +121,10 @@ def test_what_fades_in_weighs_its_share_in_ts_loss(model):
 
 
 def test_a_flag_lays_out_another_course(toy):
-    course = recipes.resolve(toy(recipe="pan_plus", warm_up=0.25, fade=0.0)).course
+    given = toy(recipe="pan_plus", warm_up=0.25, fade=0.0, settle=0.5)
+    course = recipes.resolve(given).course
     assert (course.alone, course.fade, course.alone_until) == (0.25, 0.0, 1)
+    assert (course.settle, course.settles_from) == (0.5, 2)
     assert recipes.resolve(toy(recipe="pan_plus", decay_start=2)).course.decay == 0.0
 
 
@@ -112,6 +139,8 @@ def test_a_warm_up_without_a_loss_that_has_no_d_is_refused(toy):
     with pytest.raises(ValueError, match="try no --warm_up"):
         recipes.resolve(toy(recipe="dcgan", warm_up=0.5))
     assert recipes.resolve(toy(recipe="pan", warm_up=0.5, pixel_weight=10)).course
+    with pytest.raises(ValueError, match=r"^--settle trains T .* try a larger --pixel"):
+        recipes.resolve(toy(recipe="pan", settle=0.5))
 
 
 def test_a_warm_up_without_a_d_is_refused(toy):
@@ -162,10 +191,12 @@ def test_what_d_is_shown_goes_on_where_it_was(toy):
     assert int(state.numpy()[1]) == before + 2  # A minibatch each.
 
 
-def test_rounds_are_counted_through_both_parts():
-    """Two updates of T a round while it is alone, then one; what averages warm up by."""
-    course, schedule = Course(alone=0.5, iterations=40), UpdateSchedule(1, 1)
-    updates = [2 * r for r in range(11)] + [20 + r for r in range(1, 11)]
+def test_rounds_are_counted_through_all_parts():
+    """Two updates of T a round while it is alone, else one; what averages warm up by."""
+    course = Course(alone=0.5, settle=0.25, iterations=40)
+    schedule = UpdateSchedule(1, 1)
+    updates = [2 * r for r in range(11)] + [20 + r for r in range(1, 6)]
+    updates += [25 + 2 * r for r in range(1, 6)]
     found = [float(course.rounds(tf.constant(float(n)), schedule)) for n in updates]
     assert found == list(range(21))
 
@@ -174,7 +205,7 @@ def test_the_average_is_drawn_towards_t_through_both_parts(model):
     """In round r by (1 + r) / (10 + r) of what it was, whoever took part."""
     assert model.ema_decay > 0.9
     average, network = model.ema_transformer.variables, model.transformer.variables
-    for rounds in range(1, 9):  # Four of T alone, four with D.
+    for rounds in range(1, 9):  # Four of T alone, three with D, one of T alone.
         before = [v.numpy() for v in average]
         play(model, 1)
         kept = (1 + rounds) / (10 + rounds)
