@@ -116,8 +116,10 @@ def table(names, options):
             print(f"| {name} | {len(found)} | {np.median(minutes):.0f} | {cells(found)}")
     for name, record in baselines.items():
         print(f"| baseline: {name} | | | {cells([record])}")
-    first, *others = measured
+    first, *others = names
     for name in others:
+        if not {name, first} <= measured.keys():
+            continue
         seeds = sorted(measured[name].keys() & measured[first].keys())
         if len(seeds) > 1:
             pairs = [(measured[name][seed], measured[first][seed]) for seed in seeds]

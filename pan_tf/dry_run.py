@@ -80,11 +80,14 @@ def _measured(run):
         parts = [(", T alone", alone), (", with D", [(begin, end)])]
     measured = []
     for name, spans in parts:
-        model.iteration = next(begin for begin, end in spans if begin < end)
+        spans = [(begin, end) for begin, end in spans if begin < end]
+        if not spans:
+            continue
         seconds, begun = [], time.perf_counter()
         while len(seconds) < 2 or (
             len(seconds) <= _ROUNDS and time.perf_counter() - begun < _SECONDS
         ):
+            model.iteration = spans[0][0]
             start = time.perf_counter()
             float(next(iter(model.train_function(batches).values())))
             seconds.append(time.perf_counter() - start)

@@ -1,11 +1,12 @@
-"""Files that are written whole or not at all, folders that are ours to write into, and
-what may be wrong with the disk."""
+"""Files that are written whole or not at all, and what a disk may have against that."""
 
 import contextlib
 import errno
 import os
 import pathlib
 import re
+
+from pan_tf import paths
 
 # What a disk, its quota or its rights may have against writing.
 _TROUBLES = (
@@ -18,37 +19,46 @@ class TroubleError(OSError):
     """A file could not be written or read; the message says what is left of the work."""
 
 
+@contextlib.contextmanager
+def whole(path):
+    """Context that yields where to write a file; at its end it gets its name.
+
+    After an error nothing is left, and a file of that name stays what it was.
+    """
+    path = pathlib.Path(path)
+    # The ending stays: by it some writers know the format.
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write(path, text):
-    """Writes a text file whole and then renames it, so that it is never half there.
+    """Writes a text file whole or not at all.
 
     What UTF-8 cannot say, such as a file name in another encoding, is escaped.
     """
-    path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
-    os.replace(partial, path)
 
 
 def trouble(error):
-    """A sentence on a file that could not be written or read; None of other errors.
+    """What a disk has against a file, in a sentence; None of other errors.
 
     Args:
-        error: exception: an `OSError`, or one of TensorFlow's, which say what the system
-            said after the file's name.
+        error: exception: an `OSError`, or one of TensorFlow's, whose messages have the
+            file's name and then what the system said.
     """
     if isinstance(error, TroubleError):
         return str(error)
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, OSError) and error.errno in _TROUBLES:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}."
     said = "|".join(re.escape(os.strerror(number)) for number in _TROUBLES)
-    found = re.search(rf"(\S+); ({said})", str(error))
-    return f"{found[1]}: {found[2]}." if found else None
+    found = re.search(rf"(?:[^\n]*}}}} )?([^\n;]+); ({said})", str(error))
+    return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None
 
 
 def check_output_dir(path, mark, flag="output_dir"):

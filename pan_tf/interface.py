@@ -59,7 +59,7 @@ def train(task: str | None = None, **settings) -> "Run | None":
         DatasetNotFoundError, WeightsNotFoundError: if there are no data, or no weights.
         NonFiniteError: if training diverged.
         OSError, ValueError: if the data or a setting cannot be used.
-        RunFolderError: if the run folder belongs to another run.
+        RunFolderError: if the run folder belongs to another run, or is in use.
     """
     for name in settings:
         if name not in Config.names():
@@ -205,9 +205,9 @@ def translate(
         )
     if (run_dir is None) == (saved_model is None):
         raise ValueError("Either --run_dir or --saved_model must name what translates.")
-    made = functools.partial(
-        Translator, run_dir or saved_model, checkpoint, inverse=inverse, scale=scale
-    )
+    flag = "saved_model" if run_dir is None else "run_dir"
+    path = paths.named(flag, run_dir or saved_model)
+    made = functools.partial(Translator, path, checkpoint, inverse=inverse, scale=scale)
     return translate_files(made, input, output, tile_size, format == "input", existing)
 
 

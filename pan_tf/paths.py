@@ -1,6 +1,7 @@
 """Where things are: on this machine, and never a pattern."""
 
-import functools
+import atexit
+import contextlib
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import tempfile
 # TensorFlow looks for checkpoints by `GetMatchingPaths`, to which these are special: it
 # does not find `runs/pan[lr=2e-4]`, and for `runs/pan*` it deletes those of `runs/pan2`.
 SPECIAL = frozenset("*?[]\\")
+_LINKS = {}  # Folder -> link to it.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -22,8 +24,11 @@ def place(path):
         The text of the path.
 
     Raises:
-        ValueError: with the rule, if it is a URL, of which `pathlib` would make a folder.
+        ValueError: with the rule, if it is none, or a URL, of which `pathlib` would make
+            a folder.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError("must be a path")
     text = os.fspath(path)
     if _URL.match(text):
         raise ValueError("must be a path of this machine: mount a bucket, or copy it")
@@ -35,7 +40,7 @@ def named(name, path):
     try:
         return pathlib.Path(place(path))
     except ValueError as error:
-        raise ValueError(f"--{name} {error}. Received: {name}={str(path)!r}.") from None
+        raise ValueError(f"--{name} {error}. Received: {name}={path!r}.") from None
 
 
 def literal(path):
@@ -56,14 +61,32 @@ def literal(path):
     return _link(folder.absolute()) / name
 
 
-@functools.cache
 def _link(folder):
-    link = pathlib.Path(tempfile.mkdtemp(dir=_links().name)) / "folder"
-    link.symlink_to(folder, target_is_directory=True)
-    return link
+    if folder not in _LINKS:
+        place = tempfile.mkdtemp(prefix="pan_tf-")
+        if SPECIAL & set(place):
+            os.rmdir(place)
+            raise ValueError(
+                f"TMPDIR={tempfile.gettempdir()} must have none of {' '.join(SPECIAL)}."
+            )
+        link = pathlib.Path(place) / "folder"
+        link.symlink_to(folder, target_is_directory=True)
+        _LINKS[folder] = link
+    return _LINKS[folder]
 
 
-@functools.cache
-def _links():
-    """A folder that goes with the process."""
-    return tempfile.TemporaryDirectory(prefix="pan_tf-")
+def unlinked(text):
+    """A text with the folders' own names in place of the links to them."""
+    for folder, link in _LINKS.items():
+        text = text.replace(str(link), str(folder))
+    return text
+
+
+@atexit.register
+def forget_links():
+    """Deletes the links; a process that ends otherwise than by `sys.exit` calls it."""
+    while _LINKS:
+        _, link = _LINKS.popitem()
+        with contextlib.suppress(OSError):
+            link.unlink()
+            link.parent.rmdir()

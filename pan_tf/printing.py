@@ -19,16 +19,18 @@ def sturdy():
     What an encoding lacks is escaped: `\\u5199`. What cannot be written is lost. Streams
     that are no files, such as a notebook's, stay what they are.
     """
-    before = {name: getattr(sys, name) for name in _NAMES}
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        for name, stream in before.items():
-            if stream is None or isinstance(stream, io.TextIOWrapper):
-                setattr(sys, name, _Sturdy(stream or nowhere))
-        try:
-            yield
-        finally:
-            for name, stream in before.items():
-                setattr(sys, name, stream)
+    before, own = {name: getattr(sys, name) for name in _NAMES}, {}
+    for name, stream in before.items():
+        if stream is None or isinstance(stream, io.TextIOWrapper):
+            own[name] = _Sturdy(stream or open(os.devnull, "w", encoding="utf-8"))
+            setattr(sys, name, own[name])
+    try:
+        yield
+    finally:
+        for name, stream in own.items():
+            # Another thread may have come between, and is not done.
+            if getattr(sys, name) is stream:
+                setattr(sys, name, before[name])
 
 
 class _Sturdy:

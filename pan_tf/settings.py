@@ -297,6 +297,15 @@ class Settings:
             for name, value in vars(self).items()
         }
 
+    def unwritable(self):
+        """Names of the settings that a file of flags would not give back."""
+        return [
+            field.name
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), str)
+            and (value != " ".join(value.strip().splitlines()) or not _is_utf8(value))
+        ]
+
     def to_flagfile(self):
         """The text of `run.cfg`: one flag a line, those that are not empty."""
         lines = ["# pan_tf run; replay with --flagfile=run.cfg --run_dir=NEW"]
@@ -310,6 +319,14 @@ class Settings:
     def from_flagfile(cls, path):
         """Reads a file of flags; see `read_flagfile`."""
         return read_flagfile(cls, path)
+
+
+def _is_utf8(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def define_flags(settings, flag_values=flags.FLAGS):

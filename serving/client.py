@@ -68,7 +68,7 @@ class Client:
         retries: attempts after the first.
 
     Raises:
-        ValueError: if the address or the protocol is none.
+        ValueError: if the address or the protocol is not legal.
     """
 
     def __init__(
@@ -150,35 +150,44 @@ class _Again(Exception):
         self.error = ServingError(code, message)
 
 
-def _proxy(url):
-    """Of the environment, for a URL; None on this machine, where none can help."""
+def _is_near(url):
+    """Whether a URL is of this machine, for which no proxy is asked."""
     host = urllib.parse.urlsplit(url).hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127."):
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _proxy(url, *kinds):
+    """The first proxy that the environment has for a URL; None without one."""
+    around = urllib.request.proxy_bypass(urllib.parse.urlsplit(url).netloc)
+    if _is_near(url) or around:
         return None
-    if urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(url.partition(":")[0])
+    known = urllib.request.getproxies()
+    return next((known[kind] for kind in kinds if kind in known), None)
 
 
 def _through(proxy):
-    """What a failure behind a proxy is told with: it may not be the server's."""
-    return f" (through the proxy {proxy}; `no_proxy` goes around it)" if proxy else ""
+    """The end of an error's sentence: the failure may be the proxy's."""
+    if not proxy:
+        return ""
+    shown = proxy.rpartition("@")[2]  # Without a password.
+    return f" (through the proxy {shown}; `no_proxy` goes around it)"
 
 
 class _Rest:
     def __init__(self, address, model, version, timeout):
         base = address if "://" in address else f"http://{address}"
-        if base.partition("://")[0] not in ("http", "https"):
+        scheme = base.partition("://")[0].lower()
+        if scheme not in ("http", "https"):
             raise ValueError(
                 "`address` must be host:port, or a URL of http or https. "
                 f"Received: address={address!r}."
             )
         part = f"/versions/{version}" if version else ""
         self._url = f"{base.rstrip('/')}/v1/models/{model}{part}"
-        self._timeout, self._proxy = timeout, _proxy(base)
-        # None given: those of the environment.
-        none = [] if self._proxy else [urllib.request.ProxyHandler({})]
-        self._open = urllib.request.build_opener(*none).open
+        self._timeout, self._proxy = timeout, _proxy(base, scheme)
+        # Without a handler of ours, proxies are the environment's.
+        handlers = [urllib.request.ProxyHandler({})] if _is_near(base) else []
+        self._open = urllib.request.build_opener(*handlers).open
 
     def translate(self, files):
         encoded = [{"b64": base64.b64encode(file).decode()} for file in files]
@@ -251,12 +260,13 @@ class _Grpc:
                 f"`address` must be host:port for gRPC. Received: address={address!r}."
             )
         self._grpc, self._model, self._version = grpc, model, version
-        self._proxy = _proxy(f"http://{address}")
+        url = f"http://{address}"
+        self._proxy = _proxy(url, "grpc", "https", "http")  # As gRPC looks for one.
         self._timeout, self._messages = timeout, _messages()
         options = [
             ("grpc.max_receive_message_length", _LARGEST),
             ("grpc.max_send_message_length", _LARGEST),
-            ("grpc.enable_http_proxy", int(self._proxy is not None)),
+            ("grpc.enable_http_proxy", int(not _is_near(url))),
         ]
         channel = grpc.insecure_channel(address, options)
 
@@ -292,7 +302,8 @@ class _Grpc:
         try:
             answer = self._status(request, timeout=timeout)
         except self._grpc.RpcError as error:
-            raise ServingError(error.code().name, error.details()) from None
+            details = f"{error.details()}{_through(self._proxy)}"
+            raise ServingError(error.code().name, details) from None
         return any(v.state == _AVAILABLE for v in answer.model_version_status)
 
     def _name(self, spec):
@@ -385,7 +396,9 @@ def main(argv=None, program=None):
     parser = argparse.ArgumentParser(program, description=__doc__.splitlines()[0])
     parser.add_argument("input", type=pathlib.Path, help="PNG or JPEG file, or a folder")
     parser.add_argument("output", type=pathlib.Path, help="PNG file, or a folder")
-    parser.add_argument("--address", help="host:port; default 127.0.0.1 and usual port")
+    parser.add_argument(
+        "--address", help="host:port, or a URL for REST; default 127.0.0.1 and usual port"
+    )
     parser.add_argument("--protocol", choices=("rest", "grpc"), default="rest")
     parser.add_argument("--model", default="aerial2map", help="name in models.config")
     parser.add_argument("--version", type=int, help="default: the newest")
@@ -424,8 +437,11 @@ def main(argv=None, program=None):
             (output,) = client.translate([source.read_bytes()])
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(target.name + ".partial")
-            partial.write_bytes(output)
-            os.replace(partial, target)
+            try:
+                partial.write_bytes(output)
+                os.replace(partial, target)
+            finally:
+                partial.unlink(missing_ok=True)
         except (ServingError, OSError) as error:
             failures.append((source, error))
     print(f"{len(pairs)} in, {len(pairs) - len(failures)} out, {len(failures)} failed.")

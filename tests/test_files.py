@@ -30,6 +30,10 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
             RuntimeError("{{node}} /r/ckpt-1_temp/part; No space left on device\n\tMore"),
             "/r/ckpt-1_temp/part: No space left on device.",
         ),
+        (
+            RuntimeError("{{function_node x}} /my runs/a/part; No space left on device"),
+            "/my runs/a/part: No space left on device.",
+        ),
         (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
     ],
 )
@@ -38,7 +42,14 @@ def test_what_the_disk_has_against_it_is_a_sentence(error, sentence):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("shapes; differ"), OSError("is damaged"), RuntimeError("OOM")]
+    "error",
+    [
+        ValueError("shapes; differ"),
+        OSError("is damaged"),
+        RuntimeError("OOM"),
+        FileNotFoundError(2, "No such file or directory", "x.json"),
+        ConnectionResetError(104, "Connection reset by peer"),
+    ],
 )
 def test_other_errors_are_not_the_disks(error):
     assert files.trouble(error) is None

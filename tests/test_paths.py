@@ -113,7 +113,7 @@ def test_python_takes_the_home_too(call, monkeypatch, tmp_path):
             "photos/*.png",
             r"photos/\*.png is not there. It must be a file or a fol",
         ),
-        ("-", "--input must be a file or a folder; `-` is not read"),
+        ("-", "--input must be a file or a folder; standard input is not"),
         ("nowhere", "--input=nowhere is not there.$"),
     ],
 )

@@ -15,6 +15,7 @@ import sys
 import pan_tf
 from pan_tf import calling
 from pan_tf import files
+from pan_tf import paths
 from pan_tf import printing
 from pan_tf.cli import parsing
 
@@ -76,6 +77,7 @@ def _end(call):
     minute at a time; their destructors wait for it. Seen: 8 to 105 seconds after the last
     line. A traceback takes the usual way.
     """
+    _open_streams()
     with printing.sturdy():
         try:
             status = call()
@@ -87,7 +89,16 @@ def _end(call):
         sys.stdout.flush()
         sys.stderr.flush()
     logging.shutdown()
+    paths.forget_links()
     os._exit(status or 0)
+
+
+def _open_streams():
+    """Opens what the shell has closed, as `>&-` does: else the next files get its number,
+    and what libraries print goes into them."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def run(name, argv):

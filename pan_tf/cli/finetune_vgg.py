@@ -40,6 +40,8 @@ def main(options):
             finetuning.run()
         except NonFiniteError as error:
             sys.exit(f"\nTraining diverged. {error}")
+        except training.RunFolderError as error:
+            sys.exit(f"\n{error}")
         if stop.requested:
             print("Stopped; the same command goes on from there.")
         else:

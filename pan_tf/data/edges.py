@@ -7,12 +7,12 @@ wide by keeping what is largest across the line, and cut at a threshold, black o
 pix2pix did the same with a MATLAB toolbox, and removed short lines besides.
 """
 
-import os
 import pathlib
 
 import numpy as np
 from PIL import Image
 
+from pan_tf import files
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts import reading
 from pan_tf.images import ImageSpec
@@ -60,9 +60,8 @@ def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
                 pixels = reading.read((file,), (ImageSpec(),))[0]
                 edges = lines(detect(pixels), threshold)
                 pair = np.concatenate([edges[..., None].repeat(3, -1), pixels], axis=1)
-                partial = target.with_suffix(".partial")
-                Image.fromarray(pair).save(partial, format="png")
-                os.replace(partial, target)
+                with files.whole(target) as partial:
+                    Image.fromarray(pair).save(partial, format="png")
             if on_file:
                 on_file(target)
         counts[split] = len(photos.names)

@@ -1,5 +1,7 @@
 """Files to images: operations of a graph."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -25,7 +27,7 @@ def read(path, spec=3):
 def _read(source, spec, kind=bytes):
     def read(value):
         value = np.asarray(value).item()
-        value = value.decode() if kind is str else value
+        value = os.fsdecode(value) if kind is str else value
         try:
             return np.ascontiguousarray(image_files.read_picture(value, spec).pixels)
         except image_files.ImageFileError as error:

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import pathlib
 
 import numpy as np
 
 from pan_tf import data
 from pan_tf import images
 from pan_tf import inference
+from pan_tf import paths
 from pan_tf.config import Config
 from pan_tf.papers import dfi
 from pan_tf.runs.folder import RunFolder
@@ -73,7 +73,9 @@ class Inputs:
         _check_alike(self.translators, self.names, changes)
         self.config = config.replace(fallback_dataset=None)
         _check_shapes(self.translators, config.image_size, batch_size)
-        known = RunFolder(run_dirs[0]).known_data() if run_dirs else None
+        known = None
+        if run_dirs:
+            known = RunFolder(self.translators[0].path).known_data()
         self.data = self._open(known, unpaired)
         self.split = self.data.held_out if split is None else self.data.splits.get(split)
         self.geometry = self.data.geometry
@@ -183,8 +185,9 @@ class Inputs:
 
 
 def _load(run_dirs, saved_models, checkpoint):
+    saved_models = [paths.named("saved_model", path) for path in saved_models]
     for path in saved_models:
-        if not (pathlib.Path(path) / "saved_model.pb").is_file():
+        if not (path / "saved_model.pb").is_file():
             raise FileNotFoundError(f"No saved_model.pb in {path}: not a SavedModel.")
     translators = [
         inference.Translator(path, checkpoint) for path in (*run_dirs, *saved_models)

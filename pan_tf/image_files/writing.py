@@ -1,6 +1,5 @@
 """The one writer of image files: whole or not at all."""
 
-import os
 import pathlib
 
 import numpy as np
@@ -9,6 +8,7 @@ import tifffile
 from PIL import Image
 from PIL import TiffImagePlugin
 
+from pan_tf import files
 from pan_tf import images
 from pan_tf.image_files.picture import FORMATS
 from pan_tf.image_files.picture import OPAQUE
@@ -49,16 +49,12 @@ def write_picture(path, picture, format, spec=None):
     if alpha is not None and (format in OPAQUE or pixels.shape[-1] not in (1, 3)):
         alpha = None
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with files.whole(path) as partial:
         try:
             _save(partial, pixels, alpha, picture.tags, format)
         # The writers raise whatever their formats' limits raise.
         except Exception as error:
             raise ImageFileError(f"cannot be written as {format}: {error}") from error
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def format_kept(path):

@@ -211,9 +211,12 @@ class TranslationJob:
         return [(path, targets[path], formats[path]) for path in files]
 
     def _files(self):
-        if str(self.input) == "-":
-            raise ValueError("--input must be a file or a folder; `-` is not read.")
         if not self.input.is_dir():
+            if str(self.input) == "-":
+                raise ValueError(
+                    "--input must be a file or a folder; standard input is not read. "
+                    "Received: input='-'."
+                )
             is_pattern = set("*?[") & set(str(self.input))
             raise FileNotFoundError(
                 f"--input={self.input} is not there."

@@ -3,6 +3,7 @@
 import dataclasses
 
 from pan_tf import networks
+from pan_tf import paths
 from pan_tf.metrics.table import ROWS
 
 
@@ -61,6 +62,7 @@ def locate_weights(names, vgg_weights=None, folder=None):
         WeightsNotFoundError: if one is not there.
     """
     needed = sorted({network for name in names for network in ROWS[name].needs})
+    folder = folder and paths.named("metric_weights", folder)
     files = []
     for network in needed:
         if network in networks.PUBLISHED:

@@ -4,6 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from pan_tf import tables
+
 
 @dataclasses.dataclass(frozen=True)
 class UpdateSchedule:
@@ -61,7 +63,8 @@ class Course:
             to their weights. D is trained from the beginning of it.
         settle: share, at the end, in which T is trained alone again. What D has taught
             stays; what its last moves left in the outputs goes.
-        decay: share, at the end, over which both learning rates fall linearly to 0.
+        decay: share, at the end, over which both learning rates fall linearly to 0, D's
+            until its own last update.
         iterations: the length; None in a row, which is for any.
 
     Raises:
@@ -71,7 +74,7 @@ class Course:
     alone: float = 0.0
     fade: float = 0.0
     decay: float = 0.0
-    settle: float = 0.0
+    settle: float = tables.later(0.0)
     iterations: int | None = None
 
     def __post_init__(self):

@@ -7,13 +7,14 @@ knows what they mean; ID-CGAN's released code does just that.
 
 import functools
 import hashlib
-import pathlib
 import warnings
 
 import keras
 from keras import layers
 
+from pan_tf import files
 from pan_tf import images
+from pan_tf import paths
 from pan_tf import runtime
 from pan_tf.networks.blocks import image_input
 
@@ -201,14 +202,12 @@ def save_vgg_weights(classifier, path, network):
         path: ends in .weights.h5; written whole or not at all.
         network: "vgg16" or "vgg19".
     """
-    path = pathlib.Path(path)
-    partial = path.with_name(f".partial-{path.name}")
     vgg = APPLICATIONS[network](include_top=False, weights=None)
     vgg.set_weights(
         [w for layer in convolutions(classifier) for w in layer.get_weights()]
     )
-    vgg.save_weights(partial)
-    partial.replace(path)
+    with files.whole(path) as partial:
+        vgg.save_weights(partial)
 
 
 def _layers_of(network, star, names, preprocessing, weights, size, name, scale=None):
@@ -307,7 +306,8 @@ def locate_vgg_weights(path=None, network="vgg16"):
                 f"{network.upper()}(include_top=False).save_weights` writes it, by "
                 "--vgg_weights=FILE."
             ) from None
-    if not pathlib.Path(path).is_file():
+    path = paths.named("vgg_weights", path)
+    if not path.is_file():
         raise WeightsNotFoundError(f"--vgg_weights={path} is not there.")
     with open(path, "rb") as file:
         return str(path), hashlib.file_digest(file, "sha256").hexdigest()

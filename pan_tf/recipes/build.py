@@ -311,7 +311,9 @@ def _optimizer(config, system, player):
         # Settings count iterations, the optimizer its own steps.
         name = {"t": "transformer", "d": "discriminator"}[player]
         steps = course.updates(name, system.schedule)
-        learning_rate = LinearDecay(learning_rate, steps(start), steps(config.iterations))
+        start, end = steps(start), steps(config.iterations)
+        # No step is left where a player rests until the end.
+        learning_rate = LinearDecay(learning_rate, start, max(end, start + 1))
     optimizer = Adam(learning_rate, system.beta_1, epsilon=1e-8)
     if config.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

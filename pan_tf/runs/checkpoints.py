@@ -7,6 +7,7 @@ logging window. The data stream needs no state: it is a function of the seed and
 iteration.
 """
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -110,21 +111,26 @@ class Checkpoints:
 
     def save(self):
         """Saves everything, as of the model's iteration; returns the path."""
-        try:
+        with self._cleared():
             return self._manager.save(checkpoint_number=self._model.iteration)
-        except tf.errors.OpError:  # Of a full disk, which needs the space.
+
+    @contextlib.contextmanager
+    def _cleared(self):
+        """Context that leaves nothing half written: a full disk needs the space."""
+        try:
+            yield
+        except tf.errors.OpError:
             self._clear()
             raise
 
     def _clear(self):
         """Deletes what was half written when a kill or an error came."""
-        for half_written in self._writable().glob("ckpt-*_temp"):
+        for half_written in self._writable().rglob("*_temp"):
             shutil.rmtree(half_written, ignore_errors=True)
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; None if there is none."""
-        newest = self._manager.latest_checkpoint
-        return int(newest.rpartition("-")[2]) if newest else None
+        return iteration_of(self._manager.latest_checkpoint)
 
     def save_best(self, chosen_by):
         """Saves the T to translate with as the best so far, then drops the one before.
@@ -133,7 +139,10 @@ class Checkpoints:
             chosen_by: name of the metric, for `best_is_chosen_by`.
         """
         folder = self._writable() / "best"
-        prefix = self._best().write(str(folder / f"transformer-{self._model.iteration}"))
+        with self._cleared():
+            prefix = self._best().write(
+                str(folder / f"transformer-{self._model.iteration}")
+            )
         files.write(f"{prefix}.json", json.dumps({"chosen_by": chosen_by}) + "\n")
         for file in folder.iterdir():
             if not file.name.startswith(f"{pathlib.Path(prefix).name}."):
@@ -168,6 +177,11 @@ def newest_best(folder):
         for index in (pathlib.Path(folder) / "best").glob("transformer-*.index")
     ]
     return max(prefixes, key=lambda p: int(p.rpartition("-")[2]), default=None)
+
+
+def iteration_of(prefix):
+    """Iteration of a checkpoint, by its name; None of None."""
+    return int(prefix.rpartition("-")[2]) if prefix else None
 
 
 def newest(folder):

@@ -34,7 +34,7 @@ _MODULES = ("tensorflow", "keras", "numpy", "PIL", "tensorflow_datasets")
 
 
 class RunFolderError(Exception):
-    """The folder belongs to a run of another configuration or of other data."""
+    """The folder is in use, or of a run of another configuration or of other data."""
 
 
 class RunFolder:
@@ -67,9 +67,14 @@ class RunFolder:
                 something else than a run.
         """
         self._check_place()
+        for name in config.unwritable():
+            raise RunFolderError(
+                f"--{name}={getattr(config, name)!r} cannot be written into run.cfg, "
+                "which is UTF-8 and has a flag a line: rename the folder or the file."
+            )
         if not self.is_run():
             # What a kill left before there was a run.cfg is nobody's.
-            ours = {lock.NAME, f"{self._config.name}.partial"}
+            ours = {lock.NAME, f".partial-{self._config.name}"}
             if self.path.exists() and {p.name for p in self.path.iterdir()} - ours:
                 raise RunFolderError(
                     f"--run_dir={self.path} holds files but no run.cfg: not a run "
@@ -240,6 +245,7 @@ class RunFolder:
             "devices": devices,
         }
         manifest["git"] = _git_commit()
+        manifest.pop("lock", None)
         if self._unlocked:
             manifest["lock"] = self._unlocked
         files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
@@ -295,9 +301,8 @@ class RunFolder:
         """Writes uint8 `[H, W, 3]` as `<name>.png`; returns the path."""
         path = self.path / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        Image.fromarray(pixels).save(partial, format="png")
-        os.replace(partial, path)
+        with files.whole(path) as partial:
+            Image.fromarray(pixels).save(partial, format="png")
         return path
 
     def save_result(self, result):

@@ -11,6 +11,7 @@ import errno
 import os
 import pathlib
 import socket
+import time
 
 from absl import logging
 
@@ -43,7 +44,7 @@ def hold(folder):
     """
     path = pathlib.Path(folder) / NAME
     with open(path, "a+", encoding="utf-8") as file:
-        problem = _lock(file, path)
+        problem = _taken(file, path, seconds=1.0)
         if problem:
             logging.warning("*** %s ***", problem)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -56,22 +57,29 @@ def hold(folder):
 def check_free(folder):
     """Raises `HeldError` if another process has the folder; makes nothing."""
     path = pathlib.Path(folder) / NAME
-    # To lock a file for oneself needs one that may be written to, on NFS.
-    if path.exists() and os.access(path, os.W_OK):
-        with open(path, "r+", encoding="utf-8") as file:
-            _lock(file, path)
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        with open(path, encoding="utf-8") as file:
+            _taken(file, path, shared=True)
 
 
-def _lock(file, path):
-    """Takes the lock until the file is closed; a sentence where there are no locks."""
+def _taken(file, path, shared=False, seconds=0.0):
+    """Takes the lock until the file is closed; a sentence where there are no locks.
+
+    Others who look hold it, shared, for a moment, which is waited for.
+    """
     problem = "this system has no flock"
-    if fcntl is not None:
+    deadline = time.monotonic() + seconds
+    while fcntl is not None:
         try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            return fcntl.flock(file, kind | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in _TAKEN:
-                raise HeldError(path.read_text(encoding="utf-8")) from None
-            problem = error.strerror
+            if error.errno not in _TAKEN:
+                problem = error.strerror
+                break
+        if time.monotonic() >= deadline:
+            raise HeldError(path.read_text(encoding="utf-8") or "another process")
+        time.sleep(0.05)
     return (
         f"{path.parent} cannot be locked ({problem}): nothing keeps a second training "
         "out of it."

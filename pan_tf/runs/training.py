@@ -26,6 +26,8 @@ from pan_tf.runs import callbacks
 from pan_tf.runs import guards
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
+from pan_tf.runs.checkpoints import iteration_of
+from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
@@ -74,7 +76,8 @@ class Training:
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
         self.is_chief = distribution.is_chief(self.strategy)
-        if self.is_chief:  # Other workers of the job see that it holds the folder.
+        # Other workers of the job may see that the chief holds the folder by now.
+        if self.is_chief and not config.dry_run:
             self.folder.check_free()
         self.folder.check(self.config)
         self.config = self.folder.with_found(self.config)
@@ -142,10 +145,13 @@ class Training:
             trouble = files.trouble(error)
             if trouble is None:
                 raise
-            last = self.folder.last_iteration()
-            kept = f"The checkpoint of iteration {last} is intact: the same command goes"
-            kept = f"{kept} on from there." if last else "Nothing was saved yet."
-            raise files.TroubleError(f"{trouble} {kept}") from error
+            last = iteration_of(newest(self.folder.checkpoints))
+            kept = "Nothing was saved yet."
+            if last is not None:
+                kept = f"The same command goes on from iteration {last}, which is saved."
+            raise files.TroubleError(
+                f"--run_dir={self.folder.path}: {trouble} {kept}"
+            ) from error
 
     def _run(self):
         model = self.build()

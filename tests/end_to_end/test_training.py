@@ -112,7 +112,7 @@ def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
         limited_files(size // 2),
         pytest.raises(
             files.TroubleError,
-            match=r"ckpt-4\S+: File too large. .* iteration 2 is intact",
+            match=r"ckpt-4\S+: File too large\. .* from iteration 2, wh",
         ),
     ):
         train(begun.replace(iterations=4))

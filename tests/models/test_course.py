@@ -101,6 +101,14 @@ def test_rates_end_at_zero_with_the_last_update(model):
     # D's, too, at the end of its own updates.
     step, schedule = int(model.d_optimizer.iterations), model.d_optimizer._learning_rate
     assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
+    assert float(schedule(step - 1)) > 0.0
+
+
+def test_a_rate_that_would_fall_only_after_the_last_update_stays(toy):
+    settings = {"warm_up": 0.0, "fade": 0.0, "settle": 0.5, "decay_start": 12}
+    model = recipes.build(toy(recipe="pan_plus", iterations=16, **settings))
+    schedule = model.d_optimizer._learning_rate
+    assert [float(schedule(step)) for step in range(4)] == pytest.approx([2e-4] * 4)
 
 
 def test_what_fades_in_weighs_its_share_in_ts_loss(model):
@@ -153,6 +161,8 @@ def test_systems_written_before_there_were_courses_are_still_what_they_were(toy)
     written = recipes.resolve(toy(recipe="pan")).to_json()
     assert {"course", "d_augment"}.isdisjoint(written)
     assert all("activity" not in term for term in written["terms"])
+    written = recipes.resolve(toy(recipe="l1_plus")).to_json()
+    assert "settle" not in written["course"]
     plus = recipes.resolve(toy(recipe="pan_plus"))
     assert recipes.System.from_json(plus.to_json()) == plus
 

@@ -34,6 +34,21 @@ def test_every_start_is_noted_and_the_first_kept(run):
     assert manifest["started"] == first and len(manifest["starts"]) == 2
 
 
+@pytest.mark.parametrize("name", ["a\nb", "caf\udce9", "pairs ", "a\x85b"])
+def test_a_name_that_run_cfg_would_not_give_back_is_refused(tmp_path, name):
+    config = Config(dataset="folder", data_dir=name)
+    with pytest.raises(RunFolderError, match=r"^--data_dir='.*' cannot be written into"):
+        RunFolder(tmp_path / "new").check(config)
+
+
+def test_other_names_come_back_from_run_cfg(tmp_path):
+    for name in ("a b", "写真", "#a", "//b", "--c", "a=b", "a,b", "'q'"):
+        config = Config(dataset="folder", data_dir=name)
+        assert not config.unwritable()
+        (tmp_path / "run.cfg").write_text(config.to_flagfile())
+        assert Config.from_flagfile(tmp_path / "run.cfg").data_dir == name
+
+
 def test_the_same_configuration_is_welcome(run):
     run.check(Config(dataset="maps", iterations=5, save_every=7))
     run.check_data("abc")
@@ -74,7 +89,7 @@ def test_no_partial_file_stays_behind(run):
 
     run.save_picture("samples/0000004", np.zeros((4, 4, 3), np.uint8))
     assert (run.path / "samples" / "0000004.png").exists()
-    assert not list(run.path.rglob("*.partial"))
+    assert not list(run.path.rglob("*partial*"))
 
 
 def test_the_commit_is_that_of_our_own_checkout(tmp_path, monkeypatch):

@@ -136,11 +136,13 @@ def test_a_proxy_is_not_asked_for_this_machine(server, protocol, monkeypatch):
 
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_a_failure_behind_a_proxy_names_it(protocol, monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
     far = Client("model.invalid:8501", protocol=protocol, retries=0, timeout=5)
-    with pytest.raises(ServingError, match=r"through the proxy http://127\.0\.0\.1:9;"):
+    with pytest.raises(ServingError, match=r"through the proxy 127\.0\.0\.1:9;"):
         far.translate([b""])
-    monkeypatch.setenv("no_proxy", "model.invalid")
+    with pytest.raises(ServingError, match="through the proxy"):
+        far.wait(0)
+    monkeypatch.setenv("no_proxy", "model.invalid:8501")
     direct = Client("model.invalid:8501", protocol=protocol, retries=0, timeout=5)
     with pytest.raises(ServingError) as caught:
         direct.translate([b""])

@@ -6,6 +6,7 @@ The stream of training examples is a function of (seed, example number), as that
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -83,7 +84,8 @@ def _folder_split(root, classes):
     if broken:
         more = f", and {len(broken) - 5} more" if len(broken) > 5 else ""
         raise ValueError(f"Unreadable: {'; '.join(broken[:5])}{more}.")
-    paths, numbers = tf.constant([str(f) for f in files]), tf.constant(labels, tf.int64)
+    paths = tf.constant(list(map(os.fsencode, files)))
+    numbers = tf.constant(labels, tf.int64)
 
     def load(index):
         return preprocessing.read(paths[index]), numbers[index]

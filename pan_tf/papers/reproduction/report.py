@@ -40,7 +40,8 @@ def write(reproduction, record, shown):
         task["sentences"] = _sentences(task, metrics)
         columns = _columns(task, shown[name])
         grid = images.grid(*(pixels for _, pixels in columns))
-        Image.fromarray(grid).save(output_dir / f"{name}.png")
+        with files.whole(output_dir / f"{name}.png") as partial:
+            Image.fromarray(grid).save(partial, format="png")
         tasks.append(
             {
                 "name": name,

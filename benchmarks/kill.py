@@ -1,0 +1,277 @@
+"""Kills commands at random moments, goes on, and compares with an undisturbed run.
+
+    python benchmarks/kill.py --out=killed --moments=20
+    python benchmarks/kill.py --out=killed --moments=200 --jobs train --seed=7
+
+Each command is run to its end once, then again and again under SIGKILL, each time at a
+moment drawn uniformly over the time that it took; the same command goes on, until it
+ends by itself, and the folder that it leaves must be the undisturbed one's to the bit:
+every tensor of every checkpoint, every line, picture and table. In between, whatever has
+a final name must be whole. Prints a line a command; exit status 1 if anything differed.
+
+Commands run in forks of a process that has imported TensorFlow but not used it: a start
+takes seconds less, and the first second can be hit.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import sys
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from pan_tf import cli
+from pan_tf import interface  # noqa: F401  # What every command imports.
+
+SIZE = 64
+TRAIN = {
+    "dataset": "folder",
+    "recipe": "pan_plus",
+    "image_size": SIZE,
+    "width": 0.05,
+    "batch_size": 2,
+    "iterations": 120,
+    "log_every": 10,
+    "save_every": 10,
+    "validate_every": 30,
+    "sample_images": 2,
+}
+# Fields that tell of the clock or the machine, not of the work.
+_CLOCK = {
+    *("images_per_second", "data_wait", "data_cores", "memory_gib", "starts", "started"),
+    "exported",
+}
+
+
+def train(place):
+    flags = {**TRAIN, "data_dir": place / "pairs", "run_dir": place / "made"}
+    return ["train", *(f"--{name}={value}" for name, value in flags.items())]
+
+
+def evaluate(place):
+    return [
+        "evaluate",
+        f"--run_dir={place / 'run'}",
+        f"--data_dir={place / 'pairs'}",
+        f"--output_dir={place / 'made'}",
+    ]
+
+
+def translate(place):
+    return [
+        "translate",
+        f"--run_dir={place / 'run'}",
+        f"--input={place / 'pairs'}",
+        f"--output={place / 'made'}",
+        "--existing=skip",
+    ]
+
+
+def export(place):
+    return [
+        "export",
+        f"--run_dir={place / 'run'}",
+        f"--export_dir={place / 'made'}",
+    ]
+
+
+JOBS = {job.__name__: job for job in (train, evaluate, translate, export)}
+
+
+def make_pairs(folder):
+    """Smooth noise, side by side: quick to make, and nothing that must be licensed."""
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 24), ("val", 8)):
+        (folder / split).mkdir(parents=True)
+        for i in range(count):
+            small = Image.fromarray(draw.integers(0, 256, (8, 16, 3), dtype=np.uint8))
+            pair = small.resize((2 * SIZE, SIZE), Image.Resampling.BICUBIC)
+            pair.save(folder / split / f"{i:02}.png")
+
+
+def start(argv, log):
+    """A fork that runs a command; its process number."""
+    child = os.fork()
+    if child:
+        return child
+    os.setsid()
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    status = 1
+    try:
+        status = cli.run(argv[0], argv[1:]) or 0
+    except SystemExit as stopped:
+        status = stopped.code or 0
+        if isinstance(status, str):
+            print(status)
+            status = 1
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def finish(argv, log, seconds=None):
+    """Runs a command, killed after so many seconds: (status, or None if it was, time)."""
+    begun = time.monotonic()
+    child = start(argv, log)
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        took = time.monotonic() - begun
+        if ended:
+            return os.waitstatus_to_exitcode(status), took
+        if seconds is not None and took >= seconds:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return None, took
+        time.sleep(0.002)
+
+
+def contents(folder):
+    """Relative path -> what must be equal there, of files with final names.
+
+    Raises:
+        Exception: any, if one is not whole.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_dir() or hidden or "_temp" in name or name.startswith("logs/"):
+            continue
+        found[name] = _read(path)
+    return found
+
+
+def _read(path):
+    if path.suffix == ".index":
+        reader = tf.train.load_checkpoint(str(path.with_suffix("")))
+        names = reader.get_variable_to_shape_map()
+        # The run's own state is JSON; tensors are compared by their bytes.
+        return {
+            name: np.asarray(reader.get_tensor(name)).tobytes()
+            for name in names
+            if "OBJECT_GRAPH" not in name
+        }
+    if ".data-" in path.name or path.suffix == ".pb":
+        return None  # Read with its index; a graph's order of nodes is not fixed.
+    if path.name == "checkpoint":
+        lines = path.read_text().splitlines()
+        return [line for line in lines if "timestamp" not in line]
+    if path.suffix == ".jsonl":
+        return [_timeless(json.loads(line)) for line in path.read_text().splitlines()]
+    if path.suffix == ".json":
+        return _timeless(json.loads(path.read_text()))
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            return image.tobytes()
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return list(csv.reader(file))
+    return path.read_bytes()
+
+
+def _timeless(value):
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in _CLOCK}
+    return value
+
+
+def differences(one, other):
+    """Names of files that are not the same, or not there."""
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+
+
+def disturb(name, job, options, draw):
+    """Kills a command `options.moments` times in all; what went wrong, as sentences."""
+    # One place for all runs: they write down where they are.
+    place, log = options.out / name, options.out / f"{name}.txt"
+    prepare(place, options)
+    status, duration = finish(job(place), log)
+    if status:
+        return [f"the undisturbed run failed; see {log}"], 0, 0
+    expected, faults, kills, runs = contents(place / "made"), [], 0, 0
+    while kills < options.moments:
+        prepare(place, options)
+        runs, status = runs + 1, None
+        while status is None:
+            limit = draw.uniform(0, duration) if kills < options.moments else None
+            status, took = finish(job(place), log, limit)
+            if status is None:
+                kills += 1
+                try:
+                    contents(place / "made")
+                except Exception as error:
+                    faults.append(f"after {took:.2f} s: {error!r}"[:300])
+        if status:
+            faults.append(f"run {runs} ended with status {status}; see {log}")
+            continue
+        made = contents(place / "made")
+        if name == "export":  # A kill after it was published: one version more.
+            made = {re.sub(r"^\d+/", "1/", key): value for key, value in made.items()}
+        unlike = differences(expected, made)
+        if unlike:
+            kept = options.out / f"{name}-{runs}"
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(place, kept, symlinks=True)
+            faults.append(f"run {runs} differs in {', '.join(unlike[:5])}; see {kept}")
+    return faults, kills, runs
+
+
+def prepare(place, options):
+    """A fresh folder with what a job needs."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    (place / "pairs").symlink_to(options.out / "pairs")
+    (place / "run").symlink_to(options.out / "trained" / "made")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--moments", type=int, default=20, help="of each command")
+    parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=JOBS)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    options.out = options.out.resolve()
+    if not (options.out / "pairs").exists():
+        make_pairs(options.out / "pairs")
+    trained = options.out / "trained"
+    if not (trained / "made").exists():
+        prepare(trained, options)
+        status, _ = finish(train(trained), options.out / "log.txt")
+        if status:
+            sys.exit(f"The training failed; see {options.out / 'log.txt'}.")
+    draw, broken = random.Random(options.seed), False
+    for name in options.jobs:
+        begun = time.monotonic()
+        faults, kills, runs = disturb(name, JOBS[name], options, draw)
+        took = time.monotonic() - begun
+        print(
+            f"{name}: killed {kills} times in {runs} runs, {len(faults)} faults, "
+            f"{took:.0f} s",
+            flush=True,
+        )
+        for fault in faults:
+            print(f"    {fault}", flush=True)
+        broken |= bool(faults)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
