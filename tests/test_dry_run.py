@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import pytest
 
 from pan_tf import cli
 from pan_tf import dry_run
 from pan_tf import networks
 from pan_tf import recipes
+from pan_tf.config import Config
+from pan_tf.models import Course
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,50 @@ def test_it_opens_the_data_measures_a_step_and_leaves_nothing(
     assert "Memory: " in out and "Devices: CPU" in out
     assert "Run folder: runs/l1-folder-64, new; nothing was written to it." in out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("course", "spans", "begins"),
+    [
+        (None, [("", [(0, 20)])], {0}),
+        (Course(decay=0.5, iterations=20), [("", [(0, 20)])], {0}),
+        (
+            Course(alone=0.3, settle=0.1, iterations=20),
+            [(", T alone", [(0, 6), (18, 20)]), (", with D", [(6, 18)])],
+            {0, 6},
+        ),
+        (
+            Course(settle=0.1, iterations=20),
+            [(", T alone", [(18, 20)]), (", with D", [(0, 18)])],
+            {0, 18},
+        ),
+        # Rounding leaves a part nothing.
+        (Course(alone=0.3, settle=0.1, iterations=1), [(", with D", [(0, 1)])], {0}),
+        (Course(alone=0.98, iterations=20), [(", T alone", [(0, 20)])], {0}),
+    ],
+)
+def test_each_part_of_a_course_is_measured_where_it_is(
+    monkeypatch, course, spans, begins
+):
+    class Model:
+        iteration, begun = 0, set()
+
+        def make_train_function(self):
+            pass
+
+        def train_function(self, batches):
+            self.begun.add(self.iteration)
+            self.iteration += 2
+            return {"t_pixel": 1.0}
+
+    model = Model()
+    monkeypatch.setattr(dry_run.training, "training_dataset", lambda *_: [])
+    config = Config(iterations=20 if course is None else course.iterations)
+    run = SimpleNamespace(
+        config=config,
+        system=SimpleNamespace(course=course),
+        data=None,
+        build=lambda: model,
+    )
+    assert [(name, where) for name, where, _ in dry_run._measured(run)] == spans
+    assert model.begun == begins
