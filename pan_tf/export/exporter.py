@@ -213,8 +213,10 @@ class Export:
                 specs=self._sides(),
             )
         except (DatasetNotFoundError, OSError, ValueError) as error:
+            gone = isinstance(error, DatasetNotFoundError | FileNotFoundError)
+            state = "are away" if gone else "cannot be used any more"
             # The label goes with the model: it names no folder of this machine.
-            self._note("Parity was looked at with Blue Marble: the run's data are away.")
+            self._note(f"Parity was looked at with Blue Marble: the run's data {state}.")
             logging.warning("%s", error)
             side = min(config.image_size)
             config = config.replace(
@@ -230,6 +232,12 @@ class Export:
                     f"is proven by its run's own images, which are away: {error}"
                 ) from None
             opened = data.open_data(data.locate(config), specs=self._sides())
+        else:
+            if known and known["fingerprint"] != opened.fingerprint:
+                self._note(
+                    "Parity was looked at with images that the run was not trained beside: "
+                    "its data have changed."
+                )
         pairs = opened.held_out or opened.train
         batch = next(
             iter(

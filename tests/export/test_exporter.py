@@ -1,5 +1,6 @@
 """A version: whole, numbered, labelled, proved; or none at all."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -200,11 +201,18 @@ def test_an_interrupted_export_leaves_no_version(small_run, tmp_path, monkeypatc
     assert not list((tmp_path / "model").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (FileNotFoundError("No train/ in nowhere."), "are away"),
+        (ValueError("0.png is damaged."), "cannot be used any more"),
+    ],
+)
 def test_without_its_data_parity_is_looked_at_with_blue_marble(
-    small_run, tmp_path, monkeypatch, caplog
+    small_run, tmp_path, monkeypatch, caplog, error, state
 ):
     def gone(*_, **__):
-        raise FileNotFoundError("No train/ in nowhere.")
+        raise error
 
     opened = exporter.data.open_data
     monkeypatch.setattr(
@@ -216,8 +224,20 @@ def test_without_its_data_parity_is_looked_at_with_blue_marble(
     record = json.loads((path / "assets.extra" / "parity.json").read_text())
     assert record["images"] == "8 test images of bluemarble"
     (note,) = json.loads((path / LABEL).read_text())["notes"]
-    assert "with Blue Marble: the run's data are away." in note
-    assert "No train/ in nowhere." in caplog.text
+    assert f"with Blue Marble: the run's data {state}." in note
+    assert str(error) in caplog.text
+
+
+def test_data_that_have_changed_are_said_to_have(small_run, tmp_path, monkeypatch):
+    opened = exporter.data.open_data
+    monkeypatch.setattr(
+        exporter.data,
+        "open_data",
+        lambda *a, **k: dataclasses.replace(opened(*a, **k), fingerprint="other"),
+    )
+    export = Export(small_run, tmp_path / "model")
+    export.run()
+    assert [note for note in export.notes if "data have changed" in note]
 
 
 def test_what_cannot_be_exported_is_named(exported, small_run, tmp_path):
