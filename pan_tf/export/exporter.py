@@ -235,8 +235,8 @@ class Export:
         else:
             if known and known["fingerprint"] != opened.fingerprint:
                 self._note(
-                    "Parity was looked at with images that the run was not trained beside: "
-                    "its data have changed."
+                    "Parity was looked at with other images than training measured: the "
+                    "data have changed."
                 )
         pairs = opened.held_out or opened.train
         batch = next(
