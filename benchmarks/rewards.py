@@ -102,7 +102,7 @@ def main(argv):
     for name, pixels in made.items():
         scores[name] = evaluation.measure(
             images.to_uint8,
-            paired(pixels, target, pairs.names),
+            paired(pixels, target, pairs.source.names),
             256,
             also=asked,
             weights=weights,
