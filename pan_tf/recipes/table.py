@@ -76,7 +76,7 @@ _PAN_PLUS = dataclasses.replace(
     learning_rate=1e-3,
     d_learning_rate=2e-4,
     ema=0.998,
-    course=Course(alone=0.3, fade=0.05, decay=0.3, settle=0.1),
+    course=Course(alone=0.3, fade=0.05, decay=0.3, settle=0.05),
 )
 _PLUS_ADVERSARIAL, _PLUS_P, _PLUS_L1 = _PAN_PLUS.terms
 
