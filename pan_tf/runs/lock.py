@@ -57,9 +57,10 @@ def hold(folder):
 def check_free(folder):
     """Raises `HeldError` if another process has the folder; makes nothing."""
     path = pathlib.Path(folder) / NAME
-    with contextlib.suppress(FileNotFoundError, PermissionError):
-        with open(path, encoding="utf-8") as file:
-            _taken(file, path, shared=True)
+    # What else may be wrong with the place is said where it is made.
+    absent = FileNotFoundError, NotADirectoryError, PermissionError
+    with contextlib.suppress(*absent), open(path, encoding="utf-8") as file:
+        _taken(file, path, shared=True)
 
 
 def _taken(file, path, shared=False, seconds=0.0):

@@ -19,6 +19,7 @@ from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from tests.disk import limited_files
+from tests.trained import eagerly
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,13 @@ def config(toy, pair_folder, tmp_path):
         return toy(**{**settings, **changes})
 
     return make
+
+
+@pytest.fixture
+def untraced():
+    """Toy rounds take less time than to trace them."""
+    with eagerly():
+        yield
 
 
 def train(config, stop=None):
@@ -103,7 +111,7 @@ def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, 
     assert not list((tmp_path / "run").glob("checkpoints/*.index"))
 
 
-def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
+def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path, untraced):
     begun = config(iterations=2, validate_every=100)
     train(begun)
     checkpoints = tmp_path / "run" / "checkpoints"
@@ -121,7 +129,9 @@ def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
     assert damage(str(checkpoints / "ckpt-4")) is None
 
 
-def test_a_run_folder_that_may_not_be_written_to_is_named(config, tmp_path, monkeypatch):
+def test_a_run_folder_that_may_not_be_written_to_is_named(
+    config, tmp_path, monkeypatch, untraced
+):
     train(config(iterations=2, validate_every=100))
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "run")
     with pytest.raises(RunFolderError, match=r"run_dir=\S+/run: \S+ may not be written"):
