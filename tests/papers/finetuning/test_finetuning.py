@@ -111,7 +111,7 @@ def test_interrupted_and_resumed_is_straight(straight, data_dir, vgg_weights, tm
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-# Half a minute. Replicas are in every other training's tests; here it is Keras' own `fit`.
+# Half a minute. Other trainings' tests have replicas; here it is Keras' own `fit`.
 @pytest.mark.slow
 def test_two_replicas_do_what_one_does(data_dir, vgg_weights, tmp_path, two_replicas):
     """Of one image a replica and an update; the head, which is drawn, is the same."""
