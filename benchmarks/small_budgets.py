@@ -84,6 +84,8 @@ def train(name, seed, options):
     given = [f"--{key}={value}" for key, value in flags.items()]
     given += [*weights, *options.flag, f"--run_dir={run_dir}"]
     subprocess.run([*command, "train", *given], check=True, cwd=ROOT)
+    if not (run_dir / "result.json").exists():  # A signal ended it early, and in order.
+        sys.exit(f"{run_dir} is not at its end; the same command goes on there.")
     subprocess.run(
         [
             *command,

@@ -13,7 +13,7 @@ from pan_tf.config import Config
 from pan_tf.papers.finetuning.settings import Settings as FinetuningSettings
 from tests.commands import refused
 
-URLS = ["gs://bucket/run", "s3://b/x", "https://a.org/x.png", "file:///tmp/x"]
+URLS = ["gs://bucket/run", "s3://b/x", "https://a.org/x.png", "file:///x"]
 
 
 def test_the_home_is_expanded(monkeypatch, tmp_path):
