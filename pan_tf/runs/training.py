@@ -4,8 +4,6 @@ Whatever the strategy, the loop is Keras' `fit` over rounds; see `models.transla
 the step and the function around it.
 """
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -13,10 +11,8 @@ from absl import logging
 from pan_tf import calling
 from pan_tf import data
 from pan_tf import distribution
-from pan_tf import evaluation
 from pan_tf import files
 from pan_tf import images
-from pan_tf import inference
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
@@ -24,10 +20,13 @@ from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
+from pan_tf.runs.beginning import begin_with
+from pan_tf.runs.beginning import weights_of
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.checkpoints import iteration_of
 from pan_tf.runs.checkpoints import newest
+from pan_tf.runs.conclusion import conclude
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
@@ -120,7 +119,7 @@ class Training:
                 self.vgg = {"network": network, "sha256": sha256}
         self.beginning = None  # Weights to begin with: of T, of its inverse.
         if config.init_from and not self.folder.has_checkpoint():
-            self.beginning = _beginning(config.init_from, system)
+            self.beginning = weights_of(config.init_from, system)
         self.system = system
 
     def build(self):
@@ -128,7 +127,7 @@ class Training:
         with self.strategy.scope():
             model = recipes.build(self.config)
         if self.beginning:
-            _begin_with(model, self.beginning)
+            begin_with(model, self.beginning)
         return model
 
     def run(self):
@@ -204,32 +203,6 @@ def _open(config, requested, known, system):
             f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
             "unpaired sets: cyclegan, vgg_ms_cyclegan, ..."
         ) from None
-
-
-def _beginning(run_dir, system):
-    """Weights of another run's T, and of its inverse or, without one, of T again."""
-    if not (pathlib.Path(run_dir) / "run.cfg").is_file():
-        raise ValueError(f"--init_from must name a run folder: no run.cfg in {run_dir}.")
-    found = inference.Translator(run_dir, "last")
-    weights = [found.network.get_weights()] * 2
-    if found.system.is_cycle:
-        inverse = inference.Translator(run_dir, "last", inverse=True)
-        weights[1] = inverse.network.get_weights()
-    shapes = [v.shape for v in system.transformer().variables]
-    if shapes != [value.shape for value in weights[0]]:
-        raise ValueError(
-            "--init_from must name a run whose T has the same layers: --recipe, "
-            f"--transformer and --width decide that. Received: init_from={run_dir}."
-        )
-    return weights
-
-
-def _begin_with(model, weights):
-    networks_of = model.networks_of("transformer").values()
-    for network, values in zip(networks_of, weights, strict=False):
-        network.set_weights(values)
-    for average, network in model.emas.values():
-        average.set_weights(network.get_weights())
 
 
 def _cost_of_data(config, pairs, kept):
@@ -343,64 +316,7 @@ def _fit(config, run, folder, pairs, model, stop, weights):
         )
     elif run is not None:
         stop.at_once = True  # All is saved.
-        _conclude(config, run, pairs, model, state, checkpoints, validation)
-
-
-def _conclude(config, run, pairs, model, state, checkpoints, validation):
-    """Measures the last and the best T beside the baselines, and shows them."""
-    if validation is None:
-        print("No val/ and no test/: nothing is measured.", flush=True)
-        return
-    rows, baselines = {}, {}
-    if pairs.train.paired:
-        baselines = {
-            name: evaluation.means(scores)
-            for name, scores in evaluation.measure_baselines(
-                pairs.train,
-                pairs.validation,
-                pairs.geometry,
-                also=validation.also,
-                weights=validation.weights,
-            ).items()
-        }
-    measured_at, last = validation.latest
-    if measured_at != model.iteration:
-        last = validation.measure()
-    rows[f"last (iteration {model.iteration})"] = last
-    result = {
-        "n": pairs.validation.num_together,
-        "split": pairs.validation.name,
-        "dataset": pairs.name,
-        "last": {"checkpoint": model.iteration, "metrics": last},
-        "baselines": baselines,
-    }
-    if state.best is not None:
-        iteration = checkpoints.load_best()
-        # The same weights have the same metrics.
-        best = last if iteration == model.iteration else validation.measure()
-        rows[f"best (iteration {iteration})"] = best
-        result["best"] = {"checkpoint": iteration, "metrics": best}
-        result["best"]["chosen_by"] = state.best_by
-    picture = run.save_picture("result", validation.picture())
-    run.save_result(result)
-    rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
-    how = pairs.geometry.measured(_by_middle(pairs.validation))
-    print(f"\n{pairs.name}, {pairs.validation}, {how}:")
-    widths = {name: max(9, len(name) + 2) for name in last}
-    print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
-    for label, metrics in rows.items():
-        values = (f"{metrics[name]:{width}.3f}" for name, width in widths.items())
-        print(f"{label:24}" + "".join(values))
-    print(f"Picture ({validation.title}): {picture}")
-    for warning in run.warnings():
-        print(f"Warning: {warning}")
-    command = calling.command("evaluate", f"--run_dir={config.run_dir}")
-    print(f"Report: {command}", flush=True)
-
-
-def _by_middle(split):
-    """Whether the middles of images are measured: of what is made, or has no pairs."""
-    return not split.paired or split.synthesize is not None
+        conclude(config, run, pairs, model, state, checkpoints, validation)
 
 
 def _samples(opened, config):
