@@ -91,8 +91,8 @@ class DiscriminatorAugmentation(keras.layers.Layer):
             name: which image of a `Translation` it is.
 
         Returns:
-            Of the layer's dtype, float32 by itself, and of the same shape; values may lie
-            beyond [-1, 1].
+            The same shape in the layer's dtype, float32 by itself; values may lie beyond
+            [-1, 1].
         """
         images = tf.cast(inputs, self.compute_dtype)
         drawn = self.draw(tf.shape(inputs)[0]) if drawn is None else drawn
