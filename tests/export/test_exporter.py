@@ -201,43 +201,57 @@ def test_an_interrupted_export_leaves_no_version(small_run, tmp_path, monkeypatc
     assert not list((tmp_path / "model").iterdir())
 
 
-@pytest.mark.parametrize(
-    ("error", "state"),
-    [
-        (FileNotFoundError("No train/ in nowhere."), "are away"),
-        (ValueError("0.png is damaged."), "cannot be used any more"),
-    ],
-)
-def test_without_its_data_parity_is_looked_at_with_blue_marble(
-    small_run, tmp_path, monkeypatch, caplog, error, state
-):
-    def gone(*_, **__):
-        raise error
-
+def opening(monkeypatch, made):
+    """Lets `made` open the run's data: a function of the real one and its arguments."""
     opened = exporter.data.open_data
     monkeypatch.setattr(
         exporter.data,
         "open_data",
-        lambda config, **k: gone() if config.dataset == "folder" else opened(config, **k),
+        lambda config, **k: (
+            made(opened, config, **k)
+            if config.dataset == "folder"
+            else opened(config, **k)
+        ),
     )
+
+
+def test_without_its_data_parity_is_looked_at_with_blue_marble(
+    small_run, tmp_path, monkeypatch, caplog
+):
+    def gone(*_, **__):
+        raise FileNotFoundError("No train/ in nowhere.")
+
+    opening(monkeypatch, gone)
     path, _ = Export(small_run, tmp_path / "model").run()
     record = json.loads((path / "assets.extra" / "parity.json").read_text())
     assert record["images"] == "8 test images of bluemarble"
     (note,) = json.loads((path / LABEL).read_text())["notes"]
-    assert f"with Blue Marble: the run's data {state}." in note
-    assert str(error) in caplog.text
+    assert "with Blue Marble: the run's data are away." in note
+    assert "No train/ in nowhere." in caplog.text
+
+
+def test_data_that_cannot_be_used_are_not_said_to_be_away(
+    small_run, tmp_path, monkeypatch, caplog
+):
+    def damaged(*_, **__):
+        raise ValueError("0.png is damaged.")
+
+    opening(monkeypatch, damaged)
+    export = Export(small_run, tmp_path / "model")
+    _, origin = export._real_images()
+    assert origin == "8 test images of bluemarble"
+    assert any("data cannot be used any more" in note for note in export.notes)
+    assert "0.png is damaged." in caplog.text
 
 
 def test_data_that_have_changed_are_said_to_have(small_run, tmp_path, monkeypatch):
-    opened = exporter.data.open_data
-    monkeypatch.setattr(
-        exporter.data,
-        "open_data",
-        lambda *a, **k: dataclasses.replace(opened(*a, **k), fingerprint="other"),
-    )
+    def changed(opened, *a, **k):
+        return dataclasses.replace(opened(*a, **k), fingerprint="other")
+
+    opening(monkeypatch, changed)
     export = Export(small_run, tmp_path / "model")
-    export.run()
-    assert [note for note in export.notes if "data have changed" in note]
+    export._real_images()
+    assert any("data have changed" in note for note in export.notes)
 
 
 def test_what_cannot_be_exported_is_named(exported, small_run, tmp_path):
