@@ -48,6 +48,7 @@ class _Hook:
     is_quiet = False
     is_registered = False
     under_way = 0  # Either of them imports the other.
+    awaited = None  # A module of ours that was being imported when it was last asked.
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
@@ -92,16 +93,22 @@ def register():
 
     Not while a module of ours is being imported: they may need it.
     """
-    if _Hook.is_registered or "keras" not in sys.modules:
+    if _Hook.is_registered or "keras" not in sys.modules or _is_loading(_Hook.awaited):
         return
     own = [each for name, each in sys.modules.items() if name.startswith("pan_tf.")]
-    if any(getattr(each.__spec__, "_initializing", False) for each in own):
+    _Hook.awaited = next(filter(_is_loading, own), None)
+    if _Hook.awaited:
         return
     _Hook.is_registered = True
     if _Hook in sys.meta_path:
         sys.meta_path.remove(_Hook)
     for name in _REGISTERING:
         importlib.import_module(f"pan_tf.{name}")
+
+
+def _is_loading(module):
+    """Whether a module is being imported."""
+    return getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 @contextlib.contextmanager

@@ -21,9 +21,11 @@ from pan_tf.config import Config
 from pan_tf.export import Export
 from tests.trained import train
 
-# A worker that has grown by this is tidied up after its test; it takes a second.
+# A worker that holds this much more than after the last time is tidied up after its test;
+# it takes a second. TensorFlow's own heap only grows, and what dead models hold in it
+# until Python's garbage is collected makes it grow: its size alone would tell too late.
 _GROWTH = 2**28
-_tidied = {"bytes": 2**30}
+_tidied = {"resident": 2**30, "tensors": 0}
 
 # Files whose tests take less than a minute together: `-m fast`.
 _FAST = (
@@ -70,7 +72,7 @@ def tidy():
     """Leaves the next test Keras' own policy, and memory."""
     yield
     keras.config.set_dtype_policy("float32")
-    if resident_bytes() > _tidied["bytes"] + _GROWTH:
+    if any(size > _tidied[kind] + _GROWTH for kind, size in held_bytes().items()):
         # TensorFlow keeps every gradient of our own for ever, and with it the graph that
         # it was traced in. No graph is differentiated again once its test is over.
         registry = ops.gradient_registry._registry
@@ -80,16 +82,20 @@ def tidy():
         gc.collect()
         if sys.platform == "linux":  # What is free goes back to the system.
             ctypes.CDLL("libc.so.6").malloc_trim(0)
-        _tidied["bytes"] = resident_bytes()
+        _tidied.update(held_bytes())
 
 
-def resident_bytes():
-    """Memory of this process; 0 where that is not told."""
+def held_bytes():
+    """Memory of this process, and of its tensors; 0 where that is not told."""
     try:
         pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+        pages = 0
+    try:
+        tensors = tf.config.experimental.get_memory_info("CPU:0")["current"]
+    except ValueError:
+        tensors = 0
+    return {"resident": pages * os.sysconf("SC_PAGE_SIZE"), "tensors": tensors}
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import time
 
 import tensorflow as tf
 
+from pan_tf import tracing
 from pan_tf.data.cache import Cache
 from pan_tf.data.geometry import Geometry
 from pan_tf.data.geometry import loaded_dtype
@@ -78,7 +79,9 @@ def training_dataset(
 
     return (
         tf.data.Dataset.range(_FOREVER)
-        .map(example, num_parallel_calls=os.cpu_count(), deterministic=True)
+        .map(
+            tracing.plain(example), num_parallel_calls=os.cpu_count(), deterministic=True
+        )
         .batch(minibatches, drop_remainder=True)
         .batch(share // replicas, drop_remainder=True)
         .prefetch(2 * replicas)
@@ -223,7 +226,7 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
     return (
         tf.data.Dataset.range(split.num_together if is_split else len(split))
         .map(
-            example if is_split else alone,
+            tracing.plain(example if is_split else alone),
             num_parallel_calls=os.cpu_count(),
             deterministic=True,
         )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf import progress
+from pan_tf import tracing
 from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
 from pan_tf.metrics import KEPT_METRICS
@@ -229,7 +230,7 @@ def _comparison(names, kind, weights):
     shape, dtype = kind
     spec = tf.TensorSpec((None, *shape), dtype)
 
-    @tf.function(input_signature=[spec, spec])
+    @tracing.function(input_signature=[spec, spec])
     def compare(reference, prediction):
         return {name: metric(reference, prediction) for name, metric in functions.items()}
 

@@ -16,6 +16,7 @@ from tensorflow.python.framework.convert_to_constants import (
 
 from pan_tf import images
 from pan_tf import loading
+from pan_tf import tracing
 from pan_tf.export import decoding
 from pan_tf.inference import any_size
 
@@ -118,17 +119,19 @@ class Servable(tf.Module):
             output = translate_pixels(decoding.decode(contents, source)[None])[0]
             return tf.io.encode_png(decoding.restored(output, target))
 
-        @tf.function(input_signature=[_spec(tf.float32, channels)])
+        @tracing.function(input_signature=[_spec(tf.float32, channels)])
         def float_image(image):
             return {"image": translate(checked(image, lambda sizes: sizes))}
 
         pixels = _spec(tf.as_dtype(source.dtype), source.planes)
 
-        @tf.function(input_signature=[pixels])
+        @tracing.function(input_signature=[pixels])
         def image(image):
             return {"image": translate_pixels(checked(image, seen))}
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+        @tracing.function(
+            input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")]
+        )
         def serving_default(image_bytes):
             sizes = _each(decoding.image_size, image_bytes, tf.TensorSpec([2], tf.int64))
             seen_sizes = _each(seen, sizes, tf.TensorSpec([2], tf.int64))
@@ -165,7 +168,7 @@ def frozen(transformer):
         `tf.function` of float32 `[B, H, W, C]`.
     """
     spec = tf.TensorSpec(transformer.input_shape, tf.float32, "image")
-    function = tf.function(lambda image: transformer(image, training=False))
+    function = tracing.function(lambda image: transformer(image, training=False))
     with loading.without_noise():
         concrete = function.get_concrete_function(spec)
         graph = convert_variables_to_constants_v2(concrete).graph
@@ -175,7 +178,7 @@ def frozen(transformer):
         # Gradients written by hand are of no use to a server.
         node.attr.pop("_gradient_op_type", None)
 
-    @tf.function(input_signature=[_spec(tf.float32, spec.shape[-1])])
+    @tracing.function(input_signature=[_spec(tf.float32, spec.shape[-1])])
     def transform(image):
         source = {graph.inputs[0].op.name: image}
         (output,) = tf.graph_util.import_graph_def(definition, source, [result.name], "T")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from pan_tf import networks
+from pan_tf import tracing
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import translate_tiles
@@ -52,7 +53,7 @@ class WholeImages:
         """Takes a Keras T as it stands, in its own dtype."""
         field = networks.receptive_field(network)
 
-        @tf.function(reduce_retracing=True)
+        @tracing.function(reduce_retracing=True)
         def translate(source):
             translated = any_size(
                 lambda x: network(x, training=False), field.multiple, field.size

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf import tracing
 from pan_tf.layers import plane_means
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
@@ -400,9 +401,9 @@ class TranslationModel(keras.Model):
 
         def on_replicas(step):
             if self.jit_compile:
-                step = tf.function(step, jit_compile=True)
+                step = tracing.function(step, jit_compile=True)
 
-            @tf.function
+            @tracing.function
             def play_round(*args):
                 logs = strategy.run(step, args=args)
                 mean = tf.distribute.ReduceOp.MEAN
@@ -431,7 +432,7 @@ class TranslationModel(keras.Model):
 def to_pixels(network):
     """A T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
 
-    @tf.function(reduce_retracing=True)
+    @tracing.function(reduce_retracing=True)
     def translate(source):
         return images.to_uint8(network(source, training=False))
 

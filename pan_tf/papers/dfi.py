@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf import networks
+from pan_tf import tracing
 
 _LAYERS = ("block3_conv1", "block4_conv1", "block5_conv1")
 _AT_ONCE = 16
@@ -99,11 +100,11 @@ class Interpolation:
             for domain in self._domains
         ]
 
-        @tf.function(reduce_retracing=True)
+        @tracing.function(reduce_retracing=True)
         def look(pixels):
             return self._phi(pixels)
 
-        @tf.function(reduce_retracing=True)
+        @tracing.function(reduce_retracing=True)
         def loss_and_gradient(pixels, wanted):
             with tf.GradientTape() as tape:
                 tape.watch(pixels)

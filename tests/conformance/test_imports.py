@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 LAYERS = [
     {"tables", "size", "calling", "bundled", "loading", "paths", "printing", "progress"},
     {"settings", "habits"},
-    {"images", "schedules", "config", "files", "runtime", "memory"},
+    {"images", "schedules", "config", "files", "runtime", "memory", "tracing"},
     {"image_files"},
     {"layers", "losses.functional", "optimizers", "pages"},
     {"networks", "losses", "data", "distribution", "runs.folder"},
@@ -76,3 +76,11 @@ def test_flags_and_help_need_no_tensorflow():
             a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names
         }
         assert not found & {"tensorflow", "keras"}
+
+
+def test_nothing_is_traced_with_autograph():
+    """`pan_tf.tracing` makes all traced functions; AutoGraph would double their time."""
+    for path in (ROOT / "pan_tf").rglob("*.py"):
+        if path.name != "tracing.py":
+            assert "tf.function(" not in path.read_text(encoding="utf-8"), path
+            assert "@tf.function" not in path.read_text(encoding="utf-8"), path

@@ -237,7 +237,10 @@ def test_xla_computes_the_same_round(toy, monkeypatch):
 def test_copies_on_replicas_stay_equal(toy, two_replicas):
     """T, D and the average, over whole rounds, on a reused minibatch."""
     with two_replicas.scope():
-        model = recipes.build(toy(batch_size=4, ema=0.9, reuse_minibatch=True))
+        # Two updates a round: each is traced for each replica.
+        model = recipes.build(
+            toy(batch_size=4, ema=0.9, reuse_minibatch=True, t_updates=1)
+        )
     model.make_train_function()
     batch = round_of(minibatch(batch=4), model.schedule.minibatches)
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from pan_tf import image_files
 from pan_tf import images
+from pan_tf import tracing
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.data import augment
 from pan_tf.data import geometry
@@ -166,7 +167,11 @@ def training_batches(labeled, image_size, batch_size, seed, first_iteration):
 
     numbers = tf.data.Dataset.range(first_iteration * batch_size, _FOREVER)
     return (
-        numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        numbers.map(
+            tracing.plain(example),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
         .batch(batch_size, drop_remainder=True)
         .prefetch(2)
     )
@@ -183,7 +188,9 @@ def validation_batches(labeled, image_size, batch_size, limit):
         return images.to_float(tf.ensure_shape(image, (image_size, image_size, 3))), label
 
     numbers = tf.data.Dataset.range(count)
-    return numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    return numbers.map(tracing.plain(example), num_parallel_calls=tf.data.AUTOTUNE).batch(
+        batch_size
+    )
 
 
 def _shorter_side(image, image_size):
