@@ -16,6 +16,7 @@ Files are written whole and then renamed, so that none is ever half there.
 import contextlib
 import datetime
 import importlib
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -30,7 +31,7 @@ from pan_tf import files
 from pan_tf.config import Config
 from pan_tf.runs import lock
 
-_MODULES = ("tensorflow", "keras", "numpy", "PIL", "tensorflow_datasets")
+_MODULES = ("tensorflow", "keras", "numpy", "PIL")
 
 
 class RunFolderError(Exception):
@@ -237,6 +238,8 @@ class RunFolder:
         manifest["versions"] = {
             name: importlib.import_module(name).__version__ for name in _MODULES
         }
+        tfds = "tensorflow_datasets"  # Not imported for its version only.
+        manifest["versions"][tfds] = importlib.metadata.version(tfds)
         manifest["versions"]["python"] = platform.python_version()
         manifest["hardware"] = {
             "machine": platform.machine(),
