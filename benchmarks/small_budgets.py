@@ -63,7 +63,7 @@ TRIALS = {
     "T's rate 2e-4": _PLUS | {"learning_rate": 2e-4},
     "no average": _PLUS | {"ema": 0.0},
     "L1 of 25": _PLUS | {"pixel_weight": 25},
-    "augmented D": _PLUS | {"d_augment": "brightness,contrast,shift"},
+    "D not augmented": _PLUS | {"d_augment": "none"},
 }
 
 
