@@ -58,9 +58,9 @@ _PAN = Recipe(
 # PAN for small budgets; docs/results.md says what each part is worth. P on the hidden
 # layers of a conditional PatchGAN, under a margin that fits itself; a T with skips at
 # every resolution; L1 alone first, then D fading in, then L1 alone again; a D that is
-# shown pairs in ever new colours and places, since it knows a few hundred of them by heart
-# within minutes, and then judges nothing else; a rate that begins high and ends at 0, and
-# an average of T.
+# shown pairs in ever new colours and places, since it knows a few hundred by heart within
+# minutes, and then judges nothing else; a rate that begins high and ends at 0, and an
+# average of T.
 _PAN_PLUS = dataclasses.replace(
     _PAN,
     transformers={
