@@ -61,19 +61,18 @@ def trouble(error):
     return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None
 
 
-def check_output_dir(path, mark, flag="output_dir"):
-    """Refuses a folder that holds somebody's files.
+def check_output_dir(path, mark=None):
+    """Refuses an --output_dir that holds somebody's files.
 
     Args:
         path: the folder.
-        mark: name of a file by which a folder of our own is known.
-        flag: that named it.
+        mark: name of a file by which a folder of our own is known, and may be written
+            into again; None where none may.
 
     Raises:
         ValueError: if the folder holds files, and not that one.
     """
     path = pathlib.Path(path)
-    if path.exists() and not (path / mark).exists() and any(path.iterdir()):
-        raise ValueError(
-            f"--{flag}={path} holds files but no {mark}. Choose another one."
-        )
+    if path.exists() and not (mark and (path / mark).exists()) and any(path.iterdir()):
+        but = f" but no {mark}" if mark else ""
+        raise ValueError(f"--output_dir={path} holds files{but}. Choose another one.")

@@ -112,27 +112,8 @@ class Options(Settings):
 
 
 _DFI = ("vgg", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
-_SETTINGS = (
-    "checkpoint",
-    "dataset",
-    "data_dir",
-    "download",
-    "split",
-    "image_size",
-    "preprocess",
-    "direction",
-    "synthesize",
-    "attribute",
-    "output_dir",
-    "batch_size",
-    "rank_by",
-    "metrics",
-    "vgg_weights",
-    "metric_weights",
-    "limit",
-    "seeds",
-    "epochs",
-)
+# What `Evaluation` takes in another form.
+_OTHERWISE = {"run_dir", "saved_model", "unaligned", "dfi", *_DFI}
 
 
 def main(options):
@@ -148,7 +129,7 @@ def main(options):
             options.saved_model,
             unpaired=options.unaligned,
             dfi=_dfi(options) if options.dfi else None,
-            **{name: getattr(options, name) for name in _SETTINGS},
+            **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
         )
     except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
         sys.exit(f"\n{error}")

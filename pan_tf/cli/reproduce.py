@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import sys
 
+from pan_tf import tables
 from pan_tf.cli import shared
 from pan_tf.config import DATASET_NAMES
 from pan_tf.config import METRIC_WEIGHTS
@@ -19,16 +20,7 @@ from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
 
-TABLES = (
-    "pan3",
-    "pan4",
-    "pan5",
-    "pan_fig4",
-    "pan_fig5",
-    "pan_fig11",
-    "pd1",
-    "pd_fig4",
-)
+TABLES = tables.keys("papers/reproduction/tables.py", "TABLES")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,16 +71,8 @@ class Options(Settings):
     )
 
 
-_CHANGES = (
-    "width",
-    "dataset",
-    "direction",
-    "synthesize",
-    "data_dir",
-    "download",
-    "vgg_weights",
-    "dtype_policy",
-)
+# What `Reproduction` takes in another form.
+_OTHERWISE = {"table", "budget", "output_dir", "batch_size", "limit", "epochs"}
 
 
 def main(options):
@@ -105,15 +89,9 @@ def main(options):
             options.table,
             Budget.parse(options.budget),
             options.output_dir or output_dir,
-            tasks=options.tasks,
-            systems=options.systems,
             batch_size=options.batch_size or None,
-            vgg_star_weights=options.vgg_star_weights,
-            dfi_iterations=options.dfi_iterations,
-            metrics=options.metrics,
-            metric_weights=options.metric_weights,
             classifiers={name: getattr(options, name) for name in ("limit", "epochs")},
-            **{name: getattr(options, name) for name in _CHANGES},
+            **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
         )
     except training.REFUSALS as error:
         sys.exit(f"\n{error}")

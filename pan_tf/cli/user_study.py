@@ -12,6 +12,7 @@ import dataclasses
 import pathlib
 import sys
 
+from pan_tf import files
 from pan_tf import paths
 from pan_tf.cli import shared
 from pan_tf.paths import place
@@ -73,20 +74,9 @@ class Options(Settings):
                 raise ValueError(f"--{name} goes with --dfi.")
 
 
-_SETTINGS = (
-    "checkpoint",
-    "inverse",
-    "questions",
-    "seed",
-    "prompt",
-    "dataset",
-    "data_dir",
-    "download",
-    "split",
-    "image_size",
-    "direction",
-    "attribute",
-)
+# What `Study.of_runs` takes in another form, or not at all.
+_OTHERWISE = {"score", "output_dir", "run_dir", "saved_model", "outputs", "dfi"}
+_DFI = {"vgg", "vgg_weights"}
 
 
 def main(options):
@@ -106,11 +96,11 @@ def _make(options):
     from pan_tf.papers import dfi
     from pan_tf.papers import user_study
 
-    settings = shared.given(options, _SETTINGS)
+    settings = shared.given(options, {*options.names()} - _OTHERWISE - _DFI)
     if options.dfi:
-        through = shared.given(options, ("vgg", "vgg_weights"))
+        through = shared.given(options, _DFI)
         settings["interpolation"] = dfi.Settings(**through)
-    user_study.check_output_dir(options.output_dir)
+    files.check_output_dir(options.output_dir)
     study = user_study.Study.of_runs(
         options.run_dir, options.saved_model, _folders(options.outputs), **settings
     )

@@ -14,6 +14,7 @@ from pan_tf.data.opening import open_data
 from pan_tf.data.pipeline import cost_of_example
 from pan_tf.data.pipeline import evaluation_dataset
 from pan_tf.data.pipeline import example_maker
+from pan_tf.data.pipeline import spread
 from pan_tf.data.pipeline import training_dataset
 from pan_tf.data.specs import specs_asked_for
 from pan_tf.data.specs import with_found
@@ -42,6 +43,7 @@ __all__ = [
     "locate",
     "open_data",
     "specs_asked_for",
+    "spread",
     "training_dataset",
     "with_found",
 ]

@@ -15,6 +15,7 @@ and augmentation of their own: which meet is another matter in every epoch.
 import os
 import time
 
+import numpy as np
 import tensorflow as tf
 
 from pan_tf import tracing
@@ -85,19 +86,19 @@ def training_dataset(
         .batch(minibatches, drop_remainder=True)
         .batch(share // replicas, drop_remainder=True)
         .prefetch(2 * replicas)
-        .with_options(_options())
+        .with_options(options())
     )
 
 
-def _options():
+def options():
     """tf.data with numbers of threads that are given, not tuned.
 
     A tuner sleeps for up to a minute at a time, and what is asked to end waits for it:
     a process lived on for 8 to 105 seconds after its last line.
     """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
+    given = tf.data.Options()
+    given.autotune.enabled = False
+    return given
 
 
 def example_maker(split, geometry, augmentations, seed, cache=None):
@@ -232,5 +233,15 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
         )
         .batch(batch_size)
         .prefetch(1)
-        .with_options(_options())
+        .with_options(options())
     )
+
+
+def spread(split, count, geometry, centre=False):
+    """At most `count` examples, spread over a split; a batch of `evaluation_dataset`."""
+    count = min(count, split.num_together)
+    places = np.linspace(0, split.num_together - 1, count).round()
+    (batch,) = evaluation_dataset(
+        split.subset(places), geometry=geometry, batch_size=count, centre=centre
+    )
+    return batch

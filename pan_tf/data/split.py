@@ -25,8 +25,8 @@ class Images:
         attributes: function without arguments, for it takes a while, that gives what is
             known of the images, `[N, A]` of 0 and 1; None where nothing is.
         spec: `ImageSpec`.
-        read_sizes: likewise, height and width of each, int `[N, 2]`; None where an image
-            must be decoded for that.
+        read_sizes: likewise a function, of height and width of each, int `[N, 2]`; None
+            where an image must be decoded for that.
     """
 
     names: tuple

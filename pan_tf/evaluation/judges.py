@@ -6,8 +6,8 @@ from absl import logging
 from pan_tf import images
 from pan_tf.evaluation.compare import Result
 from pan_tf.metrics import ROWS
-from pan_tf.metrics.distribution.sets import DomainClassifier
 from pan_tf.metrics.distribution.sets import Sets
+from pan_tf.metrics.distribution.sets import domain_classifier
 from pan_tf.metrics.distribution.two_sample import LEAST
 from pan_tf.metrics.intervals import mean_and_interval
 
@@ -29,8 +29,8 @@ class Judges:
             images.with_channels(evaluation.pixels(side), channels)
             for side in (train.source, train.target)
         )
-        self._domains = DomainClassifier(sources, targets, evaluation.epochs)
-        if not self._domains.classifier.has_learnt:
+        self._domains = domain_classifier(sources, targets, evaluation.epochs)
+        if not self._domains.has_learnt:
             note = (
                 f"{direction}: the classifier of the two domains has learnt nothing; its "
                 "log-loss, .693 for all, says nothing of any system."

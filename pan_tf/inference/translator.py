@@ -1,8 +1,8 @@
 """A trained T at test time, from a run folder or from a SavedModel.
 
 T is run in float32 and as `training=False` has it (the recipe says whose statistics
-normalize: moving averages or each image's own; no dropout); its output is rounded to 8
-bits.
+normalize: moving averages or each image's own; no dropout); its output is rounded to
+the bits of the targets.
 """
 
 import copy

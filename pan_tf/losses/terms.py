@@ -105,7 +105,6 @@ class LossTerm:
         Args:
             numbers: what `diagnostics` found of that update, means over directions.
         """
-        return  # AutoGraph cannot read a body that is a docstring only.
 
     def d_inputs(self, player):
         """Names of the images that D must look at for one player's side."""

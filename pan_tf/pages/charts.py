@@ -24,10 +24,7 @@ def histogram(values, marks):
     low, high = (low - 0.5, high + 0.5) if high == low else (low, high)
     bins = min(30, max(5, math.ceil(math.sqrt(len(values)))))
     counts, edges = np.histogram(values, bins, (low, high))
-    x, y = (
-        _axis(low, high, _LEFT, _WIDTH - _RIGHT),
-        _axis(0, counts.max(), _HEIGHT - _BOTTOM, _TOP),
-    )
+    x, y = _across(low, high), _up(0, counts.max())
     bars = [
         f'<rect class="bar" x="{x(a):.1f}" y="{y(count):.1f}" '
         f'width="{max(x(b) - x(a) - 1, 1):.1f}" height="{y(0) - y(count):.1f}">'
@@ -58,10 +55,7 @@ def curve(points, chosen=None, level=None):
     low, high = min(ends), max(ends)
     low, high = (low - 0.5, high + 0.5) if high == low else (low, high)
     first, last = iterations[0], max(iterations[-1], iterations[0] + 1)
-    x, y = (
-        _axis(first, last, _LEFT, _WIDTH - _RIGHT),
-        _axis(low, high, _HEIGHT - _BOTTOM, _TOP),
-    )
+    x, y = _across(first, last), _up(low, high)
     path = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in points)
     parts = [f'<polyline class="curve" points="{path}"/>']
     if level is not None:
@@ -119,11 +113,7 @@ def curves(series, level=None):
         )
     if level is not None:
         parts.append(_horizontal("level", y(level), f"best baseline: {level:.3f}"))
-    legend = "".join(
-        f'<span style="color: {_COLORS[i % len(_COLORS)]}">&#9644; '
-        f"{html.escape(label)}</span> "
-        for i, label in enumerate(labels)
-    )
+    legend = _legend("&#9644;", labels)
     if level is not None:
         legend += "<span>- - best baseline</span>"
     chart = _svg(parts, _ticks(first, last, x, 3), [(high, y), (low, y)])
@@ -170,11 +160,7 @@ def plane(trails, baselines, titles, downwards):
             f'height="8"/><text x="{x(a) + (-8 if end else 8):.1f}" y="{y(b) + 4:.1f}" '
             f'text-anchor="{"end" if end else "start"}">{html.escape(label)}</text>'
         )
-    legend = "".join(
-        f'<span style="color: {_COLORS[i % len(_COLORS)]}">&#9679; '
-        f"{html.escape(label)}</span> "
-        for i, (label, _) in enumerate(trails)
-    )
+    legend = _legend("&#9679;", [label for label, _ in trails])
     said = (
         f"Across: {titles[0]}. Up: {titles[1]}{', the smaller the higher' * downwards}. "
         "Better is up and to the right. Small points: validations in training; large "
@@ -187,6 +173,14 @@ def plane(trails, baselines, titles, downwards):
         (width, height),
     )
     return f'{chart}<p class="key">{legend}{html.escape(said)}</p>'
+
+
+def _legend(sign, labels):
+    return "".join(
+        f'<span style="color: {_COLORS[i % len(_COLORS)]}">{sign} '
+        f"{html.escape(label)}</span> "
+        for i, label in enumerate(labels)
+    )
 
 
 def _padded(values):

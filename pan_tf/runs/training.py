@@ -4,7 +4,6 @@ Whatever the strategy, the loop is Keras' `fit` over rounds; see `models.transla
 the step and the function around it.
 """
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -270,7 +269,9 @@ def _fit(config, run, folder, pairs, model, stop, weights):
             writer,
             checkpoints,
             pairs.validation,
-            _samples(pairs, config),
+            data.spread(
+                pairs.validation, config.sample_images, pairs.geometry, centre=True
+            ),
             pairs.geometry,
             config,
             weights,
@@ -317,18 +318,6 @@ def _fit(config, run, folder, pairs, model, stop, weights):
     elif run is not None:
         stop.at_once = True  # All is saved.
         conclude(config, run, pairs, model, state, checkpoints, validation)
-
-
-def _samples(opened, config):
-    """The same few validation images, spread over the split, for all pictures."""
-    pairs, geometry = opened.validation, opened.geometry
-    size = pairs.num_together
-    count = min(config.sample_images, size)
-    chosen = np.linspace(0, size - 1, count).round()
-    (batch,) = data.evaluation_dataset(
-        pairs.subset(chosen), geometry=geometry, batch_size=count, centre=True
-    )
-    return batch
 
 
 def _announce(config, pairs, model):

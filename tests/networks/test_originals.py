@@ -23,8 +23,8 @@ from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import PixelLoss
 from pan_tf.losses import Translation
 from pan_tf.models.updates import MinibatchCache
-from pan_tf.networks import originals
 from pan_tf.networks import vgg
+from tests.networks import originals
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "networks"
 IS_DOUBLE = "PAN_TF_DOUBLE" in os.environ

@@ -14,7 +14,7 @@ def suspicions(listing):
     """Sentences on files that do not look like A | B.
 
     Args:
-        listing: `folder.Listing`.
+        listing: `listing.Listing`.
     """
     if not listing.side_by_side:
         return []

@@ -17,6 +17,7 @@ from keras import layers
 from pan_tf import images
 from pan_tf import runtime
 from pan_tf import tracing
+from pan_tf.data import pipeline
 from pan_tf.progress import Progress
 
 # Nats of an answer of one half: what a classifier costs that knows nothing.
@@ -115,7 +116,8 @@ def _mixture(kinds, batch_size, seed=None):
     numbers = tf.data.Dataset.range(count)
     if seed is not None:
         numbers = tf.data.Dataset.range(2 * count).shuffle(2 * count, seed)
-    return numbers.map(tracing.plain(example)).batch(batch_size)
+    numbers = numbers.map(tracing.plain(example)).batch(batch_size)
+    return numbers.with_options(pipeline.options())
 
 
 @functools.lru_cache(maxsize=4)

@@ -19,7 +19,7 @@ class Sets:
     Args:
         real: uint8 `[N, H, W, C]`, held-out targets.
         outputs: uint8 `[M, H, W, C]`, of held-out sources.
-        domains: `DomainClassifier`; None where none is known.
+        domains: as `domain_classifier` gives; None where none is known.
         seeds: of two-sample tests, one each.
         epochs: of each of their classifiers, at most.
         judged: images that `domains` judges in place of the outputs; None for those.
@@ -66,26 +66,19 @@ class Sets:
     def domain_log_losses(self):
         """Nats, `[M]`: minus the log of what a classifier of both domains gives the
         target's on each output."""
-        return log_loss(self._domains.classifier(self._judged), 1)
+        return log_loss(self._domains(self._judged), 1)
 
 
-class DomainClassifier:
-    """Tells sources from targets; trained when it is first asked.
+def domain_classifier(sources, targets, epochs):
+    """A `Classifier` that tells sources from targets, its kind 1.
 
     Args:
         sources: uint8 `[N, H, W, C]`, to train on.
         targets: uint8 `[M, H, W, C]`.
         epochs: through them, at most.
     """
-
-    def __init__(self, sources, targets, epochs):
-        self._kinds, self._epochs = (sources, targets), epochs
-
-    @functools.cached_property
-    def classifier(self):
-        """The `Classifier`, whose kind 1 are the targets."""
-        chosen = [kind[::_CHOICE] for kind in self._kinds]
-        learnt = [np.delete(k, np.s_[::_CHOICE], axis=0) for k in self._kinds]
-        # Few images take small batches, or there would be too few steps in an epoch.
-        batch_size = 32 if sum(map(len, learnt)) > 500 else 8
-        return train_classifier(learnt, chosen, 1, self._epochs, batch_size)
+    chosen = [kind[::_CHOICE] for kind in (sources, targets)]
+    learnt = [np.delete(k, np.s_[::_CHOICE], axis=0) for k in (sources, targets)]
+    # Few images take small batches, or there would be too few steps in an epoch.
+    batch_size = 32 if sum(map(len, learnt)) > 500 else 8
+    return train_classifier(learnt, chosen, 1, epochs, batch_size)

@@ -169,11 +169,12 @@ def training_batches(labeled, image_size, batch_size, seed, first_iteration):
     return (
         numbers.map(
             tracing.plain(example),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=os.cpu_count(),
             deterministic=True,
         )
         .batch(batch_size, drop_remainder=True)
         .prefetch(2)
+        .with_options(pipeline.options())
     )
 
 
@@ -188,9 +189,8 @@ def validation_batches(labeled, image_size, batch_size, limit):
         return images.to_float(tf.ensure_shape(image, (image_size, image_size, 3))), label
 
     numbers = tf.data.Dataset.range(count)
-    return numbers.map(tracing.plain(example), num_parallel_calls=tf.data.AUTOTUNE).batch(
-        batch_size
-    )
+    numbers = numbers.map(tracing.plain(example), num_parallel_calls=os.cpu_count())
+    return numbers.batch(batch_size).with_options(pipeline.options())
 
 
 def _shorter_side(image, image_size):

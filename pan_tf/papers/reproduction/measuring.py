@@ -78,7 +78,7 @@ class Measuring:
             made = evaluation.translations(opened.train, size)
             return {name: summary(translate, crop) for name, translate in made.items()}
 
-        batch = _some(split, size)
+        batch = data.spread(split, _PICTURES, size)
         shown = {"source": batch["source"], "target": batch["target"], "outputs": {}}
 
         def measured(translator, crop=0):
@@ -117,7 +117,7 @@ class Measuring:
         split = opened.held_out.unpaired()
         size = self._trials[0].config.image_size
         rows, numbers = {}, {"n": len(split.source), "baselines": {}}
-        shown = _some(split, size) | {"outputs": {}}
+        shown = data.spread(split, _PICTURES, size) | {"outputs": {}}
         by_seed = {}
         for trial in self._finished(rows):
             by_seed.setdefault(trial.seed, []).append(trial)
@@ -223,17 +223,6 @@ def _empty_row(system):
         "curves": [],
         "failures": [],
     }
-
-
-def _some(split, size):
-    """The examples to show, spread over a split."""
-    total = split.num_together
-    count = min(_PICTURES, total)
-    places = [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
-    (batch,) = data.evaluation_dataset(
-        split.subset(places), geometry=size, batch_size=count
-    )
-    return batch
 
 
 def training_seconds(folder, config):

@@ -82,19 +82,15 @@ class Table:
         return self.metrics == METRICS
 
 
-def _numbers(*values):
-    return dict(zip(METRICS, values, strict=True))
+def _row(recipe, label, *numbers):
+    """A system that is called as its recipe, and the paper's numbers, if it has some."""
+    paper = dict(zip(METRICS, numbers, strict=True)) if numbers else None
+    return System(recipe, label, recipe, paper=paper)
 
 
 def _versus_pix2pix(config, label, theirs, ours):
-    return Task(
-        config,
-        label,
-        (
-            System("pix2pix", "pix2pix-cGAN", "pix2pix", paper=_numbers(*theirs)),
-            System("pan", "PAN", "pan", paper=_numbers(*ours)),
-        ),
-    )
+    rows = _row("pix2pix", "pix2pix-cGAN", *theirs), _row("pan", "PAN", *ours)
+    return Task(config, label, rows)
 
 
 _TABLE_1 = (
@@ -129,40 +125,13 @@ TABLES = {
                 "derain",
                 "De-raining",
                 (
-                    System(
-                        "l2", "L2", "l2", paper=_numbers(22.77, 0.7959, 0.6261, 0.357)
-                    ),
-                    System(
-                        "cgan",
-                        "cGAN",
-                        "cgan",
-                        paper=_numbers(21.87, 0.7306, 0.5810, 0.3173),
-                    ),
-                    System(
-                        "l2_cgan",
-                        "L2 + cGAN",
-                        "l2_cgan",
-                        paper=_numbers(22.19, 0.8083, 0.6278, 0.3640),
-                    ),
-                    System(
-                        "id_cgan",
-                        "ID-CGAN",
-                        "id_cgan",
-                        paper=_numbers(22.91, 0.8198, 0.6473, 0.3885),
-                    ),
-                    System("id_cgan_fixed", "ID-CGAN, VGG fed rightly", "id_cgan_fixed"),
-                    System(
-                        "pan",
-                        "PAN",
-                        "pan",
-                        paper=_numbers(23.35, 0.8303, 0.6644, 0.4050),
-                    ),
-                    System(
-                        "pan_cgan",
-                        "PA loss + cGAN",
-                        "pan_cgan",
-                        paper=_numbers(23.22, 0.8078, 0.6375, 0.3904),
-                    ),
+                    _row("l2", "L2", 22.77, 0.7959, 0.6261, 0.357),
+                    _row("cgan", "cGAN", 21.87, 0.7306, 0.5810, 0.3173),
+                    _row("l2_cgan", "L2 + cGAN", 22.19, 0.8083, 0.6278, 0.3640),
+                    _row("id_cgan", "ID-CGAN", 22.91, 0.8198, 0.6473, 0.3885),
+                    _row("id_cgan_fixed", "ID-CGAN, VGG fed rightly"),
+                    _row("pan", "PAN", 23.35, 0.8303, 0.6644, 0.4050),
+                    _row("pan_cgan", "PA loss + cGAN", 23.22, 0.8078, 0.6375, 0.3904),
                 ),
             ),
         ),
@@ -174,18 +143,15 @@ TABLES = {
                 "inpaint",
                 "In-painting",
                 (
-                    System(
+                    _row(
                         "context_encoder",
                         "Context-Encoder",
-                        "context_encoder",
-                        paper=_numbers(21.74, 0.8242, 0.7828, 0.5818),
+                        21.74,
+                        0.8242,
+                        0.7828,
+                        0.5818,
                     ),
-                    System(
-                        "pan",
-                        "PAN",
-                        "pan",
-                        paper=_numbers(21.85, 0.8307, 0.7956, 0.6104),
-                    ),
+                    _row("pan", "PAN", 21.85, 0.8307, 0.7956, 0.6104),
                 ),
             ),
         ),
@@ -272,8 +238,8 @@ TABLES = {
                 "horse2zebra",
                 "Horses -> zebras",
                 (
-                    System("cyclegan", "CycleGAN", "cyclegan"),
-                    System("cyclegan_pa", "CycleGAN + PA loss", "cyclegan_pa"),
+                    _row("cyclegan", "CycleGAN"),
+                    _row("cyclegan_pa", "CycleGAN + PA loss"),
                 ),
             ),
         ),

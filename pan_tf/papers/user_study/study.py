@@ -144,17 +144,6 @@ def _check_names(names):
         raise ValueError(f"System names must be unique. Received: {', '.join(names)}.")
 
 
-def check_output_dir(path):
-    """Refuses a folder that holds files: a study may have been answered.
-
-    Raises:
-        ValueError: if it does.
-    """
-    path = pathlib.Path(path)
-    if path.exists() and any(path.iterdir()):
-        raise ValueError(f"--output_dir={path} is not empty. Choose another one.")
-
-
 def write_study(study, output_dir):
     """Writes the page and its key.
 
@@ -166,7 +155,7 @@ def write_study(study, output_dir):
         ValueError: if the folder holds files.
     """
     output_dir = pathlib.Path(output_dir)
-    check_output_dir(output_dir)
+    files.check_output_dir(output_dir)
     systems = list(study.outputs)
     # Of no seed: who has seen the key of one study knows nothing of the next.
     ids = [secrets.token_hex(6) for _ in range(len(study.names) * len(systems))]

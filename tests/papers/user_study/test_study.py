@@ -111,7 +111,7 @@ def test_without_choices_there_is_no_score(written, tmp_path):
 
 
 def test_a_study_is_not_overwritten(written, study):
-    with pytest.raises(ValueError, match="is not empty"):
+    with pytest.raises(ValueError, match="holds files"):
         write_study(study, written)
 
 

@@ -162,22 +162,13 @@ def pix2pix_transformer(parameters):
     return _torch_in_order(parameters, kernel)
 
 
-def cyclegan_transformer(parameters):
-    """`resnet_6blocks` or `resnet_9blocks` with instance normalization."""
-    return _torch_in_order(parameters)
-
-
-def patch_discriminator(parameters):
-    """`basic` or `n_layers`; D of ID-CGAN too."""
-    return _torch_in_order(parameters)
+# `resnet_6blocks` and `resnet_9blocks`; `basic` and `n_layers`, and D of ID-CGAN; T and D
+# of Context-Encoders; `Generator` of PerceptualGAN.
+cyclegan_transformer = patch_discriminator = _torch_in_order
+context_encoder = manipulation_transformer = _torch_in_order
 
 
 # The Torch codes.
-
-
-def context_encoder(parameters):
-    """T or D of Context-Encoders."""
-    return _torch_in_order(parameters)
 
 
 def id_cgan_transformer(parameters):
@@ -196,11 +187,6 @@ def id_cgan_transformer(parameters):
 
 
 # PerceptualGAN.
-
-
-def manipulation_transformer(parameters):
-    """`Generator` without normalization."""
-    return _torch_in_order(parameters)
 
 
 def perceptual_discriminator(parameters, heads):
