@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf import recipes
+from pan_tf import tracing
 from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PixelLoss
 from pan_tf.models import MinibatchCache
@@ -215,14 +216,14 @@ def test_xla_computes_the_same_round(toy, monkeypatch):
     for jit_compile in (False, True):
         model = recipes.build(toy(reuse_minibatch=True, t_updates=1))
         model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.0), jit_compile)
-        compiled, function = [], tf.function
+        compiled, function = [], tracing.function
 
         def spy(*args, compiled=compiled, function=function, **kwargs):
             compiled.append(kwargs.get("jit_compile"))
             return function(*args, **kwargs)
 
         with monkeypatch.context() as patch:
-            patch.setattr(tf, "function", spy)
+            patch.setattr(tracing, "function", spy)
             model.make_train_function()
         assert (True in compiled) == jit_compile
         logs = model.train_function(iter([round_of(minibatch(), 1)]))
