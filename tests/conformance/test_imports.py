@@ -79,7 +79,7 @@ def test_flags_and_help_need_no_tensorflow():
 
 
 def test_nothing_is_traced_with_autograph():
-    """`pan_tf.tracing` makes all traced functions; AutoGraph would double their time."""
+    """`pan_tf.tracing` makes all of them; AutoGraph costs each command seconds."""
     for path in (ROOT / "pan_tf").rglob("*.py"):
         if path.name != "tracing.py":
             assert "tf.function(" not in path.read_text(encoding="utf-8"), path
