@@ -13,7 +13,7 @@ from pan_tf import metrics
 from pan_tf.layers import BatchNormalization
 from pan_tf.losses import Translation
 from pan_tf.losses import functional
-from pan_tf.models.translation import variation
+from pan_tf.models.variation import variation
 from tests import precision
 
 LIMIT = 1e-5

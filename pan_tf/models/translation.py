@@ -15,11 +15,12 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf import tracing
-from pan_tf.layers import plane_means
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
 from pan_tf.losses import check_names
 from pan_tf.models.updates import MinibatchCache
+from pan_tf.models.variation import over_directions
+from pan_tf.models.variation import variation
 
 
 class TranslationModel(keras.Model):
@@ -365,9 +366,9 @@ class TranslationModel(keras.Model):
             scaled = optimizer.scale_loss(loss)
         cache.gradients = tape.gradient(scaled, variables)
         if player == "transformer":
-            return losses | _over_directions(variation, translations, tf.minimum)
+            return losses | over_directions(variation, translations, tf.minimum)
         for term in self.terms:
-            numbers = _over_directions(
+            numbers = over_directions(
                 term.diagnostics, translations, lambda a, b: (a + b) / 2
             )
             term.follow(numbers)
@@ -446,41 +447,6 @@ def ema_of(copy, network):
     copy.trainable = False
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _over_directions(figures, translations, combine):
-    """Figures of each direction, two of them made one: name -> scalar."""
-    first, *rest = (figures(translation) for translation in translations)
-    for other in rest:
-        first = {name: combine(first[name], other[name]) for name in first}
-    return first
-
-
-def variation(translation):
-    """How much outputs vary against targets; 1 is as much, 0 is collapse.
-
-    Returns:
-        `output_contrast`, of the standard deviations within an image, and
-        `output_diversity`, of those between images: each the ratio of means over the
-        *replica's* batch, float32 scalar. A batch of one has no diversity; it gives 1.
-    """
-
-    def within(x):
-        mean = plane_means(x, (1, 2))[:, None, None]
-        return tf.sqrt(plane_means(tf.math.squared_difference(x, mean), (1, 2)))
-
-    def between(x):
-        return tf.math.reduce_std(x, axis=0)
-
-    def ratio(deviation):
-        output, target = (
-            # A level of 8 bits on both sides: no target is too flat to divide by.
-            tf.reduce_mean(deviation(tf.cast(x, tf.float32))) + images.LEVEL
-            for x in (translation.output, translation.target)
-        )
-        return output / target
-
-    return {"output_contrast": ratio(within), "output_diversity": ratio(between)}
 
 
 def _reduced(gradients, optimizer):

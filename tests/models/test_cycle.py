@@ -5,7 +5,7 @@ import pytest
 
 from pan_tf import recipes
 from pan_tf.models import MinibatchCache
-from pan_tf.models.translation import variation
+from pan_tf.models.variation import variation
 from tests.models.test_translation import minibatch
 from tests.models.test_translation import moved
 from tests.models.test_translation import weights

@@ -7,7 +7,7 @@ import tensorflow as tf
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.models import MinibatchCache
-from pan_tf.models.translation import variation
+from pan_tf.models.variation import variation
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
 from pan_tf.runs.checkpoints import RunState
