@@ -27,12 +27,12 @@ def one_thread():
 @pytest.fixture(scope="module")
 def pairs():
     tiles = bluemarble.cut("train", 256)
-    return list(zip(tiles.source[::3], tiles.target[::3], strict=True))
+    return list(zip(tiles.source[::4], tiles.target[::4], strict=True))
 
 
 @pytest.fixture(scope="module")
 def aligner(pairs):
-    """Learnt from 50 pairs, of which three are shifted."""
+    """Learnt from 38 pairs, of which three are shifted."""
     moved = [shifted(pair, 8, 0) for pair in pairs[:3]]
     return Aligner([*moved, *pairs[3:]])
 
@@ -64,7 +64,7 @@ def test_pairs_without_texture_are_left_alone(aligner):
 
 
 def test_a_shift_of_all_pairs_is_the_common_one(pairs):
-    aligner = Aligner([shifted(pair, 5, -6) for pair in pairs])
+    aligner = Aligner([shifted(pair, 5, -6) for pair in pairs[::2]])
     assert np.abs(np.subtract(aligner.common_shift, (5, -6))).max() < 1.0
     assert not aligner.estimate(*shifted(pairs[0], 5, -6)).misaligned
     assert aligner.estimate(*shifted(pairs[1], -5, 3)).misaligned
