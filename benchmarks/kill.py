@@ -9,8 +9,7 @@ ends by itself, and the folder that it leaves must be the undisturbed one's to t
 every tensor of every checkpoint, every line, picture and table. In between, whatever has
 a final name must be whole. Prints a line a command; exit status 1 if anything differed.
 
-Commands run in forks of a process that has imported TensorFlow but not used it: a start
-takes seconds less, and the first second can be hit.
+Commands run in forks, `benchmarks/commands.py`: the first second can be hit.
 """
 
 import argparse
@@ -21,10 +20,8 @@ import pathlib
 import random
 import re
 import shutil
-import signal
 import sys
 import time
-import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -34,8 +31,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pan_tf import cli
-from pan_tf import interface  # noqa: F401  # What every command imports.
+from benchmarks.commands import finish
 
 SIZE = 64
 TRAIN = {
@@ -101,45 +97,6 @@ def make_pairs(folder):
             small = Image.fromarray(draw.integers(0, 256, (8, 16, 3), dtype=np.uint8))
             pair = small.resize((2 * SIZE, SIZE), Image.Resampling.BICUBIC)
             pair.save(folder / split / f"{i:02}.png")
-
-
-def start(argv, log):
-    """A fork that runs a command; its process number."""
-    child = os.fork()
-    if child:
-        return child
-    os.setsid()
-    with open(log, "ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    status = 1
-    try:
-        status = cli.run(argv[0], argv[1:]) or 0
-    except SystemExit as stopped:
-        status = stopped.code or 0
-        if isinstance(status, str):
-            print(status)
-            status = 1
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    os._exit(status)
-
-
-def finish(argv, log, seconds=None):
-    """Runs a command, killed after so many seconds: (status, or None if it was, time)."""
-    begun = time.monotonic()
-    child = start(argv, log)
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        took = time.monotonic() - begun
-        if ended:
-            return os.waitstatus_to_exitcode(status), took
-        if seconds is not None and took >= seconds:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None, took
-        time.sleep(0.002)
 
 
 def contents(folder):

@@ -1,7 +1,8 @@
 """What is printed never fails the work.
 
-A file's name may have characters that the terminal's encoding has not, or be no text at
-all; the reader of a pipe may go, the disk of a log file fill up, a daemon have no output.
+A file's name may have characters that the terminal's encoding has not, or that the
+terminal would obey, or be no text at all; the reader of a pipe may go, the disk of a log
+file fill up, a daemon have no output.
 """
 
 import contextlib
@@ -10,14 +11,19 @@ import os
 import sys
 
 _NAMES = ("stdout", "stderr")
+# Control characters, but for new lines and tabs, and what turns the direction of writing.
+_OBEYED = [*range(32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPED = {n: repr(chr(n))[1:-1] for n in _OBEYED if chr(n) not in "\n\r\t"}
+_ONE_LINE = {n: repr(chr(n))[1:-1] for n in _OBEYED}
 
 
 @contextlib.contextmanager
 def sturdy():
     """Context in which stdout and stderr take any text, and raise nothing.
 
-    What an encoding lacks is escaped: `\\u5199`. What cannot be written is lost. Streams
-    that are no files, such as a notebook's, stay what they are.
+    What an encoding lacks is escaped, `\\u5199`, and so is what a terminal would obey,
+    `\\x1b`. What cannot be written is lost. Streams that are no files, such as a
+    notebook's, stay what they are.
     """
     before, own = {name: getattr(sys, name) for name in _NAMES}, {}
     for name, stream in before.items():
@@ -33,13 +39,20 @@ def sturdy():
                 setattr(sys, name, before[name])
 
 
+def one_line(text):
+    """Text without line breaks and control characters: they are escaped."""
+    return str(text).translate(_ONE_LINE)
+
+
 class _Sturdy:
     def __init__(self, stream):
         self._stream = stream
 
     def write(self, text):
         encoding = self._stream.encoding or "utf-8"
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        text = (
+            text.translate(_ESCAPED).encode(encoding, "backslashreplace").decode(encoding)
+        )
         with contextlib.suppress(OSError):
             self._stream.write(text)
         return len(text)

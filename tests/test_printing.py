@@ -35,6 +35,13 @@ def test_what_an_encoding_lacks_is_escaped(encoding, expected, monkeypatch):
     assert printed(encoding, NAME, monkeypatch) == expected + b"\n"
 
 
+def test_what_a_terminal_would_obey_is_escaped(monkeypatch):
+    name = "\x1b]0;title\x07\x1b[31m\x9b2J\x7f\u202egnp.exe\tfür\r"
+    expected = "\\x1b]0;title\\x07\\x1b[31m\\x9b2J\\x7f\\u202egnp.exe\tfür\r\n"
+    assert printed("utf-8", name, monkeypatch) == expected.encode()
+    assert printing.one_line("a\nb\t\x1b") == "a\\nb\\t\\x1b"
+
+
 def test_what_it_has_is_left_as_it_is(monkeypatch):
     assert printed("cp1252", "café\t1\r", monkeypatch) == "café\t1\r\n".encode("cp1252")
 

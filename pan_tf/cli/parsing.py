@@ -9,6 +9,7 @@ import logging
 import shutil
 import sys
 import textwrap
+import warnings
 
 from absl import flags
 from absl import logging as absl_logging
@@ -103,6 +104,8 @@ def quieten(verbose):
     if not verbose:  # A sentence, without the place in the code that it comes from.
         own = logging.Formatter("%(levelname)s: %(message)s")
         absl_logging.get_absl_handler().setFormatter(own)
+        # What Pillow warns of in damaged files, without saying in which.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     level = logging.INFO if verbose else logging.WARNING
     logging.getLogger("tensorflow").setLevel(level)
     absl_logging.set_verbosity(absl_logging.INFO if verbose else absl_logging.WARNING)

@@ -11,6 +11,7 @@ into tiles that overlap. Files that fail are listed at the end; the exit status 
 import dataclasses
 import sys
 
+from pan_tf import printing
 from pan_tf.cli import shared
 from pan_tf.paths import place
 from pan_tf.settings import Settings
@@ -74,5 +75,6 @@ def main(options):
         sys.exit(f"\n{error}")
     print(outcome)
     for path, sentence in outcome.failures:
-        print(f"FAILED {path}: {sentence}", file=sys.stderr)
+        line = printing.one_line(f"FAILED {path}: {sentence}")
+        print(line, file=sys.stderr)
     return 1 if outcome.failures else 0

@@ -29,6 +29,7 @@ class Dataset:
         flip: whether training examples are mirrored, unless the configuration says.
         archive: whether it is prepared from an archive.
         is_own: whether it is a user's own files, of any size.
+        in_package: whether it comes with a Python package: --data_dir is not read.
     """
 
     layout: Any
@@ -39,6 +40,7 @@ class Dataset:
     flip: bool = True
     archive: bool = False
     is_own: bool = False
+    in_package: bool = False
 
 
 _PIX2PIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
@@ -62,7 +64,7 @@ DATASETS = {
     ),
     # Satellite image -> shaded relief, which is lit from the north-west; mirrored, it
     # would be lit from elsewhere.
-    "bluemarble": Dataset(BlueMarble(), flip=False),
+    "bluemarble": Dataset(BlueMarble(), flip=False, in_package=True),
     "celeb_a": Dataset(  # Without the attribute -> with it.
         CelebA(
             Archive(
@@ -96,7 +98,7 @@ DATASETS = {
         Pix2pix(Archive(f"{_PIX2PIX}/edges2shoes.tar.gz")), archive=True
     ),
     # Heights in colours -> shaded relief; lit as Blue Marble's.
-    "etopo1": Dataset(BlueMarble("etopo1.jpg"), flip=False),
+    "etopo1": Dataset(BlueMarble("etopo1.jpg"), flip=False, in_package=True),
     "facades": Dataset(  # Labels -> photo.
         Pix2pix(
             Archive(

@@ -197,7 +197,8 @@ def _modes(items, modes_seen):
 
 def _sizes(items, portraits):
     findings = []
-    shapes = collections.Counter(round(p.size[1] / p.size[0], 2) for p in portraits)
+    ratios = (p.size[1] / p.size[0] for p in portraits)
+    shapes = collections.Counter(float(f"{ratio:.3g}") for ratio in ratios)
     usual = shapes.most_common(1)[0][0] if shapes else None
     for item, each in zip(items, portraits, strict=True):
         where = (item.split, item.name)

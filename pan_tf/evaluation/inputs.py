@@ -66,6 +66,7 @@ class Inputs:
         self.names = names or _names_of(self.translators)
         self.batch_size = batch_size
         first = self.translators[0].config if self.translators else None
+        _check_place(first, changes)
         _check_synthesis(first, changes)
         config = _measured_by(first or Config(), self.translators, changes)
         if self.translators:
@@ -225,6 +226,20 @@ def _measured_by(config, translators, changes):
         if is_kept and changes.get("preprocess", "scale") == "scale":
             config = config.replace(load_size=geometry.load_size)
     return config.replace(**changes)
+
+
+def _check_place(first, changes):
+    """Raises ValueError if a folder is named that the run's data set does not read."""
+    if (
+        "data_dir" in changes
+        and "dataset" not in changes
+        and data.DATASETS[first.dataset].in_package
+    ):
+        raise ValueError(
+            f"--data_dir is not read by the run's data set, {first.dataset}, which lies "
+            "in a package. To measure on your own pairs, add --dataset=folder. Received: "
+            f"data_dir={str(changes['data_dir'])!r}."
+        )
 
 
 def _check_synthesis(first, changes):

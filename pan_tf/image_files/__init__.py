@@ -13,6 +13,7 @@ from pan_tf.image_files.picture import Picture
 from pan_tf.image_files.picture import ending_of
 from pan_tf.image_files.picture import format_of
 from pan_tf.image_files.picture import is_image
+from pan_tf.image_files.picture import not_a_file
 from pan_tf.image_files.reading import fitted
 from pan_tf.image_files.reading import read_header
 from pan_tf.image_files.reading import read_picture
@@ -34,6 +35,7 @@ __all__ = [
     "format_of",
     "is_image",
     "loses_values",
+    "not_a_file",
     "read_header",
     "read_picture",
     "read_raw",

@@ -67,6 +67,19 @@ def is_image(path):
     return not path.name.startswith(".") and path.suffix.lower() in ENDINGS
 
 
+def not_a_file(path):
+    """Why a path cannot be read as a file, a sentence; None if it can.
+
+    To open a pipe would wait for its writer; a device may never end.
+    """
+    path = pathlib.Path(path)
+    if path.is_file():
+        return None
+    if path.is_symlink() and not path.exists():
+        return "is a link to nothing"
+    return "is not a file" if path.exists() else "is not there"
+
+
 def format_of(path):
     """The format that a file name asks for; None if it asks for another one, or none."""
     ending = pathlib.Path(path).suffix.lower()

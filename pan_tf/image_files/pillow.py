@@ -21,6 +21,7 @@ KEPT_TAGS = (
 )
 REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
 ORIENTATION = 0x0112
+_PNG_BODY = 33  # Where what follows signature and header begins.
 _SIDES = (256, 257)  # ImageWidth, ImageLength.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY = ("1", "L", "I", "F", *_DEEP)
@@ -119,9 +120,12 @@ def _is_deep_png(image, file):
 
 
 def _read_deep_png(image, file):
-    turned = image.getexif().get(ORIENTATION, 1)
+    turned = _orientation(image, file)
     file.seek(0)
-    pixels = tf.io.decode_png(file.read(), channels=0, dtype=tf.uint16).numpy()
+    try:
+        pixels = tf.io.decode_png(file.read(), channels=0, dtype=tf.uint16).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        raise ImageFileError("is damaged: its pixels cannot be decoded") from error
     pixels = upright(pixels, turned)
     if pixels.shape[-1] in (2, 4):
         return Picture(pixels[..., :-1], pixels[..., -1])
@@ -142,7 +146,7 @@ def upright(pixels, orientation):
 def header(image, file):
     """`Header` of an opened Pillow image."""
     _check_frames(image)
-    orientation = image.getexif().get(ORIENTATION, 1)
+    orientation = _orientation(image, file)
     width, height = image.size
     if image.format == "TIFF":  # Newer versions of Pillow swap its sides themselves.
         width, height = (image.tag_v2[tag] for tag in _SIDES)
@@ -161,6 +165,35 @@ def header(image, file):
         orientation,
         _profile(image),
     )
+
+
+def _orientation(image, file):
+    """EXIF orientation of an opened image, whose pixels are not decoded for it."""
+    if image.format != "PNG":
+        return image.getexif().get(ORIENTATION, 1)
+    # Pillow decodes a PNG first, since EXIF may stand behind its pixels. It is asked of a
+    # PNG of one pixel that says of itself what the file says.
+    place = file.tell()
+    with Image.open(io.BytesIO(_png_without_pixels(file))) as small:
+        orientation = small.getexif().get(ORIENTATION, 1)
+    file.seek(place)
+    return orientation
+
+
+def _png_without_pixels(file):
+    """Bytes of a PNG of one pixel, with another PNG's texts and EXIF."""
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1)).save(pixel, "PNG")
+    small = pixel.getvalue()
+    parts = [small[:_PNG_BODY]]
+    file.seek(_PNG_BODY)
+    while len(head := file.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            parts.append(head + file.read(length + 4))
+        else:
+            file.seek(length + 4, io.SEEK_CUR)
+    return b"".join([*parts, small[_PNG_BODY:]])
 
 
 def _is_png(image):

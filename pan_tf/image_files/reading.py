@@ -14,14 +14,21 @@ import numpy as np
 from PIL import Image
 
 from pan_tf import images
+from pan_tf import memory
 from pan_tf.image_files import pillow
 from pan_tf.image_files import tiff
 from pan_tf.image_files.picture import Header
 from pan_tf.image_files.picture import ImageFileError
 from pan_tf.image_files.picture import Picture
+from pan_tf.image_files.picture import not_a_file
 from pan_tf.images import ImageSpec
 
 _NPY = b"\x93NUMPY"
+# Pixels a byte: 1-bit grey under the 1032-fold of deflate, the most that it can; the most
+# of a JPEG is below.
+_DENSEST = 8 * 1032
+# While an image is read, it lies in memory so many times; what is small is not counted.
+_COPIES, _SMALL = 3, 2**26
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -79,10 +86,12 @@ def read_raw(source, as_labels=False):
         kind = _kind(file)
         if kind == "npy":
             return Picture(_array(file))
-        if kind == "tiff" and (page := tiff.pages_of(file)):
-            return tiff.read(file, page)
+        if kind == "tiff" and (pages := tiff.pages_of(file)):
+            _check_claim(tiff.header(file, pages), file)
+            return _whole(tiff.read(file, pages))
         with Image.open(file) as image:
-            return pillow.read(image, file, as_labels)
+            _check_claim(pillow.header(image, file), file)
+            return _whole(pillow.read(image, file, as_labels))
 
 
 def read_header(source):
@@ -92,8 +101,8 @@ def read_header(source):
         if kind == "npy":
             array = _array(file)
             return Header(*array.shape, str(array.dtype), False, "NPY")
-        if kind == "tiff" and (page := tiff.pages_of(file)):
-            return tiff.header(file, page)
+        if kind == "tiff" and (pages := tiff.pages_of(file)):
+            return tiff.header(file, pages)
         with Image.open(file) as image:
             return pillow.header(image, file)
 
@@ -116,6 +125,8 @@ def _opened(source):
             if isinstance(source, bytes):
                 source = io.BytesIO(source)
             elif not hasattr(source, "read"):
+                if problem := not_a_file(source):
+                    raise ImageFileError(problem)
                 source = stack.enter_context(open(source, "rb"))
             stack.enter_context(_unlimited())
             yield source
@@ -151,9 +162,42 @@ def _array(file):
     return array
 
 
+def _check_claim(header, file):
+    """Raises ImageFileError if a header claims more than its file, or memory, can hold.
+
+    Readers take the memory first, and a few damaged bytes can claim a terabyte.
+    """
+    count = header.height * header.width
+    wanted = _COPIES * count * header.channels * np.dtype(header.kind).itemsize
+    if wanted < _SMALL:
+        return
+    size = f"{header.width} x {header.height} pixels"
+    length = _length(file)
+    file.seek(0)
+    if header.format in ("PNG", "JPEG") and length and count > _DENSEST * length:
+        raise ImageFileError(
+            f"is damaged: it claims {size}, more than its {length} bytes can hold"
+        )
+    free = memory.available_bytes()
+    if free is not None and wanted > free:
+        raise ImageFileError(
+            f"is too large: its {size} need {wanted / 2**30:.1f} GiB of memory, and "
+            f"{free / 2**30:.1f} are free"
+        )
+
+
+def _whole(picture):
+    """The same; raises ImageFileError if damage has left no image of it."""
+    if picture.pixels.ndim != 3 or 0 in picture.pixels.shape:
+        raise ImageFileError(
+            f"is damaged: it holds numbers {list(picture.pixels.shape)}, no image"
+        )
+    return picture
+
+
 def _sentence(source, error):
-    if isinstance(error, FileNotFoundError):
-        return "is not there"
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
     if _length(source) == 0:
         return "is empty"
     name = type(error).__name__

@@ -1,4 +1,9 @@
-"""TIFFs that Pillow cannot read, or not as they are: deep colours, bands, stacks."""
+"""TIFFs that Pillow cannot read, or not as they are.
+
+Deep colours, bands, stacks, and BigTIFFs whose high byte comes first.
+"""
+
+import logging
 
 import numpy as np
 import tifffile
@@ -13,6 +18,8 @@ from pan_tf.image_files.pillow import MASK
 from pan_tf.image_files.pillow import ORIENTATION
 from pan_tf.image_files.pillow import REDUCED
 
+# What it says of damage beside what it raises, page by page, a user cannot use.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 _MORE = "pip install imagecodecs reads more kinds of TIFF"
 
 
@@ -29,7 +36,7 @@ def pages_of(file):
         )
         is_deep = first.dtype is not None and first.dtype != np.uint8
         is_bands = first.samplesperpixel > 4 or 0 in first.extrasamples
-        if is_stack:
+        if is_stack or (tiff.is_bigtiff and tiff.byteorder == ">"):
             return pages
         if len(pages) == 1 and first.bitspersample > 1 and (is_deep or is_bands):
             return pages

@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import os
+import pathlib
 
 from PIL import Image
 
@@ -92,7 +94,7 @@ class TranslationJob:
         self.input = paths.named("input", input)
         self.output = paths.named("output", output)
         self.keep_format, self.existing, self.format = keep_format, existing, format
-        self.left_alone = []
+        self.left_alone, self.lost, self.notes = [], [], []
         self.targets = self._targets()
         inputs = {source.resolve() for source, _, _ in self.targets}
         for _, target, _ in self.targets:
@@ -118,7 +120,7 @@ class TranslationJob:
         Returns:
             `Outcome`.
         """
-        outcome = Outcome(left_alone=self.left_alone)
+        outcome = Outcome([], [], self.lost[:], self.left_alone, self.notes[:])
         print(translator.describe_scale(), flush=True)
         for source, target, format in followed(self.targets, "translating"):
             if self.existing == "skip" and target.exists():
@@ -222,7 +224,7 @@ class TranslationJob:
                 f"--input={self.input} is not there."
                 + (" It must be a file or a folder, not a pattern." if is_pattern else "")
             )
-        files = sorted(path for path in self.input.rglob("*") if path.is_file())
+        files = sorted(self._walk())
         # The output may lie in the input's folder, from an earlier job.
         output, root = self.output.resolve(), self.input.resolve()
         if output == root:
@@ -231,15 +233,34 @@ class TranslationJob:
                 "would be the next inputs."
             )
         if output.is_relative_to(root):
-            files = [p for p in files if not p.resolve().is_relative_to(output)]
+            real = {path: pathlib.Path(os.path.realpath(path)) for path in files}
+            files = [path for path in files if not real[path].is_relative_to(output)]
         files = [p for p in files if not _is_hidden(p.relative_to(self.input))]
         endings = {e for e, f in Image.registered_extensions().items() if f in Image.OPEN}
         endings |= set(image_files.ENDINGS)
         chosen = [path for path in files if path.suffix.lower() in endings]
         self.left_alone = [path for path in files if path.suffix.lower() not in endings]
-        if not chosen:
+        problems = {path: image_files.not_a_file(path) for path in chosen}
+        self.lost += [(path, said) for path, said in problems.items() if said]
+        if not chosen and not self.lost:
             raise FileNotFoundError(f"--input={self.input} holds no image.")
-        return chosen
+        return [path for path in chosen if not problems[path]]
+
+    def _walk(self):
+        """What lies in the input's folder and below, other than folders."""
+
+        def lose(error):
+            sentence = f"cannot be listed: {error.strerror}"
+            self.lost.append((pathlib.Path(error.filename), sentence))
+
+        for place, folders, names in os.walk(self.input, onerror=lose):
+            paths = [os.path.join(place, folder) for folder in folders]
+            self.notes += [
+                f"{path} is a link to a folder; it is not followed"
+                for path in paths
+                if os.path.islink(path)
+            ]
+            yield from (pathlib.Path(place, name) for name in names)
 
     def _format(self, path):
         """The format that an input is to be written in."""

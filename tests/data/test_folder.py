@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,6 +68,18 @@ def test_every_unusable_file_is_named_before_training(tmp_path):
         open_data(config(tmp_path))
     for name in ("odd.png", "text.jpg", "short.jpg"):
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("folders", [["train"], ["trainA", "trainB"]])
+def test_links_to_nothing_and_pipes_are_refused_and_not_opened(folders, tmp_path):
+    for folder in folders:
+        save(tmp_path / folder / "good.png", 16, 8)
+        (tmp_path / folder / "lost.png").symlink_to("nowhere.png")
+        os.mkfifo(tmp_path / folder / "pipe.png")
+    with pytest.raises(
+        ValueError, match=r"lost\.png is a link to nothing; .*pipe\.png is "
+    ):
+        open_data(config(tmp_path))
 
 
 def test_sides_of_different_size_are_named(tmp_path):

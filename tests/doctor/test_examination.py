@@ -208,6 +208,16 @@ def test_strips_too_narrow_to_search_are_left_out_and_counted(tmp_path):
     assert record["checks"]["shape"]["count"] == 8
 
 
+def test_slivers_of_one_pixel_are_examined(tmp_path):
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+        for i, size in enumerate([(1, 900), (900, 1), (1, 1), (1, 700)]):
+            pixels = np.full((*size, 3), 10 * i, np.uint8)
+            save(tmp_path / f"train{side}" / f"{i}.png", pixels)
+    record, _, _ = look(tmp_path)
+    assert record["checks"]["small"]["count"] == 4
+
+
 def test_copies_across_many_files_are_named_once_each(broken, without_alignment):
     for n in range(6):
         for side in "AB":

@@ -183,6 +183,15 @@ def test_runs_of_other_directions_are_compared_only_on_demand(small_run, tmp_pat
     assert Evaluation(runs, direction="BtoA").data.direction == "BtoA"
 
 
+def test_a_folder_that_the_runs_data_set_does_not_read_is_refused(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    flags = (run / "run.cfg").read_text()
+    assert "--dataset=folder" in flags
+    (run / "run.cfg").write_text(flags.replace("=folder", "=bluemarble"))
+    with pytest.raises(ValueError, match="add --dataset=folder"):
+        Evaluation([run], data_dir=str(tmp_path))
+
+
 def test_other_data_than_the_run_saw_are_noted(small_run, tmp_path, small_pairs):
     shutil.copytree(small_pairs, tmp_path / "pairs")
     (tmp_path / "pairs" / "test" / "test-3.png").unlink()

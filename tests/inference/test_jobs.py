@@ -1,5 +1,8 @@
 """N in, N out, in their folders, and each failure named."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -160,6 +163,38 @@ def test_outputs_do_not_become_inputs(photos):
     for output in (photos, photos / "link"):
         with pytest.raises(ValueError, match="must be another folder than --input"):
             TranslationJob(photos, output)
+
+
+def test_links_to_nothing_and_pipes_are_failures_and_are_not_opened(photos, tmp_path):
+    (photos / "lost.png").symlink_to("nowhere.png")
+    (photos / "ring.jpg").symlink_to("ring.jpg")
+    (photos / "round").symlink_to(".")
+    os.mkfifo(photos / "pipe.png")
+    outcome = TranslationJob(photos, photos / "out").run(Negative())
+    sentences = {path.name: sentence for path, sentence in outcome.failures}
+    assert sentences.pop("broken.jpg").startswith("is not an image")
+    assert sentences == {
+        "lost.png": "is a link to nothing",
+        "ring.jpg": "is a link to nothing",
+        "pipe.png": "is not a file",
+    }
+    assert str(outcome).endswith("6 in, 2 out, 4 failed.")
+    assert (
+        f"{photos / 'round'} is a link to a folder; it is not followed" in outcome.notes
+    )
+
+
+def test_a_folder_that_cannot_be_listed_is_a_failure(photos, tmp_path, monkeypatch):
+    listed = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("below"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    job = TranslationJob(photos, tmp_path / "out")
+    assert job.lost == [(photos / "below", "cannot be listed: Permission denied")]
 
 
 def test_the_output_may_lie_in_the_inputs_folder(photos):

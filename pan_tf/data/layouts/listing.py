@@ -12,6 +12,7 @@ from pan_tf.data.split import NoPairsError
 from pan_tf.image_files import ENDINGS
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import is_image
+from pan_tf.image_files import not_a_file
 from pan_tf.image_files import read_header
 
 SPLITS = ("train", "val", "test")
@@ -182,10 +183,16 @@ def images_of(folder, unique=True):
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if files differ in nothing but their ending.
+        ValueError: if files differ in nothing but their ending, or what has an image's
+            name is a link to nothing, a pipe or a device.
     """
-    there = sorted(f for f in folder.iterdir() if f.is_file()) if folder.is_dir() else ()
+    there = (
+        sorted(f for f in folder.iterdir() if not f.is_dir()) if folder.is_dir() else ()
+    )
     files = [file for file in there if is_image(file)]
+    wrong = [f"{file} {problem}" for file in files if (problem := not_a_file(file))]
+    if wrong:
+        raise ValueError(f"{len(wrong)} images cannot be read: {some(wrong)}")
     if not files:
         raise FileNotFoundError(f"No image ({', '.join(ENDINGS)}) in {folder}.")
     others = [f.name for f in there if not is_image(f) and not f.name.startswith(".")]
