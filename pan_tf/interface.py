@@ -22,10 +22,10 @@ from PIL import Image
 
 from pan_tf import bundled
 from pan_tf import dry_run
+from pan_tf import flagfiles
 from pan_tf import habits
 from pan_tf import paths
 from pan_tf import printing
-from pan_tf import settings as settings_
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.evaluation import text
@@ -67,7 +67,7 @@ def train(task: str | None = None, **settings) -> "Run | None":
     if task is None:
         config = Config(**settings)
     elif task in bundled.tasks():
-        flags = settings_.read_flagfile(Config, bundled.folder("configs") / f"{task}.cfg")
+        flags = flagfiles.read(Config, bundled.folder("configs") / f"{task}.cfg")
         config = flags.replace(**settings)
     else:
         raise ValueError(

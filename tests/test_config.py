@@ -5,8 +5,8 @@ import pytest
 from absl import flags
 
 from pan_tf import config as config_lib
+from pan_tf import flagfiles
 from pan_tf import recipes
-from pan_tf import settings as settings_lib
 from pan_tf.config import Config
 from pan_tf.size import Size
 
@@ -47,20 +47,20 @@ def test_a_flagfile_is_read_as_by_the_command_line(lines, expected, tmp_path):
     config = Config.from_flagfile(path)
     assert config == Config(dataset="maps", **expected)
     values = flags.FlagValues()
-    settings_lib.define_flags(Config, values)
-    settings_lib.accept_empty(values)
+    flagfiles.define_flags(Config, values)
+    flagfiles.accept_empty(values)
     values(["program", f"--flagfile={path}"])
-    assert settings_lib.from_flags(Config, values) == config
+    assert flagfiles.from_flags(Config, values) == config
 
 
 def test_an_empty_value_takes_back_what_the_flagfile_before_it_set(tmp_path):
     path = tmp_path / "some.cfg"
     path.write_text("--theta=0.5\n--iterations=7\n--noflip\n")
     values = flags.FlagValues()
-    settings_lib.define_flags(Config, values)
-    settings_lib.accept_empty(values)
+    flagfiles.define_flags(Config, values)
+    flagfiles.accept_empty(values)
     values(["program", f"--flagfile={path}", "--theta=", "--iterations=", "--flip="])
-    assert settings_lib.from_flags(Config, values) == Config()
+    assert flagfiles.from_flags(Config, values) == Config()
 
 
 def test_flagfiles_may_be_nested(tmp_path):

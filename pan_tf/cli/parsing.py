@@ -16,6 +16,7 @@ from absl import logging as absl_logging
 
 from pan_tf import bundled
 from pan_tf import calling
+from pan_tf import flagfiles
 from pan_tf import habits
 from pan_tf import loading
 from pan_tf import settings
@@ -35,8 +36,8 @@ def parse(options, argv, doc, name):
         verbose: whether `--verbose` was given.
     """
     values = flags.FlagValues()
-    settings.define_flags(options, values)
-    settings.accept_empty(values)
+    flagfiles.define_flags(options, values)
+    flagfiles.accept_empty(values)
     flags.DEFINE_boolean("verbose", False, "", values)
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv):
         print(_help(options, doc, name))
@@ -48,7 +49,7 @@ def parse(options, argv, doc, name):
         if stray:
             given = " ".join(stray)
             sys.exit(f"Unexpected arguments: {given}. Settings begin with --.")
-        return settings.from_flags(options, values), values["verbose"].value
+        return flagfiles.from_flags(options, values), values["verbose"].value
     except flags.UnrecognizedFlagError as error:
         if error.flagname == "task" and _takes_tasks(options):
             sys.exit("--task goes with the command; in a flagfile use --flagfile=FILE.")
