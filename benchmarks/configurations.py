@@ -31,7 +31,7 @@ from pan_tf import settings
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
 
-SIZES = ("64", "128", "64x128", "192x64", "96", "256")
+SIZES = ("64", "64", "128", "64x128", "192x64", "96")
 SECONDS = 300
 # Given by the kind of files, fixed, or not of the run itself.
 _APART = {
@@ -157,8 +157,18 @@ def _pairs_of_one_size(place):
             image.resize(size[::-1], Image.Resampling.NEAREST).save(b)
 
 
-def attempt(place, flags, options):
-    """What becomes of a combination: ("refused" or "done", None) or ("fault", why)."""
+def attempt(place, flags, needed, refusals):
+    """What becomes of a combination.
+
+    Args:
+        place: folder to work in.
+        flags: name -> value; loses those that a refusal names.
+        needed: names that stay.
+        refusals: list that gets the sentences.
+
+    Returns:
+        ("done", "refused" or "diverged", None), or ("fault", what is wrong).
+    """
     run, log = place / "run", place / "log.txt"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -172,11 +182,13 @@ def attempt(place, flags, options):
         log.unlink(missing_ok=True)
         status = command("train", **flags, **fixed, iterations=12)
         text = log.read_text()
-        # A sentence tells which flags have no use: it is believed.
-        idle = set(re.findall(r"--(\w+)", text)) & set(flags) - {"recipe"}
-        if not status or "leave it out" not in text or not idle:
+        # A refusal names the flags that do not go together: without them it may go.
+        last = text.strip().splitlines()[-1] if text.strip() else ""
+        idle = set(re.findall(r"--(\w+)", last)) & set(flags) - {"recipe", "image_size"}
+        if not status or not idle - needed:
             break
-        for name in idle:
+        refusals.append(last)
+        for name in idle - needed:
             del flags[name]
     if "Traceback (most recent call last)" in text:
         return "fault", "a traceback"
@@ -224,29 +236,32 @@ def main():
         needed[kind] = files(kind, place)
         if not is_there:
             _pairs_of_one_size(place)
-    outcomes, pairs = collections.Counter(), set()
+    outcomes, pairs, told = collections.Counter(), set(), 0
     for number in range(options.first, options.first + options.count):
         draw = random.Random(f"{options.seed} {number}")
         flags, kind = combination(draw), draw.choice(KINDS)
         flags |= needed[kind] | {"data_dir": out / "data" / kind.replace(" ", "-")}
         if options.vgg_weights:
             flags |= {"vgg_weights": options.vgg_weights.resolve(), "vgg": "vgg16"}
-        begun = time.monotonic()
-        outcome, why = attempt(out / "at", flags, options)
+        begun, refusals = time.monotonic(), []
+        outcome, why = attempt(out / "at", flags, set(needed[kind]), refusals)
         outcomes[outcome] += 1
         if outcome != "refused":
             pairs |= set(itertools.combinations(sorted(flags), 2))
         else:
             lines = (out / "at" / "log.txt").read_text().strip().splitlines()
             why = lines[-1] if lines else "nothing was said"
+        told += len(refusals)
         took = time.monotonic() - begun
         print(f"{number}: {outcome}, {took:.0f} s, {kind}", flush=True)
         said = " ".join(f"--{name}={v}" for name, v in flags.items())
+        for sentence in refusals:
+            print(f"    ({sentence})"[:300])
         if why:
             print(f"    {why}"[:300], f"    {said}", sep="\n", flush=True)
         if outcome == "fault":
             shutil.copytree(out / "at", out / f"fault-{number}", dirs_exist_ok=True)
-    print(dict(outcomes), f"{len(pairs)} pairs of flags together")
+    print(dict(outcomes), f"{told} refusals obeyed, {len(pairs)} pairs of flags together")
     return 1 if outcomes["fault"] else 0
 
 

@@ -420,6 +420,11 @@ class Config(Settings):
                 f"it must be given. Received: dataset={self.dataset}, "
                 f"attribute={self.attribute}."
             )
+        if "none" in (self.d_augment or ()) and len(self.d_augment) > 1:
+            raise ValueError(
+                "--d_augment=none goes with no other. Received: "
+                f"d_augment={','.join(self.d_augment)}."
+            )
         if "flip" in (self.augment or ()):
             raise ValueError("--augment=flip is --flip: give that.")
         if 2 in (self.source_channels, self.target_channels):

@@ -165,6 +165,10 @@ def check(field, value):
             f"--{field.name} must be one of: {', '.join(rule['choices'])}. "
             f"Received: {field.name}={value!r}."
         )
+    if rule["choices"] and len(set(values)) < len(values):
+        raise ValueError(
+            f"--{field.name} must name each once. Received: {field.name}={value!r}."
+        )
     for number in values:
         low, high = rule["minimum"], rule["maximum"]
         if isinstance(number, float) and not math.isfinite(number):

@@ -109,6 +109,8 @@ def test_a_flagfile_that_is_not_there_is_an_os_error(tmp_path):
         ({"batch_size": 0}, "--batch_size must be at least 1"),
         ({"real_label": 1.5}, "--real_label must be at least 0.0, at most 1.0"),
         ({"lambdas": (1.0, -2.0, 1.0, 1.0)}, "--lambdas must be at least 0"),
+        ({"d_augment": ("shift", "none")}, "--d_augment=none goes with no other"),
+        ({"augment": ("rot90", "rot90")}, "--augment must name each once"),
         ({"iterations": 10, "decay_start": 10}, "--decay_start must be below"),
     ],
 )

@@ -1,4 +1,7 @@
-"""Reports in a real browser: nothing overflows, no picture is blurred or missing."""
+"""Reports in a real browser.
+
+Nothing overflows, no picture is blurred or missing, and no name is obeyed.
+"""
 
 import shutil
 
@@ -10,6 +13,11 @@ from tests import browser
 
 pytestmark = browser.needed
 
+# Names of a run and of files, which a page must show, not obey.
+EVIL = (
+    "<img src=x onerror=document.body.dataset.obeyed=1>",
+    "'\"><svg onload=document.body.dataset.obeyed=1>",
+)
 # Run in the page; what it finds goes into an attribute that --dump-dom prints.
 LOOK = """<script>addEventListener("load", () => {
   const boxes = [...document.querySelectorAll(".images img")];
@@ -21,6 +29,8 @@ LOOK = """<script>addEventListener("load", () => {
     beyond: beyond.map(e => e.outerHTML.slice(0, 80)),
     missing: boxes.filter(b => !b.naturalWidth).length, pictures: boxes.length,
     uneven: boxes.filter(b => b.clientWidth % b.naturalWidth).length,
+    obeyed: document.body.dataset.obeyed,
+    evil: document.body.innerText.split("dataset.obeyed=1>").length - 1,
     smoothed: boxes.filter(b => getComputedStyle(b).imageRendering != "pixelated").length,
   });
   parent.postMessage(document.body.dataset.found, "*");
@@ -35,16 +45,20 @@ FRAME = """<body><script>addEventListener("message", e => {
 def pages(small_run, small_pairs, tmp_path_factory):
     """Folders with a report, a comparison and a contact sheet, the script added."""
     root = tmp_path_factory.mktemp("pages")
-    other = root / "a_run_with_a_rather_long_name_of_its_own"
+    other = root / f"a_run_with_a_rather_long_name_of_its_own{EVIL[0]}"
     shutil.copytree(small_run, other)
     shutil.copytree(small_pairs, root / "pairs")
     for name in ("train-0.png", "train-1.png"):  # Each stands in test/ as well.
         shutil.copy(root / "pairs" / "train" / name, root / "pairs" / "test" / name)
+    for split in ("train", "test"):  # Copies across splits: the doctor names them.
+        for name in EVIL:
+            folder = root / "pairs" / split
+            shutil.copy(root / "pairs" / "test" / "train-1.png", folder / f"{name}.png")
     items, _ = doctor.of_folder(root / "pairs")
     looked = doctor.examine(items, say=lambda line: None)
     doctor.write(root / "doctor", "pairs", items, *looked)
     for name, runs in (("one", [small_run]), ("two", [small_run, other])):
-        Evaluation(runs, output_dir=root / name).run()
+        Evaluation(runs, output_dir=root / name, data_dir=root / "pairs").run()
     for name in ("one", "two", "doctor"):
         page = (root / name / "index.html").read_text()
         (root / name / "page.html").write_text(page.replace("</body>", LOOK + "</body>"))
@@ -60,4 +74,5 @@ def test_fits_the_window_with_sharp_pictures(pages, tmp_path, name, width):
     assert found["width"] == width and found["page"] <= width
     assert found["beyond"] == []
     assert found["pictures"] > 0
+    assert found["evil"] >= len(EVIL) and found.get("obeyed") is None
     assert found["missing"] == found["uneven"] == found["smoothed"] == 0
