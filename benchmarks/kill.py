@@ -2,10 +2,12 @@
 
     python benchmarks/kill.py --out=killed --moments=20
     python benchmarks/kill.py --out=killed --moments=200 --jobs train --seed=7
+    python benchmarks/kill.py --out=full --by=disk    # As root: it mounts small disks.
 
 Each command is run to its end once, then again and again under SIGKILL, each time at a
-moment drawn uniformly over the time that it took; the same command goes on, until it
-ends by itself, and the folder that it leaves must be the undisturbed one's to the bit:
+moment drawn uniformly over the time that it took (or onto a disk with too little room, on
+which it must end in a sentence); the same command goes on, until it ends by itself, and
+the folder that it leaves must be the undisturbed one's to the bit:
 every tensor of every checkpoint, every line, picture and table. In between, whatever has
 a final name must be whole. Prints a line a command; exit status 1 if anything differed.
 
@@ -20,6 +22,7 @@ import pathlib
 import random
 import re
 import shutil
+import subprocess
 import sys
 import time
 
@@ -154,29 +157,84 @@ def differences(one, other):
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
+class Kill:
+    """SIGKILL, at a moment drawn over the time that the undisturbed command took."""
+
+    hurt = "killed"
+
+    def __init__(self, place, took, draw):
+        self._took, self._draw = took, draw
+
+    def attempt(self, argv, log, hurting):
+        """Runs a command, hurt if so wished: (status, None where it was hurt; where)."""
+        limit = self._draw.uniform(0, self._took) if hurting else None
+        status, took = finish(argv, log, limit)
+        return status, f"after {took:.2f} s"
+
+
+class FullDisk:
+    """A disk with room for a share, drawn, of what the undisturbed command left."""
+
+    hurt = "stopped by a full disk"
+
+    def __init__(self, place, took, draw):
+        self._place, self._draw = place, draw
+        self._size = _used(place)
+
+    def attempt(self, argv, log, hurting):
+        """As of `Kill`; to be hurt it must have ended in a sentence."""
+        room = int(self._draw.uniform(0, 1.1) * self._size)
+        # What lies there already, does.
+        room = max(room, _used(self._place) + 4096) if hurting else 2**30
+        _mount("-o", f"remount,size={room}", self._place)
+        begin = log.stat().st_size if log.exists() else 0
+        status, _ = finish(argv, log)
+        said = log.read_bytes()[begin:].decode(errors="replace")
+        where = f"with room for {room} bytes"
+        if "Traceback" in said:
+            raise RuntimeError(f"{where}: a traceback; see {log}")
+        is_hurt = hurting and status != 0 and "No space left" in said
+        return None if is_hurt else status, where
+
+
+WAYS = {"kill": Kill, "disk": FullDisk}
+
+
+def _used(place):
+    status = os.statvfs(place)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize
+
+
+def _mount(*arguments):
+    subprocess.run(["mount", *map(str, arguments)], check=True)
+
+
 def disturb(name, job, options, draw):
-    """Kills a command `options.moments` times in all; what went wrong, as sentences."""
+    """Hurts a command `options.moments` times in all; what went wrong, as sentences."""
     # One place for all runs: they write down where they are.
     place, log = options.out / name, options.out / f"{name}.txt"
     prepare(place, options)
-    status, duration = finish(job(place), log)
+    status, took = finish(job(place), log)
     if status:
         return [f"the undisturbed run failed; see {log}"], 0, 0
-    expected, faults, kills, runs = contents(place / "made"), [], 0, 0
-    while kills < options.moments:
+    expected, faults, moments, runs = contents(place / "made"), [], 0, 0
+    way = WAYS[options.by](place, took, draw)
+    while moments < options.moments:
         prepare(place, options)
         runs, status = runs + 1, None
         while status is None:
-            limit = draw.uniform(0, duration) if kills < options.moments else None
-            status, took = finish(job(place), log, limit)
-            if status is None:
-                kills += 1
-                try:
+            try:
+                hurting = moments < options.moments
+                status, where = way.attempt(job(place), log, hurting)
+                if status is None:
+                    moments += 1
                     contents(place / "made")
-                except Exception as error:
-                    faults.append(f"after {took:.2f} s: {error!r}"[:300])
+            except Exception as error:
+                faults.append(f"{type(error).__name__}: {error}"[:300])
+                moments += 1
         if status:
-            faults.append(f"run {runs} ended with status {status}; see {log}")
+            faults.append(f"run {runs} ended with status {status} {where}; see {log}")
+            moments += 1
             continue
         made = contents(place / "made")
         if name == "export":  # A kill after it was published: one version more.
@@ -187,13 +245,17 @@ def disturb(name, job, options, draw):
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(place, kept, symlinks=True)
             faults.append(f"run {runs} differs in {', '.join(unlike[:5])}; see {kept}")
-    return faults, kills, runs
+    return faults, moments, runs
 
 
 def prepare(place, options):
-    """A fresh folder with what a job needs."""
+    """A fresh folder with what a job needs; a disk of its own, if that is to fill up."""
+    if os.path.ismount(place):
+        subprocess.run(["umount", place], check=True)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
+    if options.by == "disk":
+        _mount("-t", "tmpfs", "-o", "size=1g", "tmpfs", place)
     (place / "pairs").symlink_to(options.out / "pairs")
     (place / "run").symlink_to(options.out / "trained" / "made")
 
@@ -203,6 +265,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--moments", type=int, default=20, help="of each command")
     parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=JOBS)
+    parser.add_argument("--by", default="kill", choices=WAYS)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.out = options.out.resolve()
@@ -217,11 +280,11 @@ def main():
     draw, broken = random.Random(options.seed), False
     for name in options.jobs:
         begun = time.monotonic()
-        faults, kills, runs = disturb(name, JOBS[name], options, draw)
+        faults, moments, runs = disturb(name, JOBS[name], options, draw)
         took = time.monotonic() - begun
         print(
-            f"{name}: killed {kills} times in {runs} runs, {len(faults)} faults, "
-            f"{took:.0f} s",
+            f"{name}: {WAYS[options.by].hurt} {moments} times in {runs} runs, "
+            f"{len(faults)} faults, {took:.0f} s",
             flush=True,
         )
         for fault in faults:

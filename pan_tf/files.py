@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ _TROUBLES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
 )
+_LONGEST = 255  # Bytes of a file's name, on most file systems.
 
 
 class TroubleError(OSError):
@@ -28,6 +30,9 @@ def whole(path):
     path = pathlib.Path(path)
     # The ending stays: by it some writers know the format.
     partial = path.with_name(f".partial-{path.name}")
+    if len(name := os.fsencode(path.name)) > _LONGEST - len(".partial-"):
+        short = hashlib.sha256(name).hexdigest()[:16]
+        partial = path.with_name(f".partial-{short}{path.suffix}")
     try:
         yield partial
         os.replace(partial, path)

@@ -11,6 +11,13 @@ def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("length", [1, 246, 247, 255])
+def test_the_longest_name_that_a_disk_takes_can_be_written(length, tmp_path):
+    path = tmp_path / ("n" * length)
+    files.write(path, "text")
+    assert path.read_text() == "text" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
     files.check_output_dir(tmp_path / "new", "mark")
     files.check_output_dir(tmp_path, "mark")

@@ -9,6 +9,7 @@ iteration.
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -111,8 +112,16 @@ class Checkpoints:
 
     def save(self):
         """Saves everything, as of the model's iteration; returns the path."""
+        number = self._model.iteration
         with self._cleared():
-            return self._manager.save(checkpoint_number=self._model.iteration)
+            try:
+                return self._manager.save(checkpoint_number=number)
+            except tf.errors.OpError:
+                prefix = self._writable() / f"ckpt-{number}"
+                if damage(prefix):
+                    for file in prefix.parent.glob(f"{prefix.name}.*"):
+                        file.unlink()
+                raise
 
     @contextlib.contextmanager
     def _cleared(self):
@@ -139,13 +148,16 @@ class Checkpoints:
             chosen_by: name of the metric, for `best_is_chosen_by`.
         """
         folder = self._writable() / "best"
+        name = f"transformer-{self._model.iteration}"
+        place = folder / f"{name}_temp"
         with self._cleared():
-            prefix = self._best().write(
-                str(folder / f"transformer-{self._model.iteration}")
-            )
-        files.write(f"{prefix}.json", json.dumps({"chosen_by": chosen_by}) + "\n")
+            self._best().write(str(place / name))
+        files.write(place / f"{name}.json", json.dumps({"chosen_by": chosen_by}) + "\n")
+        # The index makes it a checkpoint: it comes last.
+        for file in sorted(place.iterdir(), key=lambda file: file.suffix == ".index"):
+            os.replace(file, folder / file.name)
         for file in folder.iterdir():
-            if not file.name.startswith(f"{pathlib.Path(prefix).name}."):
+            if not file.name.startswith(f"{name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     def load_best(self):

@@ -1,16 +1,20 @@
 import logging
+import os
 import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
+from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
+from tests.disk import limited_files
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,44 @@ def test_a_half_written_checkpoint_is_cleared_away(model, saved, tmp_path):
     (tmp_path / "ckpt-16_temp" / "part-00000-of-00001.data").write_bytes(b"half")
     assert resume(model, tmp_path)[0] == 12
     assert not (tmp_path / "ckpt-16_temp").exists()
+
+
+@pytest.mark.parametrize("size", [100, 10_000])
+def test_a_full_disk_leaves_no_half_checkpoint(model, saved, tmp_path, size):
+    """Files may grow to some bytes: first the index, then the data are too large."""
+    before = sorted(tmp_path.rglob("*"))
+    model.iteration = 16
+    with limited_files(size):
+        with pytest.raises(tf.errors.OpError):
+            saved.save()
+        with pytest.raises(tf.errors.OpError):
+            saved.save_best("psnr")
+    assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "best"] == before
+    assert resume(model, tmp_path)[0] == 12
+
+
+def test_a_best_checkpoint_that_is_not_whole_has_no_name(
+    model, saved, tmp_path, monkeypatch
+):
+    model.iteration = 12
+    saved.save_best("psnr")
+    first = newest_best(tmp_path)
+    moved = os.replace
+
+    def replace(source, target):
+        if str(source).endswith(".index"):
+            raise KeyboardInterrupt  # A kill before the last file is in its place.
+        moved(source, target)
+
+    model.iteration = 16
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", replace)
+        saved.save_best("psnr")
+    assert newest_best(tmp_path) == first and damage(first) is None
+    saved.save_best("uqi")
+    assert newest_best(tmp_path).endswith("-16")
+    assert best_is_chosen_by(newest_best(tmp_path), "ssim") == "uqi"
+    assert {p.stem for p in (tmp_path / "best").iterdir()} == {"transformer-16"}
 
 
 def test_nothing_is_restored_from_nothing(model, tmp_path):
