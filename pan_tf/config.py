@@ -225,7 +225,9 @@ class Config(Settings):
         minimum=1,
         free=True,
     )
-    seed: int = setting(1, "Of weights, data order and augmentation.", minimum=0)
+    seed: int = setting(
+        1, "Of weights, data order and augmentation.", minimum=0, maximum=2**32 - 1
+    )
     d_updates: int | None = setting(
         None, "Updates of D in a round; empty: the recipe's.", minimum=1
     )
@@ -420,10 +422,11 @@ class Config(Settings):
                 f"it must be given. Received: dataset={self.dataset}, "
                 f"attribute={self.attribute}."
             )
-        if "none" in (self.d_augment or ()) and len(self.d_augment) > 1:
+        seen_by_d = self.d_augment or ()
+        if "none" in seen_by_d and len(seen_by_d) > 1:
             raise ValueError(
                 "--d_augment=none goes with no other. Received: "
-                f"d_augment={','.join(self.d_augment)}."
+                f"d_augment={','.join(seen_by_d)}."
             )
         if "flip" in (self.augment or ()):
             raise ValueError("--augment=flip is --flip: give that.")
@@ -479,6 +482,10 @@ class Config(Settings):
         if self.preprocess == "crop":
             return self.image_size
         return self.load_size or self.image_size.scaled(286 / 256)
+
+    def going_on_from(self, before):
+        """As of `Settings`; what a run began with is said once, and replayed."""
+        return self.replace(init_from=self.init_from or before.init_from)
 
     def differences(self, other):
         """As of `Settings`; the end of a decaying schedule is part of the schedule."""

@@ -14,6 +14,7 @@ _TROUBLES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
 )
+PARTIAL = ".partial-"  # How names of files that are being written begin.
 _LONGEST = 255  # Bytes of a file's name, on most file systems.
 
 
@@ -28,11 +29,13 @@ def whole(path):
     After an error nothing is left, and a file of that name stays what it was.
     """
     path = pathlib.Path(path)
-    # The ending stays: by it some writers know the format.
-    partial = path.with_name(f".partial-{path.name}")
-    if len(name := os.fsencode(path.name)) > _LONGEST - len(".partial-"):
+    # Another process may write the same. The ending stays: by it some writers know the
+    # format.
+    mark = f"{PARTIAL}{os.getpid()}-"
+    partial = path.with_name(f"{mark}{path.name}")
+    if len(name := os.fsencode(path.name)) > _LONGEST - len(mark):
         short = hashlib.sha256(name).hexdigest()[:16]
-        partial = path.with_name(f".partial-{short}{path.suffix}")
+        partial = path.with_name(f"{mark}{short}{path.suffix}")
     try:
         yield partial
         os.replace(partial, path)
@@ -66,6 +69,25 @@ def trouble(error):
     return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None
 
 
+def check_place(path):
+    """What is against writing to a folder that may be there already; None: nothing.
+
+    Args:
+        path: the folder; those above it need not be there either.
+
+    Returns:
+        The end of a sentence that begins with the flag.
+    """
+    place = pathlib.Path(path)
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if place.is_symlink() and not place.exists():
+        return f"{place} is a link to nothing."
+    if not place.is_dir():
+        return f"{place} is a file."
+    return None if os.access(place, os.W_OK) else f"{place} may not be written to."
+
+
 def check_output_dir(path, mark=None):
     """Refuses an --output_dir that holds somebody's files.
 
@@ -75,9 +97,12 @@ def check_output_dir(path, mark=None):
             into again; None where none may.
 
     Raises:
-        ValueError: if the folder holds files, and not that one.
+        ValueError: if the folder holds files, and not that one, or cannot be written to.
     """
     path = pathlib.Path(path)
+    problem = check_place(path)
+    if problem:
+        raise ValueError(f"--output_dir={path}: {problem}")
     if path.exists() and not (mark and (path / mark).exists()) and any(path.iterdir()):
         but = f" but no {mark}" if mark else ""
         raise ValueError(f"--output_dir={path} holds files{but}. Choose another one.")

@@ -1,5 +1,6 @@
 """Settings as absl's flags: on a command line, and in files of flags."""
 
+import codecs
 import dataclasses
 from typing import Any
 
@@ -86,8 +87,9 @@ def read(settings, path):
         ValueError: if a line is not a known setting, or one is not legal; the message
             names the file.
     """
-    with open(path, encoding="utf-8"):
-        pass  # absl's own error is no OSError.
+    with open(path, "rb") as file:  # absl's own error is no OSError.
+        if file.read(3) == codecs.BOM_UTF8:
+            raise ValueError(f"{path} begins with a byte order mark: save it without.")
     values = flags.FlagValues()
     define_flags(settings, values)
     accept_empty(values)

@@ -354,7 +354,7 @@ def _inline(picture):
 
 def _table(rows, text):
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    head = "".join(f"<th>{name}</th>" for name in ("", *columns))
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *columns))
     body = "".join(
         f"<tr><th>{html.escape(name)}</th>"
         + "".join(f"<td>{text(row[c]) if c in row else ''}</td>" for c in columns)

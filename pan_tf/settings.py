@@ -220,6 +220,10 @@ class Settings:
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
+    def going_on_from(self, before):
+        """The same, as run.cfg is to have it where a run with other settings goes on."""
+        return self
+
     def to_json(self):
         """name -> value, as JSON can hold it."""
         return {

@@ -68,7 +68,7 @@ class Client:
         retries: attempts after the first.
 
     Raises:
-        ValueError: if the address or the protocol is not legal.
+        ValueError: if an argument is not legal.
     """
 
     def __init__(
@@ -83,6 +83,11 @@ class Client:
         if protocol not in ("rest", "grpc"):
             raise ValueError(
                 f"`protocol` must be one of: rest, grpc. Received: protocol={protocol!r}."
+            )
+        if retries < 0 or not timeout > 0:
+            raise ValueError(
+                "`retries` must be at least 0, and `timeout` above 0 seconds. "
+                f"Received: retries={retries}, timeout={timeout}."
             )
         self._name = f"{model} at {address} ({protocol})"
         transport = _Rest if protocol == "rest" else _Grpc
@@ -182,7 +187,7 @@ class _Rest:
                 "`address` must be host:port, or a URL of http or https. "
                 f"Received: address={address!r}."
             )
-        part = f"/versions/{version}" if version else ""
+        part = "" if version is None else f"/versions/{version}"
         self._url = f"{base.rstrip('/')}/v1/models/{model}{part}"
         self._timeout, self._proxy = timeout, _proxy(base, scheme)
         # Without a handler of ours, proxies are the environment's.
@@ -308,7 +313,7 @@ class _Grpc:
 
     def _name(self, spec):
         spec.name = self._model
-        if self._version:
+        if self._version is not None:
             spec.version.value = int(self._version)
 
 
@@ -415,6 +420,10 @@ def main(argv=None, program=None):
     if options.input.is_dir() and options.output.is_file():
         sys.exit(f"{options.output} must be a folder; it is a file.")
     pairs = _pairs(options.input, options.output)
+    sources = {source.resolve() for source, _ in pairs}
+    both = [target for _, target in pairs if target.resolve() in sources]
+    if both:
+        sys.exit(f"{both[0]} is an input: choose another place for the output.")
     there = [target for _, target in pairs if target.exists()]
     if there and not options.overwrite:
         sys.exit(f"{there[0]} is there already; --overwrite replaces it.")

@@ -107,6 +107,7 @@ def test_a_flagfile_that_is_not_there_is_an_os_error(tmp_path):
         ({"image_size": 100}, "--image_size must be a multiple of 64"),
         ({"image_size": 256, "load_size": 128}, "--load_size must be at least"),
         ({"batch_size": 0}, "--batch_size must be at least 1"),
+        ({"seed": 2**32}, "--seed must be at least 0, at most 4294967295"),
         ({"real_label": 1.5}, "--real_label must be at least 0.0, at most 1.0"),
         ({"lambdas": (1.0, -2.0, 1.0, 1.0)}, "--lambdas must be at least 0"),
         ({"d_augment": ("shift", "none")}, "--d_augment=none goes with no other"),

@@ -11,11 +11,21 @@ def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
-@pytest.mark.parametrize("length", [1, 246, 247, 255])
+@pytest.mark.parametrize("length", [1, 230, 240, 246, 255])
 def test_the_longest_name_that_a_disk_takes_can_be_written(length, tmp_path):
     path = tmp_path / ("n" * length)
     files.write(path, "text")
     assert path.read_text() == "text" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_processes_can_write_one_name(tmp_path, monkeypatch):
+    with files.whole(tmp_path / "a.txt") as ours:
+        ours.write_text("ours")
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: -1)
+            files.write(tmp_path / "a.txt", "theirs")
+    assert (tmp_path / "a.txt").read_text() == "ours"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):

@@ -10,6 +10,7 @@ from pan_tf.evaluation.judges import check_sizes
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.measure import summary
+from pan_tf.evaluation.measure import too_small
 from pan_tf.evaluation.measure import validate
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "measure",
     "measure_baselines",
     "summary",
+    "too_small",
     "translations",
     "validate",
 ]

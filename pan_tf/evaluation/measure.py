@@ -111,6 +111,25 @@ def usual(split, has_inverse):
     ]
 
 
+def too_small(split, geometry, also=()):
+    """Which image is too small for a metric, the rest of a sentence; None if none is.
+
+    Args:
+        split: `Split` of pairs.
+        geometry: `Geometry` at which they are measured.
+        also: names of metrics beside the usual ones.
+    """
+    sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
+    side = min(min(size) for size in sizes)
+    worst = max({*usual(split, False), *also}, key=lambda name: ROWS[name].smallest)
+    if side >= ROWS[worst].smallest:
+        return None
+    return (
+        f"an image of {split.name} is {side} px high or wide where it is measured, and "
+        f"{ROWS[worst].title} needs {ROWS[worst].smallest} px"
+    )
+
+
 def images_at_a_time(image_size):
     """How many images of a size are translated together."""
     return max(1, min(16, 2**20 // Size.of(image_size).pixels))

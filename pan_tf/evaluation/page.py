@@ -77,9 +77,11 @@ def _checkpoint(result):
     elif found["kind"] == "dfi":
         said = "deep feature interpolation; nothing is trained."
     elif found["kind"] == "best":
+        metric = ROWS.get(found["chosen_by"])
+        label = metric.label if metric else found["chosen_by"]
         said = (
-            f"iteration {found['iteration']}, the best checkpoint by "
-            f"{ROWS[found['chosen_by']].label} on the validation images."
+            f"iteration {found['iteration']}, the best checkpoint by {label} on the "
+            "validation images."
         )
     else:
         said = f"iteration {found['iteration']}, the last checkpoint."
@@ -368,7 +370,7 @@ def _curves(translator, result, direction):
     columns = {}
     for row in RunFolder(translator.path).read_metrics():
         for name, value in row.items():
-            if name != "warning" and math.isfinite(value):
+            if isinstance(value, int | float) and math.isfinite(value):
                 columns.setdefault(name, []).append((row["iteration"], value))
     charted = []
     chosen = result.checkpoint["iteration"]

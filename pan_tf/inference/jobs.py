@@ -7,6 +7,7 @@ import pathlib
 
 from PIL import Image
 
+from pan_tf import files
 from pan_tf import image_files
 from pan_tf import paths
 from pan_tf.image_files import ImageFileError
@@ -102,6 +103,9 @@ class TranslationJob:
                 raise ValueError(
                     f"--output must not replace an input. Received: {target} is both."
                 )
+        for folder in {target.parent for _, target, _ in self.targets}:
+            if problem := files.check_place(folder):
+                raise ValueError(f"--output={self.output}: {problem}")
         there = [target for _, target, _ in self.targets if target.exists()]
         if there and existing == "fail":
             raise FileExistsError(

@@ -247,7 +247,6 @@ class Translator:
                 f"--inverse asks for the inverse of {path}, which has none: its recipe, "
                 f"{config.recipe}, learns one direction."
             )
-        prefix, self.checkpoint = _find_checkpoint(path, kind, config, self.inverse)
         # Whatever the run was trained in: its weights are float32, and so is an export.
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
@@ -258,14 +257,7 @@ class Translator:
             self.network = transformer()
         finally:
             keras.config.set_dtype_policy(policy)
-        # The best checkpoint holds the T to translate with. The others hold T and, as
-        # `deployed`, its moving average, or T again.
-        key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
-        key = "deployed_inverse" if self.inverse else key
-        status = tf.train.Checkpoint(**{key: self.network}).read(
-            str(paths.literal(prefix))
-        )
-        status.assert_existing_objects_matched().expect_partial()
+        self._restore(kind)
         self.field = networks.receptive_field(self.network)
         sides = self.system.source, self.system.target
         self.source, self.target = sides[::-1] if self.inverse else sides
@@ -280,6 +272,30 @@ class Translator:
         )
         self.geometry = data.Geometry.from_json(known.get("geometry"))
         self.geometry = self.geometry or data.geometry_asked_for(config)
+
+    def _restore(self, kind):
+        """Puts a checkpoint into the network."""
+        prefix = problem = None
+        for _ in range(3):  # A training that goes on may replace one meanwhile.
+            prefix, self.checkpoint = _find_checkpoint(
+                self.path, kind, self.config, self.inverse
+            )
+            # The best checkpoint holds the T to translate with. The others hold T and,
+            # as `deployed`, its moving average, or T again.
+            key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
+            key = "deployed_inverse" if self.inverse else key
+            problem = damage(prefix)
+            try:
+                if problem is None:
+                    made = tf.train.Checkpoint(**{key: self.network})
+                    status = made.read(str(paths.literal(prefix)))
+                    status.assert_existing_objects_matched().expect_partial()
+                    return
+            except tf.errors.NotFoundError as error:
+                problem = str(error).splitlines()[0]
+            if pathlib.Path(f"{prefix}.index").exists():
+                break
+        raise OSError(f"{prefix} is damaged: {problem}")
 
     def _load_saved_model(self):
         path = self.path
@@ -343,9 +359,6 @@ def _find_checkpoint(run_dir, kind, config, inverse):
     prefix = prefix or newest(run_dir / "checkpoints")
     if prefix is None:
         raise FileNotFoundError(f"No checkpoint in {run_dir}. Has it been trained?")
-    problem = damage(prefix)
-    if problem:
-        raise OSError(f"{prefix} is damaged: {problem}")
     checkpoint["iteration"] = int(prefix.rpartition("-")[2])
     return prefix, checkpoint
 

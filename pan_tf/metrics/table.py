@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pan_tf import networks
 from pan_tf.metrics import perceptual
 from pan_tf.metrics.distribution import features
 from pan_tf.metrics.distribution import frechet
@@ -45,6 +46,7 @@ class Metric:
         largest: greater values count as this one in means, such as an infinite PSNR.
         needs: networks whose weights it needs, "vgg16" or of `networks.PUBLISHED`.
         check: `Weights` -> None; raises ValueError where a file holds something else.
+        smallest: pixels that each side of an image must have.
         least: images that a set must have, for rows of sets.
         biased_below: images below which its value depends on their number.
         of_realism: whether it compares what images look like, rather than pixels.
@@ -64,6 +66,7 @@ class Metric:
     largest: float | None = None
     needs: tuple = ()
     check: Callable | None = None
+    smallest: int = 1
     least: int = 1
     biased_below: int = 0
     of_realism: bool = False
@@ -138,21 +141,23 @@ METRICS = {
         about=f"{_ON_LUMA} PSNR beyond 100 dB counts as 100 in means.",
         **_PSNR,
     ),
-    "ssim": Metric("SSIM", function=functional.ssim),
-    "uqi": Metric("UQI", function=functional.uqi),
+    "ssim": Metric("SSIM", function=functional.ssim, smallest=11),
+    "uqi": Metric("UQI", function=functional.uqi, smallest=8),
     "vif": Metric(
         "VIF",
         function=information.vif,
+        smallest=17,
         about="VIF of a target of less than one bit is 1 if the output has no texture "
         "either, else 0.",
     ),
-    "vifp": Metric("VIFP", function=information.vifp),
+    "vifp": Metric("VIFP", function=information.vifp, smallest=17),
     "psnr_rgb": Metric("PSNR, RGB", function=functional.psnr_rgb, **_PSNR),
-    "ssim_rgb": Metric("SSIM, RGB", function=functional.ssim_rgb),
+    "ssim_rgb": Metric("SSIM, RGB", function=functional.ssim_rgb, smallest=11),
     "vgg_distance": Metric(
         "VGG distance",
         higher_is_better=False,
         make=perceptual.vgg_distance,
+        smallest=16,
         needs=("vgg16",),
         of_realism=True,
         is_usual=False,
@@ -163,6 +168,7 @@ METRICS = {
         "LPIPS",
         higher_is_better=False,
         make=perceptual.lpips,
+        smallest=networks.ALEXNET_SMALLEST,
         needs=("alexnet", "lpips_alex"),
         check=perceptual.lpips,
         of_realism=True,

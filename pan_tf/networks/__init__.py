@@ -16,6 +16,7 @@ from pan_tf.networks.deraining import id_cgan_transformer
 from pan_tf.networks.discriminators import context_encoder_discriminator
 from pan_tf.networks.discriminators import pan_discriminator
 from pan_tf.networks.discriminators import patch_discriminator
+from pan_tf.networks.fetching import WeightsNotFoundError
 from pan_tf.networks.inception import inception_features
 from pan_tf.networks.inpainting import context_encoder_transformer
 from pan_tf.networks.inpainting import pan_inpainting_transformer
@@ -33,7 +34,6 @@ from pan_tf.networks.unet import official_pan_transformer
 from pan_tf.networks.unet import pan_transformer
 from pan_tf.networks.unet import pix2pix_transformer
 from pan_tf.networks.unet import resize_transformer
-from pan_tf.networks.vgg import WeightsNotFoundError
 from pan_tf.networks.vgg import check_vgg_weights
 from pan_tf.networks.vgg import convolutions
 from pan_tf.networks.vgg import imagenet_classifier

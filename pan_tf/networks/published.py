@@ -1,14 +1,13 @@
 """Weights of networks that metrics look through, as their authors published them."""
 
 import dataclasses
-import functools
-import hashlib
 import pathlib
 
-import keras
 from absl import logging
 
-from pan_tf.networks.vgg import WeightsNotFoundError
+from pan_tf.networks.fetching import WeightsNotFoundError
+from pan_tf.networks.fetching import digest
+from pan_tf.networks.fetching import fetched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +48,6 @@ PUBLISHED = {
 }
 
 
-@functools.cache
 def locate_published(network, folder=None):
     """A file of published weights, fetched if need be.
 
@@ -71,7 +69,7 @@ def locate_published(network, folder=None):
             raise WeightsNotFoundError(
                 f"--metric_weights={folder} must hold {file.name}, which {file.url} has."
             )
-        found = _sha256(path)
+        found = digest(path)
         if found != file.sha256:
             logging.warning(
                 "*** %s is not the published one: its sha256 is %s, not %s. ***",
@@ -80,26 +78,22 @@ def locate_published(network, folder=None):
                 file.sha256,
             )
         return str(path), found
-    try:
-        path = pathlib.Path(
-            keras.utils.get_file(file.name, file.url, cache_subdir="models/pan_tf")
-        )
-    except Exception as error:  # Keras raises a bare Exception.
-        raise WeightsNotFoundError(
-            f"{file.name} is needed, which cannot be downloaded from {file.url} "
-            f"({error}). Put it into a folder, and name that by --metric_weights=FOLDER; "
-            "without it, vgg_distance and kid_vgg look through VGG-16."
-        ) from None
-    found = _sha256(path)
-    if found != file.sha256:
-        path.unlink()
-        raise WeightsNotFoundError(
-            f"{file.url} gave a file of sha256 {found}, and {file.sha256} is published: "
-            "it was deleted. Try again."
-        )
-    return str(path), found
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    for is_again in (False, True):
+        try:
+            path = fetched(file.name, file.url, "models/pan_tf")
+        except Exception as error:  # Keras raises a bare Exception.
+            raise WeightsNotFoundError(
+                f"{file.name} is needed, which cannot be downloaded from {file.url} "
+                f"({error}). Put it into a folder, and name that by "
+                "--metric_weights=FOLDER; without it, vgg_distance and kid_vgg look "
+                "through VGG-16."
+            ) from None
+        found = digest(path)
+        if found == file.sha256:
+            return str(path), found
+        path.unlink()  # It may be what a kill has left of a download.
+        if is_again:
+            raise WeightsNotFoundError(
+                f"{file.url} gave a file of sha256 {found}, and {file.sha256} is "
+                "published: it was deleted. Try again."
+            )

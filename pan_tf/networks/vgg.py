@@ -5,8 +5,6 @@ colour ("caffe"). Fed anything else, the network still gives features, of which 
 knows what they mean; ID-CGAN's released code does just that.
 """
 
-import functools
-import hashlib
 import warnings
 
 import keras
@@ -17,6 +15,9 @@ from pan_tf import images
 from pan_tf import paths
 from pan_tf import runtime
 from pan_tf.networks.blocks import image_input
+from pan_tf.networks.fetching import WeightsNotFoundError
+from pan_tf.networks.fetching import digest
+from pan_tf.networks.fetching import fetched
 
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
@@ -39,10 +40,6 @@ _PREPROCESSING = {
     "caffe": images.to_caffe,
     "none": lambda image: image[..., ::-1],  # BGR, as ID-CGAN's whole pipeline.
 }
-
-
-class WeightsNotFoundError(Exception):
-    """The ImageNet weights are not on disk, and could not be fetched."""
 
 
 @keras.saving.register_keras_serializable("pan_tf")
@@ -274,7 +271,6 @@ def check_vgg_weights(path, network="vgg16"):
     return vgg.get_weights()
 
 
-@functools.cache
 def locate_vgg_weights(path=None, network="vgg16"):
     """The file with a VGG's weights, fetched if need be.
 
@@ -293,12 +289,7 @@ def locate_vgg_weights(path=None, network="vgg16"):
         name = f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
         url = f"https://storage.googleapis.com/tensorflow/keras-applications/{network}/"
         try:
-            path = keras.utils.get_file(
-                name,
-                url + name,
-                cache_subdir="models",
-                file_hash=_MD5[network],
-            )
+            path = fetched(name, url + name, "models", file_hash=_MD5[network])
         except Exception as error:  # Keras raises a bare Exception.
             raise WeightsNotFoundError(
                 f"ImageNet weights of {network.upper()} are needed, which cannot "
@@ -309,5 +300,4 @@ def locate_vgg_weights(path=None, network="vgg16"):
     path = paths.named("vgg_weights", path)
     if not path.is_file():
         raise WeightsNotFoundError(f"--vgg_weights={path} is not there.")
-    with open(path, "rb") as file:
-        return str(path), hashlib.file_digest(file, "sha256").hexdigest()
+    return str(path), digest(path)

@@ -7,7 +7,6 @@ logging window. The data stream needs no state: it is a function of the seed and
 iteration.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -80,9 +79,7 @@ class Checkpoints:
         self._model, self._state = model, state
         self._checkpoint = tf.train.Checkpoint(state=state, **model.saved_parts())
         self._writable().mkdir(parents=True, exist_ok=True)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, paths.literal(self._writable()), max_to_keep=keep
-        )
+        self._keep = keep
 
     def resume(self):
         """Restores the newest checkpoint that is intact.
@@ -91,11 +88,12 @@ class Checkpoints:
             Its iteration; 0 if there is none.
         """
         self._clear()
-        state = tf.train.get_checkpoint_state(str(self._folder))
-        found = list(state.all_model_checkpoint_paths) if state else []
-        for path in reversed(found):
+        found = _numbered(self._folder, "ckpt")
+        for place, path in enumerate(reversed(found)):
             problem = damage(path)
             if problem is None:
+                for damaged in found[len(found) - place :]:
+                    self._set_aside(damaged)
                 self._checkpoint.restore(str(paths.literal(path))).assert_consumed()
                 return self._model.iteration
             logging.warning(
@@ -110,36 +108,55 @@ class Checkpoints:
             )
         return 0
 
+    def _set_aside(self, prefix):
+        """Gives a damaged checkpoint another name: those to come may be older than it."""
+        if self._scratch is None:
+            for file in pathlib.Path(prefix).parent.glob(f"{_name(prefix)}.*"):
+                file.rename(file.with_name(f"damaged-{file.name}"))
+
     def save(self):
         """Saves everything, as of the model's iteration; returns the path."""
-        number = self._model.iteration
-        with self._cleared():
-            try:
-                return self._manager.save(checkpoint_number=number)
-            except tf.errors.OpError:
-                prefix = self._writable() / f"ckpt-{number}"
-                if damage(prefix):
-                    for file in prefix.parent.glob(f"{prefix.name}.*"):
-                        file.unlink()
-                raise
+        folder, number = self._writable(), self._model.iteration
+        self._checkpoint.save_counter.assign(number)
+        prefix = self._write(self._checkpoint, folder / f"ckpt-{number}")
+        kept = _numbered(folder, "ckpt")
+        # TensorFlow's own list of them, for its own tools.
+        lines = [f'all_model_checkpoint_paths: "{_name(p)}"' for p in kept[-self._keep :]]
+        lines = [f'model_checkpoint_path: "{_name(kept[-1])}"', *lines]
+        files.write(folder / "checkpoint", "\n".join(lines) + "\n")
+        for old in kept[: -self._keep]:
+            for file in folder.glob(f"{_name(old)}.*"):
+                file.unlink()
+        return prefix
 
-    @contextlib.contextmanager
-    def _cleared(self):
-        """Context that leaves nothing half written: a full disk needs the space."""
+    def _write(self, checkpoint, prefix, **texts):
+        """Writes a checkpoint whole or not at all.
+
+        Args:
+            checkpoint: `tf.train.Checkpoint`.
+            prefix: path without the endings.
+            **texts: ending -> contents of files that belong to it.
+        """
+        place = prefix.with_name(f"{prefix.name}_temp")
         try:
-            yield
-        except tf.errors.OpError:
-            self._clear()
-            raise
+            checkpoint.write(str(place / prefix.name))
+            for ending, text in texts.items():
+                files.write(place / f"{prefix.name}.{ending}", text)
+            # The index makes it a checkpoint: it comes last.
+            for file in sorted(place.iterdir(), key=lambda file: file.suffix == ".index"):
+                os.replace(file, prefix.parent / file.name)
+        finally:  # A full disk needs the space.
+            shutil.rmtree(place, ignore_errors=True)
+        return str(prefix)
 
     def _clear(self):
-        """Deletes what was half written when a kill or an error came."""
+        """Deletes what was half written when a kill came."""
         for half_written in self._writable().rglob("*_temp"):
             shutil.rmtree(half_written, ignore_errors=True)
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; None if there is none."""
-        return iteration_of(self._manager.latest_checkpoint)
+        return iteration_of(newest(self._writable()))
 
     def save_best(self, chosen_by):
         """Saves the T to translate with as the best so far, then drops the one before.
@@ -147,18 +164,19 @@ class Checkpoints:
         Args:
             chosen_by: name of the metric, for `best_is_chosen_by`.
         """
-        folder = self._writable() / "best"
-        name = f"transformer-{self._model.iteration}"
-        place = folder / f"{name}_temp"
-        with self._cleared():
-            self._best().write(str(place / name))
-        files.write(place / f"{name}.json", json.dumps({"chosen_by": chosen_by}) + "\n")
-        # The index makes it a checkpoint: it comes last.
-        for file in sorted(place.iterdir(), key=lambda file: file.suffix == ".index"):
-            os.replace(file, folder / file.name)
-        for file in folder.iterdir():
-            if not file.name.startswith(f"{name}."):
+        prefix = self._writable() / "best" / f"transformer-{self._model.iteration}"
+        chosen = json.dumps({"chosen_by": chosen_by}) + "\n"
+        self._write(self._best(), prefix, json=chosen)
+        for file in prefix.parent.iterdir():
+            if not file.name.startswith(f"{prefix.name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    def has_best(self):
+        """Whether the best T so far is there; a warning says it if somebody took it."""
+        there = newest_best(self._folder) is not None
+        if not there:
+            logging.warning("*** The best checkpoint is gone from %s. ***", self._folder)
+        return there
 
     def load_best(self):
         """Puts the best T so far into the model; returns its iteration.
@@ -184,11 +202,7 @@ def newest_best(folder):
 
     A kill can leave two: the later one was the better.
     """
-    prefixes = [
-        str(index).removesuffix(".index")
-        for index in (pathlib.Path(folder) / "best").glob("transformer-*.index")
-    ]
-    return max(prefixes, key=lambda p: int(p.rpartition("-")[2]), default=None)
+    return next(reversed(_numbered(pathlib.Path(folder) / "best", "transformer")), None)
 
 
 def iteration_of(prefix):
@@ -198,16 +212,28 @@ def iteration_of(prefix):
 
 def newest(folder):
     """Prefix of the newest checkpoint in a folder of them; None if there is none."""
-    state = tf.train.get_checkpoint_state(str(folder))
-    prefix = state and state.model_checkpoint_path
-    return prefix if prefix and pathlib.Path(f"{prefix}.index").exists() else None
+    return next(reversed(_numbered(pathlib.Path(folder), "ckpt")), None)
+
+
+def _name(prefix):
+    return pathlib.PurePath(prefix).name
+
+
+def _numbered(folder, name):
+    """Prefixes `<name>-<iteration>` of the checkpoints in a folder, the oldest first."""
+    found = {}
+    for index in folder.glob(f"{name}-*.index"):
+        number = index.name.removeprefix(f"{name}-").removesuffix(".index")
+        if number.isdecimal():
+            found[int(number)] = str(index).removesuffix(".index")
+    return [found[number] for number in sorted(found)]
 
 
 def best_is_chosen_by(prefix, otherwise):
-    """Name of the metric that chose a best T; `otherwise` in runs of version 0.1."""
+    """Name of the metric that chose a best T; `otherwise` where nothing says so."""
     try:
         return json.loads(pathlib.Path(f"{prefix}.json").read_text("utf-8"))["chosen_by"]
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # Or damaged.
         return otherwise
 
 

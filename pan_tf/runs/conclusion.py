@@ -32,7 +32,7 @@ def conclude(config, run, pairs, model, state, checkpoints, validation):
         "last": {"checkpoint": model.iteration, "metrics": last},
         "baselines": baselines,
     }
-    if state.best is not None:
+    if state.best is not None and checkpoints.has_best():
         iteration = checkpoints.load_best()
         # The same weights have the same metrics.
         best = last if iteration == model.iteration else validation.measure()

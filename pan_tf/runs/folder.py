@@ -75,8 +75,8 @@ class RunFolder:
             )
         if not self.is_run():
             # What a kill left before there was a run.cfg is nobody's.
-            ours = {lock.NAME, f".partial-{self._config.name}"}
-            if self.path.exists() and {p.name for p in self.path.iterdir()} - ours:
+            names = [p.name for p in self.path.iterdir()] if self.path.exists() else []
+            if [n for n in names if n != lock.NAME and not n.startswith(files.PARTIAL)]:
                 raise RunFolderError(
                     f"--run_dir={self.path} holds files but no run.cfg: not a run "
                     "folder. Choose another one."
@@ -129,12 +129,8 @@ class RunFolder:
 
     def _check_place(self):
         """Refuses a folder that cannot be made."""
-        place = self.path
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            problem = "may not be written to" if place.is_dir() else "is a file"
-            raise RunFolderError(f"--run_dir={self.path}: {place} {problem}.")
+        if problem := files.check_place(self.path):
+            raise RunFolderError(f"--run_dir={self.path}: {problem}")
 
     def config(self):
         """The settings that the run was made with.
@@ -159,12 +155,12 @@ class RunFolder:
 
     def has_checkpoint(self):
         """Whether there is something to go on from."""
-        return any(self.checkpoints.glob("ckpt-*.index"))
+        return self.last_iteration() > 0
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; 0 without one."""
-        found = (path.stem for path in self.checkpoints.glob("ckpt-*.index"))
-        return max((int(stem.rpartition("-")[2]) for stem in found), default=0)
+        found = (path.stem[5:] for path in self.checkpoints.glob("ckpt-*.index"))
+        return max((int(number) for number in found if number.isdecimal()), default=0)
 
     def known_data(self):
         """The manifest's record of the data; None in a new folder."""
@@ -225,6 +221,8 @@ class RunFolder:
             system: what `recipes.System.to_json` gives; written once.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        if self.is_run():
+            config = config.going_on_from(self.config())
         files.write(self._config, config.to_flagfile())
         if system is not None and not self._system.exists():
             files.write(self._system, json.dumps(system, indent=2) + "\n")
@@ -274,16 +272,19 @@ class RunFolder:
             files.write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
     def read_metrics(self):
-        """The lines of metrics.jsonl as dictionaries, without one half written."""
+        """The lines of metrics.jsonl as dictionaries, without those that are none."""
         if not self._metrics.exists():
             return []
         rows = []
-        for line in self._metrics.read_text(encoding="utf-8").splitlines():
-            try:
+        text = self._metrics.read_text(encoding="utf-8", errors="replace")
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError):  # A kill cut it short.
                 rows.append(json.loads(line))
-            except ValueError:
-                continue
-        return rows
+        return [
+            row
+            for row in rows
+            if isinstance(row, dict) and isinstance(row.get("iteration"), int)
+        ]
 
     def warnings(self):
         """Sentences of the guards, in the order in which they first came.
@@ -317,10 +318,16 @@ class RunFolder:
 
 
 def _read(path):
-    """What a file of JSON holds; None without it."""
+    """The dictionary in a file of JSON; None without it; ValueError if it is damaged."""
     if not path.exists():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: it holds no dictionary.")
+    return found
 
 
 def _git_commit():

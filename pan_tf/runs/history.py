@@ -1,5 +1,7 @@
 """What a run logged, as a table."""
 
+import html
+
 import numpy as np
 
 
@@ -43,7 +45,7 @@ class History:
         return f"<History: {len(self)} rows of {', '.join(self.columns)}>"
 
     def _repr_html_(self):
-        heads = "".join(f"<th>{name}</th>" for name in self.columns)
+        heads = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
         rows = "".join(
             f"<tr>{''.join(f'<td>{_text(row.get(n))}</td>' for n in self.columns)}</tr>"
             for row in self.rows
@@ -52,4 +54,6 @@ class History:
 
 
 def _text(value):
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else html.escape(str(value))

@@ -10,6 +10,7 @@ from absl import logging
 from pan_tf import calling
 from pan_tf import data
 from pan_tf import distribution
+from pan_tf import evaluation
 from pan_tf import files
 from pan_tf import images
 from pan_tf import networks
@@ -111,6 +112,7 @@ class Training:
         # What the metrics of validations look through; without pairs none chooses.
         asked = [config.best_by, *config.metrics] if system.paired else []
         _check_metrics(config, system, asked)
+        _check_sizes(self.data, asked)
         self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
         for network, sha256 in self.weights.digests().items():
             if network not in networks.PUBLISHED and self.vgg is None:
@@ -188,6 +190,17 @@ def _check_metrics(config, system, asked):
             f"metrics={','.join(config.metrics)}."
         )
     check_channels(asked, system.target.channels)
+
+
+def _check_sizes(pairs, asked):
+    """Refuses held-out images that validations would stop at."""
+    if pairs.validation is None or not pairs.validation.paired:
+        return
+    if problem := evaluation.too_small(pairs.validation, pairs.geometry, asked):
+        raise ValueError(
+            f"Validations cannot be measured: {problem}. Take it away, or choose another "
+            "--preprocess."
+        )
 
 
 def _open(config, requested, known, system):

@@ -156,6 +156,14 @@ def test_lists_of_names_make_the_domains(faces):
     assert found.validation is None
 
 
+def test_a_name_in_a_list_is_a_line(faces):
+    save(faces / "celeba_hq" / "img 5.png", 5)
+    lines = "\ufeffimg1.jpg\r\nimg 5.jpg\r\n\r\n"  # As Windows' editor saves it.
+    (faces / "lists_hq" / "smiling_train.txt").write_bytes(lines.encode())
+    found = opened(faces, dataset="celeba_hq", attribute="smiling")
+    assert found.train.target.names == ("img 5", "img1")
+
+
 def test_lists_that_are_not_there_are_named(faces):
     with pytest.raises(DatasetNotFoundError, match=r"not_blond_train\.txt"):
         opened(faces, dataset="celeba_hq", attribute="blond")

@@ -1,14 +1,45 @@
+import re
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from pan_tf import evaluation
 from pan_tf.config import METRIC_NAMES
+from pan_tf.config import Config
+from pan_tf.data import NATIVE
+from pan_tf.data import open_data
 from pan_tf.metrics import METRICS
 from pan_tf.metrics.table import balanced
 
 
 def test_flags_offer_exactly_the_metrics_that_are_measured():
     assert METRIC_NAMES == tuple(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "also", "expected"),
+    [
+        ("squash", [], None),
+        ("crop", [], "an image of test is 16 px .* VIF needs 17 px"),
+        ("crop", ["lpips"], "LPIPS needs 31 px"),
+    ],
+)
+def test_an_image_that_a_metric_cannot_measure_is_seen_beforehand(
+    preprocess, also, expected, tmp_path
+):
+    for split, size in (("train", (64, 64)), ("test", (16, 40))):
+        for side in "AB":
+            folder = tmp_path / f"{split}{side}"
+            folder.mkdir()
+            Image.fromarray(np.zeros((*size, 3), np.uint8)).save(folder / "a.png")
+    config = Config(
+        dataset="folder", data_dir=str(tmp_path), image_size=64, preprocess=preprocess
+    )
+    opened = open_data(config)
+    problem = evaluation.too_small(opened.held_out, opened.geometry, also)
+    assert problem is expected is None or re.search(expected, problem)
+    assert evaluation.too_small(opened.train, NATIVE) is None
 
 
 def test_balanced_is_the_mean_of_two():

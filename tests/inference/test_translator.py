@@ -14,6 +14,7 @@ from pan_tf import memory
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import Config
+from pan_tf.inference import translator as translator_module
 from pan_tf.inference import whole as module
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
@@ -48,6 +49,25 @@ def trained(tmp_path_factory, source):
             checkpoints.save_best("uqi")
     assert (images[0] != images[1]).any()
     return run_dir, *images, model.ema_transformer
+
+
+def test_a_best_that_a_training_replaces_meanwhile_is_looked_for_again(
+    trained, source, tmp_path, monkeypatch
+):
+    run = shutil.copytree(trained[0], tmp_path / "run")
+    best = run / "checkpoints" / "best"
+    looked = translator_module.damage
+
+    def damage(prefix):
+        if prefix.endswith("-8"):  # Now the training saves a better one.
+            for file in best.iterdir():
+                file.rename(best / file.name.replace("-8", "-12"))
+        return looked(prefix)
+
+    monkeypatch.setattr(translator_module, "damage", damage)
+    found = inference.Translator(run)
+    assert found.checkpoint["iteration"] == 12
+    assert (found.translate(source).numpy() == trained[1]).all()
 
 
 def test_best_and_last_are_what_training_would_have_shown(trained, source):

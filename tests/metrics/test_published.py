@@ -200,9 +200,7 @@ def downloads(monkeypatch, tmp_path):
         pathlib.Path(filename).write_bytes(served[url])
 
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", urlretrieve)
-    published.locate_published.cache_clear()
     yield served
-    published.locate_published.cache_clear()
 
 
 def test_a_file_is_fetched_once_and_checked(downloads, monkeypatch):
@@ -214,8 +212,19 @@ def test_a_file_is_fetched_once_and_checked(downloads, monkeypatch):
     downloads[url] = b"test"
     path, found = networks.locate_published("lpips_alex")
     assert found == sha256 and pathlib.Path(path).read_bytes() == b"test"
-    published.locate_published.cache_clear()
     downloads.clear()
+    assert networks.locate_published("lpips_alex") == (path, sha256)
+
+
+def test_half_a_file_of_a_killed_download_is_fetched_anew(downloads, monkeypatch):
+    url = networks.PUBLISHED["lpips_alex"].url
+    sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    monkeypatch.setitem(
+        networks.PUBLISHED, "lpips_alex", published.PublishedFile(url, sha256)
+    )
+    downloads[url] = b"test"
+    path, _ = networks.locate_published("lpips_alex")
+    pathlib.Path(path).write_bytes(b"te")
     assert networks.locate_published("lpips_alex") == (path, sha256)
 
 

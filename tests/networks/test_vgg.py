@@ -56,12 +56,19 @@ def test_a_missing_file_is_named():
         networks.locate_vgg_weights("nowhere.h5")
 
 
+def test_a_file_that_has_changed_has_another_digest(tmp_path):
+    path = tmp_path / "vgg.weights.h5"
+    path.write_bytes(b"first")
+    (_, first), (_, again) = (networks.locate_vgg_weights(path) for _ in range(2))
+    path.write_bytes(b"other weights")
+    assert first == again != networks.locate_vgg_weights(path)[1]
+
+
 def test_without_a_network_the_way_out_is_named(monkeypatch):
     def unreachable(*args, **kwargs):
         raise Exception("URL fetch failure")  # What Keras raises.
 
     monkeypatch.setattr(keras.utils, "get_file", unreachable)
-    networks.locate_vgg_weights.cache_clear()
     with pytest.raises(networks.WeightsNotFoundError, match="--vgg_weights=FILE"):
         networks.locate_vgg_weights()
 

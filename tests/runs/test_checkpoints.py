@@ -77,6 +77,33 @@ def test_damaged_newest_gives_way_to_the_one_before(model, saved, tmp_path, harm
     assert "ckpt-12 is damaged" in caplog.text
 
 
+@pytest.mark.parametrize("contents", [None, b"", bytes(80), b"\xff\xfe\n", b"model_ch"])
+def test_without_tensorflows_list_they_are_found_by_their_names(
+    model, saved, tmp_path, contents
+):
+    if contents is None:
+        (tmp_path / "checkpoint").unlink()
+    else:
+        (tmp_path / "checkpoint").write_bytes(contents)
+    (tmp_path / "ckpt-20 (copy).index").touch()
+    assert resume(model, tmp_path)[0] == 12
+    assert newest(tmp_path).endswith("ckpt-12")
+    model.iteration = 16
+    Checkpoints(tmp_path, model, RunState(model), keep=3).save()
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith("ckpt-16")
+    assert not list(tmp_path.glob("ckpt-4.*")) and list(tmp_path.glob("ckpt-8.*"))
+
+
+def test_a_damaged_checkpoint_is_kept_by_another_name(model, saved, tmp_path):
+    data_file(tmp_path, 12).write_bytes(b"")
+    assert resume(model, tmp_path)[0] == 8
+    assert len(list(tmp_path.glob("damaged-ckpt-12.*"))) == 2
+    # One that comes before it is the newest, and stays.
+    model.iteration = 10
+    Checkpoints(tmp_path, model, RunState(model), keep=1).save()
+    assert newest(tmp_path).endswith("ckpt-10") and resume(model, tmp_path)[0] == 10
+
+
 def test_a_half_written_checkpoint_is_cleared_away(model, saved, tmp_path):
     (tmp_path / "ckpt-16_temp").mkdir()
     (tmp_path / "ckpt-16_temp" / "part-00000-of-00001.data").write_bytes(b"half")

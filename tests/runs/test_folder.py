@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from pan_tf import files
 from pan_tf.config import Config
 from pan_tf.runs import folder
 from pan_tf.runs.folder import RunFolder
@@ -82,6 +83,46 @@ def test_resuming_forgets_lines_that_will_be_written_again(run):
     run.forget_after(20)
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["iteration"] for line in lines] == [10, 20]
+
+
+def test_lines_of_metrics_that_are_none_are_passed_over(run):
+    lines = [b'{"iteration": 4, "t_pixel": 1.0}', b"null", b'{"note": "x"}', b"[1]"]
+    lines += [b'{"iteration": 8, "note": "caf\xe9"}', b'{"iteration": 12, "t_pi']
+    (run.path / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    rows = run.read_metrics()
+    assert [row["iteration"] for row in rows] == [4, 8] and not run.warnings()
+    run.forget_after(8)
+    assert run.read_metrics() == rows
+
+
+@pytest.mark.parametrize("contents", ["", "[]", '{"data": '])
+@pytest.mark.parametrize("name", ["manifest.json", "system.json"])
+def test_a_damaged_record_is_named(run, name, contents):
+    (run.path / name).write_text(contents)
+    with pytest.raises(ValueError, match=f"run/{name} is damaged"):
+        run.known_data() if name == "manifest.json" else run.system()
+
+
+def test_what_a_run_began_with_stays_in_its_configuration(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.start(Config(dataset="maps", init_from="first"), DATA, ["CPU:0"])
+    run.start(Config(dataset="maps"), DATA, ["CPU:0"])
+    assert run.config().init_from == "first"
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    assert manifest["flags"]["init_from"] == "first"
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nothing"])
+def test_a_place_that_cannot_be_a_folder_is_refused(tmp_path, kind):
+    if kind == "a file":
+        (tmp_path / "x").touch()
+    else:
+        (tmp_path / "x").symlink_to("unmounted")
+    with pytest.raises(RunFolderError, match=f"--run_dir=.*x is {kind}"):
+        RunFolder(tmp_path / "x").check(Config(dataset="maps"))
+    for name in ("x", "x/below"):
+        with pytest.raises(ValueError, match=f"--output_dir=.*x is {kind}"):
+            files.check_output_dir(tmp_path / name)
 
 
 def test_no_partial_file_stays_behind(run):

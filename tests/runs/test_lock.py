@@ -93,7 +93,7 @@ def test_a_second_training_is_refused_and_changes_nothing(toy, tmp_path):
 
 
 def test_what_a_kill_left_in_the_first_second_is_no_obstacle(tmp_path):
-    for name in (lock.NAME, ".partial-run.cfg"):
+    for name in (lock.NAME, ".partial-7-run.cfg"):
         (tmp_path / name).touch()
     RunFolder(tmp_path).check(Config(dataset="maps"))
     (tmp_path / "thesis.txt").touch()

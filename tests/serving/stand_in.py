@@ -207,7 +207,7 @@ class Models:
                 raise ServingError(_Code.INVALID_ARGUMENT, message)
             number = self._labels[name][label]
         versions = self.versions[name]
-        number = number or max(versions)
+        number = max(versions) if number is None else number
         if number not in versions:
             message = f"Servable not found for request: Specific({name}, {number})"
             raise ServingError(_Code.NOT_FOUND, message)

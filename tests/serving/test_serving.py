@@ -4,6 +4,7 @@ import base64
 import http.server
 import io
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -325,6 +326,33 @@ def test_the_client_from_the_command_line(server, protocol, expected, tmp_path):
     assert result.returncode == 1 and "2 in, 1 out, 1 failed." in result.stdout
     assert "b.jpg: " in result.stderr and "must be PNG or JPEG" in result.stderr
     assert os.listdir(tmp_path / "maps") == ["a.png"]
+
+
+@pytest.mark.parametrize("output", ["photos", "photos/a.png", "link"])
+def test_the_client_never_replaces_an_input(output, tmp_path):
+    photo = tmp_path / "photos" / "a.png"
+    photo.parent.mkdir()
+    photo.write_bytes(encoded(PIXELS))
+    (tmp_path / "link").symlink_to("photos")
+    source = photo.parent if output != "photos/a.png" else photo
+    with pytest.raises(SystemExit, match="is an input"):
+        client_module.main([str(source), str(tmp_path / output), "--overwrite"])
+    assert photo.read_bytes() == encoded(PIXELS)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"retries": -1}, {"timeout": -1}, {"timeout": math.nan}]
+)
+def test_numbers_of_a_client_are_checked(wrong):
+    with pytest.raises(ValueError, match="must be at least 0, and `timeout` above 0"):
+        Client(**wrong)
+
+
+def test_version_0_is_a_version(server):
+    for protocol in ("rest", "grpc"):
+        own = Client(getattr(server, protocol), protocol=protocol, version=0, retries=0)
+        with pytest.raises(ServingError):
+            own.translate([encoded(PIXELS)])
 
 
 def answering(contents):

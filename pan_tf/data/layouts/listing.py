@@ -112,7 +112,8 @@ def named(images, names):
         FileNotFoundError: if a file is not there, or none is named.
     """
     found = {file.stem: file for file in images_of(images)}
-    stems = [pathlib.Path(line).stem for line in names.read_text("utf-8").split()]
+    lines = names.read_text("utf-8-sig").splitlines()
+    stems = [pathlib.Path(line.strip()).stem for line in lines if line.strip()]
     lost = [stem for stem in stems if stem not in found]
     if lost or not stems:
         raise FileNotFoundError(

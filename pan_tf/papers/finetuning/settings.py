@@ -40,7 +40,9 @@ class Settings(base.Settings):
     )
     momentum: float = setting(0.9, "Share of the last step.", minimum=0.0)
     weight_decay: float = setting(5e-4, "Times the rate.", minimum=0.0)
-    seed: int = setting(1, "Of order, crops, dropout and new layers.", minimum=0)
+    seed: int = setting(
+        1, "Of order, crops, dropout and new layers.", minimum=0, maximum=2**32 - 1
+    )
     dtype_policy: str = setting(
         "float32",
         "Keras dtype policy.",

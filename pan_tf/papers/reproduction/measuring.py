@@ -79,7 +79,7 @@ class Measuring:
             return {name: summary(translate, crop) for name, translate in made.items()}
 
         batch = data.spread(split, _PICTURES, size)
-        shown = {"source": batch["source"], "target": batch["target"], "outputs": {}}
+        shown = _shown(batch)
 
         def measured(translator, crop=0):
             return summary(translator.translate, crop)
@@ -117,7 +117,7 @@ class Measuring:
         split = opened.held_out.unpaired()
         size = self._trials[0].config.image_size
         rows, numbers = {}, {"n": len(split.source), "baselines": {}}
-        shown = data.spread(split, _PICTURES, size) | {"outputs": {}}
+        shown = _shown(data.spread(split, _PICTURES, size))
         by_seed = {}
         for trial in self._finished(rows):
             by_seed.setdefault(trial.seed, []).append(trial)
@@ -176,6 +176,12 @@ class Measuring:
             "systems": rows,
             **numbers,
         }
+
+
+def _shown(batch):
+    """The pixels of a batch, uint8, and place for what systems make of it."""
+    sides = {n: np.asarray(images.to_uint8(batch[n])) for n in ("source", "target")}
+    return sides | {"outputs": {}}
 
 
 def _data_of(config):

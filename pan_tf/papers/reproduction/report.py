@@ -221,10 +221,7 @@ def _columns(task, shown):
         (task["systems"][name]["label"], np.asarray(pixels))
         for name, pixels in shown["outputs"].items()
     ]
-    source, target = (
-        np.asarray(images.to_uint8(shown[name])) for name in ("source", "target")
-    )
-    return [("source", source), *outputs, ("target", target)]
+    return [("source", shown["source"]), *outputs, ("target", shown["target"])]
 
 
 def _charts(task, metrics):

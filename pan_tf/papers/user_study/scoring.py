@@ -54,7 +54,7 @@ def _read(file, key):
     """(subject, list of the systems that were picked)."""
     try:
         choices = json.loads(file.read_text(encoding="utf-8"))
-        subject, study = choices["subject"], choices["study"]
+        subject, study = str(choices["subject"]), choices["study"]
         picked = [(str(a["question"]), str(a["choice"])) for a in choices["answers"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file} is not a file of choices: {error!r}.") from None

@@ -83,6 +83,10 @@ def check(output_dir, systems, seeds=1):
     with Image.open(output_dir / f"{name}.png") as picture:
         columns = len(systems) + 2
         assert picture.width == columns * 64 + (columns - 1) * 4
+        # Sources and targets are smooth noise, not white.
+        for left in (0, picture.width - 64):
+            side = np.asarray(picture.crop((left, 0, left + 64, 64)).convert("L"))
+            assert len(np.unique(side)) > 4 and side.mean() < 200
     return task
 
 

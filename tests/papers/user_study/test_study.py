@@ -103,6 +103,13 @@ def test_a_foreign_file_is_named(written, change, message):
     assert "one.json" in str(error.value)
 
 
+def test_a_subject_is_a_text(written):
+    path = answer(written, "one", lambda i: "beta")
+    choices = json.loads(path.read_text()) | {"subject": ["one"]}
+    path.write_text(json.dumps(choices))
+    assert score(written)["subjects"] == 1
+
+
 def test_without_choices_there_is_no_score(written, tmp_path):
     with pytest.raises(FileNotFoundError, match="No choices in"):
         score(written)

@@ -1,0 +1,61 @@
+"""Files of weights: fetched once, and known by their digest."""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pathlib
+import tempfile
+
+import keras
+
+try:
+    import fcntl
+except ImportError:  # Not of Windows.
+    fcntl = None
+
+
+class WeightsNotFoundError(Exception):
+    """The ImageNet weights are not on disk, and could not be fetched."""
+
+
+def fetched(name, url, folder, **options):
+    """Path of a file that Keras downloads once, one process at a time.
+
+    Keras writes it under its final name: another process would take a half one.
+
+    Args:
+        name: of the file.
+        url: where it is downloaded from.
+        folder: in Keras' own, where it is kept.
+        **options: of `keras.utils.get_file`.
+    """
+    with _alone():
+        return pathlib.Path(
+            keras.utils.get_file(name, url, cache_subdir=folder, **options)
+        )
+
+
+@contextlib.contextmanager
+def _alone():
+    """Context that one process of this user is in at a time, where the system can."""
+    if fcntl is None:
+        yield
+        return
+    path = pathlib.Path(tempfile.gettempdir()) / f"pan_tf-{os.getuid()}.lock"
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def digest(path):
+    """sha256 of a file, computed again only if it has changed."""
+    path = pathlib.Path(path).resolve()
+    status = path.stat()
+    return _sha256(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+@functools.lru_cache
+def _sha256(path, state):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
