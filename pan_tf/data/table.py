@@ -43,7 +43,7 @@ class Dataset:
     in_package: bool = False
 
 
-_PIX2PIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
+_PIX2PIX = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 _CYCLEGAN = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 _YANG = "Yang et al., Deep Joint Rain Detection and Removal, CVPR 2017"
 _SATELLITE_TO_MAP = "7519044b2725f55bc80e5a3db5d6f64f767a7b76421098c364c432ec82faf275"

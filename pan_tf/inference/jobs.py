@@ -124,7 +124,9 @@ class TranslationJob:
         Returns:
             `Outcome`.
         """
-        outcome = Outcome([], [], self.lost[:], self.left_alone, self.notes[:])
+        outcome = Outcome(
+            failures=list(self.lost), left_alone=self.left_alone, notes=list(self.notes)
+        )
         print(translator.describe_scale(), flush=True)
         for source, target, format in followed(self.targets, "translating"):
             if self.existing == "skip" and target.exists():

@@ -123,6 +123,33 @@ def test_archive_put_in_place_by_hand(archive, no_network, tmp_path):
     assert DATASETS["facades"].layout.is_prepared("facades", tmp_path / "data")
 
 
+def test_an_archive_writes_nothing_outside_of_its_folder(
+    archive, no_network, tmp_path, monkeypatch
+):
+    """By a name that leads out, an absolute one, a link, and a file through a link."""
+    secret, outside = tmp_path / "secret.jpg", tmp_path / "outside"
+    Image.fromarray(np.full((64, 128, 3), 250, np.uint8)).save(secret)
+    outside.mkdir()
+    made = tmp_path / "made" / "facades"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(made, "facades")
+        photo = made / "train" / "0.jpg"
+        file.add(photo, "../" * 9 + str(outside)[1:] + "/up.jpg")
+        file.add(photo, f"{outside}/absolute.jpg")
+        for name, target in (("facades/train/9.jpg", secret), ("facades/out", outside)):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, str(target)
+            file.addfile(link)
+        file.add(photo, "facades/out/through.jpg")
+    use(archives.Archive(DATASETS["facades"].layout.archive.url), monkeypatch)
+    by_hand(archive, tmp_path / "data")
+    DATASETS["facades"].layout.prepare("facades", tmp_path / "data")
+    assert not list(outside.iterdir())
+    train = open_data(config(tmp_path / "data")).train
+    levels = [int(train.load(i)[1].numpy().mean()) for i in range(len(train))]
+    assert max(levels) < 40  # The link's target, 250, was not read.
+
+
 @pytest.mark.parametrize("harm", ["cut", "changed"])
 def test_another_archive_is_refused(archive, no_network, tmp_path, harm):
     place = by_hand(archive, tmp_path / "data")
