@@ -53,7 +53,7 @@ def write(path, text):
 
 
 def trouble(error):
-    """What a disk has against a file, in a sentence; None of other errors.
+    """What a disk has against a file, or too little memory; None of other errors.
 
     Args:
         error: exception: an `OSError`, or one of TensorFlow's, whose messages have the
@@ -64,6 +64,10 @@ def trouble(error):
     if isinstance(error, OSError) and error.errno in _TROUBLES:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}."
+    if isinstance(error, MemoryError):
+        return "There is too little memory."
+    if oom := re.search(r"OOM when allocating tensor with shape(\S+)", str(error)):
+        return f"There is too little memory: no tensor of shape {oom[1]} could be had."
     said = "|".join(re.escape(os.strerror(number)) for number in _TROUBLES)
     found = re.search(rf"(?:[^\n]*}}}} )?([^\n;]+); ({said})", str(error))
     return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None

@@ -51,6 +51,13 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
             RuntimeError("{{function_node x}} /my runs/a/part; No space left on device"),
             "/my runs/a/part: No space left on device.",
         ),
+        (MemoryError(), "There is too little memory."),
+        (
+            RuntimeError(
+                "{{node x}} OOM when allocating tensor with shape[9,9] and type"
+            ),
+            "There is too little memory: no tensor of shape [9,9] could be had.",
+        ),
         (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
     ],
 )
