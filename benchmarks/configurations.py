@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.commands import finish
-from pan_tf import settings
+from pan_tf import flagfiles
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
 
@@ -67,12 +67,12 @@ def value(draw, field):
     """A legal value of a setting, as a flag has it."""
     rule = field.metadata
     if rule["choices"]:
-        several = settings.type_of(field) is tuple
+        several = flagfiles.type_of(field) is tuple
         count = draw.randint(1, 2) if several else 1
         return ",".join(draw.sample(sorted(rule["choices"]), count))
     if field.name in _PARSED:
         return draw.choice(_PARSED[field.name])
-    kind = settings.type_of(field)
+    kind = flagfiles.type_of(field)
     if kind is bool:
         return draw.choice(("true", "false"))
     low, high = _USUAL.get(field.name, (rule["minimum"], rule["maximum"]))

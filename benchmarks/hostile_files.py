@@ -33,7 +33,7 @@ from pan_tf import image_files
 from tests import corpus
 
 SIZE = 64
-SECONDS = corpus.SECONDS
+SECONDS = 10
 MEMORY = 6 * 2**30  # Of address space beside what a fork has: a file may claim more.
 TRAIN = {
     "dataset": "folder",
@@ -58,7 +58,7 @@ def read(options):
     with concurrent.futures.ProcessPoolExecutor(
         os.cpu_count(), fork, initializer=_set_up
     ) as pool:
-        fault = functools.partial(corpus.fault_of, options.seed)
+        fault = functools.partial(corpus.fault_of, options.seed, seconds=SECONDS)
         found = list(pool.map(fault, range(options.files), chunksize=50))
     return [each for each in found if each], options.files
 

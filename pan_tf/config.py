@@ -425,7 +425,7 @@ class Config(Settings):
         seen_by_d = self.d_augment or ()
         if "none" in seen_by_d and len(seen_by_d) > 1:
             raise ValueError(
-                "--d_augment=none goes with no other. Received: "
+                "--d_augment=none excludes every other value. Received: "
                 f"d_augment={','.join(seen_by_d)}."
             )
         if "flip" in (self.augment or ()):
@@ -485,7 +485,7 @@ class Config(Settings):
 
     def going_on_from(self, before):
         """As of `Settings`; what a run began with is said once, and replayed."""
-        return self.replace(init_from=self.init_from or before.init_from)
+        return self.replace(init_from=before.init_from)
 
     def differences(self, other):
         """As of `Settings`; the end of a decaying schedule is part of the schedule."""

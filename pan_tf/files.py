@@ -14,7 +14,7 @@ _TROUBLES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
 )
-PARTIAL = ".partial-"  # How names of files that are being written begin.
+_PARTIAL = ".partial-"  # How names of files that are being written begin.
 _LONGEST = 255  # Bytes of a file's name, on most file systems.
 
 
@@ -31,7 +31,7 @@ def whole(path):
     path = pathlib.Path(path)
     # Another process may write the same. The ending stays: by it some writers know the
     # format.
-    mark = f"{PARTIAL}{os.getpid()}-"
+    mark = f"{_PARTIAL}{os.getpid()}-"
     partial = path.with_name(f"{mark}{path.name}")
     if len(name := os.fsencode(path.name)) > _LONGEST - len(mark):
         short = hashlib.sha256(name).hexdigest()[:16]
@@ -41,6 +41,11 @@ def whole(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def is_partial(name):
+    """Whether a name is that of a file that is, or was, being written."""
+    return name.startswith(_PARTIAL)
 
 
 def write(path, text):
@@ -53,7 +58,7 @@ def write(path, text):
 
 
 def trouble(error):
-    """What a disk has against a file, or too little memory; None of other errors.
+    """A failure of disk or memory as a sentence; None for other errors.
 
     Args:
         error: exception: an `OSError`, or one of TensorFlow's, whose messages have the
@@ -64,17 +69,28 @@ def trouble(error):
     if isinstance(error, OSError) and error.errno in _TROUBLES:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}."
-    if isinstance(error, MemoryError):
-        return "There is too little memory."
-    if oom := re.search(r"OOM when allocating tensor with shape(\S+)", str(error)):
-        return f"There is too little memory: no tensor of shape {oom[1]} could be had."
+    if sentence := lack_of_memory(error):
+        return sentence
     said = "|".join(re.escape(os.strerror(number)) for number in _TROUBLES)
     found = re.search(rf"(?:[^\n]*}}}} )?([^\n;]+); ({said})", str(error))
     return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None
 
 
+def lack_of_memory(error):
+    """The same for a failure of memory."""
+    if isinstance(error, MemoryError):
+        return "There is too little memory."
+    found = re.search(r"OOM when allocating tensor with shape(\S+)", str(error))
+    if not found:
+        return None
+    return (
+        f"There is too little memory for a tensor of shape {found[1]}. A smaller "
+        "--batch_size, --image_size or --tile_size needs less."
+    )
+
+
 def check_place(path):
-    """What is against writing to a folder that may be there already; None: nothing.
+    """Why a folder, there already or not, cannot be written to; None if it can.
 
     Args:
         path: the folder; those above it need not be there either.
@@ -107,6 +123,8 @@ def check_output_dir(path, mark=None):
     problem = check_place(path)
     if problem:
         raise ValueError(f"--output_dir={path}: {problem}")
-    if path.exists() and not (mark and (path / mark).exists()) and any(path.iterdir()):
+    there = path.iterdir() if path.exists() else ()
+    is_ours = mark and (path / mark).exists()
+    if not is_ours and any(not is_partial(file.name) for file in there):
         but = f" but no {mark}" if mark else ""
         raise ValueError(f"--output_dir={path} holds files{but}. Choose another one.")

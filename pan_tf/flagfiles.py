@@ -6,7 +6,13 @@ from typing import Any
 
 from absl import flags
 
-from pan_tf.settings import type_of
+
+def type_of(field):
+    """str, int, float, bool or tuple; None is legal where it is the default."""
+    for kind in (tuple, bool, int, float):
+        if kind.__name__ in str(field.type):
+            return kind
+    return str
 
 
 def define_flags(settings, flag_values=flags.FLAGS):

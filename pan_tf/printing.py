@@ -39,6 +39,19 @@ def sturdy():
                 setattr(sys, name, before[name])
 
 
+@contextlib.contextmanager
+def for_terminals():
+    """Context in which control characters are printed: libraries draw bars with them."""
+    streams = [s for n in _NAMES if isinstance(s := getattr(sys, n), _Sturdy)]
+    for stream in streams:
+        stream.is_obeyed = True
+    try:
+        yield
+    finally:
+        for stream in streams:
+            stream.is_obeyed = False
+
+
 def one_line(text):
     """Text without line breaks and control characters: they are escaped."""
     return str(text).translate(_ONE_LINE)
@@ -46,13 +59,13 @@ def one_line(text):
 
 class _Sturdy:
     def __init__(self, stream):
-        self._stream = stream
+        self._stream, self.is_obeyed = stream, False
 
     def write(self, text):
         encoding = self._stream.encoding or "utf-8"
-        text = (
-            text.translate(_ESCAPED).encode(encoding, "backslashreplace").decode(encoding)
-        )
+        if not self.is_obeyed:
+            text = text.translate(_ESCAPED)
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
         with contextlib.suppress(OSError):
             self._stream.write(text)
         return len(text)

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 from typing import ClassVar
 
+from pan_tf import flagfiles
+from pan_tf.flagfiles import type_of
 from pan_tf.size import Size
 
 
@@ -56,14 +58,6 @@ def setting(
             **limits,
         },
     )
-
-
-def type_of(field):
-    """str, int, float, bool or tuple; None is legal where it is the default."""
-    for kind in (tuple, bool, int, float):
-        if kind.__name__ in str(field.type):
-            return kind
-    return str
 
 
 def to_text(value):
@@ -252,8 +246,6 @@ class Settings:
     @classmethod
     def from_flagfile(cls, path):
         """Reads a file of flags; see `flagfiles.read`."""
-        from pan_tf import flagfiles  # It makes flags of what is here.
-
         return flagfiles.read(cls, path)
 
 

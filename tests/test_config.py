@@ -110,7 +110,7 @@ def test_a_flagfile_that_is_not_there_is_an_os_error(tmp_path):
         ({"seed": 2**32}, "--seed must be at least 0, at most 4294967295"),
         ({"real_label": 1.5}, "--real_label must be at least 0.0, at most 1.0"),
         ({"lambdas": (1.0, -2.0, 1.0, 1.0)}, "--lambdas must be at least 0"),
-        ({"d_augment": ("shift", "none")}, "--d_augment=none goes with no other"),
+        ({"d_augment": ("shift", "none")}, "--d_augment=none excludes every other"),
         ({"augment": ("rot90", "rot90")}, "--augment must name each once"),
         ({"iterations": 10, "decay_start": 10}, "--decay_start must be below"),
     ],
@@ -175,3 +175,10 @@ def test_a_flag_may_be_named_as_it_was(tmp_path):
     path = tmp_path / "old.cfg"
     path.write_text("--statistics=image\n")
     assert Config.from_flagfile(path) == Config(bn_statistics="image")
+
+
+def test_a_byte_order_mark_is_told(tmp_path):
+    path = tmp_path / "run.cfg"
+    path.write_text("--seed=3\n", encoding="utf-8-sig")
+    with pytest.raises(ValueError, match="begins with a byte order mark"):
+        Config.from_flagfile(path)

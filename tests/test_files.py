@@ -56,7 +56,7 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
             RuntimeError(
                 "{{node x}} OOM when allocating tensor with shape[9,9] and type"
             ),
-            "There is too little memory: no tensor of shape [9,9] could be had.",
+            "There is too little memory for a tensor of shape [9,9]. A smaller --batch",
         ),
         (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
     ],

@@ -42,6 +42,16 @@ def test_what_a_terminal_would_obey_is_escaped(monkeypatch):
     assert printing.one_line("a\nb\t\x1b") == "a\\nb\\t\\x1b"
 
 
+def test_bars_of_libraries_are_drawn(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "utf-8", newline=""))
+    with printing.sturdy():
+        with printing.for_terminals():
+            print("\x1b[1m1/2\x1b[0m\b", end="")
+        print("\x1b", flush=True)
+    assert raw.getvalue() == b"\x1b[1m1/2\x1b[0m\b\\x1b\n"
+
+
 def test_what_it_has_is_left_as_it_is(monkeypatch):
     assert printed("cp1252", "café\t1\r", monkeypatch) == "café\t1\r\n".encode("cp1252")
 

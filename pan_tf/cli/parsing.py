@@ -105,8 +105,9 @@ def quieten(verbose):
     if not verbose:  # A sentence, without the place in the code that it comes from.
         own = logging.Formatter("%(levelname)s: %(message)s")
         absl_logging.get_absl_handler().setFormatter(own)
-        # What Pillow warns of in damaged files, without saying in which.
+        # What readers say of damaged files, without saying of which.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     level = logging.INFO if verbose else logging.WARNING
     logging.getLogger("tensorflow").setLevel(level)
     absl_logging.set_verbosity(absl_logging.INFO if verbose else absl_logging.WARNING)
@@ -146,7 +147,7 @@ COMMON = {
 
 def flag(field):
     """A setting as it is typed, with its default: "--seed=1"."""
-    kind, default = settings.type_of(field), field.default
+    kind, default = flagfiles.type_of(field), field.default
     if kind is bool and default is not None:
         return f"--[no]{field.name}  (default: {'yes' if default else 'no'})"
     if field.metadata["choices"]:

@@ -170,10 +170,7 @@ class Evaluation(Inputs):
         if self.split.paired:
             check_channels(self.of_images + self.of_sets, self.split.target.channels)
             if problem := too_small(self.split, self.geometry, self.of_images):
-                raise ValueError(
-                    f"It cannot be measured: {problem}. Take it away, or give a greater "
-                    "--image_size."
-                )
+                raise ValueError(f"{problem} Remove it, or measure at another size.")
         self.weights = locate_weights(
             [*self.of_images, *self.of_sets], vgg_weights, metric_weights
         )
@@ -242,10 +239,6 @@ class Evaluation(Inputs):
                     f"{ROWS[name].title} is of {few} images: below {enough} it grows as "
                     "they get fewer. Compare it with others of as many images only."
                 )
-        if self.split.paired and not self.split.synthesize:
-            problem = too_small(self.split, data.NATIVE, self.of_images)
-            if problem:
-                notes.append(f"Files as they are were not measured: {problem}.")
         for split in () if self.split.paired else (self.data.train, self.split):
             longest = max(len(split.source), len(split.target))
             if longest > self.limit:
@@ -326,10 +319,11 @@ class Evaluation(Inputs):
             return None
         if any(t.geometry is None or t.field.size for t in self.translators):
             return None  # Nobody says at which scale T was trained, or it knows one size.
-        if too_small(split, data.NATIVE, self.of_images):
-            return None  # `_notes` says so.
         sizes = {Size(*map(int, size)) for size in split.sizes()}
         if all(self.geometry.measured_size(*size) == size for size in sizes):
+            return None
+        if problem := too_small(split, data.NATIVE, self.of_images):
+            self.notes.append(f"Files as they are were not measured: {problem}")
             return None
         systems = []
         for own, t in zip(self.names, self.translators, strict=True):

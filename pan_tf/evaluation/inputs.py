@@ -66,7 +66,7 @@ class Inputs:
         self.names = names or _names_of(self.translators)
         self.batch_size = batch_size
         first = self.translators[0].config if self.translators else None
-        _check_place(first, changes)
+        _check_data_dir(first, changes)
         _check_synthesis(first, changes)
         config = _measured_by(first or Config(), self.translators, changes)
         if self.translators:
@@ -228,7 +228,7 @@ def _measured_by(config, translators, changes):
     return config.replace(**changes)
 
 
-def _check_place(first, changes):
+def _check_data_dir(first, changes):
     """Raises ValueError if a folder is named that the run's data set does not read."""
     if (
         "data_dir" in changes

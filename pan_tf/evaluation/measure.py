@@ -112,21 +112,25 @@ def usual(split, has_inverse):
 
 
 def too_small(split, geometry, also=()):
-    """Which image is too small for a metric, the rest of a sentence; None if none is.
+    """Which image is too small for which metric, a sentence; None if none is.
 
     Args:
         split: `Split` of pairs.
         geometry: `Geometry` at which they are measured.
         also: names of metrics beside the usual ones.
     """
+    metrics = [ROWS[name] for name in (*usual(split, False), *also)]
+    worst = max(metrics, key=lambda metric: metric.smallest)
     sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
-    side = min(min(size) for size in sizes)
-    worst = max({*usual(split, False), *also}, key=lambda name: ROWS[name].smallest)
-    if side >= ROWS[worst].smallest:
+    number = min(range(len(sizes)), key=lambda i: min(sizes[i]))
+    if min(sizes[number]) >= worst.smallest:
         return None
+    # Where headers tell nothing, only a few images were looked at.
+    is_known = len(sizes) == len(split.target.names)
+    name = split.target.names[number] if is_known else "an image"
     return (
-        f"an image of {split.name} is {side} px high or wide where it is measured, and "
-        f"{ROWS[worst].title} needs {ROWS[worst].smallest} px"
+        f"{name} of {split.name} is measured at {sizes[number]} px, and {worst.title} "
+        f"needs {worst.smallest} px a side."
     )
 
 

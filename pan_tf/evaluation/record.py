@@ -68,8 +68,8 @@ def write(folder, found, directions):
         directions: `Direction`s.
     """
     text = json.dumps(found, indent=2, allow_nan=False) + "\n"
+    files.write(folder / "metrics.json", text)  # By which the folder is known as ours.
     files.write(folder / "per_image.csv", _table(directions))
-    files.write(folder / "metrics.json", text)
 
 
 def _one(result, direction):

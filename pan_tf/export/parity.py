@@ -73,7 +73,7 @@ def run(saved_model, sent):
         asked, answered = (
             pathlib.Path(folder) / name for name in ("asked.npz", "answered.npz")
         )
-        # Bytes are kept as NumPy's, which end before zeros; no PNG or JPEG ends in any.
+        # NumPy drops zeros at the end of bytes; PNG and JPEG never end in one.
         kept = {
             f"{i}:{name}": value.astype("S") if value.dtype == object else value
             for i, (name, value) in enumerate(sent)

@@ -1,6 +1,7 @@
 """Files that Pillow reads."""
 
 import io
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -189,8 +190,14 @@ def _png_without_pixels(file):
     file.seek(_PNG_BODY)
     while len(head := file.read(8)) == 8:
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind == b"IEND":
+            break
         if kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
-            parts.append(head + file.read(length + 4))
+            data = file.read(length)
+            # Pillow does not look at checksums behind the pixels.
+            checksum = zlib.crc32(kind + data).to_bytes(4, "big")
+            parts.append(len(data).to_bytes(4, "big") + kind + data + checksum)
+            file.seek(4, io.SEEK_CUR)
         else:
             file.seek(length + 4, io.SEEK_CUR)
     return b"".join([*parts, small[_PNG_BODY:]])

@@ -3,8 +3,6 @@
 Deep colours, bands, stacks, and BigTIFFs whose high byte comes first.
 """
 
-import logging
-
 import numpy as np
 import tifffile
 from PIL import Image
@@ -18,8 +16,8 @@ from pan_tf.image_files.pillow import MASK
 from pan_tf.image_files.pillow import ORIENTATION
 from pan_tf.image_files.pillow import REDUCED
 
-# What it says of damage beside what it raises, page by page, a user cannot use.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+_WHITE_IS_ZERO = tifffile.PHOTOMETRIC.MINISWHITE
+_PLAIN = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
 _MORE = "pip install imagecodecs reads more kinds of TIFF"
 
 
@@ -36,7 +34,9 @@ def pages_of(file):
         )
         is_deep = first.dtype is not None and first.dtype != np.uint8
         is_bands = first.samplesperpixel > 4 or 0 in first.extrasamples
-        if is_stack or (tiff.is_bigtiff and tiff.byteorder == ">"):
+        # Which Pillow does not know at all.
+        is_big = tiff.is_bigtiff and tiff.byteorder == ">" and first.photometric in _PLAIN
+        if is_stack or is_big:
             return pages
         if len(pages) == 1 and first.bitspersample > 1 and (is_deep or is_bands):
             return pages
@@ -59,6 +59,15 @@ def read(file, pages):
             with Image.open(file) as image:  # Which has codecs of its own.
                 return pillow.read(image, file, False)
         raise ImageFileError(f"cannot be read: {error}; {_MORE}") from error
+    if first.photometric not in (*_PLAIN, _WHITE_IS_ZERO):
+        raise ImageFileError(
+            f"holds {first.photometric.name} colours of {first.bitspersample} bits; save "
+            "it as grey or RGB"
+        )
+    if first.photometric == _WHITE_IS_ZERO:
+        if first.dtype.kind != "u":
+            raise ImageFileError(f"holds numbers {first.dtype} whose 0 is white")
+        planes = [np.iinfo(plane.dtype).max - plane for plane in planes]
     pixels = np.stack(planes, -1) if len(planes) > 1 else planes[0]
     if pixels.ndim == 2:
         pixels = pixels[..., None]

@@ -230,7 +230,6 @@ class TranslationJob:
                 f"--input={self.input} is not there."
                 + (" It must be a file or a folder, not a pattern." if is_pattern else "")
             )
-        files = sorted(self._walk())
         # The output may lie in the input's folder, from an earlier job.
         output, root = self.output.resolve(), self.input.resolve()
         if output == root:
@@ -238,14 +237,16 @@ class TranslationJob:
                 f"--output={self.output} must be another folder than --input: outputs "
                 "would be the next inputs."
             )
+        found = [p for p in self._walk() if not _is_hidden(p.relative_to(self.input))]
         if output.is_relative_to(root):
-            real = {path: pathlib.Path(os.path.realpath(path)) for path in files}
-            files = [path for path in files if not real[path].is_relative_to(output)]
-        files = [p for p in files if not _is_hidden(p.relative_to(self.input))]
+            # Not `resolve`, which does not bear links in a circle.
+            real = (pathlib.Path(os.path.realpath(path)) for path in found)
+            inside = [path.is_relative_to(output) for path in real]
+            found = [p for p, skip in zip(found, inside, strict=True) if not skip]
         endings = {e for e, f in Image.registered_extensions().items() if f in Image.OPEN}
         endings |= set(image_files.ENDINGS)
-        chosen = [path for path in files if path.suffix.lower() in endings]
-        self.left_alone = [path for path in files if path.suffix.lower() not in endings]
+        chosen = [path for path in found if path.suffix.lower() in endings]
+        self.left_alone = [path for path in found if path.suffix.lower() not in endings]
         problems = {path: image_files.not_a_file(path) for path in chosen}
         self.lost += [(path, said) for path, said in problems.items() if said]
         if not chosen and not self.lost:
@@ -253,20 +254,25 @@ class TranslationJob:
         return [path for path in chosen if not problems[path]]
 
     def _walk(self):
-        """What lies in the input's folder and below, other than folders."""
+        """What lies in the input's folder and below, sorted, folders left out.
+
+        Links to folders are noted; folders that cannot be listed are lost.
+        """
 
         def lose(error):
             sentence = f"cannot be listed: {error.strerror}"
             self.lost.append((pathlib.Path(error.filename), sentence))
 
+        found = []
         for place, folders, names in os.walk(self.input, onerror=lose):
-            paths = [os.path.join(place, folder) for folder in folders]
+            below = (os.path.join(place, folder) for folder in folders)
             self.notes += [
                 f"{path} is a link to a folder; it is not followed"
-                for path in paths
+                for path in below
                 if os.path.islink(path)
             ]
-            yield from (pathlib.Path(place, name) for name in names)
+            found += [pathlib.Path(place, name) for name in names]
+        return sorted(found)
 
     def _format(self, path):
         """The format that an input is to be written in."""

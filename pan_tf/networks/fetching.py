@@ -5,9 +5,10 @@ import functools
 import hashlib
 import os
 import pathlib
-import tempfile
 
 import keras
+
+from pan_tf import printing
 
 try:
     import fcntl
@@ -30,7 +31,7 @@ def fetched(name, url, folder, **options):
         folder: in Keras' own, where it is kept.
         **options: of `keras.utils.get_file`.
     """
-    with _alone():
+    with _alone(), printing.for_terminals():
         return pathlib.Path(
             keras.utils.get_file(name, url, cache_subdir=folder, **options)
         )
@@ -38,13 +39,15 @@ def fetched(name, url, folder, **options):
 
 @contextlib.contextmanager
 def _alone():
-    """Context that one process of this user is in at a time, where the system can."""
-    if fcntl is None:
-        yield
-        return
-    path = pathlib.Path(tempfile.gettempdir()) / f"pan_tf-{os.getuid()}.lock"
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Lets one process of this user in at a time, where the system has locks."""
+    folder = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    with contextlib.ExitStack() as stack:
+        # Without a lock it goes on: two may meet, and the checksum tells.
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(folder / "pan_tf.lock", "a"))
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

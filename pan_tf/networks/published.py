@@ -1,6 +1,7 @@
 """Weights of networks that metrics look through, as their authors published them."""
 
 import dataclasses
+import functools
 import pathlib
 
 from absl import logging
@@ -78,22 +79,23 @@ def locate_published(network, folder=None):
                 file.sha256,
             )
         return str(path), found
-    for is_again in (False, True):
-        try:
-            path = fetched(file.name, file.url, "models/pan_tf")
-        except Exception as error:  # Keras raises a bare Exception.
-            raise WeightsNotFoundError(
-                f"{file.name} is needed, which cannot be downloaded from {file.url} "
-                f"({error}). Put it into a folder, and name that by "
-                "--metric_weights=FOLDER; without it, vgg_distance and kid_vgg look "
-                "through VGG-16."
-            ) from None
-        found = digest(path)
-        if found == file.sha256:
-            return str(path), found
-        path.unlink()  # It may be what a kill has left of a download.
-        if is_again:
-            raise WeightsNotFoundError(
-                f"{file.url} gave a file of sha256 {found}, and {file.sha256} is "
-                "published: it was deleted. Try again."
-            )
+    return _downloaded(file), file.sha256
+
+
+@functools.cache
+def _downloaded(file):
+    try:
+        path = fetched(
+            file.name,
+            file.url,
+            "models/pan_tf",
+            file_hash=file.sha256,
+            hash_algorithm="sha256",
+        )
+    except Exception as error:  # Keras raises a bare Exception.
+        raise WeightsNotFoundError(
+            f"{file.name} is needed, which cannot be downloaded from {file.url} "
+            f"({error}). Put it into a folder, and name that by --metric_weights=FOLDER; "
+            "without it, vgg_distance and kid_vgg look through VGG-16."
+        ) from None
+    return str(path)

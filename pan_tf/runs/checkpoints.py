@@ -19,6 +19,7 @@ from absl import logging
 from pan_tf import distribution
 from pan_tf import files
 from pan_tf import paths
+from pan_tf.runs.folder import numbers_of_checkpoints
 
 
 class RunState(tf.train.experimental.PythonState):
@@ -111,6 +112,7 @@ class Checkpoints:
     def _set_aside(self, prefix):
         """Gives a damaged checkpoint another name: those to come may be older than it."""
         if self._scratch is None:
+            logging.warning("*** It is called damaged-%s from now on. ***", _name(prefix))
             for file in pathlib.Path(prefix).parent.glob(f"{_name(prefix)}.*"):
                 file.rename(file.with_name(f"damaged-{file.name}"))
 
@@ -125,8 +127,8 @@ class Checkpoints:
         lines = [f'model_checkpoint_path: "{_name(kept[-1])}"', *lines]
         files.write(folder / "checkpoint", "\n".join(lines) + "\n")
         for old in kept[: -self._keep]:
-            for file in folder.glob(f"{_name(old)}.*"):
-                file.unlink()
+            pathlib.Path(f"{old}.index").unlink()
+        self._clear()
         return prefix
 
     def _write(self, checkpoint, prefix, **texts):
@@ -150,9 +152,12 @@ class Checkpoints:
         return str(prefix)
 
     def _clear(self):
-        """Deletes what was half written when a kill came."""
+        """Deletes what was half written, or half deleted, when a kill came."""
         for half_written in self._writable().rglob("*_temp"):
             shutil.rmtree(half_written, ignore_errors=True)
+        for file in self._writable().glob("ckpt-*.data-*"):
+            if not file.with_name(f"{file.name.partition('.')[0]}.index").exists():
+                file.unlink()
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; None if there is none."""
@@ -221,12 +226,7 @@ def _name(prefix):
 
 def _numbered(folder, name):
     """Prefixes `<name>-<iteration>` of the checkpoints in a folder, the oldest first."""
-    found = {}
-    for index in folder.glob(f"{name}-*.index"):
-        number = index.name.removeprefix(f"{name}-").removesuffix(".index")
-        if number.isdecimal():
-            found[int(number)] = str(index).removesuffix(".index")
-    return [found[number] for number in sorted(found)]
+    return [str(folder / f"{name}-{n}") for n in numbers_of_checkpoints(folder, name)]
 
 
 def best_is_chosen_by(prefix, otherwise):

@@ -67,7 +67,7 @@ class RunFolder:
             RunFolderError: naming the flags that differ, or if the folder holds
                 something else than a run.
         """
-        self._check_place()
+        self._check_writable()
         for name in config.unwritable():
             raise RunFolderError(
                 f"--{name}={getattr(config, name)!r} cannot be written into run.cfg, "
@@ -76,7 +76,7 @@ class RunFolder:
         if not self.is_run():
             # What a kill left before there was a run.cfg is nobody's.
             names = [p.name for p in self.path.iterdir()] if self.path.exists() else []
-            if [n for n in names if n != lock.NAME and not n.startswith(files.PARTIAL)]:
+            if [n for n in names if n != lock.NAME and not files.is_partial(n)]:
                 raise RunFolderError(
                     f"--run_dir={self.path} holds files but no run.cfg: not a run "
                     "folder. Choose another one."
@@ -106,6 +106,9 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with self._refusing(), lock.hold(self.path) as self._unlocked:
             self.check(config)
+            for file in self.path.iterdir():
+                if files.is_partial(file.name):  # Nobody else writes here.
+                    file.unlink()
             yield
 
     def check_free(self):
@@ -127,7 +130,7 @@ class RunFolder:
                 "for it, stop it, or choose another --run_dir."
             ) from None
 
-    def _check_place(self):
+    def _check_writable(self):
         """Refuses a folder that cannot be made."""
         if problem := files.check_place(self.path):
             raise RunFolderError(f"--run_dir={self.path}: {problem}")
@@ -159,8 +162,7 @@ class RunFolder:
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; 0 without one."""
-        found = (path.stem[5:] for path in self.checkpoints.glob("ckpt-*.index"))
-        return max((int(number) for number in found if number.isdecimal()), default=0)
+        return max(numbers_of_checkpoints(self.checkpoints, "ckpt"), default=0)
 
     def known_data(self):
         """The manifest's record of the data; None in a new folder."""
@@ -221,7 +223,7 @@ class RunFolder:
             system: what `recipes.System.to_json` gives; written once.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.is_run():
+        if self.is_run() and self.has_checkpoint():
             config = config.going_on_from(self.config())
         files.write(self._config, config.to_flagfile())
         if system is not None and not self._system.exists():
@@ -315,6 +317,12 @@ class RunFolder:
 
     def _read_manifest(self):
         return _read(self._manifest) or {}
+
+
+def numbers_of_checkpoints(folder, name):
+    """Iterations of the checkpoints `<name>-<iteration>` in a folder, sorted."""
+    found = (path.stem.rpartition("-") for path in folder.glob(f"{name}-*.index"))
+    return sorted(int(n) for begin, _, n in found if begin == name and n.isdecimal())
 
 
 def _read(path):

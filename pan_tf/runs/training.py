@@ -149,9 +149,10 @@ class Training:
             kept = "Nothing was saved yet."
             if last is not None:
                 kept = f"The same command goes on from iteration {last}, which is saved."
-            raise files.TroubleError(
-                f"--run_dir={self.folder.path}: {trouble} {kept}"
-            ) from error
+            place = f"--run_dir={self.folder.path}: "
+            if files.lack_of_memory(error):
+                place = ""
+            raise files.TroubleError(f"{place}{trouble} {kept}") from error
 
     def _run(self):
         model = self.build()
@@ -197,10 +198,7 @@ def _check_sizes(pairs, asked):
     if pairs.validation is None or not pairs.validation.paired:
         return
     if problem := evaluation.too_small(pairs.validation, pairs.geometry, asked):
-        raise ValueError(
-            f"Validations cannot be measured: {problem}. Take it away, or choose another "
-            "--preprocess."
-        )
+        raise ValueError(f"{problem} Remove it, or choose another --preprocess.")
 
 
 def _open(config, requested, known, system):

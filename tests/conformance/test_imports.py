@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 # A module may import from its own layer's package and from the layers before it.
 LAYERS = [
     {"tables", "size", "calling", "bundled", "loading", "paths", "printing", "progress"},
+    {"flagfiles"},
     {"settings", "habits"},
     {"images", "schedules", "config", "files", "runtime", "memory", "tracing"},
     {"image_files"},

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pan_tf import inference
 from pan_tf.evaluation import Evaluation
@@ -190,6 +191,26 @@ def test_a_folder_that_the_runs_data_set_does_not_read_is_refused(small_run, tmp
     (run / "run.cfg").write_text(flags.replace("=folder", "=bluemarble"))
     with pytest.raises(ValueError, match="add --dataset=folder"):
         Evaluation([run], data_dir=str(tmp_path))
+
+
+def test_files_too_small_for_a_metric_are_not_measured_as_they_are(
+    small_run, small_pairs, tmp_path
+):
+    shutil.copytree(small_pairs, tmp_path / "pairs")
+    for path in (tmp_path / "pairs" / "test").iterdir():
+        with Image.open(path) as image:
+            small = image.resize((32, 16))
+        small.save(path)
+    settings = {"data_dir": str(tmp_path / "pairs"), "output_dir": tmp_path / "out"}
+    evaluation = Evaluation([small_run], **settings)
+    record = evaluation.run()
+    assert "native" not in record
+    said = (
+        "Files as they are were not measured: .* is measured at 16 px, and VIF needs 17"
+    )
+    assert any(re.search(said, note) for note in record["notes"])
+    with pytest.raises(ValueError, match="VIF needs 17 px a side"):
+        Evaluation([small_run], preprocess="crop", **settings)
 
 
 def test_other_data_than_the_run_saw_are_noted(small_run, tmp_path, small_pairs):

@@ -1,6 +1,7 @@
 import logging
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -208,6 +209,22 @@ def test_best_is_one_transformer_the_deployed_one(model, saved, tmp_path):
     assert len(list((tmp_path / "best").glob("*.index"))) == 1
     for before, now in zip(discriminator, model.discriminator.variables, strict=True):
         assert np.array_equal(before, now.numpy())
+
+
+def test_a_best_that_somebody_took_is_told(model, saved, tmp_path, caplog):
+    saved.save_best("psnr")
+    assert saved.has_best()
+    shutil.rmtree(tmp_path / "best")
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        assert not saved.has_best()
+    assert "The best checkpoint is gone" in caplog.text
+
+
+def test_what_was_half_deleted_is_cleared_away(model, saved, tmp_path):
+    (tmp_path / "ckpt-4.index").unlink()
+    assert list(tmp_path.glob("ckpt-4.*"))
+    assert resume(model, tmp_path)[0] == 12
+    assert not list(tmp_path.glob("ckpt-4.*"))
 
 
 def test_no_best_is_said(model, tmp_path):

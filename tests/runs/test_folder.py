@@ -105,11 +105,19 @@ def test_a_damaged_record_is_named(run, name, contents):
 
 def test_what_a_run_began_with_stays_in_its_configuration(tmp_path):
     run = RunFolder(tmp_path / "run")
-    run.start(Config(dataset="maps", init_from="first"), DATA, ["CPU:0"])
-    run.start(Config(dataset="maps"), DATA, ["CPU:0"])
-    assert run.config().init_from == "first"
-    manifest = json.loads((run.path / "manifest.json").read_text())
-    assert manifest["flags"]["init_from"] == "first"
+
+    def started(init_from):
+        run.start(Config(dataset="maps", init_from=init_from), DATA, ["CPU:0"])
+        manifest = json.loads((run.path / "manifest.json").read_text())
+        assert manifest["flags"]["init_from"] == run.config().init_from
+        return run.config().init_from
+
+    assert started("killed before there was a checkpoint") is not None
+    assert started(None) is None
+    assert started("first") == "first"
+    run.checkpoints.mkdir()
+    (run.checkpoints / "ckpt-4.index").touch()
+    assert started(None) == started("another") == "first"
 
 
 @pytest.mark.parametrize("kind", ["a file", "a link to nothing"])

@@ -13,6 +13,7 @@ import urllib.parse
 from absl import logging
 
 from pan_tf import calling
+from pan_tf import printing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +112,9 @@ class Archived:
                 f"{' and '.join(map(str, files))} there{self.or_else} and run the "
                 "command again."
             )
-        self.builder(name, data_dir).download_and_prepare(
-            download_dir=pathlib.Path(data_dir) / "downloads"
-        )
+        builder, folder = self.builder(name, data_dir), pathlib.Path(data_dir)
+        with printing.for_terminals():
+            builder.download_and_prepare(download_dir=folder / "downloads")
 
     or_else = ""  # Half a sentence on other files that will do.
 
