@@ -24,8 +24,8 @@ from pan_tf.image_files.picture import not_a_file
 from pan_tf.images import ImageSpec
 
 _NPY = b"\x93NUMPY"
-# Pixels a byte: 1-bit grey under the 1032-fold of deflate, the most that it can; the most
-# of a JPEG is below.
+# Most pixels that a byte can hold: eight of 1-bit grey, 1032 times by deflate. JPEG holds
+# fewer.
 _DENSEST = 8 * 1032
 # While an image is read, it lies in memory so many times; what is small is not counted.
 _COPIES, _SMALL = 3, 2**26

@@ -18,6 +18,10 @@ from pan_tf.image_files.pillow import REDUCED
 
 _WHITE_IS_ZERO = tifffile.PHOTOMETRIC.MINISWHITE
 _PLAIN = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+_OTHER_COLOURS = tuple(
+    tifffile.PHOTOMETRIC[name]
+    for name in ("PALETTE", "SEPARATED", "YCBCR", "CIELAB", "ICCLAB", "ITULAB")
+)
 _MORE = "pip install imagecodecs reads more kinds of TIFF"
 
 
@@ -59,7 +63,7 @@ def read(file, pages):
             with Image.open(file) as image:  # Which has codecs of its own.
                 return pillow.read(image, file, False)
         raise ImageFileError(f"cannot be read: {error}; {_MORE}") from error
-    if first.photometric not in (*_PLAIN, _WHITE_IS_ZERO):
+    if first.photometric in _OTHER_COLOURS:
         raise ImageFileError(
             f"holds {first.photometric.name} colours of {first.bitspersample} bits; save "
             "it as grey or RGB"

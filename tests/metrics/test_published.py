@@ -206,31 +206,31 @@ def downloads(monkeypatch, tmp_path):
     published._downloaded.cache_clear()
 
 
-def test_a_file_is_fetched_once_and_checked(downloads, monkeypatch):
+@pytest.fixture
+def served(downloads, monkeypatch):
+    """The servers give `test` for one file, whose checksum is published."""
     url = networks.PUBLISHED["lpips_alex"].url
     sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-    monkeypatch.setitem(
-        networks.PUBLISHED, "lpips_alex", published.PublishedFile(url, sha256)
-    )
+    file = published.PublishedFile(url, sha256)
+    monkeypatch.setitem(networks.PUBLISHED, "lpips_alex", file)
     downloads[url] = b"test"
+    return file
+
+
+def test_a_file_is_fetched_once_and_checked(downloads, served):
     path, found = networks.locate_published("lpips_alex")
-    assert found == sha256 and pathlib.Path(path).read_bytes() == b"test"
+    assert found == served.sha256 and pathlib.Path(path).read_bytes() == b"test"
     downloads.clear()
     published._downloaded.cache_clear()
-    assert networks.locate_published("lpips_alex") == (path, sha256)
+    assert networks.locate_published("lpips_alex") == (path, served.sha256)
 
 
-def test_half_a_file_of_a_killed_download_is_fetched_anew(downloads, monkeypatch):
-    url = networks.PUBLISHED["lpips_alex"].url
-    sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-    monkeypatch.setitem(
-        networks.PUBLISHED, "lpips_alex", published.PublishedFile(url, sha256)
-    )
-    downloads[url] = b"test"
+def test_half_a_file_of_a_killed_download_is_fetched_anew(served):
     path, _ = networks.locate_published("lpips_alex")
     pathlib.Path(path).write_bytes(b"te")
     published._downloaded.cache_clear()
-    assert networks.locate_published("lpips_alex") == (path, sha256)
+    assert networks.locate_published("lpips_alex") == (path, served.sha256)
+    assert pathlib.Path(path).read_bytes() == b"test"
 
 
 def test_a_file_of_another_checksum_is_refused(downloads):
