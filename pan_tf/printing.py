@@ -52,6 +52,11 @@ def for_terminals():
             stream.is_obeyed = False
 
 
+def two_digits(number):
+    """A number with two digits that count, and no exponent: 0.052, 3.8, 290."""
+    return f"{float(f'{number:.2g}'):g}"
+
+
 def one_line(text):
     """Text without line breaks and control characters: they are escaped."""
     return str(text).translate(_ONE_LINE)

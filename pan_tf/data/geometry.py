@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf import printing
 from pan_tf.data import augment
 from pan_tf.data.file_sizes import Sizes
 from pan_tf.data.file_sizes import written
@@ -248,7 +249,7 @@ class Geometry:
         if self.files is None:
             return said
         low, high = self.files.scale[1:]
-        scale = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (low, high)))
+        scale = " to ".join(dict.fromkeys(map(printing.two_digits, (low, high))))
         at = "" if self.is_native else f" (scale {scale})"
         return f"{self.files.what} of {self.files}, {said}{at}"
 

@@ -21,6 +21,7 @@ from pan_tf import image_files
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import paths
+from pan_tf import printing
 from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.inference.scale import Scale
@@ -209,10 +210,11 @@ class Translator:
         if not self.geometry.is_far(scale):
             return None
         _, least, greatest = self.geometry.files.scale
-        trained = " to ".join(dict.fromkeys(f"{v:.2g}" for v in (least, greatest)))
+        trained = " to ".join(dict.fromkeys(map(printing.two_digits, (least, greatest))))
         return (
-            f"{width}x{height} is seen at scale {scale:.2g}; T was trained at {trained}. "
-            "Its details are of another size than T knows; --scale gives another scale."
+            f"{width}x{height} is seen at scale {printing.two_digits(scale)}; T was "
+            f"trained at {trained}. Its details are of another size than T knows; "
+            "--scale gives another scale."
         )
 
     def translate_float(self, source):
