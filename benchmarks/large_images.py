@@ -32,25 +32,13 @@ flags.DEFINE_integer("whole_up_to", 2048, "Largest size to translate whole as we
 flags.DEFINE_string("job", None, "Internal: what one process does.")
 
 
-def picture(size):
-    """A part of the shaded relief of the world, 10800 x 5400 pixels, as it is."""
-    import numpy as np
-    from PIL import Image
-
-    from pan_tf.data.layouts import bluemarble
-
-    Image.MAX_IMAGE_PIXELS = None
-    image = Image.open(bluemarble.package_folder() / "shadedrelief.jpg")
-    left, top = image.width // 2, (image.height - size) // 2
-    return np.asarray(image.convert("RGB").crop((left, top, left + size, top + size)))
-
-
 def work(job):
     """One process: translates, prints JSON."""
     import numpy as np
 
     from pan_tf.inference import Translator
     from pan_tf.inference import seam_score
+    from runs import picture
 
     pixels = picture(job["size"])
     translator = Translator(job["run_dir"])
@@ -77,10 +65,10 @@ def main(argv):
     if flags.FLAGS.job:
         return work(json.loads(flags.FLAGS.job))
     import numpy as np
-    from runs import untrained
 
     from pan_tf.inference import Translator
     from pan_tf.inference import seam_score
+    from runs import untrained
 
     with tempfile.TemporaryDirectory() as folder:
         run_dir = flags.FLAGS.run_dir or os.path.join(folder, "run")

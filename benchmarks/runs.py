@@ -1,4 +1,4 @@
-"""Run folders for benchmarks that need a T, but not a trained one."""
+"""What benchmarks need that need a T, but not a trained one: run folders, an image."""
 
 import pathlib
 
@@ -26,3 +26,16 @@ def untrained(path, width=1.0, **settings):
             variable.assign(noise + ("gamma" in variable.path))
     RunFolder(path).start(config, {"name": "bluemarble", "fingerprint": ""}, [])
     Checkpoints(pathlib.Path(path) / "checkpoints", model, RunState(model), 1).save()
+
+
+def picture(size):
+    """A part of the shaded relief of the world, 10800 x 5400 pixels, as it is."""
+    import numpy as np
+    from PIL import Image
+
+    from pan_tf.data.layouts import bluemarble
+
+    Image.MAX_IMAGE_PIXELS = None
+    image = Image.open(bluemarble.package_folder() / "shadedrelief.jpg")
+    left, top = image.width // 2, (image.height - size) // 2
+    return np.asarray(image.convert("RGB").crop((left, top, left + size, top + size)))

@@ -16,8 +16,10 @@ from pan_tf.image_files.picture import ImageFileError
 from pan_tf.image_files.reading import read_header
 from pan_tf.images import ImageSpec
 
+# Level 6, zlib's own, takes 2.5 times as long and makes photographs 1 to 7 % smaller.
+_PNG_LEVEL = 3
 _SAVE = {
-    "PNG": {},
+    "PNG": {"compress_level": _PNG_LEVEL},
     "JPEG": {"quality": 95},
     "TIFF": {},
     "BMP": {},
@@ -95,7 +97,7 @@ def _save(path, pixels, alpha, tags, format):
     elif format == "PNG" and pixels.dtype == np.uint16:
         if alpha is not None:
             pixels = np.concatenate([pixels, alpha[..., None]], axis=-1)
-        path.write_bytes(tf.io.encode_png(pixels).numpy())
+        path.write_bytes(tf.io.encode_png(pixels, _PNG_LEVEL).numpy())
     else:
         image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
         options = dict(_SAVE[format])

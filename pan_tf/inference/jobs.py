@@ -1,10 +1,15 @@
 """A file or a folder of files, translated: N in, N out, and each that failed named."""
 
 import collections
+import concurrent.futures
+import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
+import threading
 
+import tensorflow as tf
 from PIL import Image
 
 from pan_tf import files
@@ -14,6 +19,11 @@ from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
 from pan_tf.progress import Progress
 from pan_tf.progress import followed
+
+# Images on their way at once: while T works on one, others are read and written; and two
+# small ones keep cores busier than one.
+_AT_ONCE = max(2, min(4, os.cpu_count() or 1))
+_ALONE = 2**20  # T gets images of more pixels one by one: its memory grows with them.
 
 
 @dataclasses.dataclass
@@ -33,6 +43,11 @@ class Outcome:
     failures: list = dataclasses.field(default_factory=list)
     left_alone: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
+
+    def add(self, other):
+        """Appends what became of other images."""
+        for field in dataclasses.fields(self):
+            getattr(self, field.name).extend(getattr(other, field.name))
 
     def __str__(self):
         count = len(self.written) + len(self.skipped) + len(self.failures)
@@ -128,21 +143,42 @@ class TranslationJob:
             failures=list(self.lost), left_alone=self.left_alone, notes=list(self.notes)
         )
         print(translator.describe_scale(), flush=True)
-        for source, target, format in followed(self.targets, "translating"):
-            if self.existing == "skip" and target.exists():
-                outcome.skipped.append(target)
-            else:
-                try:
-                    picture = self._translate(translator, source, tile_size, outcome)
-                    spec = translator.target
-                    _note_losses(source, picture, format, spec, outcome)
-                    image_files.write_picture(target, picture, format, spec)
-                    outcome.written.append(target)
-                except (ImageFileError, MemoryError, OSError, ValueError) as error:
-                    outcome.failures.append((source, str(error)))
+        work = functools.partial(self._one, translator, tile_size, threading.Lock())
+        pool = concurrent.futures.ThreadPoolExecutor(_AT_ONCE)
+        try:
+            results = pool.map(work, self.targets)
+            for result in followed(results, "translating", len(self.targets)):
+                outcome.add(result)
+        finally:
+            pool.shutdown(cancel_futures=True)
         return outcome
 
-    def _translate(self, translator, source, tile_size, outcome):
+    def _one(self, translator, tile_size, alone, item):
+        """`Outcome` of one file; a thread does it.
+
+        Args:
+            translator, tile_size: as of `run`.
+            alone: lock under which T gets large images.
+            item: (input, output, format).
+        """
+        source, target, format = item
+        outcome = Outcome()
+        if self.existing == "skip" and target.exists():
+            outcome.skipped.append(target)
+            return outcome
+        try:
+            picture = self._translate(translator, source, tile_size, alone, outcome)
+            spec = translator.target
+            _note_losses(source, picture, format, spec, outcome)
+            image_files.write_picture(target, picture, format, spec)
+            outcome.written.append(target)
+        except (ImageFileError, MemoryError, OSError, ValueError) as error:
+            outcome.failures.append((source, str(error)))
+        except tf.errors.OpError as error:
+            outcome.failures.append((source, str(error).splitlines()[0]))
+        return outcome
+
+    def _translate(self, translator, source, tile_size, alone, outcome):
         """The translated `Picture`."""
         picture = image_files.read_picture(source, translator.source)
         height, width = picture.pixels.shape[:2]
@@ -157,7 +193,11 @@ class TranslationJob:
                 f"tiles of {tiling.tile_size} px, each {tiling.step} further",
                 flush=True,
             )
-        with Progress(tiling.count(*seen) if tiling else 1, "tiles") as tiles:
+        is_large = seen[0] * seen[1] > _ALONE
+        with (
+            alone if is_large else contextlib.nullcontext(),
+            Progress(tiling.count(*seen) if tiling else 1, "tiles") as tiles,
+        ):
             pixels, used = translator.translate_image(
                 picture.pixels, tile_size, tiles.advance if tiling else None
             )

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from PIL import TiffImagePlugin
 
@@ -232,3 +234,61 @@ def test_a_finer_tiling_for_want_of_memory_is_noted(photos, tmp_path):
     assert len(outcome.notes) == 2
     assert "below/b.TIF: too little memory; smaller tiles" in outcome.notes[0]
     assert "2 tiles of 256 px" in outcome.notes[1]
+
+
+class Counting(Negative):
+    """Counts how many images its T has at once; each waits for another, or a moment."""
+
+    def __init__(self, expected):
+        self.now, self.most = 0, 0
+        self._lock = threading.Lock()
+        self._barrier = threading.Barrier(expected, timeout=0.3)
+
+    def translate_image(self, pixels, tile_size=None, on_tile=None):
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            self._barrier.wait()
+        except threading.BrokenBarrierError:
+            self._barrier.reset()
+        with self._lock:
+            self.now -= 1
+        return super().translate_image(pixels, tile_size, on_tile)
+
+
+def test_small_images_are_translated_beside_each_other_and_told_in_order(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        pixels = np.full((8, 8, 3), 10 * number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{number}.png")
+    translator = Counting(2)
+    outcome = TranslationJob(tmp_path / "in", tmp_path / "out").run(translator)
+    assert translator.most >= 2
+    assert [path.stem for path in outcome.written] == list("012345")
+    for number in range(6):
+        found = np.asarray(Image.open(tmp_path / "out" / f"{number}.png"))
+        assert (found == 255 - 10 * number).all()
+
+
+def test_large_images_are_translated_one_by_one(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        np.save(tmp_path / "in" / f"{number}.npy", np.zeros((1025, 1025, 3), np.uint8))
+    translator = Counting(2)
+    outcome = TranslationJob(tmp_path / "in", tmp_path / "out").run(translator)
+    assert len(outcome.written) == 3
+    assert translator.most == 1
+
+
+def test_what_tensorflow_refuses_is_one_files_failure(photos, tmp_path):
+    class Failing(Negative):
+        def translate_image(self, pixels, tile_size=None, on_tile=None):
+            if len(pixels) == 300:
+                raise tf.errors.InternalError(None, None, "the device is gone\nat 0x1")
+            return super().translate_image(pixels, tile_size, on_tile)
+
+    outcome = TranslationJob(photos, tmp_path / "out").run(Failing())
+    assert [path.name for path in outcome.written] == ["a.png"]
+    failed = {path.name: sentence for path, sentence in outcome.failures}
+    assert failed["b.TIF"] == "the device is gone"
