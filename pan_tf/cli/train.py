@@ -39,5 +39,5 @@ def main(config):
             run.run()
         except NonFiniteError as error:
             sys.exit(f"\nTraining diverged. {error}")
-        except training.RunFolderError as error:
+        except (training.RunFolderError, training.UnusableFilesError) as error:
             sys.exit(f"\n{error}")

@@ -3,6 +3,7 @@
 from pan_tf.data import cache
 from pan_tf.data.geometry import NATIVE
 from pan_tf.data.geometry import Geometry
+from pan_tf.data.layouts.verification import UnusableFilesError
 from pan_tf.data.opening import DatasetNotFoundError
 from pan_tf.data.opening import OpenedData
 from pan_tf.data.opening import check_paired
@@ -32,6 +33,7 @@ __all__ = [
     "NoPairsError",
     "OpenedData",
     "Split",
+    "UnusableFilesError",
     "cache",
     "check_paired",
     "cost_of_example",

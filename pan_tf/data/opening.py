@@ -4,9 +4,12 @@ import dataclasses
 
 from absl import logging
 
+from pan_tf import fingerprints
 from pan_tf.data.file_sizes import choose
 from pan_tf.data.geometry import Geometry
+from pan_tf.data.layouts.verification import Verification
 from pan_tf.data.specs import specs as found_specs
+from pan_tf.data.split import LOOKED_AT
 from pan_tf.data.split import NoPairsError
 from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.data.table import DATASETS
@@ -32,6 +35,8 @@ class OpenedData:
         geometry: `Geometry` of training, with the sizes of its files.
         source, target: `ImageSpec`s.
         synthesized: what the sources are made of targets by; None if they are given.
+        verification: `Verification` that reads the files yet, whose contents the
+            fingerprint does not know; None where all are read.
     """
 
     name: str
@@ -44,6 +49,7 @@ class OpenedData:
     source: ImageSpec = RGB
     target: ImageSpec = RGB
     synthesized: str | None = None
+    verification: Verification | None = None
 
     @property
     def train(self):
@@ -129,7 +135,9 @@ def check_paired(name):
         )
 
 
-def open_data(config, requested=None, verified=None, paired=True, specs=None):
+def open_data(
+    config, requested=None, verified=None, paired=True, specs=None, patience=None
+):
     """Opens a data set that is there, and checks its files.
 
     Args:
@@ -142,6 +150,8 @@ def open_data(config, requested=None, verified=None, paired=True, specs=None):
             names of their files.
         specs: `ImageSpec` of sources and of targets, as a run has them; None: as the
             configuration and the training images have it.
+        patience: seconds in which all files must be read, or go on being read while the
+            first are used; None: all are read.
 
     Returns:
         `OpenedData`.
@@ -169,7 +179,10 @@ def open_data(config, requested=None, verified=None, paired=True, specs=None):
     source, target = specs or found_specs(config)
     is_swapped = direction(config) == "BtoA"
     sides = (target, source) if is_swapped else (source, target)
-    splits, fingerprint = row.layout.open(name, config, verified, paired, sides)
+    opened = row.layout.open(name, config, verified, paired, sides)
+    splits, fingerprint, verification = opened
+    if verification and verification.wait(patience):
+        fingerprint, verification = verification.fingerprint(), None
     splits = [split.with_specs(*sides) for split in splits]
     if is_swapped:
         splits = [split.swapped() for split in splits]
@@ -180,7 +193,7 @@ def open_data(config, requested=None, verified=None, paired=True, specs=None):
     if not paired:
         splits["train"] = splits["train"].unpaired()
     geometry = None
-    if verified and verified["fingerprint"] == fingerprint:
+    if verified and fingerprints.same_files(verified["fingerprint"], fingerprint):
         geometry = Geometry.from_json(verified.get("geometry"))
     if geometry is None or not _has_asked_for(geometry, config):
         geometry = _geometry(config, row, splits["train"])
@@ -195,6 +208,7 @@ def open_data(config, requested=None, verified=None, paired=True, specs=None):
         source=source,
         target=target,
         synthesized=synthesized,
+        verification=verification,
     )
 
 
@@ -226,7 +240,7 @@ def _geometry(config, row, train):
     if config.preprocess is None and not row.is_own:
         config = config.replace(preprocess="squash")
     what = "pairs" if train.paired else "images"
-    return geometry_of_own(train.sizes(), config, what)
+    return geometry_of_own(train.sizes(LOOKED_AT), config, what)
 
 
 def _has_asked_for(geometry, config):

@@ -4,6 +4,8 @@ import numpy as np
 from absl import logging
 
 from pan_tf import image_files
+from pan_tf.data.split import LOOKED_AT
+from pan_tf.data.split import evenly
 from pan_tf.data.table import DATASETS
 from pan_tf.images import ImageSpec
 
@@ -28,7 +30,7 @@ def with_found(config):
     if not DATASETS[config.dataset].is_own:
         return config, ""
     changes, said = {}, []
-    for side, (files, headers) in _sides(config).items():
+    for side, (files, headers) in _sides(config, LOOKED_AT).items():
         if not headers:
             continue  # None can be read; opening tells which and why.
         labels = config.source_labels if side == "source" else None
@@ -60,7 +62,8 @@ def specs(config):
     both = list(specs_asked_for(config))
     if not DATASETS[config.dataset].is_own:
         return tuple(both)
-    sides = _sides(config)
+    ranges = config.source_range, config.target_range
+    sides = _sides(config, None if "full" in ranges else LOOKED_AT)
     for i, side in enumerate(_SIDES):
         if both[i].labels:
             continue
@@ -89,10 +92,10 @@ def of_files(files):
     return _with_range(_spec(known, headers), None, known, headers)
 
 
-def _sides(config):
+def _sides(config, limit):
     """side -> (files, headers) of the training images."""
     layout = DATASETS[config.dataset].layout
-    sides = layout.sides(config)
+    sides = layout.sides(config, limit)
     if (config.direction or DATASETS[config.dataset].direction) == "BtoA":
         sides = sides[::-1]
     return dict(zip(_SIDES, sides, strict=True))
@@ -134,7 +137,7 @@ def _with_range(spec, asked, files, headers):
         return _replaced(spec, None, None, kind)
     if asked not in (None, "full", "percentiles"):
         return _replaced(spec, *map(float, asked.split(",")), kind)
-    places = np.unique(np.linspace(0, len(files) - 1, _SAMPLE).astype(int))
+    places = evenly(len(files), _SAMPLE)
     if asked == "full":
         places = range(len(files))
     values = [_some_values(files[place], asked == "full") for place in places]
@@ -154,7 +157,7 @@ def _with_range(spec, asked, files, headers):
 
 def _warn_of_dark(files):
     """Values of 10 or 12 bits in files of 16 use a small part of their range."""
-    places = np.unique(np.linspace(0, len(files) - 1, 8).astype(int))
+    places = evenly(len(files), 8)
     values = [_some_values(files[place], extremes_only=True) for place in places]
     most = max((v.max() for v in values if v is not None and len(v)), default=65535)
     if 0 < most < 2**14:

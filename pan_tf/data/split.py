@@ -8,7 +8,16 @@ import tensorflow as tf
 
 from pan_tf import images
 
-_DECODED = 64  # Images whose size is looked at where it stands in no header.
+# Images whose headers are looked at, to see what a data set is like; all are read before
+# they are relied on. Where there are no headers, images that are decoded for their size.
+LOOKED_AT, _DECODED = 10_000, 64
+
+
+def evenly(count, limit):
+    """At most so many of the numbers below `count`, spread evenly: int64 `[n]`."""
+    if limit is None or count <= limit:
+        return np.arange(count)
+    return np.linspace(0, count - 1, limit).round().astype(np.int64)
 
 
 class NoPairsError(ValueError):
@@ -25,8 +34,8 @@ class Images:
         attributes: function without arguments, for it takes a while, that gives what is
             known of the images, `[N, A]` of 0 and 1; None where nothing is.
         spec: `ImageSpec`.
-        read_sizes: likewise a function, of height and width of each, int `[N, 2]`; None
-            where an image must be decoded for that.
+        read_sizes: function (numbers of images) that gives height and width of each, int
+            `[n, 2]`; None where an image must be decoded for that.
     """
 
     names: tuple
@@ -45,11 +54,14 @@ class Images:
             return self.spec.channels
         return self.load(tf.constant(0, tf.int64)).shape[-1]
 
-    def sizes(self):
-        """Height and width, int `[n, 2]`: of each, or of a few that are decoded."""
+    def sizes(self, limit=None):
+        """Height and width, int `[n, 2]`: of each, or of at most so many.
+
+        Where images must be decoded for it, of a few.
+        """
         if self.read_sizes is not None:
-            return self.read_sizes()
-        some = np.unique(np.linspace(0, len(self) - 1, _DECODED).round().astype(np.int64))
+            return self.read_sizes(evenly(len(self), limit))
+        some = evenly(len(self), _DECODED)
         return np.array([tf.shape(self.load(tf.constant(i)))[:2] for i in some])
 
     def subset(self, places):
@@ -60,7 +72,7 @@ class Images:
             tuple(self.names[i] for i in chosen),
             lambda index: self.load(tf.constant(chosen)[index]),
             attributes and (lambda: attributes()[chosen]),
-            read_sizes and (lambda: read_sizes()[chosen]),
+            read_sizes and (lambda places: read_sizes(chosen[places])),
             self.spec,
         )
 
@@ -138,11 +150,15 @@ class Split:
         """How many numbers both lists have."""
         return min(len(self.source), len(self.target))
 
-    def sizes(self):
-        """Height and width of its images, int `[n, 2]`: of pairs once."""
+    def sizes(self, limit=None):
+        """Height and width of its images, int `[n, 2]`: of pairs once.
+
+        Args:
+            limit: of each list, how many are looked at; None: all.
+        """
         if self.paired:
-            return self.target.sizes()
-        return np.concatenate([self.source.sizes(), self.target.sizes()])
+            return self.target.sizes(limit)
+        return np.concatenate([self.source.sizes(limit), self.target.sizes(limit)])
 
     def load(self, index):
         """(source, target) of one number; without pairs they have no more in common."""

@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from pan_tf import data
+from pan_tf import fingerprints
 from pan_tf import images
 from pan_tf import inference
 from pan_tf import paths
@@ -147,8 +148,11 @@ class Inputs:
             known = folder.known_data()
             # Two lists have another fingerprint than pairs of the same files.
             is_alike = translator.system.paired == self.split.paired
-            other = "fingerprint" if is_alike else "name"
-            if known and known[other] != getattr(self.data, other):
+            if known and not (
+                fingerprints.same_files(known["fingerprint"], self.data.fingerprint)
+                if is_alike
+                else known["name"] == self.data.name
+            ):
                 notes.append(
                     f"{name} was trained on other data ({known['name']}, or other files) "
                     f"than are evaluated here ({self.data.name})."

@@ -28,6 +28,7 @@ from absl import logging
 import pan_tf
 from pan_tf import data
 from pan_tf import files
+from pan_tf import fingerprints
 from pan_tf import paths
 from pan_tf.config import Config
 from pan_tf.data import DatasetNotFoundError
@@ -233,7 +234,9 @@ class Export:
                 ) from None
             opened = data.open_data(data.locate(config), specs=self._sides())
         else:
-            if known and known["fingerprint"] != opened.fingerprint:
+            if known and not fingerprints.same_files(
+                known["fingerprint"], opened.fingerprint
+            ):
                 self._note(
                     "Parity was looked at with other images than training measured: the "
                     "data have changed."

@@ -1,6 +1,7 @@
 """What a file of an image holds, and the formats that there are."""
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -63,8 +64,8 @@ class Header:
 
 def is_image(path):
     """Whether a file is an image by its name; what is hidden is none."""
-    path = pathlib.Path(path)
-    return not path.name.startswith(".") and path.suffix.lower() in ENDINGS
+    name = os.path.basename(path)
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
 
 
 def not_a_file(path):

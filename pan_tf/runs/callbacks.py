@@ -161,11 +161,12 @@ class ProgressLine(EveryIterations):
     Args:
         clock: `Clock`.
         every: iterations between lines that are not rewritten.
+        verification: `Verification` that goes on meanwhile, or None.
     """
 
-    def __init__(self, clock, every):
+    def __init__(self, clock, every, verification=None):
         super().__init__(every, clock.iterations)
-        self.clock = clock
+        self.clock, self.verification = clock, verification
 
     def on_train_begin(self, logs=None):
         self._line, self._next, self._logs = progress.Line(), 0.0, None
@@ -199,6 +200,9 @@ class ProgressLine(EveryIterations):
         if figures.get("data_wait", 0.0) > 0.05:
             parts.append(f"waits for data {figures['data_wait']:.0%}")
         parts.append(f"{figures['memory_gib']:.1f} GiB")
+        if self.verification and not self.verification.is_done:
+            share = self.verification.done / self.verification.total
+            parts.append(f"{share:.0%} of files checked")
         # T's losses first.
         for player in "td":
             names = [name for name in logs if name.startswith(f"{player}_")]
@@ -206,6 +210,31 @@ class ProgressLine(EveryIterations):
         if not any(name[:2] in ("t_", "d_") for name in logs):
             parts += [f"{name} {value:.3g}" for name, value in logs.items()]
         self._line.show(progress.joined(parts, self._line.width))
+
+
+class FilesRead(keras.callbacks.Callback):
+    """Ends a training where a file turns out unusable; else records the fingerprint.
+
+    Args:
+        run: `RunFolder`.
+        verification: `Verification` that goes on beside the training.
+    """
+
+    def __init__(self, run, verification):
+        super().__init__()
+        self._run, self._verification = run, verification
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._verification:
+            self._verification.go_on()  # Not before: it would slow the start.
+            if self._verification.is_done or self._verification.has_found:
+                self.finish()
+
+    def finish(self):
+        """Waits until all files are read; UnusableFilesError as of `Verification`."""
+        if self._verification:
+            self._run.note_fingerprint(self._verification.fingerprint())
+            self._verification = None
 
 
 class Validation(EveryIterations):

@@ -28,6 +28,7 @@ from PIL import Image
 
 from pan_tf import bundled
 from pan_tf import files
+from pan_tf import fingerprints
 from pan_tf.config import Config
 from pan_tf.runs import lock
 
@@ -192,7 +193,7 @@ class RunFolder:
             RunFolderError: if the fingerprints differ.
         """
         known = self.known_data()
-        if known and known["fingerprint"] != fingerprint:
+        if known and not fingerprints.same_files(known["fingerprint"], fingerprint):
             raise RunFolderError(
                 f"--run_dir={self.path} was trained on other files than {known['name']} "
                 "holds now (names, sizes or contents differ). Restore them, or choose "
@@ -258,6 +259,10 @@ class RunFolder:
         manifest = self._read_manifest()
         manifest[key] = value
         files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+
+    def note_fingerprint(self, fingerprint):
+        """Records what the data are, once all files are read."""
+        self.note("data", self.known_data() | {"fingerprint": fingerprint})
 
     def append_metrics(self, row):
         """Adds a line to metrics.jsonl."""

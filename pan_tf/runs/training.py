@@ -16,6 +16,7 @@ from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.data import UnusableFilesError
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.runs import callbacks
@@ -31,8 +32,17 @@ from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
 
-__all__ = ["REFUSALS", "StopRequest", "Training", "default_run_dir", "training_dataset"]
+__all__ = [
+    "REFUSALS",
+    "StopRequest",
+    "Training",
+    "UnusableFilesError",
+    "default_run_dir",
+    "training_dataset",
+]
 
+# Seconds that files are checked before training begins; more files are checked beside it.
+_PATIENCE = 1.0
 # What making a `Training` may raise: a user's business, a sentence each.
 REFUSALS = (
     data.DatasetNotFoundError,
@@ -89,7 +99,10 @@ class Training:
             self.config = self.config.replace(preprocess="squash")
         recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
-        self.data = _open(self.config, requested, known, system)
+        # Workers would not know of each other's files; a dry run is to tell them.
+        is_alone = distribution.num_workers(self.strategy) == 1
+        patience = _PATIENCE if is_alone and not config.dry_run else None
+        self.data = _open(self.config, requested, known, system, patience)
         self.folder.check_data(self.data.fingerprint)
         self.geometry = self.data.geometry
         self.config = self.config.replace(preprocess=self.geometry.preprocess)
@@ -138,10 +151,15 @@ class Training:
             NonFiniteError: if training diverged.
             TroubleError: if a file cannot be written or read; it says what is saved.
             RunFolderError: if another training has the folder by now.
+            UnusableFilesError: naming files that cannot be trained on.
         """
         try:
             self._run()
         except Exception as error:
+            verification = self.data.verification
+            if verification and isinstance(error, tf.errors.OpError):
+                # A damaged file came before its turn: all of them are to be named.
+                verification.fingerprint()
             trouble = files.trouble(error)
             if trouble is None:
                 raise
@@ -201,13 +219,14 @@ def _check_sizes(pairs, asked):
         raise ValueError(f"{problem} Remove it, or choose another --preprocess.")
 
 
-def _open(config, requested, known, system):
+def _open(config, requested, known, system, patience):
     specs = known and known.get("images")
     if specs:
         sides = (specs[name] for name in ("source", "target"))
         specs = tuple(map(images.ImageSpec.from_json, sides))
     try:
-        return data.open_data(config, requested, known, system.paired, specs)
+        fixed = known, system.paired, specs, patience
+        return data.open_data(config, requested, *fixed)
     except data.NoPairsError as error:
         raise ValueError(
             f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
@@ -289,6 +308,8 @@ def _fit(config, run, folder, pairs, model, stop, weights):
             until,
         )
         validation.set_model(model)  # A finished run is measured without a fit.
+    checked = pairs.verification
+    files_read = callbacks.FilesRead(run, checked) if checked else None
     if rounds > 0 and not stop.requested:
         kept = data.cache.Cache(data.cache.budget(config.data_cache))
         clock = callbacks.Clock(
@@ -301,7 +322,8 @@ def _fit(config, run, folder, pairs, model, stop, weights):
             guard,
             guards.CollapseGuard(run, state, writer, config.collapse_after),
             clock,
-            *([callbacks.ProgressLine(clock, config.log_every)] if run else []),
+            *([callbacks.ProgressLine(clock, config.log_every, checked)] if run else []),
+            *([files_read] if files_read else []),
             callbacks.MetricsLog(run, state, writer, clock, config.log_every),
             *([validation] if validation else []),
             callbacks.Saving(checkpoints, guard, stop, config.save_every),
@@ -328,6 +350,8 @@ def _fit(config, run, folder, pairs, model, stop, weights):
         )
     elif run is not None:
         stop.at_once = True  # All is saved.
+        if files_read:
+            files_read.finish()
         conclude(config, run, pairs, model, state, checkpoints, validation)
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pan_tf.config import Config
 from pan_tf.data import open_data
-from pan_tf.data.layouts import reading
+from pan_tf.data.layouts import verification
 
 
 def save(path, width, height, level=0):
@@ -107,7 +107,7 @@ def test_validation_is_val_or_else_test(tmp_path):
 def test_files_are_decoded_again_only_if_the_listing_changed(tmp_path, monkeypatch):
     save(tmp_path / "train" / "x.png", 16, 8)
     known = open_data(config(tmp_path)).describe()
-    monkeypatch.setattr(reading, "verify", lambda listings: pytest.fail("decoded"))
+    monkeypatch.setattr(verification, "_check", lambda *files: pytest.fail("decoded"))
     again = open_data(config(tmp_path), verified=known)
     assert again.fingerprint == known["fingerprint"]
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import files
+from pan_tf import fingerprints
 from pan_tf.metrics import METRICS
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.runs import callbacks
@@ -145,6 +147,35 @@ def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
     victim.write_bytes((data_dir / "train" / "001.png").read_bytes())
     with pytest.raises(RunFolderError, match="other files than folder"):
         training.Training(config(data_dir, recipe="l1"), training.StopRequest())
+
+
+def test_files_are_checked_beside_a_training_of_many(
+    config, pair_folder, monkeypatch, capsys
+):
+    settings = config(pair_folder(), recipe="l1", iterations=4)
+    straight = data.open_data(settings).fingerprint
+    monkeypatch.setattr(training, "_PATIENCE", 0)
+    stop = training.StopRequest()
+    run = training.Training(settings, stop)
+    run.folder.start(settings, run.data.describe(), [])
+    assert run.folder.known_data()["fingerprint"].endswith(fingerprints.UNVERIFIED)
+    train(settings)  # Goes on in the folder, whose files nobody has read.
+    assert run.folder.known_data()["fingerprint"] == straight
+
+
+@pytest.mark.parametrize("iterations", [4, 1000])
+def test_a_training_ends_where_files_turn_out_unusable(
+    iterations, config, pair_folder, monkeypatch
+):
+    data_dir = pair_folder()
+    for name in ("train/003.png", "val/001.png"):
+        (data_dir / name).write_text("x")
+    settings = config(data_dir, recipe="l1", iterations=iterations, validate_every=0)
+    monkeypatch.setattr(training, "_PATIENCE", 0)
+    # Whether the files' own thread finds it or T is given it.
+    with pytest.raises(data.UnusableFilesError, match="2 of 8 pairs") as caught:
+        train(settings)
+    assert "003.png" in str(caught.value) and "001.png" in str(caught.value)
 
 
 def test_without_validation_pairs_it_still_trains(config, pair_folder, tmp_path, capsys):

@@ -168,7 +168,7 @@ class BlueMarble:
             _split(each, cut(each, size, self.source), specs)
             for each in ("train", "test")
         ]
-        return splits, fingerprint(self.source)
+        return splits, fingerprint(self.source), None
 
 
 def _split(name, tiles, specs):

@@ -5,8 +5,12 @@ hold two lists of files with equal names (endings may differ), or, without pairs
 names. Likewise `val` and `test`. Files are whatever `image_files` reads.
 """
 
+from pan_tf import fingerprints
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts.reading import open_listings
+from pan_tf.data.layouts.verification import Verification
+from pan_tf.data.layouts.verification import listing_fingerprint
+from pan_tf.data.split import evenly
 
 
 class Files:
@@ -23,8 +27,7 @@ class Files:
 
     def open(self, name, config, verified, paired, specs):
         found = {split: self.find(name, config, split) for split in listing.SPLITS}
-        found = {k: v for k, v in found.items() if v}
-        return open_listings(found, verified, specs)
+        return _open(found, verified, specs)
 
 
 class Folder(Files):
@@ -39,15 +42,19 @@ class Folder(Files):
         both = not paired and listing.has_two(config.data_dir, "train")
         list_split = listing.find_two if both else listing.find
         found = {split: list_split(config.data_dir, split) for split in listing.SPLITS}
-        found = {k: v for k, v in found.items() if v}
-        return open_listings(found, verified, specs)
+        return _open(found, verified, specs)
 
-    def sides(self, config):
-        """(files, their headers) of the training images of side A, and of side B."""
+    def sides(self, config, limit=None):
+        """(files, their headers) of the training images of side A, and of side B.
+
+        Args:
+            config: `Config`.
+            limit: of each side, how many are looked at; None: all.
+        """
         found = listing.find_two(config.data_dir, "train")
         if found is None:
-            return [_of_side(listing.find(config.data_dir, "train"))] * 2
-        return [_of_side(each) for each in found]
+            return [_of_side(listing.find(config.data_dir, "train"), limit)] * 2
+        return [_of_side(each, limit) for each in found]
 
 
 class Photos(Files):
@@ -59,12 +66,25 @@ class Photos(Files):
     def sentence(self, name, config):
         return f"No train/ in --data_dir={config.data_dir}."
 
-    def sides(self, config):
+    def sides(self, config, limit=None):
         """As of `Folder`: one list is both sides."""
-        return [_of_side(listing.find_photos(config.data_dir, "train"))] * 2
+        return [_of_side(listing.find_photos(config.data_dir, "train"), limit)] * 2
 
 
-def _of_side(found):
-    both = zip((first for first, *_ in found.files), found.headers(), strict=True)
+def _open(found, verified, specs):
+    """Splits of what was found; (splits, fingerprint, `Verification` or None)."""
+    listings = {split: listed for split, listed in found.items() if listed}
+    splits, every = open_listings(listings, specs)
+    named = listing_fingerprint([each for each, _ in every])
+    known = verified["fingerprint"] if verified else ""
+    if fingerprints.is_of(known, named):
+        return splits, known, None
+    return splits, fingerprints.join(named), Verification(every, named)
+
+
+def _of_side(found, limit):
+    places = evenly(len(found.files), limit)
+    files = [found.files[place][0] for place in places]
+    both = zip(files, found.headers(places), strict=True)
     known = [(file, header) for file, header in both if header]
     return [file for file, _ in known], [header for _, header in known]

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from pan_tf.data.split import evenly
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import read_raw
 
 _TALL = 1.5  # Halves that are higher than wide by more are seldom images.
 _SMOOTH = 2.0  # How much more two real sides differ at the seam than within.
-_LOOKED_AT = 24
+_DECODED = 24
 
 
 def suspicions(listing):
@@ -18,7 +19,7 @@ def suspicions(listing):
     """
     if not listing.side_by_side:
         return []
-    places = np.unique(np.linspace(0, len(listing.files) - 1, _LOOKED_AT).astype(int))
+    places = evenly(len(listing.files), _DECODED)
     looks = [_look(*listing.files[place]) for place in places]
     shapes = [shape for shape, _ in looks if shape is not None]
     seams = [seam for _, seam in looks if seam is not None]

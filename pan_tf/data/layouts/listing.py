@@ -3,11 +3,15 @@
 import collections
 import concurrent.futures
 import dataclasses
+import functools
+import os
 import pathlib
+import time
 
 import numpy as np
 from absl import logging
 
+from pan_tf.data.split import LOOKED_AT
 from pan_tf.data.split import NoPairsError
 from pan_tf.image_files import ENDINGS
 from pan_tf.image_files import ImageFileError
@@ -17,6 +21,8 @@ from pan_tf.image_files import read_header
 
 SPLITS = ("train", "val", "test")
 _MOST_NAMED = 10
+_TICK = 2 * 10**9  # Nanoseconds.
+_CHUNK = 64  # A header takes less time than giving it to a thread.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +43,23 @@ class Listing:
     def side_by_side(self):
         return bool(self.files) and len(self.files[0]) == 1 and not self.is_photos
 
-    def sizes(self):
-        """Height and width of the images, by the files' headers: int `[n, 2]`."""
-        found = np.array([(h.height, h.width) for h in self.headers() if h])
+    def sizes(self, places=None):
+        """Height and width of the images, by the files' headers: int `[n, 2]`.
+
+        Args:
+            places: numbers of those that are wanted; None: all.
+        """
+        found = np.array([(h.height, h.width) for h in self.headers(places) if h])
         return found // [1, 2 if self.side_by_side else 1]
 
-    def headers(self):
+    def headers(self, places=None):
         """`image_files.Header`s of its first files; None of what cannot be read."""
+        chosen = range(len(self.files)) if places is None else places
+        files = [self.files[place][0] for place in chosen]
+        chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            return list(pool.map(_header, (first for first, *_ in self.files)))
+            found = pool.map(lambda chunk: [_header(file) for file in chunk], chunks)
+            return [header for headers in found for header in headers]
 
 
 def find(data_dir, split):
@@ -187,16 +201,30 @@ def images_of(folder, unique=True):
         ValueError: if files differ in nothing but their ending, or what has an image's
             name is a link to nothing, a pipe or a device.
     """
-    there = (
-        sorted(f for f in folder.iterdir() if not f.is_dir()) if folder.is_dir() else ()
-    )
-    files = [file for file in there if is_image(file)]
-    wrong = [f"{file} {problem}" for file in files if (problem := not_a_file(file))]
+    changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
+    # What has just changed may change again within a tick of the file system's clock.
+    is_new = time.time_ns() - changed < _TICK
+    look = _images_of.__wrapped__ if is_new else _images_of
+    return look(folder, unique, changed)
+
+
+@functools.lru_cache(maxsize=16)
+def _images_of(folder, unique, changed):
+    """As `images_of`, of a folder as it was changed last."""
+    there = {}  # Name -> whether it is a file; most file systems tell without a look.
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            there = {each.name: each.is_file() for each in entries if not each.is_dir()}
+    chosen = sorted(filter(is_image, there))
+    files = [folder / name for name in chosen]
+    odd = [file for file in files if not there[file.name]]
+    wrong = [f"{file} {problem}" for file in odd if (problem := not_a_file(file))]
     if wrong:
         raise ValueError(f"{len(wrong)} images cannot be read: {some(wrong)}")
     if not files:
         raise FileNotFoundError(f"No image ({', '.join(ENDINGS)}) in {folder}.")
-    others = [f.name for f in there if not is_image(f) and not f.name.startswith(".")]
+    left_alone = there.keys() - set(chosen)
+    others = sorted(name for name in left_alone if not name.startswith("."))
     if others:
         logging.warning(
             "*** %s: %d files are left alone, being no images by their names: %s ***",
@@ -208,14 +236,22 @@ def images_of(folder, unique=True):
     twice = [file for file in files if counts[file.stem] > 1] if unique else []
     if twice:
         raise ValueError(f"Files must differ in more than their ending: {some(twice)}")
-    return files
+    return tuple(files)
 
 
 def _header(file):
+    """`Header` of a file, None if it has none that can be read: reading it will tell."""
     try:
-        return read_header(file)
-    except ImageFileError:
-        return None  # Reading it will tell.
+        state = file.stat()
+        return _header_as_of(file, state.st_mtime_ns, state.st_size)
+    except (ImageFileError, OSError):
+        return None
+
+
+@functools.lru_cache(maxsize=4 * LOOKED_AT)
+def _header_as_of(file, changed, size):
+    """`Header` of a file as it is: opening a data set asks for it again and again."""
+    return read_header(file)
 
 
 def some(items):

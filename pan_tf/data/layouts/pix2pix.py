@@ -52,7 +52,7 @@ class Pix2pix(archives.Archived):
 
         # The papers test on `val`, and so do we; most archives hold nothing else.
         splits = [split_of("train"), split_of("val")]
-        return splits, records.fingerprint(prepared.info)
+        return splits, records.fingerprint(prepared.info), None
 
 
 class Cityscapes(Pix2pix):

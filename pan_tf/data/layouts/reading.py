@@ -1,34 +1,27 @@
 """Listed files become splits: read, verified, loaded by number."""
 
-import concurrent.futures
-import hashlib
-import os
-
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from pan_tf.data.layouts import halves
-from pan_tf.data.layouts.listing import some
 from pan_tf.data.split import Images
 from pan_tf.data.split import Split
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import fitted
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import read_raw
-from pan_tf.progress import followed
 
 
-def open_listings(listings, verified, specs):
+def open_listings(listings, specs):
     """Opens files.
 
     Args:
         listings: split -> `Listing` of pairs, or (`Listing` of A, of B).
-        verified: as in `data.open_data`.
         specs: `ImageSpec` of side A, of side B.
 
     Returns:
-        (list of `Split`s, fingerprint).
+        (list of `Split`s, list of all (`Listing`, `ImageSpec`s of its images)).
     """
     splits, every = [], []
     for split, found in listings.items():
@@ -43,7 +36,7 @@ def open_listings(listings, verified, specs):
     for listing, _ in every:
         for sentence in halves.suspicions(listing):
             logging.warning("*** %s ***", sentence)
-    return splits, fingerprint(every, verified)
+    return splits, every
 
 
 def read(files, specs, is_side_by_side=False):
@@ -114,76 +107,3 @@ def _loader(listing, specs):
         )
 
     return load
-
-
-def listing_fingerprint(listings):
-    """sha256 of names and sizes: quick, to see whether anything has changed."""
-    digest = hashlib.sha256()
-    for listing in listings:
-        for file in (file for files in listing.files for file in files):
-            entry = f"{file.parent.name}/{file.name} {file.stat().st_size}\n"
-            digest.update(os.fsencode(entry))
-    return digest.hexdigest()
-
-
-def fingerprint(listings, verified):
-    """What tells contents of all files from others.
-
-    Args:
-        listings: (`Listing`, `ImageSpec`s of its images) of each.
-        verified: as in `data.open_data`.
-
-    Raises:
-        ValueError: as `verify`.
-    """
-    listing = listing_fingerprint([each for each, _ in listings])
-    if verified and verified["fingerprint"].startswith(listing):
-        return verified["fingerprint"]
-    return f"{listing}:{verify(listings)}"
-
-
-def verify(listings):
-    """Reads every file once, as training will.
-
-    Args:
-        listings: (`Listing`, `ImageSpec`s of its images) of each.
-
-    Returns:
-        sha256 of the contents of all files.
-
-    Raises:
-        ValueError: naming the files that are corrupt, not such images, of odd width
-            where A and B are side by side, or whose A and B differ in size.
-    """
-    every = [
-        (files, specs, listing.side_by_side)
-        for listing, specs in listings
-        for files in listing.files
-    ]
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        checked = pool.map(lambda each: _check(*each), every)
-        results = list(followed(checked, "reading every file", len(every)))
-    problems = [problem for _, problem in results if problem]
-    if problems:
-        is_single = all(listing.is_photos for listing, _ in listings)
-        raise ValueError(
-            f"{len(problems)} of {len(every)} {'images' if is_single else 'pairs'} "
-            f"cannot be used: {some(problems)}"
-        )
-    return hashlib.sha256("".join(d for d, _ in results).encode()).hexdigest()
-
-
-def _check(files, specs, is_side_by_side):
-    """(sha256 of the pair's files, what is wrong with them or None)."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    try:
-        found = read(files, specs, is_side_by_side)
-    except ValueError as error:
-        return digest.hexdigest(), str(error)
-    sizes = [pixels.shape[:2] for pixels in found]
-    if len(set(sizes)) > 1:
-        a, b = (f"{width} x {height} px" for height, width in sizes)
-        return digest.hexdigest(), f"{files[0]} is {a}, but {files[1]} is {b}"
-    return digest.hexdigest(), None

@@ -57,7 +57,7 @@ class CycleGAN(TFDS):
 
     def open(self, name, config, verified, paired, specs):
         prepared = self.builder(name, config.data_dir)
-        return _by_split(prepared, specs), records.fingerprint(prepared.info)
+        return _by_split(prepared, specs), records.fingerprint(prepared.info), None
 
 
 class CelebA(TFDS):
@@ -69,7 +69,8 @@ class CelebA(TFDS):
     def open(self, name, config, verified, paired, specs):
         prepared = self.builder(name, config.data_dir)
         fingerprint = records.fingerprint(prepared.info)
-        return _by_attribute(prepared, config, specs), f"{fingerprint} {config.attribute}"
+        splits = _by_attribute(prepared, config, specs)
+        return splits, f"{fingerprint} {config.attribute}", None
 
 
 def _by_split(prepared, specs):

@@ -1,0 +1,139 @@
+"""Every file is read once before it is relied on: at once, or beside a training."""
+
+import concurrent.futures
+import hashlib
+import itertools
+import math
+import os
+import threading
+import time
+
+from pan_tf import fingerprints
+from pan_tf.data.layouts.listing import some
+from pan_tf.data.layouts.reading import read
+from pan_tf.progress import Progress
+
+_CHUNK = 64  # Files that are given to threads together: 100 000 tasks need memory.
+
+
+class UnusableFilesError(ValueError):
+    """Files that cannot be trained on; the message names them."""
+
+
+class Verification:
+    """Reads every file as training will, in a thread that begins at once.
+
+    Args:
+        listings: (`Listing`, `ImageSpec`s of its images) of each.
+        listing: `listing_fingerprint` of them.
+
+    Attributes:
+        done: how many pairs, or images, are read.
+        total: how many there are.
+    """
+
+    def __init__(self, listings, listing):
+        self._listings, self._listing = listings, listing
+        self.done, self.total = 0, sum(len(each.files) for each, _ in listings)
+        self._problems = []
+        self._digest, self._error = hashlib.sha256(), None
+        self._beside, self._may_read = False, threading.Event()
+        self._may_read.set()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds=None):
+        """Waits until all is read, or so long; a line follows.
+
+        Returns:
+            Whether all is read. If not, it rests until `go_on`.
+        """
+        with Progress(self.total, "reading every file") as progress:
+            end = time.monotonic() + (math.inf if seconds is None else seconds)
+            while not self.is_done and time.monotonic() < end:
+                self._thread.join(0.05)
+                progress.advance(self.done - progress.done)
+        if not self.is_done:
+            self._may_read.clear()
+        return self.is_done
+
+    def go_on(self):
+        """Goes on in a single thread: whoever trains meanwhile needs the other cores."""
+        self._beside = True
+        self._may_read.set()
+
+    @property
+    def is_done(self):
+        """Whether all is read."""
+        return not self._thread.is_alive()
+
+    @property
+    def has_found(self):
+        """Whether something unusable is among what is read."""
+        return bool(self._problems)
+
+    def fingerprint(self):
+        """What tells the files from others, names, sizes and contents; waits for it.
+
+        Raises:
+            UnusableFilesError: naming the files that are corrupt, not such images, of
+                odd width where A and B are side by side, or whose A and B differ in size.
+        """
+        self._beside = False
+        self._may_read.set()
+        self.wait()
+        if self._error:
+            raise self._error
+        if self._problems:
+            is_single = all(listing.is_photos for listing, _ in self._listings)
+            raise UnusableFilesError(
+                f"{len(self._problems)} of {self.total} "
+                f"{'images' if is_single else 'pairs'} cannot be used: "
+                f"{some(self._problems)}"
+            )
+        return fingerprints.join(self._listing, self._digest.hexdigest())
+
+    def _run(self):
+        every = (
+            (files, specs, listing.side_by_side)
+            for listing, specs in self._listings
+            for files in listing.files
+        )
+        try:
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                while chunk := list(itertools.islice(every, _CHUNK)):
+                    self._may_read.wait()
+                    apply = map if self._beside else pool.map
+                    for digest, problem in apply(_check, *zip(*chunk, strict=True)):
+                        self._digest.update(digest.encode())
+                        self.done += 1
+                        if problem:
+                            self._problems.append(problem)
+        except BaseException as error:  # Whoever waits raises it.
+            self._error = error
+
+
+def listing_fingerprint(listings):
+    """sha256 of names and sizes: quick, to see whether anything has changed."""
+    digest = hashlib.sha256()
+    for listing in listings:
+        for file in (file for files in listing.files for file in files):
+            entry = f"{file.parent.name}/{file.name} {file.stat().st_size}\n"
+            digest.update(os.fsencode(entry))
+    return digest.hexdigest()
+
+
+def _check(files, specs, is_side_by_side):
+    """(sha256 of the pair's files, what is wrong with them or None)."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    try:
+        found = read(files, specs, is_side_by_side)
+    except ValueError as error:
+        return digest.hexdigest(), str(error)
+    sizes = [pixels.shape[:2] for pixels in found]
+    if len(set(sizes)) > 1:
+        a, b = (f"{width} x {height} px" for height, width in sizes)
+        return digest.hexdigest(), f"{files[0]} is {a}, but {files[1]} is {b}"
+    return digest.hexdigest(), None
