@@ -350,8 +350,9 @@ class Config(Settings):
     # How it is computed.
     dtype_policy: str = setting(
         "float32",
-        "Keras dtype policy.",
-        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        "Keras dtype policy; auto: mixed_bfloat16 where this machine multiplies it fast, "
+        "else float32, as the run folder records.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16", "auto"),
     )
     jit_compile: bool = setting(
         False, "Compile forward and backward passes with XLA (for a single GPU)."
@@ -474,6 +475,7 @@ class Config(Settings):
             "target_channels": 3,
             "source_bits": 8,
             "target_bits": 8,
+            "dtype_policy": "float32",
         }
 
     @property

@@ -15,6 +15,7 @@ from pan_tf import distribution
 from pan_tf import networks
 from pan_tf import progress
 from pan_tf import recipes
+from pan_tf import runtime
 from pan_tf.runs import callbacks
 from pan_tf.runs import training
 
@@ -105,7 +106,7 @@ def describe(config):
         ValueError: if settings do not go with the recipe.
     """
     system = recipes.resolve(config)
-    keras.config.set_dtype_policy(config.dtype_policy)
+    keras.config.set_dtype_policy(runtime.dtype_policy(config.dtype_policy))
     size = config.image_size
     transformer = system.transformer(size)
     discriminator = system.discriminator and system.discriminator(size)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from pan_tf import runtime
+
 BUILD = """
 import hashlib
 import pan_tf
@@ -82,3 +84,16 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'metricks'"):
         _ = pan_tf.metricks
+
+
+@pytest.mark.parametrize(
+    ("gain", "policy"), [(1.9, "mixed_bfloat16"), (1.1, "float32"), (0.25, "float32")]
+)
+def test_auto_is_the_policy_that_the_machine_is_fast_in(gain, policy, monkeypatch):
+    monkeypatch.setattr(runtime, "bfloat16_gain", lambda: gain)
+    assert runtime.dtype_policy("auto") == policy
+    assert runtime.dtype_policy("mixed_float16") == "mixed_float16"
+
+
+def test_what_bfloat16_gains_is_measured():
+    assert 0.01 < runtime.bfloat16_gain() < 100.0

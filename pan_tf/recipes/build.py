@@ -222,7 +222,7 @@ def build(config):
     """
     runtime.set_up_keras()
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.dtype_policy)
+    keras.config.set_dtype_policy(runtime.dtype_policy(config.dtype_policy))
     system, path = resolve(config), None
     if system.vgg:
         path, _ = networks.locate_vgg_weights(config.vgg_weights, system.vgg)

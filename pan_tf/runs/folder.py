@@ -153,7 +153,7 @@ class RunFolder:
             **{
                 name: getattr(own, name)
                 for name in own.found_in_files
-                if getattr(config, name) is None
+                if getattr(config, name) in (None, "auto")
             }
         )
 

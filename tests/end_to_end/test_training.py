@@ -12,6 +12,7 @@ from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import files
 from pan_tf import fingerprints
+from pan_tf import runtime
 from pan_tf.metrics import METRICS
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.runs import callbacks
@@ -147,6 +148,19 @@ def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
     victim.write_bytes((data_dir / "train" / "001.png").read_bytes())
     with pytest.raises(RunFolderError, match="other files than folder"):
         training.Training(config(data_dir, recipe="l1"), training.StopRequest())
+
+
+def test_the_policy_that_auto_chose_stays_with_the_run(config, monkeypatch, capsys):
+    settings = config(recipe="l1", iterations=2, dtype_policy="auto")
+    monkeypatch.setattr(runtime, "bfloat16_gain", lambda: 1.9)
+    train(settings)
+    assert "--dtype_policy=auto: mixed_bfloat16" in capsys.readouterr().out
+    monkeypatch.setattr(runtime, "bfloat16_gain", lambda: 0.5)  # On another machine.
+    run = training.Training(settings.replace(iterations=4), training.StopRequest())
+    assert run.config.dtype_policy == "mixed_bfloat16"
+    assert run.folder.config().dtype_policy == "mixed_bfloat16"
+    with pytest.raises(RunFolderError, match="--dtype_policy: mixed_bfloat16 there"):
+        train(settings.replace(dtype_policy="float32"))
 
 
 def test_files_are_checked_beside_a_training_of_many(
