@@ -372,6 +372,7 @@ class Saving(EveryIterations):
             self.stop.at_once = False
 
     def on_train_batch_end(self, batch, logs=None):
+        self.checkpoints.settle(wait=False)
         super().on_train_batch_end(batch, logs)
         strategy = self.model.distribute_strategy
         if distribution.any_worker(strategy, self.stop.requested):
@@ -381,10 +382,11 @@ class Saving(EveryIterations):
     def on_train_end(self, logs=None):
         if self._saved != self.model.iteration:
             self.act(self.model.iteration, logs)
+        self.checkpoints.settle()
 
     def act(self, iteration, logs):
         self.guard.check_weights()
-        self.checkpoints.save()
+        self.checkpoints.save(wait=False)
         self._saved = iteration
 
 

@@ -7,11 +7,11 @@ logging window. The data stream needs no state: it is a function of the seed and
 iteration.
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import shutil
-import tempfile
 
 import tensorflow as tf
 from absl import logging
@@ -20,6 +20,7 @@ from pan_tf import distribution
 from pan_tf import files
 from pan_tf import paths
 from pan_tf.runs.folder import numbers_of_checkpoints
+from pan_tf.runs.snapshot import Snapshot
 
 
 class RunState(tf.train.experimental.PythonState):
@@ -60,8 +61,8 @@ class RunState(tf.train.experimental.PythonState):
 class Checkpoints:
     """The checkpoints of one run folder.
 
-    Under several workers all of them must call each method; what the others than the
-    chief write goes to a scratch folder.
+    Under several workers all of them must call each method: what a variable is may be
+    known to all of them together only. The chief writes.
 
     Args:
         folder: where they are kept, on a file system that all workers share.
@@ -72,15 +73,15 @@ class Checkpoints:
     """
 
     def __init__(self, folder, model, state, keep):
-        strategy = model.distribute_strategy
-        self._scratch = None
         self._folder = pathlib.Path(folder)
-        if not distribution.is_chief(strategy):
-            self._scratch = tempfile.TemporaryDirectory()
+        self._is_chief = distribution.is_chief(model.distribute_strategy)
         self._model, self._state = model, state
         self._checkpoint = tf.train.Checkpoint(state=state, **model.saved_parts())
-        self._writable().mkdir(parents=True, exist_ok=True)
+        if self._is_chief:
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._keep = keep
+        self._writer = concurrent.futures.ThreadPoolExecutor(1)
+        self._writing = None  # `Future` of what is being written.
 
     def resume(self):
         """Restores the newest checkpoint that is intact.
@@ -111,16 +112,42 @@ class Checkpoints:
 
     def _set_aside(self, prefix):
         """Gives a damaged checkpoint another name: those to come may be older than it."""
-        if self._scratch is None:
+        if self._is_chief:
             logging.warning("*** It is called damaged-%s from now on. ***", _name(prefix))
             for file in pathlib.Path(prefix).parent.glob(f"{_name(prefix)}.*"):
                 file.rename(file.with_name(f"damaged-{file.name}"))
 
-    def save(self):
-        """Saves everything, as of the model's iteration; returns the path."""
-        folder, number = self._writable(), self._model.iteration
+    def save(self, wait=True):
+        """Saves everything, as of the model's iteration.
+
+        Args:
+            wait: whether the files are there when it returns. If not, a thread writes
+                them while training goes on; what goes wrong with it is raised by the
+                next call, or by `settle`.
+
+        Returns:
+            The path, without the endings.
+        """
+        self.settle()
+        number = self._model.iteration
         self._checkpoint.save_counter.assign(number)
-        prefix = self._write(self._checkpoint, folder / f"ckpt-{number}")
+        snapshot, prefix = Snapshot(self._checkpoint), self._folder / f"ckpt-{number}"
+        if self._is_chief:
+            self._writing = self._writer.submit(self._replace, snapshot, prefix)
+        if wait:
+            self.settle()
+        return str(prefix)
+
+    def settle(self, wait=True):
+        """Waits for what is being written, or only looks; raises what went wrong."""
+        if self._writing is not None and (wait or self._writing.done()):
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _replace(self, snapshot, prefix):
+        """Writes a checkpoint, and drops those that are not kept."""
+        folder = self._folder
+        self._write(snapshot, prefix)
         kept = _numbered(folder, "ckpt")
         # TensorFlow's own list of them, for its own tools.
         lines = [f'all_model_checkpoint_paths: "{_name(p)}"' for p in kept[-self._keep :]]
@@ -129,19 +156,18 @@ class Checkpoints:
         for old in kept[: -self._keep]:
             pathlib.Path(f"{old}.index").unlink()
         self._clear()
-        return prefix
 
-    def _write(self, checkpoint, prefix, **texts):
+    def _write(self, snapshot, prefix, **texts):
         """Writes a checkpoint whole or not at all.
 
         Args:
-            checkpoint: `tf.train.Checkpoint`.
+            snapshot: `Snapshot`.
             prefix: path without the endings.
             **texts: ending -> contents of files that belong to it.
         """
         place = prefix.with_name(f"{prefix.name}_temp")
         try:
-            checkpoint.write(str(place / prefix.name))
+            snapshot.write(str(place / prefix.name))
             for ending, text in texts.items():
                 files.write(place / f"{prefix.name}.{ending}", text)
             # The index makes it a checkpoint: it comes last.
@@ -149,19 +175,20 @@ class Checkpoints:
                 os.replace(file, prefix.parent / file.name)
         finally:  # A full disk needs the space.
             shutil.rmtree(place, ignore_errors=True)
-        return str(prefix)
 
     def _clear(self):
         """Deletes what was half written, or half deleted, when a kill came."""
-        for half_written in self._writable().rglob("*_temp"):
+        if not self._is_chief:
+            return
+        for half_written in self._folder.rglob("*_temp"):
             shutil.rmtree(half_written, ignore_errors=True)
-        for file in self._writable().glob("ckpt-*.data-*"):
+        for file in self._folder.glob("ckpt-*.data-*"):
             if not file.with_name(f"{file.name.partition('.')[0]}.index").exists():
                 file.unlink()
 
     def last_iteration(self):
         """Iteration of the newest checkpoint; None if there is none."""
-        return iteration_of(newest(self._writable()))
+        return iteration_of(newest(self._folder))
 
     def save_best(self, chosen_by):
         """Saves the T to translate with as the best so far, then drops the one before.
@@ -169,9 +196,13 @@ class Checkpoints:
         Args:
             chosen_by: name of the metric, for `best_is_chosen_by`.
         """
-        prefix = self._writable() / "best" / f"transformer-{self._model.iteration}"
+        self.settle()
+        prefix = self._folder / "best" / f"transformer-{self._model.iteration}"
         chosen = json.dumps({"chosen_by": chosen_by}) + "\n"
-        self._write(self._best(), prefix, json=chosen)
+        snapshot = Snapshot(self._best())
+        if not self._is_chief:
+            return
+        self._write(snapshot, prefix, json=chosen)
         for file in prefix.parent.iterdir():
             if not file.name.startswith(f"{prefix.name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
@@ -197,9 +228,6 @@ class Checkpoints:
 
     def _best(self):
         return tf.train.Checkpoint(transformer=self._model.ema_transformer)
-
-    def _writable(self):
-        return pathlib.Path(self._scratch.name) if self._scratch else self._folder
 
 
 def newest_best(folder):

@@ -24,7 +24,7 @@ LAYERS = [
     {"layers", "losses.functional", "optimizers", "pages"},
     {"networks", "losses", "data", "distribution", "runs.folder"},
     {"models", "metrics"},
-    {"recipes", "runs.checkpoints"},
+    {"recipes", "runs.checkpoints", "runs.snapshot"},
     {"inference", "papers.dfi"},
     {"evaluation", "export"},
     {"runs", "doctor"},

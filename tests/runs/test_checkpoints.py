@@ -2,6 +2,7 @@ import logging
 import os
 import pathlib
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -124,6 +125,59 @@ def test_a_full_disk_leaves_no_half_checkpoint(model, saved, tmp_path, size):
             saved.save_best("psnr")
     assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "best"] == before
     assert resume(model, tmp_path)[0] == 12
+
+
+def test_what_is_written_later_is_as_it_was_when_it_was_saved(model, tmp_path):
+    held = threading.Event()
+    checkpoints = Checkpoints(tmp_path, model, RunState(model), keep=3)
+    write = checkpoints._write
+
+    def late(*arguments):
+        held.wait(10)
+        write(*arguments)
+
+    checkpoints._write = late
+    model.iteration = 4
+    bias(model).assign([4.0])
+    checkpoints.save(wait=False)
+    assert newest(tmp_path) is None  # Training goes on.
+    model.iteration = 5
+    bias(model).assign_add([1.0])
+    held.set()
+    checkpoints.settle()
+    assert resume(model, tmp_path)[0] == 4
+    assert bias(model).numpy() == [4.0]
+
+
+@pytest.mark.parametrize("recipe", ["pan_plus", "cyclegan"])
+def test_files_are_those_that_tensorflow_would_write(recipe, two_replicas, tmp_path):
+    config = Config(dataset="bluemarble", recipe=recipe, image_size=64, width=1 / 64)
+    with two_replicas.scope():
+        model = recipes.build(config)
+    state = RunState(model)
+    Checkpoints(tmp_path / "ours", model, state, keep=1).save()
+    theirs = tf.train.Checkpoint(state=state, **model.saved_parts())
+    theirs.write(str(tmp_path / "theirs"))
+    paths = tmp_path / "ours" / "ckpt-0", tmp_path / "theirs"
+    readers = [tf.train.load_checkpoint(str(path)) for path in paths]
+    shapes = [reader.get_variable_to_shape_map() for reader in readers]
+    assert shapes[0].keys() - shapes[1].keys() <= {
+        "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+    }
+    assert not shapes[1].keys() - shapes[0].keys()
+    for name in shapes[1].keys() - {"_CHECKPOINTABLE_OBJECT_GRAPH"}:
+        ours, there = (reader.get_tensor(name) for reader in readers)
+        np.testing.assert_array_equal(ours, there, err_msg=name)
+
+
+def test_a_write_that_failed_is_told_by_the_next_look(model, saved, tmp_path):
+    with limited_files(10000):
+        saved.save(wait=False)
+        with pytest.raises(tf.errors.OpError):
+            while saved._writing is not None:
+                saved.settle(wait=False)
+    saved.save()
+    assert damage(newest(tmp_path)) is None
 
 
 def test_a_best_checkpoint_that_is_not_whole_has_no_name(

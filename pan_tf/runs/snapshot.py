@@ -1,0 +1,72 @@
+"""What a checkpoint holds, as it is at one moment: written while training goes on."""
+
+import keras
+import tensorflow as tf
+
+
+class Snapshot:
+    """The values of a checkpoint at a moment, under the names that its files have.
+
+    Values are not copied: a tensor that was read stays what it is, and an update of its
+    variable, made while the tensor is held, goes to another place in memory.
+
+    Args:
+        checkpoint: `tf.train.Checkpoint`.
+    """
+
+    def __init__(self, checkpoint):
+        number = checkpoint.save_counter.numpy()
+        view, known = tf.train.TrackableView(checkpoint), {}
+        children = dict(view.children(checkpoint))
+        del children["save_counter"]  # A `tf.train.Checkpoint` makes its own.
+        parts = {name: _copied(view, each, known) for name, each in children.items()}
+        self._checkpoint = tf.train.Checkpoint(**parts)
+        self._checkpoint.save_counter.assign(number)
+
+    def write(self, prefix):
+        """Writes the files, as `tf.train.Checkpoint.write`."""
+        self._checkpoint.write(prefix)
+
+
+class _Node(tf.Module):
+    """Has parts by the names that the original has them by."""
+
+
+class _Value(tf.Module):
+    """What a variable was."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def _serialize_to_tensors(self):
+        return {"VARIABLE_VALUE": self.value}
+
+
+class _State(tf.train.experimental.PythonState):
+    """What a Python state was."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def serialize(self):
+        return self._text
+
+    def deserialize(self, string_value):
+        raise NotImplementedError("A snapshot is only written.")
+
+
+def _copied(view, found, known):
+    """The same parts; each once, as the original has them."""
+    if id(found) not in known:
+        if isinstance(found, keras.Variable):
+            known[id(found)] = _Value(found.value.read_value())
+        elif isinstance(found, tf.Variable):
+            known[id(found)] = _Value(found.read_value())
+        elif isinstance(found, tf.train.experimental.PythonState):
+            known[id(found)] = _State(found.serialize())
+        else:
+            known[id(found)] = node = _Node()
+            for name, child in view.children(found).items():
+                setattr(node, name, _copied(view, child, known))
+    return known[id(found)]
