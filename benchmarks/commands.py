@@ -16,8 +16,8 @@ from pan_tf import cli
 from pan_tf import interface  # noqa: F401  # What every command imports.
 
 
-def start(argv, log, memory=None):
-    """A fork that runs a command; its process number."""
+def start(argv, log, memory=None, environment=None):
+    """A fork that runs a command, with more variables: its process number."""
     child = os.fork()
     if child:
         return child
@@ -27,6 +27,7 @@ def start(argv, log, memory=None):
         os.dup2(file.fileno(), 2)
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.environ.update(environment or {})
     sys.argv = ["pan-tf", *argv]
     try:
         cli.program()  # Ends the process.

@@ -1,6 +1,7 @@
 """Strategies: which devices and machines a run uses."""
 
 import functools
+import json
 import os
 import pathlib
 
@@ -11,16 +12,54 @@ import tensorflow as tf
 def make_strategy():
     """The strategy for this process; call it before anything else touches a device.
 
-    `MultiWorkerMirroredStrategy` where TF_CONFIG is set; otherwise `MirroredStrategy`
-    over all GPUs of the machine or, without one, over its logical CPU devices.
+    `MultiWorkerMirroredStrategy` where TF_CONFIG names workers; otherwise
+    `MirroredStrategy` over all GPUs of the machine or, without one, over its logical CPU
+    devices.
 
     One a process: the collectives of a second MirroredStrategy are cancelled.
+
+    Raises:
+        ValueError: as of `cluster`.
     """
-    if "TF_CONFIG" in os.environ:
+    if cluster() is not None:
         return tf.distribute.MultiWorkerMirroredStrategy()
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def cluster():
+    """The processes that train together, as the variable TF_CONFIG names them.
+
+    Returns:
+        (addresses, the chief's first; this process' place among them); None where the
+        variable is not set, or names nobody.
+
+    Raises:
+        ValueError: if it is not what `MultiWorkerMirroredStrategy` can be made by.
+    """
+    text = os.environ.get("TF_CONFIG", "").strip()
+    try:
+        found = json.loads(text or "{}")
+        jobs = {name: list(found) for name, found in found.get("cluster", {}).items()}
+        if not jobs:
+            return None
+        kind, index = found["task"]["type"], int(found["task"]["index"])
+        if not 0 <= index < len(jobs[kind]):
+            raise IndexError
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise ValueError(
+            'TF_CONFIG must be JSON, {"cluster": {"worker": ["host:port", ...]}, "task": '
+            '{"type": "worker", "index": 0}}, with an index for each process. '
+            f"Received: {text!r}."
+        ) from None
+    if others := jobs.keys() - {"chief", "worker"}:
+        raise ValueError(
+            f"TF_CONFIG must name workers, and perhaps a chief; all train alike. "
+            f"Received: {', '.join(sorted(others))} in its cluster."
+        )
+    workers = [*jobs.get("chief", []), *jobs.get("worker", [])]
+    return workers, index + (len(jobs.get("chief", [])) if kind == "worker" else 0)
 
 
 def describe(strategy):
@@ -44,12 +83,12 @@ def num_workers(strategy):
     """Number of processes that train together."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 1
-    return len(strategy.cluster_resolver.cluster_spec().as_dict()["worker"])
+    return len(cluster()[0])
 
 
 def is_chief(strategy):
     """Whether this process writes the run folder."""
-    return num_workers(strategy) == 1 or strategy.cluster_resolver.task_id == 0
+    return num_workers(strategy) == 1 or cluster()[1] == 0
 
 
 def any_worker(strategy, flag):

@@ -43,6 +43,7 @@ _FAST = (
     "metrics/test_intervals.py",
     "metrics/test_kid.py",
     "recipes/",
+    "test_distribution.py",
     "runs/test_folder.py",
     "test_config.py",
     "test_files.py",

@@ -1,0 +1,114 @@
+"""Who trains together, by TF_CONFIG; the documentation's own scripts make it."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from pan_tf import distribution
+
+GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "howto" / "gpus.md"
+
+
+def block(language):
+    (found,) = re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    return found
+
+
+def tf_config(cluster, kind="worker", index=0):
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+@pytest.fixture
+def stand_ins(tmp_path, monkeypatch):
+    """Slurm's commands, whose srun runs two tasks; and ours, which prints TF_CONFIG."""
+    scripts = {
+        "scontrol": '[ "$*" = "show hostnames n[1-2]" ] && printf "n1\\nn2\\n"',
+        "srun": 'for i in 0 1; do SLURM_PROCID=$i "$@" || exit 1; done',
+        "pan-tf": 'echo "$TF_CONFIG|$*"',
+    }
+    for name, text in scripts.items():
+        path = tmp_path / name
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "n[1-2]")
+
+
+def outcome_of(script, *arguments):
+    """Of each line of a script's output: (`cluster`, what `pan-tf` was given)."""
+    command = ["bash", "-c", script, "script", *arguments]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = []
+    for line in lines.splitlines():
+        config, _, given = line.partition("|")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TF_CONFIG", config)
+            found.append((distribution.cluster(), given))
+    return found
+
+
+def test_the_guides_slurm_script(stand_ins):
+    found = outcome_of(block("bash"), "--task=aerial2map", "--run_dir=/shared/my runs")
+    hosts = ["n1:12345", "n2:12345"]
+    given = "train --task=aerial2map --run_dir=/shared/my runs"
+    assert found == [((hosts, 0), given), ((hosts, 1), given)]
+
+
+def test_the_guides_kubernetes_job(stand_ins, monkeypatch):
+    text = block("yaml").partition("- |\n")[2].partition("volumeMounts")[0]
+    hosts = ["pan-tf-0.pan-tf:12345", "pan-tf-1.pan-tf:12345"]
+    for index in range(2):
+        monkeypatch.setenv("JOB_COMPLETION_INDEX", str(index))
+        (found,) = outcome_of(text)
+        assert found == (
+            (hosts, index),
+            "train --task=aerial2map --run_dir=/shared/runs/a",
+        )
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{}", '{"cluster": {}}'])
+def test_without_workers_a_process_is_alone(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert distribution.cluster() is None
+    monkeypatch.delenv("TF_CONFIG")
+    assert distribution.cluster() is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "index", "place"), [("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)]
+)
+def test_a_chief_comes_before_the_workers(kind, index, place, monkeypatch):
+    cluster = {"worker": ["a:1", "b:1"], "chief": ["c:1"]}
+    monkeypatch.setenv("TF_CONFIG", tf_config(cluster, kind, index))
+    assert distribution.cluster() == (["c:1", "a:1", "b:1"], place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:1,b:1",
+        "[1]",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": ["a:1"], "task": {"type": "worker", "index": 0}}',
+        tf_config({"worker": ["a:1"]}, index=1),
+        tf_config({"worker": ["a:1"]}, index=-1),
+        tf_config({"worker": ["a:1"]}, kind="chief"),
+        tf_config({"worker": ["a:1"]}, index="x"),
+    ],
+)
+def test_what_names_no_process_is_refused(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
+        distribution.cluster()
+
+
+@pytest.mark.parametrize("kind", ["ps", "evaluator"])
+def test_those_that_do_not_train_are_refused(kind, monkeypatch):
+    cluster = {"worker": ["a:1"], kind: ["b:1"]}
+    monkeypatch.setenv("TF_CONFIG", tf_config(cluster))
+    with pytest.raises(ValueError, match=f"Received: {kind}"):
+        distribution.cluster()
