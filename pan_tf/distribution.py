@@ -7,6 +7,15 @@ import pathlib
 
 import tensorflow as tf
 
+from pan_tf import tracing
+
+_UNREACHABLE = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnavailableError,
+)
+
 
 @functools.cache
 def make_strategy():
@@ -95,8 +104,26 @@ def any_worker(strategy, flag):
     """Whether `flag` is true on at least one worker; every worker must call it."""
     if num_workers(strategy) == 1:
         return flag
-    raised = strategy.run(tf.identity, args=(tf.constant(int(flag)),))
-    return bool(strategy.reduce(tf.distribute.ReduceOp.SUM, raised, axis=None) > 0)
+    return bool(_sum(strategy)(tf.constant(int(flag))) > 0)
+
+
+@functools.cache
+def _sum(strategy):
+    """A compiled function: the sum over all workers' numbers."""
+
+    @tracing.function
+    def summed(number):
+        each = strategy.run(tf.identity, args=(number,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+
+    return summed
+
+
+def lost_worker(strategy, error):
+    """A failure to reach other workers as a sentence; None for other errors."""
+    if num_workers(strategy) == 1 or not isinstance(error, _UNREACHABLE):
+        return None
+    return "Another worker is lost: start the command on all of them again."
 
 
 def check_replicas(config, replicas):

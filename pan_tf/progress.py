@@ -110,7 +110,7 @@ class Progress:
         """Says that `count` more steps are done."""
         self.done += count
         now = time.monotonic()
-        if now < self._next:
+        if now < self._next or not self.done:
             return
         self._next = now + (_LIVE if self._line.is_live else _LATER)
         left = (self.total - self.done) * (now - self._started) / self.done

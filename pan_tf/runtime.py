@@ -12,6 +12,7 @@ _M_ARENA_MAX = -8  # Of malloc.h.
 _MEASURED = (2, 32, 32, 128)
 _TIMES = 5
 _WORTH = 1.25  # How much faster bfloat16 must be to be chosen.
+_TENSOR_CORES = 8, 0  # NVIDIA's compute capability from which GPUs have bfloat16.
 
 
 def prepare(deterministic=False):
@@ -55,15 +56,28 @@ def dtype_policy(name):
     """A Keras dtype policy by its name; "auto" is the one this machine is fast in."""
     if name != "auto":
         return name
-    return "mixed_bfloat16" if bfloat16_gain() >= _WORTH else "float32"
+    return "mixed_bfloat16" if bfloat16()[0] else "float32"
+
+
+def bfloat16():
+    """Whether this machine is fast in bfloat16, and why: the end of a sentence."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        found = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+        able = [each.get("compute_capability", (0, 0)) for each in found]
+        is_fast = min(able) >= _TENSOR_CORES
+        least = ".".join(map(str, min(able)))
+        return is_fast, f"a GPU's compute capability is {least}, of 8.0 on they have it"
+    gain = bfloat16_gain()
+    return gain >= _WORTH, f"convolutions are {gain:.1f} times as fast in bfloat16 here"
 
 
 @functools.cache
 def bfloat16_gain():
-    """How many times as fast as in float32 a convolution is in bfloat16 here.
+    """How many times as fast as in float32 a convolution is in bfloat16 on this CPU.
 
-    Measured once a process, in a tenth of a second. CPUs without instructions for
-    bfloat16, and older GPUs, are slower in it.
+    Measured once a process, in .2 s at most. CPUs without instructions for bfloat16 are
+    slower in it.
     """
     calls = {}
     for dtype in (tf.float32, tf.bfloat16):

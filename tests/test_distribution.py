@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+import tensorflow as tf
 
 from pan_tf import distribution
 
@@ -112,3 +113,18 @@ def test_those_that_do_not_train_are_refused(kind, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config(cluster))
     with pytest.raises(ValueError, match=f"Received: {kind}"):
         distribution.cluster()
+
+
+@pytest.mark.parametrize(
+    ("workers", "error", "is_lost"),
+    [
+        (2, tf.errors.UnavailableError(None, None, "Socket closed"), True),
+        (1, tf.errors.UnavailableError(None, None, "Socket closed"), False),
+        (2, tf.errors.InvalidArgumentError(None, None, "a shape"), False),
+        (2, ValueError("a setting"), False),
+    ],
+)
+def test_a_lost_worker_is_told_from_other_errors(workers, error, is_lost, monkeypatch):
+    monkeypatch.setattr(distribution, "num_workers", lambda strategy: workers)
+    said = distribution.lost_worker(None, error)
+    assert (said is not None and "Another worker is lost" in said) == is_lost

@@ -20,6 +20,7 @@ __all__ = ["Options", "main"]
 
 def main(config):
     # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf import data
     from pan_tf import dry_run
     from pan_tf.runs import training
     from pan_tf.runs.guards import NonFiniteError
@@ -39,5 +40,5 @@ def main(config):
             run.run()
         except NonFiniteError as error:
             sys.exit(f"\nTraining diverged. {error}")
-        except (training.RunFolderError, training.UnusableFilesError) as error:
+        except (training.RunFolderError, data.UnusableFilesError) as error:
             sys.exit(f"\n{error}")

@@ -14,10 +14,10 @@ _LARGEST_CROP = 4.0
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Sizes of the files that were trained on, and by how much they were scaled.
+    """Sizes of files that are trained on, and by how much they are scaled.
 
     Attributes:
-        count: of images.
+        count: of those that were looked at: of large folders some, spread evenly.
         median, smallest, largest: `Size`, each side by itself.
         scale: of the images, median, least and greatest: length in pixels that T saw of
             what is a pixel long in the file.

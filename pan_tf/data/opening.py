@@ -31,7 +31,7 @@ class OpenedData:
         direction: "AtoB" or "BtoA", which side is the source.
         flip: whether training examples are mirrored.
         splits: the split's own name -> `Split`; "train" is always there.
-        fingerprint: of the contents; equal data have equal fingerprints.
+        fingerprint: of the contents, see `fingerprints`.
         geometry: `Geometry` of training, with the sizes of its files.
         source, target: `ImageSpec`s.
         synthesized: what the sources are made of targets by; None if they are given.
@@ -196,7 +196,7 @@ def open_data(
     if verified and fingerprints.same_files(verified["fingerprint"], fingerprint):
         geometry = Geometry.from_json(verified.get("geometry"))
     if geometry is None or not _has_asked_for(geometry, config):
-        geometry = _geometry(config, row, splits["train"])
+        geometry = _geometry(config, row, splits["train"], verification)
     return OpenedData(
         name=name,
         requested=requested or name,
@@ -235,12 +235,15 @@ def geometry_of_own(sizes, config, what="images"):
     return dataclasses.replace(geometry, reason=reason)
 
 
-def _geometry(config, row, train):
+def _geometry(config, row, train, verification):
     """`Geometry` of training: of named data sets the papers', unless it is asked for."""
     if config.preprocess is None and not row.is_own:
         config = config.replace(preprocess="squash")
     what = "pairs" if train.paired else "images"
-    return geometry_of_own(train.sizes(LOOKED_AT), config, what)
+    sizes = train.sizes(LOOKED_AT)
+    if not len(sizes) and verification:
+        verification.fingerprint()  # No header can be read: it names the files.
+    return geometry_of_own(sizes, config, what)
 
 
 def _has_asked_for(geometry, config):

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import threading
 
 import tensorflow as tf
 from PIL import Image
@@ -17,13 +16,13 @@ from pan_tf import image_files
 from pan_tf import paths
 from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
+from pan_tf.inference.traffic import AT_ONCE
+from pan_tf.inference.traffic import Traffic
 from pan_tf.progress import Progress
 from pan_tf.progress import followed
 
-# Images on their way at once: while T works on one, others are read and written; and two
-# small ones keep cores busier than one.
-_AT_ONCE = max(2, min(4, os.cpu_count() or 1))
-_ALONE = 2**20  # T gets images of more pixels one by one: its memory grows with them.
+# T gets images of more pixels one by one: its memory grows with them.
+_ALONE = 2**20
 
 
 @dataclasses.dataclass
@@ -143,31 +142,39 @@ class TranslationJob:
             failures=list(self.lost), left_alone=self.left_alone, notes=list(self.notes)
         )
         print(translator.describe_scale(), flush=True)
-        work = functools.partial(self._one, translator, tile_size, threading.Lock())
-        pool = concurrent.futures.ThreadPoolExecutor(_AT_ONCE)
+        traffic = Traffic()
+        work = functools.partial(self._one, translator, tile_size, traffic)
+        pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
         try:
             results = pool.map(work, self.targets)
             for result in followed(results, "translating", len(self.targets)):
                 outcome.add(result)
         finally:
+            traffic.end()
             pool.shutdown(cancel_futures=True)
         return outcome
 
-    def _one(self, translator, tile_size, alone, item):
+    def _one(self, translator, tile_size, traffic, item):
         """`Outcome` of one file; a thread does it.
 
         Args:
             translator, tile_size: as of `run`.
-            alone: lock under which T gets large images.
+            traffic: `Traffic`.
             item: (input, output, format).
         """
-        source, target, format = item
+        source, target, _ = item
         outcome = Outcome()
         if self.existing == "skip" and target.exists():
             outcome.skipped.append(target)
             return outcome
+        with traffic.of(_pixels(source)):
+            self._write_translated(translator, tile_size, traffic, item, outcome)
+        return outcome
+
+    def _write_translated(self, translator, tile_size, traffic, item, outcome):
+        source, target, format = item
         try:
-            picture = self._translate(translator, source, tile_size, alone, outcome)
+            picture = self._translate(translator, source, tile_size, traffic, outcome)
             spec = translator.target
             _note_losses(source, picture, format, spec, outcome)
             image_files.write_picture(target, picture, format, spec)
@@ -175,10 +182,10 @@ class TranslationJob:
         except (ImageFileError, MemoryError, OSError, ValueError) as error:
             outcome.failures.append((source, str(error)))
         except tf.errors.OpError as error:
-            outcome.failures.append((source, str(error).splitlines()[0]))
-        return outcome
+            line, _, _ = str(error).partition("\n")
+            outcome.failures.append((source, line or type(error).__name__))
 
-    def _translate(self, translator, source, tile_size, alone, outcome):
+    def _translate(self, translator, source, tile_size, traffic, outcome):
         """The translated `Picture`."""
         picture = image_files.read_picture(source, translator.source)
         height, width = picture.pixels.shape[:2]
@@ -195,11 +202,11 @@ class TranslationJob:
             )
         is_large = seen[0] * seen[1] > _ALONE
         with (
-            alone if is_large else contextlib.nullcontext(),
+            traffic.alone if is_large else contextlib.nullcontext(),
             Progress(tiling.count(*seen) if tiling else 1, "tiles") as tiles,
         ):
             pixels, used = translator.translate_image(
-                picture.pixels, tile_size, tiles.advance if tiling else None
+                picture.pixels, tile_size, traffic.counting(tiles) if tiling else None
             )
         if used != tiling:
             outcome.notes.append(f"{source}: too little memory; smaller tiles were used")
@@ -317,6 +324,15 @@ class TranslationJob:
     def _format(self, path):
         """The format that an input is to be written in."""
         return image_files.format_kept(path) if self.keep_format else self.format
+
+
+def _pixels(path):
+    """How many an image has, by its header; 1 where that cannot be read."""
+    try:
+        header = image_files.read_header(path)
+    except ImageFileError:
+        return 1  # Reading it will tell.
+    return header.height * header.width
 
 
 def _is_hidden(path):

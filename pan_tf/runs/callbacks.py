@@ -223,18 +223,18 @@ class FilesRead(keras.callbacks.Callback):
     def __init__(self, run, verification):
         super().__init__()
         self._run, self._verification = run, verification
+        self._is_noted = False
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._verification:
-            self._verification.go_on()  # Not before: it would slow the start.
-            if self._verification.is_done or self._verification.has_found:
-                self.finish()
+        self._verification.go_on()  # Not before: it would slow the start.
+        if self._verification.is_done:
+            self.finish()
 
     def finish(self):
         """Waits until all files are read; UnusableFilesError as of `Verification`."""
-        if self._verification:
+        if not self._is_noted:
             self._run.note_fingerprint(self._verification.fingerprint())
-            self._verification = None
+            self._is_noted = True
 
 
 class Validation(EveryIterations):

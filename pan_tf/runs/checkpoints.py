@@ -8,6 +8,7 @@ iteration.
 """
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -143,6 +144,19 @@ class Checkpoints:
         if self._writing is not None and (wait or self._writing.done()):
             writing, self._writing = self._writing, None
             writing.result()
+
+    @contextlib.contextmanager
+    def settled(self):
+        """Context at whose end nothing is being written, whatever ends it."""
+        try:
+            yield
+        except BaseException:
+            try:
+                self.settle()
+            except Exception as error:  # What ended the context is what is told.
+                logging.warning("*** A checkpoint was not written: %s ***", error)
+            raise
+        self.settle()
 
     def _replace(self, snapshot, prefix):
         """Writes a checkpoint, and drops those that are not kept."""

@@ -189,10 +189,12 @@ class RunFolder:
     def check_data(self, fingerprint):
         """Refuses data other than those that the run was started with.
 
+        A run of which nothing was saved begins anew.
+
         Raises:
             RunFolderError: if the fingerprints differ.
         """
-        known = self.known_data()
+        known = self.known_data() if self.has_checkpoint() else None
         if known and not fingerprints.same_files(known["fingerprint"], fingerprint):
             raise RunFolderError(
                 f"--run_dir={self.path} was trained on other files than {known['name']} "

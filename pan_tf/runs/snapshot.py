@@ -7,8 +7,10 @@ import tensorflow as tf
 class Snapshot:
     """The values of a checkpoint at a moment, under the names that its files have.
 
-    Values are not copied: a tensor that was read stays what it is, and an update of its
-    variable, made while the tensor is held, goes to another place in memory.
+    In the memory of the CPU values are not copied: a tensor that was read stays what it
+    is, and an update of its variable, made while the tensor is held, goes elsewhere. So
+    what is updated lies there twice until the files are written; a GPU's memory holds
+    nothing more.
 
     Args:
         checkpoint: `tf.train.Checkpoint`.
@@ -56,13 +58,18 @@ class _State(tf.train.experimental.PythonState):
         raise NotImplementedError("A snapshot is only written.")
 
 
+def _on_host(variable):
+    with tf.device("CPU:0"):
+        return tf.identity(variable.read_value())
+
+
 def _copied(view, found, known):
     """The same parts; each once, as the original has them."""
     if id(found) not in known:
         if isinstance(found, keras.Variable):
-            known[id(found)] = _Value(found.value.read_value())
+            known[id(found)] = _Value(_on_host(found.value))
         elif isinstance(found, tf.Variable):
-            known[id(found)] = _Value(found.read_value())
+            known[id(found)] = _Value(_on_host(found))
         elif isinstance(found, tf.train.experimental.PythonState):
             known[id(found)] = _State(found.serialize())
         else:

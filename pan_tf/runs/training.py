@@ -16,7 +16,6 @@ from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
-from pan_tf.data import UnusableFilesError
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.runs import callbacks
@@ -36,7 +35,6 @@ __all__ = [
     "REFUSALS",
     "StopRequest",
     "Training",
-    "UnusableFilesError",
     "default_run_dir",
     "training_dataset",
 ]
@@ -91,13 +89,7 @@ class Training:
         self.folder.check(self.config)
         self.config = self.folder.with_found(self.config)
         if self.config.dtype_policy == "auto":
-            policy, gain = runtime.dtype_policy("auto"), runtime.bfloat16_gain()
-            self.config = self.config.replace(dtype_policy=policy)
-            print(
-                f"--dtype_policy=auto: {policy}; convolutions are {gain:.1f} times as "
-                "fast in bfloat16 as in float32 here.",
-                flush=True,
-            )
+            self.config = _with_policy(self.config, self.strategy)
         self.config, found = recipes.with_found(self.config)
         if found:
             print(found, flush=True)
@@ -161,14 +153,21 @@ class Training:
             RunFolderError: if another training has the folder by now.
             UnusableFilesError: naming files that cannot be trained on.
         """
+        verification = self.data.verification
         try:
             self._run()
+        except data.UnusableFilesError as error:
+            raise self._unusable(error) from None
         except Exception as error:
-            verification = self.data.verification
-            if verification and isinstance(error, tf.errors.OpError):
+            lost = distribution.lost_worker(self.strategy, error)
+            trouble = files.trouble(error) or lost
+            if trouble is None and verification and isinstance(error, tf.errors.OpError):
                 # A damaged file came before its turn: all of them are to be named.
-                verification.fingerprint()
-            trouble = files.trouble(error)
+                self.stop.at_once = True
+                try:
+                    verification.fingerprint()
+                except data.UnusableFilesError as found:
+                    raise self._unusable(found) from error
             if trouble is None:
                 raise
             last = iteration_of(newest(self.folder.checkpoints))
@@ -179,6 +178,19 @@ class Training:
             if files.lack_of_memory(error):
                 place = ""
             raise files.TroubleError(f"{place}{trouble} {kept}") from error
+        finally:
+            if verification:
+                verification.close()
+
+    def _unusable(self, error):
+        """The same error, which says what becomes of the run."""
+        last = iteration_of(newest(self.folder.checkpoints))
+        if last is None:
+            return error
+        return data.UnusableFilesError(
+            f"{error} Other files are another run: choose another --run_dir; "
+            f"--init_from={self.folder.path} begins with the T of iteration {last}."
+        )
 
     def _run(self):
         model = self.build()
@@ -206,6 +218,18 @@ class Training:
         if self.beginning:
             run.note("init_from", str(self.config.init_from))
         _announce(self.config, self.data, model)
+
+
+def _with_policy(config, strategy):
+    """A configuration with the dtype policy that --dtype_policy=auto stands for here."""
+    if distribution.num_workers(strategy) > 1:
+        raise ValueError(
+            "--dtype_policy=auto is for one machine: workers could choose differently. "
+            "Name the policy."
+        )
+    policy, (_, reason) = runtime.dtype_policy("auto"), runtime.bfloat16()
+    print(f"--dtype_policy=auto: {policy}; {reason}.", flush=True)
+    return config.replace(dtype_policy=policy)
 
 
 def _check_metrics(config, system, asked):
@@ -340,14 +364,15 @@ def _fit(config, run, folder, pairs, model, stop, weights):
             callbacks.write_hparams(writer, config)
         if distribution.num_workers(model.distribute_strategy) > 1:
             stop.at_once = False  # The others would wait for this one.
-        model.fit(
-            training_dataset(config, pairs, model, first, kept),
-            steps_per_epoch=rounds,
-            epochs=1,
-            verbose=0,
-            shuffle=False,  # The stream has its own order; Keras warns otherwise.
-            callbacks=followers,
-        )
+        with checkpoints.settled():
+            model.fit(
+                training_dataset(config, pairs, model, first, kept),
+                steps_per_epoch=rounds,
+                epochs=1,
+                verbose=0,
+                shuffle=False,  # The stream has its own order; Keras warns otherwise.
+                callbacks=followers,
+            )
     if writer is not None:
         writer.flush()
     if model.iteration < config.iterations:

@@ -1,12 +1,15 @@
 """Files that are read while the first are used already: the same refusals, in the end."""
 
 import pathlib
+import threading
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pan_tf import fingerprints
+from pan_tf import progress
 from pan_tf.config import Config
 from pan_tf.data import UnusableFilesError
 from pan_tf.data import open_data
@@ -32,17 +35,63 @@ def test_what_is_read_later_has_the_fingerprint_of_what_is_read_before(config):
 
 def test_without_patience_it_rests_until_told(config, monkeypatch):
     monkeypatch.setattr(verification, "_CHUNK", 1)
-    check = verification._check
-    seen = []
-    monkeypatch.setattr(
-        verification, "_check", lambda *each: seen.append(each) or check(*each)
-    )
+    check, seen, may_begin = verification._check, [], threading.Event()
+
+    def slow(*each):
+        may_begin.wait(10)
+        seen.append(each)
+        return check(*each)
+
+    monkeypatch.setattr(verification, "_check", slow)
     found = open_data(config, patience=0).verification
-    count = len(seen)
-    assert count <= 2 and not found.is_done  # One may be under way.
+    may_begin.set()  # One is under way.
+    found._thread.join(0.2)
+    assert len(seen) <= 1 and not found.is_done
     found.go_on()
     found.fingerprint()
     assert len(seen) == 8
+
+
+def test_what_is_found_while_it_is_waited_for_is_told_at_once(config, monkeypatch):
+    monkeypatch.setattr(verification, "_CHUNK", 1)
+    root = pathlib.Path(config.data_dir) / "train"
+    (root / "000.png").write_text("x")
+    (root / "005.png").write_text("x")
+    check = verification._check
+    monkeypatch.setattr(
+        verification, "_check", lambda *each: time.sleep(0.1) or check(*each)
+    )
+    with pytest.raises(UnusableFilesError, match="2 of 8"):
+        open_data(config, patience=0.3)
+
+
+def test_a_terminal_is_shown_a_line_before_a_file_is_read(config, monkeypatch):
+    monkeypatch.setattr(progress, "is_live", lambda: True)
+    check = verification._check
+    monkeypatch.setattr(
+        verification, "_check", lambda *each: time.sleep(1.3) or check(*each)
+    )
+    assert open_data(config).verification is None
+
+
+def test_a_file_that_has_gone_meanwhile_is_named(config, monkeypatch):
+    check, may_begin = verification._check, threading.Event()
+    monkeypatch.setattr(
+        verification, "_check", lambda *each: may_begin.wait(10) and check(*each)
+    )
+    found = open_data(config, patience=0).verification
+    (pathlib.Path(config.data_dir) / "val" / "001.png").unlink()
+    may_begin.set()
+    with pytest.raises(UnusableFilesError, match=r"1 of 8 .*val/001\.png: No such file"):
+        found.fingerprint()
+
+
+def test_a_closed_one_reads_no_more(config, monkeypatch):
+    monkeypatch.setattr(verification, "_CHUNK", 1)
+    found = open_data(config, patience=0).verification
+    found.close()
+    found._thread.join(10)
+    assert not found._thread.is_alive()
 
 
 def test_all_unusable_files_are_named_in_the_end(config):

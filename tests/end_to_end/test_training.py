@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pan_tf import evaluation
 from pan_tf import files
 from pan_tf import fingerprints
 from pan_tf import runtime
+from pan_tf.data.layouts import verification
 from pan_tf.metrics import METRICS
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.runs import callbacks
@@ -190,6 +192,31 @@ def test_a_training_ends_where_files_turn_out_unusable(
     with pytest.raises(data.UnusableFilesError, match="2 of 8 pairs") as caught:
         train(settings)
     assert "003.png" in str(caught.value) and "001.png" in str(caught.value)
+    assert "Other files are another run" not in str(caught.value)
+    for name in ("train/003.png", "val/001.png"):
+        (data_dir / name).unlink()
+    train(settings.replace(iterations=2))  # The folder is not lost.
+
+
+def test_what_was_trained_on_unusable_files_is_not_gone_on_with(
+    config, pair_folder, monkeypatch
+):
+    data_dir = pair_folder()
+    settings = config(data_dir, recipe="l1", iterations=40, validate_every=0)
+    settings = settings.replace(save_every=1)
+    monkeypatch.setattr(training, "_PATIENCE", 0)
+    folder, check = RunFolder(settings.run_dir), verification._check
+
+    def late(*each):
+        while not folder.has_checkpoint():
+            time.sleep(0.01)
+        (data_dir / "val" / "001.png").write_text("x")
+        return check(*each)
+
+    monkeypatch.setattr(verification, "_check", late)
+    with pytest.raises(data.UnusableFilesError, match=r"1 of 8 .*--init_from=") as caught:
+        train(settings)
+    assert "Other files are another run" in str(caught.value)
 
 
 def test_without_validation_pairs_it_still_trains(config, pair_folder, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from PIL import TiffImagePlugin
 from pan_tf import networks
 from pan_tf.images import ImageSpec
 from pan_tf.inference import TranslationJob
+from pan_tf.inference import jobs
+from pan_tf.inference import traffic
 from pan_tf.inference.tiles import Tiling
 from tests.conftest import smooth_noise
 
@@ -292,3 +295,41 @@ def test_what_tensorflow_refuses_is_one_files_failure(photos, tmp_path):
     assert [path.name for path in outcome.written] == ["a.png"]
     failed = {path.name: sentence for path, sentence in outcome.failures}
     assert failed["b.TIF"] == "the device is gone"
+
+
+def test_no_more_pixels_are_on_their_way_than_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(traffic, "_PIXELS", 100)
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        np.save(tmp_path / "in" / f"{number}.npy", np.zeros((8, 8, 3), np.uint8))
+    translator = Counting(2)
+    outcome = TranslationJob(tmp_path / "in", tmp_path / "out").run(translator)
+    assert len(outcome.written) == 4
+    assert translator.most == 1
+
+
+def test_an_interrupted_job_ends_at_the_next_tile(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        np.save(tmp_path / "in" / f"{number}.npy", np.zeros((600, 600, 3), np.uint8))
+    tiles, has_begun = [], threading.Event()
+
+    class Endless(Negative):
+        def translate_image(self, pixels, tile_size=None, on_tile=None):
+            for tile in range(1000):
+                tiles.append(tile)
+                has_begun.set()
+                time.sleep(0.01)
+                on_tile()
+            return super().translate_image(pixels, tile_size, on_tile)
+
+    def interrupted(results, *rest):
+        has_begun.wait(10)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(jobs, "followed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        TranslationJob(tmp_path / "in", tmp_path / "out").run(Endless(), 256)
+    assert len(tiles) < 100
+    assert not list((tmp_path / "out").rglob("*.png"))

@@ -64,7 +64,10 @@ def test_another_configuration_is_refused_by_its_flags(run):
     assert "--theta" not in message
 
 
-def test_other_data_are_refused(run):
+def test_other_data_are_refused_once_there_is_a_checkpoint(run):
+    run.check_data("def")  # Nothing was trained on the others.
+    run.checkpoints.mkdir()
+    (run.checkpoints / "ckpt-4.index").write_text("")
     with pytest.raises(RunFolderError, match="other files than maps"):
         run.check_data("def")
 

@@ -7,7 +7,8 @@ A layout is an object with these methods; `name` is the data set's, `config` a `
                                             is now
     open(name, config, verified, paired, specs)
                                             (list of `Split`s, side A the source;
-                                            fingerprint of the contents)
+                                            fingerprint of the contents; `Verification`
+                                            that knows it later, or None)
 
 `verified` is what a manifest says of the same data, opened before: where no name or size
 has changed since then, files are not decoded again. `paired` says whether targets must

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import os
@@ -49,8 +50,8 @@ class Listing:
         Args:
             places: numbers of those that are wanted; None: all.
         """
-        found = np.array([(h.height, h.width) for h in self.headers(places) if h])
-        return found // [1, 2 if self.side_by_side else 1]
+        known = [(h.height, h.width) for h in self.headers(places) if h]
+        return np.array(known, int).reshape(-1, 2) // [1, 2 if self.side_by_side else 1]
 
     def headers(self, places=None):
         """`image_files.Header`s of its first files; None of what cannot be read."""
@@ -201,30 +202,12 @@ def images_of(folder, unique=True):
         ValueError: if files differ in nothing but their ending, or what has an image's
             name is a link to nothing, a pipe or a device.
     """
-    changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
-    # What has just changed may change again within a tick of the file system's clock.
-    is_new = time.time_ns() - changed < _TICK
-    look = _images_of.__wrapped__ if is_new else _images_of
-    return look(folder, unique, changed)
-
-
-@functools.lru_cache(maxsize=16)
-def _images_of(folder, unique, changed):
-    """As `images_of`, of a folder as it was changed last."""
-    there = {}  # Name -> whether it is a file; most file systems tell without a look.
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            there = {each.name: each.is_file() for each in entries if not each.is_dir()}
-    chosen = sorted(filter(is_image, there))
-    files = [folder / name for name in chosen]
-    odd = [file for file in files if not there[file.name]]
+    files, odd, others = _scanned(folder)
     wrong = [f"{file} {problem}" for file in odd if (problem := not_a_file(file))]
     if wrong:
         raise ValueError(f"{len(wrong)} images cannot be read: {some(wrong)}")
     if not files:
         raise FileNotFoundError(f"No image ({', '.join(ENDINGS)}) in {folder}.")
-    left_alone = there.keys() - set(chosen)
-    others = sorted(name for name in left_alone if not name.startswith("."))
     if others:
         logging.warning(
             "*** %s: %d files are left alone, being no images by their names: %s ***",
@@ -236,7 +219,36 @@ def _images_of(folder, unique, changed):
     twice = [file for file in files if counts[file.stem] > 1] if unique else []
     if twice:
         raise ValueError(f"Files must differ in more than their ending: {some(twice)}")
-    return tuple(files)
+    return files
+
+
+def _scanned(folder):
+    """What a folder holds, folders left out: tuples of (images, those of them that are
+    no plain files, names of others that are not hidden)."""
+    if not folder.is_dir():
+        return (), (), ()
+    changed = folder.stat().st_mtime_ns
+    # What has just changed may change again within a tick of the file system's clock.
+    is_new = time.time_ns() - changed < _TICK
+    return (_scan if is_new else _scan_as_of)(folder, changed)
+
+
+def _scan(folder, changed):
+    there = {}  # Name -> whether it is a plain file: many file systems list it so.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):  # A link in a circle is no folder.
+                if entry.is_dir():
+                    continue
+            there[entry.name] = entry.is_file(follow_symlinks=False)
+    chosen = sorted(filter(is_image, there))
+    files = tuple(folder / name for name in chosen)
+    odd = tuple(file for file in files if not there[file.name])
+    others = (name for name in there.keys() - set(chosen) if not name.startswith("."))
+    return files, odd, tuple(sorted(others))
+
+
+_scan_as_of = functools.lru_cache(maxsize=16)(_scan)
 
 
 def _header(file):

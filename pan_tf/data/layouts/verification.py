@@ -35,32 +35,12 @@ class Verification:
     def __init__(self, listings, listing):
         self._listings, self._listing = listings, listing
         self.done, self.total = 0, sum(len(each.files) for each, _ in listings)
-        self._problems = []
-        self._digest, self._error = hashlib.sha256(), None
-        self._beside, self._may_read = False, threading.Event()
+        self._problems, self._digest, self._error = [], hashlib.sha256(), None
+        self._beside, self._is_closed = False, False
+        self._may_read = threading.Event()
         self._may_read.set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-
-    def wait(self, seconds=None):
-        """Waits until all is read, or so long; a line follows.
-
-        Returns:
-            Whether all is read. If not, it rests until `go_on`.
-        """
-        with Progress(self.total, "reading every file") as progress:
-            end = time.monotonic() + (math.inf if seconds is None else seconds)
-            while not self.is_done and time.monotonic() < end:
-                self._thread.join(0.05)
-                progress.advance(self.done - progress.done)
-        if not self.is_done:
-            self._may_read.clear()
-        return self.is_done
-
-    def go_on(self):
-        """Goes on in a single thread: whoever trains meanwhile needs the other cores."""
-        self._beside = True
-        self._may_read.set()
 
     @property
     def is_done(self):
@@ -70,7 +50,34 @@ class Verification:
     @property
     def has_found(self):
         """Whether something unusable is among what is read."""
-        return bool(self._problems)
+        return bool(self._problems or self._error)
+
+    def wait(self, seconds=None):
+        """Waits until all is read, or so long; a line follows.
+
+        Returns:
+            Whether it is known by then: all is read, or something is unusable. If not,
+            it rests until `go_on`.
+        """
+        with Progress(self.total, "reading every file") as progress:
+            end = time.monotonic() + (math.inf if seconds is None else seconds)
+            while not self.is_done and time.monotonic() < end:
+                self._thread.join(0.05)
+                progress.advance(self.done - progress.done)
+        is_known = self.is_done or self.has_found
+        if not is_known:
+            self._may_read.clear()
+        return is_known
+
+    def go_on(self):
+        """Goes on beside a training, in one thread; in all once something is found."""
+        self._beside = not self.has_found
+        self._may_read.set()
+
+    def close(self):
+        """Reads no more."""
+        self._is_closed = True
+        self._may_read.set()
 
     def fingerprint(self):
         """What tells the files from others, names, sizes and contents; waits for it.
@@ -103,6 +110,8 @@ class Verification:
             with concurrent.futures.ThreadPoolExecutor() as pool:
                 while chunk := list(itertools.islice(every, _CHUNK)):
                     self._may_read.wait()
+                    if self._is_closed:
+                        raise RuntimeError("The files' verification was closed.")
                     apply = map if self._beside else pool.map
                     for digest, problem in apply(_check, *zip(*chunk, strict=True)):
                         self._digest.update(digest.encode())
@@ -126,12 +135,14 @@ def listing_fingerprint(listings):
 def _check(files, specs, is_side_by_side):
     """(sha256 of the pair's files, what is wrong with them or None)."""
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
     try:
+        for file in files:
+            digest.update(file.read_bytes())
         found = read(files, specs, is_side_by_side)
     except ValueError as error:
         return digest.hexdigest(), str(error)
+    except OSError as error:  # It was there when the folder was listed.
+        return digest.hexdigest(), f"{error.filename}: {error.strerror}"
     sizes = [pixels.shape[:2] for pixels in found]
     if len(set(sizes)) > 1:
         a, b = (f"{width} x {height} px" for height, width in sizes)

@@ -248,7 +248,7 @@ class _Validation(callbacks.EveryIterations):
 
 
 class _Weights(callbacks.EveryIterations):
-    """Writes the file for --vgg_weights, whenever a checkpoint has been saved."""
+    """Writes the file for --vgg_weights, whenever a checkpoint is saved."""
 
     def __init__(self, finetuning):
         super().__init__(finetuning.settings.save_every)
