@@ -22,12 +22,17 @@ class Snapshot:
         children = dict(view.children(checkpoint))
         del children["save_counter"]  # A `tf.train.Checkpoint` makes its own.
         parts = {name: _copied(view, each, known) for name, each in children.items()}
+        self._values = [each for each in known.values() if isinstance(each, _Value)]
         self._checkpoint = tf.train.Checkpoint(**parts)
         self._checkpoint.save_counter.assign(number)
 
     def write(self, prefix):
-        """Writes the files, as `tf.train.Checkpoint.write`."""
-        self._checkpoint.write(prefix)
+        """Writes the files, once, as `tf.train.Checkpoint.write`."""
+        try:
+            self._checkpoint.write(prefix)
+        finally:  # The parts know each other, so that Python keeps them for a while.
+            for each in self._values:
+                each.value = None
 
 
 class _Node(tf.Module):

@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
+from pan_tf.runs.snapshot import Snapshot
 from tests.disk import limited_files
 
 
@@ -168,6 +170,15 @@ def test_files_are_those_that_tensorflow_would_write(recipe, two_replicas, tmp_p
     for name in shapes[1].keys() - {"_CHECKPOINTABLE_OBJECT_GRAPH"}:
         ours, there = (reader.get_tensor(name) for reader in readers)
         np.testing.assert_array_equal(ours, there, err_msg=name)
+
+
+def test_a_snapshot_that_is_written_holds_no_tensors(model, tmp_path):
+    checkpoint = tf.train.Checkpoint(**model.saved_parts())
+    snapshot = Snapshot(checkpoint)
+    tensors = [weakref.ref(each.value) for each in snapshot._values]
+    assert len(tensors) > len(model.transformer.variables)
+    snapshot.write(str(tmp_path / "ckpt"))
+    assert not [reference for reference in tensors if reference() is not None]
 
 
 def test_a_write_that_failed_is_told_by_the_next_look(model, saved, tmp_path):
