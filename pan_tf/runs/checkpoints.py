@@ -201,7 +201,8 @@ class Checkpoints:
                 file.unlink()
 
     def last_iteration(self):
-        """Iteration of the newest checkpoint; None if there is none."""
+        """Iteration of the newest checkpoint, which may be on its way; None without one."""
+        self.settle()
         return iteration_of(newest(self._folder))
 
     def save_best(self, chosen_by):

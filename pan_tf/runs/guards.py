@@ -66,7 +66,6 @@ class NonFiniteGuard(EveryIterations):
 
     def advice(self):
         """What to go back to, and what to try."""
-        self.checkpoints.settle()
         last = self.checkpoints.last_iteration()
         kept = "Nothing was saved yet."
         if last is not None:
