@@ -201,7 +201,7 @@ class Checkpoints:
                 file.unlink()
 
     def last_iteration(self):
-        """Iteration of the newest checkpoint, which may be on its way; None without one."""
+        """Iteration of the newest checkpoint, once that is written; None without one."""
         self.settle()
         return iteration_of(newest(self._folder))
 
