@@ -18,7 +18,6 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
 import sys
 import time
 
@@ -27,19 +26,10 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import kill
 from benchmarks.commands import start
+from tests.ports import free_ports
 
 PATIENCE = 60.0  # Seconds in which workers end where another one has.
 LONGEST = 600.0
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Workers:

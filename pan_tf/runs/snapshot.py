@@ -60,7 +60,7 @@ class _State(tf.train.experimental.PythonState):
         return self._text
 
     def deserialize(self, string_value):
-        raise NotImplementedError("A snapshot is only written.")
+        self._text = string_value
 
 
 def _on_host(variable):

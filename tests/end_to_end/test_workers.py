@@ -3,11 +3,12 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
 import numpy as np
+
+from tests.ports import free_ports
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -25,16 +26,6 @@ config = Config.from_flagfile(sys.argv[1])
 training.Training(config, training.StopRequest()).run()
 np.savez(sys.argv[2], *[v.numpy() for v in models[0].variables])
 """
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def start(config, weights, cluster=None, index=0):

@@ -274,10 +274,14 @@ def test_small_images_are_translated_beside_each_other_and_told_in_order(tmp_pat
         assert (found == 255 - 10 * number).all()
 
 
-def test_large_images_are_translated_one_by_one(tmp_path):
+@pytest.mark.parametrize(("side", "at_once"), [(1025, 2**24), (8, 100)])
+def test_large_images_and_more_than_fit_are_translated_one_by_one(
+    side, at_once, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(traffic, "_PIXELS", at_once)
     (tmp_path / "in").mkdir()
     for number in range(3):
-        np.save(tmp_path / "in" / f"{number}.npy", np.zeros((1025, 1025, 3), np.uint8))
+        np.save(tmp_path / "in" / f"{number}.npy", np.zeros((side, side, 3), np.uint8))
     translator = Counting(2)
     outcome = TranslationJob(tmp_path / "in", tmp_path / "out").run(translator)
     assert len(outcome.written) == 3
@@ -295,17 +299,6 @@ def test_what_tensorflow_refuses_is_one_files_failure(photos, tmp_path):
     assert [path.name for path in outcome.written] == ["a.png"]
     failed = {path.name: sentence for path, sentence in outcome.failures}
     assert failed["b.TIF"] == "the device is gone"
-
-
-def test_no_more_pixels_are_on_their_way_than_fit(tmp_path, monkeypatch):
-    monkeypatch.setattr(traffic, "_PIXELS", 100)
-    (tmp_path / "in").mkdir()
-    for number in range(4):
-        np.save(tmp_path / "in" / f"{number}.npy", np.zeros((8, 8, 3), np.uint8))
-    translator = Counting(2)
-    outcome = TranslationJob(tmp_path / "in", tmp_path / "out").run(translator)
-    assert len(outcome.written) == 4
-    assert translator.most == 1
 
 
 def test_an_interrupted_job_ends_at_the_next_tile(tmp_path, monkeypatch):
