@@ -85,6 +85,7 @@ class Theirs:
 
     def __init__(self, options):
         import torch
+
         from pytorch_cycle import CycleGAN
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -162,9 +162,8 @@ def largest(server):
 
 def main(_):
     logging.set_verbosity(logging.WARNING)
-    from runs import untrained
-
     from pan_tf.export import Export
+    from runs import untrained
     from tests.serving import servers
 
     values = flags.FLAGS

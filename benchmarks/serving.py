@@ -148,10 +148,9 @@ def main(argv):
     if flags.FLAGS.cold:
         return cold(*flags.FLAGS.cold.split("=", 1))
     logging.set_verbosity(logging.WARNING)
-    from runs import untrained
-
     from pan_tf.export import Export
     from pan_tf.export import optimized
+    from runs import untrained
 
     with tempfile.TemporaryDirectory() as folder:
         run_dir = flags.FLAGS.run_dir or os.path.join(folder, "run")

@@ -136,6 +136,7 @@ class Theirs:
 
     def __init__(self, options):
         import torch
+
         from pytorch_pan import Pan
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
