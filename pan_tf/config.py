@@ -238,6 +238,14 @@ class Config(Settings):
         None,
         "One minibatch for all updates of a round, not one each; empty: the recipe's.",
     )
+    accumulate: int = setting(
+        1,
+        "Minibatches of an update, which takes the mean of their gradients: as one "
+        "minibatch so many times as large, in the memory of one. Batch normalization "
+        "and P's hinge see each by itself.",
+        minimum=1,
+        maximum=1024,
+    )
     learning_rate: float | None = setting(
         None,
         "Adam's, of T, and of D unless it has its own; empty: the recipe's.",
@@ -356,6 +364,12 @@ class Config(Settings):
     )
     jit_compile: bool = setting(
         False, "Compile forward and backward passes with XLA (for a single GPU)."
+    )
+    recompute: bool = setting(
+        False,
+        "Compute activations again in each backward pass, in place of keeping them: less "
+        "memory, more time, the same numbers.",
+        free=True,
     )
     deterministic: bool = setting(
         False, "Only deterministic kernels: bit-exact on GPUs too, and slower there."

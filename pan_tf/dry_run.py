@@ -188,11 +188,12 @@ def cost(system, transformer, discriminator, image_size):
         per_t += (2 + 1) * vgg
     images = schedule.minibatches * batch_size
     total = schedule.d_updates * per_d + schedule.t_updates * per_t
-    if schedule.reuse_minibatch:
+    if schedule.keeps_passes:
         total -= schedule.d_updates * t
+    if schedule.reuse_minibatch:
         total -= (schedule.t_updates - 1) * d * ("target" in seen["transformer"])
     directions = 2 if system.is_cycle else 1
-    total *= batch_size * directions
+    total *= batch_size * directions * schedule.accumulate
     trainable = sum(_parameters(network) for network in (transformer, discriminator))
     return "\n".join(
         [

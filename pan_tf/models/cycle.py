@@ -74,8 +74,8 @@ class CycleModel(TranslationModel):
         forward = self._translation(self.transformer, source, target)
         backward = self._translation(self.inverse, target, source)
         if "cycled" in self.images:
-            forward.cycled = self.inverse(forward.output, training=True)
-            backward.cycled = self.transformer(backward.output, training=True)
+            forward.cycled = self.pass_through(self.inverse, forward.output)
+            backward.cycled = self.pass_through(self.transformer, backward.output)
         return [forward, backward]
 
     def discriminators(self):

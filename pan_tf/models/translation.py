@@ -7,6 +7,7 @@ gives each update a minibatch of its own, so its round of 1 + 3 updates takes fo
 iterations; with a reused minibatch a round is one iteration.
 """
 
+import contextlib
 import functools
 import time
 
@@ -18,6 +19,7 @@ from pan_tf import tracing
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
 from pan_tf.losses import check_names
+from pan_tf.models.recomputation import Recomputed
 from pan_tf.models.updates import MinibatchCache
 from pan_tf.models.variation import over_directions
 from pan_tf.models.variation import variation
@@ -41,6 +43,8 @@ class TranslationModel(keras.Model):
         image_pool: `layers.ImagePool` of T's outputs, or None.
         augmentation: `layers.DiscriminatorAugmentation` of what D sees, or None.
         course: `Course`, or None where nothing changes on the way.
+        recompute: whether backward passes compute activations again, which need not be
+            kept then; the same numbers.
 
     Attributes:
         ema_transformer: the T to translate with: the average, or T itself without one.
@@ -61,6 +65,7 @@ class TranslationModel(keras.Model):
         image_pool=None,
         augmentation=None,
         course=None,
+        recompute=False,
         **kwargs,
     ):
         check_names(terms)
@@ -74,6 +79,7 @@ class TranslationModel(keras.Model):
         self.augmentation, self.course = augmentation, course
         self.terms = tuple(term.with_state() for term in terms)
         self.schedule = schedule
+        self._recomputed = {} if recompute else None
         self.iteration = 0  # Minibatches consumed so far.
         self.data_wait = 0.0  # Seconds spent waiting for them.
         self.built = True  # T and D are functional, hence built.
@@ -207,22 +213,30 @@ class TranslationModel(keras.Model):
                 '{"source", "target"} [B, N, H, W, C], N minibatches of a round. '
                 f"Received: {type(batch).__name__}."
             )
-        logs, cache, done = {}, None, []
+        logs, caches, done = [], [], []
+        each = self.schedule.accumulate
         for i, player in enumerate(players):
-            if cache is None or not self.schedule.reuse_minibatch:
+            if not caches or not self.schedule.reuse_minibatch:
+                first = 0 if self.schedule.reuse_minibatch else i * each
                 # One update after the other: D's looks at targets wait for nothing that
                 # T's updates do, and would all be in memory at once.
                 with tf.control_dependencies(done):
-                    minibatch = {k: tf.identity(v[:, i]) for k, v in batch.items()}
-                    drawn = None
-                    if self.augmentation is not None:
-                        drawn = self.augmentation.draw(tf.shape(minibatch["source"])[0])
-                    cache = MinibatchCache(minibatch, drawn, terms)
-            for name, value in self.update(player, cache).items():
-                logs.setdefault(name, []).append(value)
-            done = cache.gradients
+                    caches = [
+                        self._cache_of(batch, number, terms)
+                        for number in range(first, first + each)
+                    ]
+            logs.append(self.update(player, *caches))
+            done = caches[-1].gradients
         self._update_emas()
-        return {name: tf.add_n(v) / len(v) for name, v in logs.items()}
+        return _means(logs)
+
+    def _cache_of(self, batch, number, terms):
+        """A minibatch of a round, as nobody has looked at it."""
+        minibatch = {k: tf.identity(v[:, number]) for k, v in batch.items()}
+        drawn = None
+        if self.augmentation is not None:
+            drawn = self.augmentation.draw(tf.shape(minibatch["source"])[0])
+        return MinibatchCache(minibatch, drawn, terms)
 
     def _update_emas(self):
         """Moves each average towards its T, moving statistics included.
@@ -242,23 +256,34 @@ class TranslationModel(keras.Model):
                 if "float" in variable.dtype:  # Not the seeds of dropout.
                     mean.assign(variable + decay * (mean - variable))
 
-    def update(self, player, cache):
-        """One update of one player.
+    def update(self, player, *caches):
+        """One update of one player, by the mean of its minibatches' gradients.
 
         Args:
             player: "transformer" or "discriminator".
-            cache: `MinibatchCache`. What still holds of it after this update is left
-                there for the next one.
+            caches: a `MinibatchCache` each. What still holds of it after this update is
+                left there for the next one.
 
         Returns:
-            name -> float32 scalar: the player's losses, and what is worth watching.
+            name -> float32 scalar: the player's losses, and what is worth watching;
+            means over the minibatches.
         """
-        logs = self.differentiate(player, cache)
+        logs, gradients = [], None
+        for cache in caches:
+            # One after the other: each has the memory for itself.
+            with _after(gradients):
+                logs.append(self.differentiate(player, cache))
+                own = cache.gradients
+                gradients = own if gradients is None else _sums(gradients, own)
+        if len(caches) > 1:
+            gradients = [gradient / len(caches) for gradient in gradients]
         optimizer = self.players[player]
-        gradients = _reduced(cache.gradients, optimizer)
-        optimizer.apply(gradients, self.variables_of(player))
-        cache.forget(player)
-        return logs
+        optimizer.apply(_reduced(gradients, optimizer), self.variables_of(player))
+        for cache in caches:
+            cache.forget(player)
+            if not self.schedule.keeps_passes:
+                cache.forget("transformer")
+        return _means(logs)
 
     def translate(self, minibatch):
         """A minibatch by the present T: list of `Translation`, one a direction."""
@@ -266,11 +291,19 @@ class TranslationModel(keras.Model):
         return [self._translation(self.transformer, source, target)]
 
     def _translation(self, transformer, source, target):
-        output = transformer(source, training=True)
+        output = self.pass_through(transformer, source)
         translation = Translation(source, target, output)
         if "identity" in self.images:
-            translation.identity = transformer(target, training=True)
+            translation.identity = self.pass_through(transformer, target)
         return translation
+
+    def pass_through(self, network, inputs, training=True):
+        """What a network makes of its inputs, in a pass of training."""
+        if self._recomputed is None:
+            return network(inputs, training=training)
+        if id(network) not in self._recomputed:
+            self._recomputed[id(network)] = Recomputed(network, training)
+        return self._recomputed[id(network)](inputs)
 
     def discriminators(self):
         """For each direction: (D, `layers.ImagePool` of its outputs)."""
@@ -299,13 +332,11 @@ class TranslationModel(keras.Model):
                 translation.pooled = image_pool(tf.stop_gradient(translation.output))
             for name in names:
                 if name not in translation.d_outputs:
-                    seen = discriminator(
-                        {
-                            "source": self._shown(translation, "source"),
-                            "image": self._encoded(translation, name),
-                        },
-                        training=True,
-                    )
+                    given = {
+                        "source": self._shown(translation, "source"),
+                        "image": self._encoded(translation, name),
+                    }
+                    seen = self.pass_through(discriminator, given)
                     translation.d_outputs[name] = DiscriminatorOutput(**seen)
         return translations
 
@@ -315,7 +346,8 @@ class TranslationModel(keras.Model):
             return self._shown(translation, name)
         if name not in translation.encoded:
             image = self._shown(translation, name)
-            translation.encoded[name] = self.encoder(image, training=False)
+            encoded = self.pass_through(self.encoder, image, training=False)
+            translation.encoded[name] = encoded
         return translation.encoded[name]
 
     def _shown(self, translation, name):
@@ -381,7 +413,7 @@ class TranslationModel(keras.Model):
         """Translations of a minibatch; recorded if an update of T is to use them."""
         with cache.tape:
             # On a reused minibatch D's update makes the pass for T's as well.
-            if player == "transformer" or self.schedule.reuse_minibatch:
+            if player == "transformer" or self.schedule.keeps_passes:
                 cache.tape.watch([v.value for v in self.variables_of("transformer")])
             return self.translate(cache.minibatch)
 
@@ -447,6 +479,31 @@ def ema_of(copy, network):
     copy.trainable = False
     copy.set_weights(network.get_weights())
     return copy
+
+
+def _means(logs):
+    """Of a list of name -> scalar: name -> mean of those that have it."""
+    values = {}
+    for each in logs:
+        for name, value in each.items():
+            values.setdefault(name, []).append(value)
+    return {name: tf.add_n(each) / len(each) for name, each in values.items()}
+
+
+def _sums(gradients, others):
+    return [a + b for a, b in zip(gradients, others, strict=True)]
+
+
+def _after(gradients):
+    """A context in whose graph everything waits for gradients; None: for nothing.
+
+    By way of one operation: the graph would have an edge for each gradient of each.
+    """
+    if gradients is None:
+        return contextlib.nullcontext()
+    with tf.control_dependencies(gradients):
+        done = tf.no_op()
+    return tf.control_dependencies([done])
 
 
 def _reduced(gradients, optimizer):

@@ -18,12 +18,14 @@ class UpdateSchedule:
             each update has a fresh one.
         t_first: whether T is updated before D, which then judges, of a reused minibatch,
             what T made of it before its last update.
+        accumulate: minibatches of an update, which takes the mean of their gradients.
     """
 
     d_updates: int = 1
     t_updates: int = 1
     reuse_minibatch: bool = False
     t_first: bool = False
+    accumulate: int = tables.later(1)
 
     def __post_init__(self):
         if self.d_updates < 0 or self.t_updates < 1:
@@ -42,13 +44,21 @@ class UpdateSchedule:
     def players_alone(self):
         """Who is updated where T is trained alone, on as many minibatches."""
         return ("transformer",) * (
-            self.t_updates if self.reuse_minibatch else self.minibatches
+            self.t_updates if self.reuse_minibatch else len(self.players)
         )
 
     @property
     def minibatches(self):
         """Minibatches, hence iterations, in a round."""
-        return 1 if self.reuse_minibatch else len(self.players)
+        return self.accumulate * (1 if self.reuse_minibatch else len(self.players))
+
+    @property
+    def keeps_passes(self):
+        """Whether T's pass for an update of D serves its own update too.
+
+        Several minibatches would have theirs in memory at once.
+        """
+        return self.reuse_minibatch and self.accumulate == 1
 
 
 @dataclasses.dataclass(frozen=True)

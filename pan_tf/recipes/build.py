@@ -85,6 +85,7 @@ def resolve(config):
                 "d_updates": config.d_updates,
                 "t_updates": config.t_updates,
                 "reuse_minibatch": config.reuse_minibatch,
+                "accumulate": config.accumulate,
             },
         ),
         batch_size=_first(config.batch_size, row.batch_size),
@@ -249,6 +250,7 @@ def build(config):
         schedule=system.schedule,
         ema_decay=system.ema,
         course=system.course,
+        recompute=config.recompute,
         name=config.recipe,
         **parts,
     )

@@ -126,7 +126,7 @@ def _name(x, y):
 @functools.cache
 def _image(name):
     with Image.open(package_folder() / name) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(image)  # RGB; `convert` would copy it.
 
 
 @functools.cache
@@ -134,7 +134,7 @@ def _world():
     folder = package_folder()
     satellite = _image(_SATELLITE)
     with Image.open(folder / "shadedrelief.jpg") as image:
-        relief = image.convert("RGB").reduce(2)
+        relief = image.reduce(2)
     mask = gzip.decompress((folder / "lsmask_5min_f.bin").read_bytes())
     mask = np.frombuffer(mask, np.uint8).reshape(2160, 4320)[::-1]  # Row 0 is south.
     rows = ((np.arange(_HEIGHT) + 0.5) * 2160 / _HEIGHT).astype(int)

@@ -1,0 +1,97 @@
+"""Gradients over several minibatches."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pan_tf import recipes
+from pan_tf import tracing
+from pan_tf.losses import AdversarialLoss
+from pan_tf.losses import PixelLoss
+from pan_tf.models import TranslationModel
+from pan_tf.models import UpdateSchedule
+
+SHAPE = 8, 8, 3
+
+
+def conv(filters, **kwargs):
+    return keras.layers.Conv2D(filters, 3, padding="same", **kwargs)
+
+
+def game(**schedule):
+    """A T and a D without batch normalization, and plain gradient descent."""
+    keras.utils.set_random_seed(3)
+    source, image = keras.Input(SHAPE), keras.Input(SHAPE)
+    transformer = keras.Model(source, conv(3, activation="tanh")(source))
+    hidden = conv(4, activation="relu")(keras.layers.Concatenate()([source, image]))
+    outputs = {"logits": [conv(1)(hidden)], "features": [hidden]}
+    discriminator = keras.Model({"source": source, "image": image}, outputs)
+    model = TranslationModel(
+        transformer,
+        discriminator,
+        [AdversarialLoss(), PixelLoss("l1", weight=3.0)],
+        UpdateSchedule(**schedule),
+    )
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    return model
+
+
+def minibatches(count, batch):
+    draw = np.random.default_rng(5)
+    return {
+        name: draw.uniform(-1, 1, (batch, count, *SHAPE)).astype("float32")
+        for name in ("source", "target")
+    }
+
+
+def side_by_side(batch, times):
+    """Minibatches one after the other -> larger ones, of the same images."""
+
+    def join(images):
+        size, count = images.shape[:2]
+        found = images.reshape(size, count // times, times, *SHAPE)
+        return np.moveaxis(found, 2, 0).reshape(times * size, count // times, *SHAPE)
+
+    return {name: join(images) for name, images in batch.items()}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"d_updates": 1, "t_updates": 2},
+        {"d_updates": 2, "t_updates": 1, "reuse_minibatch": True},
+        {"d_updates": 1, "t_updates": 2, "reuse_minibatch": True, "t_first": True},
+    ],
+)
+def test_gradients_of_several_minibatches_are_those_of_a_large_one(schedule, compiled):
+    several, large = game(**schedule, accumulate=3), game(**schedule)
+    assert several.schedule.minibatches == 3 * large.schedule.minibatches
+    batch = minibatches(several.schedule.minibatches, batch=2)
+    start = [v.numpy() for v in large.trainable_variables]
+    logs = []
+    for model, given in ((several, batch), (large, side_by_side(batch, 3))):
+        step = tracing.function(model.train_step) if compiled else model.train_step
+        found = step({k: tf.constant(v) for k, v in given.items()})
+        logs.append({name: float(value) for name, value in found.items()})
+    for before, one, other in zip(
+        start, several.trainable_variables, large.trainable_variables, strict=True
+    ):
+        assert np.abs(one.numpy() - before).max() > 1e-3
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=2e-6)
+    for name in ("t_adversarial", "d_adversarial", "t_pixel"):
+        assert logs[0][name] == pytest.approx(logs[1][name], abs=1e-5)
+
+
+def test_alone_t_has_as_many_updates_as_a_round_has():
+    schedule = UpdateSchedule(1, 3, accumulate=2)
+    assert schedule.minibatches == 8
+    assert schedule.players_alone == ("transformer",) * 4
+
+
+def test_accumulation_is_of_the_system_and_at_one_not_written_down(toy):
+    one, two = recipes.resolve(toy()), recipes.resolve(toy(accumulate=2))
+    assert two.schedule.minibatches == 2 * one.schedule.minibatches
+    assert two.to_json()["schedule"]["accumulate"] == 2
+    assert "accumulate" not in one.to_json()["schedule"]
