@@ -2,10 +2,12 @@
 
     python benchmarks/many_pairs.py
     python benchmarks/many_pairs.py --pairs=400
+    python benchmarks/many_pairs.py --shards=32 --first_only
 
 Hard links to forty pairs of 256 x 256 px, side by side in JPEG files. Prints how long
 listing them takes, when `train` has done its first round, its pace while files are still
-read and without, how long reading all takes, and the memory of the process.
+read and without, how long reading all takes, and the memory of the process. With --shards
+the same of shards that are made of the folder, which take some gigabytes of disk.
 """
 
 import json
@@ -26,12 +28,15 @@ from absl import flags
 
 flags.DEFINE_integer("pairs", 100_000, "Files in the folder.")
 flags.DEFINE_integer("iterations", 12000, "Of training; enough for all files to be read.")
+flags.DEFINE_integer("shards", None, "Shards to make of the folder, and to train on.")
+flags.DEFINE_bool("first_only", False, "Stop after the first round.")
 
 
 def main(argv):
     from PIL import Image
 
     from pan_tf.data.layouts import listing
+    from pan_tf.data.layouts import shards
     from runs import picture
 
     with tempfile.TemporaryDirectory() as name:
@@ -46,10 +51,19 @@ def main(argv):
                 Image.fromarray(pixels).save(path, quality=92)
             else:
                 os.link(folder / "train" / f"{number % 40:06d}.jpg", path)
-        begin = time.perf_counter()
-        listing.find(folder, "train")
-        print(f"listing: {time.perf_counter() - begin:.1f} s", flush=True)
+        timed("listing", lambda: listing.find(folder, "train"))
+        if count := flags.FLAGS.shards:
+            files, sharded = listing.images_of(folder / "train"), folder / "shards"
+            timed("writing", lambda: shards.write({"train": files}, sharded, count))
+            timed("listing shards", lambda: listing.find(sharded, "train"))
+            folder = sharded
         train(folder)
+
+
+def timed(what, call):
+    begin = time.perf_counter()
+    call()
+    print(f"{what}: {time.perf_counter() - begin:.1f} s", flush=True)
 
 
 def train(folder):
@@ -69,6 +83,8 @@ def train(folder):
             if first is None:
                 first = now
                 print(f"first round: {first:.1f} s", flush=True)
+                if flags.FLAGS.first_only:
+                    process.terminate()
             if "of files checked" not in line:
                 if read_at is None:
                     read_at = int(line.split()[1].partition("/")[0])
@@ -76,6 +92,8 @@ def train(folder):
                 later += 1
             if later == 5:
                 process.terminate()
+    if read_at is None:
+        return
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     rows = [row for row in rows if "images_per_second" in row]

@@ -73,7 +73,7 @@ def not_a_file(path):
 
     To open a pipe would wait for its writer; a device may never end.
     """
-    path = pathlib.Path(path)
+    path = path if hasattr(path, "is_file") else pathlib.Path(path)
     if path.is_file():
         return None
     if path.is_symlink() and not path.exists():

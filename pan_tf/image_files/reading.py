@@ -36,7 +36,7 @@ def read_picture(source, spec: int | images.ImageSpec = 3):
     """Reads a picture as a T takes it.
 
     Args:
-        source: path, bytes, or file of bytes.
+        source: path, or what opens like one, bytes, or file of bytes.
         spec: `ImageSpec`, or a number of channels of 8 bits; of four the last is the
             picture's transparency.
 
@@ -127,7 +127,9 @@ def _opened(source):
             elif not hasattr(source, "read"):
                 if problem := not_a_file(source):
                     raise ImageFileError(problem)
-                source = stack.enter_context(open(source, "rb"))
+                if not hasattr(source, "open"):
+                    source = pathlib.Path(source)
+                source = stack.enter_context(source.open("rb"))
             stack.enter_context(_unlimited())
             yield source
     except ImageFileError:

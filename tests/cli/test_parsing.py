@@ -61,7 +61,7 @@ def test_a_command_that_does_not_exist():
 
 
 def test_a_hyphen_in_a_command_is_as_good():
-    assert "Either --dataset or --edges_of" in refused("prepare-data")
+    assert "One of --dataset, --edges_of and --shards" in refused("prepare-data")
 
 
 def test_a_task_is_its_flagfile():
@@ -163,7 +163,7 @@ def test_help_for_flags_names_the_command_as_it_was_called(called_as):
             "--outputs must be NAME=FOLDER",
         ),
         ("finetune_vgg", [], "--run_dir must be given"),
-        ("prepare_data", [], "Either --dataset or --edges_of"),
+        ("prepare_data", [], "One of --dataset, --edges_of and --shards"),
         (
             "train",
             ["--dataset=maps", "--nodownload"],

@@ -12,6 +12,7 @@ import time
 import numpy as np
 from absl import logging
 
+from pan_tf.data.layouts import shards
 from pan_tf.data.split import LOOKED_AT
 from pan_tf.data.split import NoPairsError
 from pan_tf.image_files import ENDINGS
@@ -81,7 +82,7 @@ def find(data_dir, split):
         return None
     listing, lonely = list_files(data_dir, split)
     if lonely:
-        a, b = (pathlib.Path(data_dir) / f"{split}{side}" for side in "AB")
+        a, b = _sides(data_dir, split)
         raise NoPairsError(
             f"{a} and {b} must hold files of the same names, unless the recipe is one "
             "for unpaired sets (cyclegan, ...). Without a partner: "
@@ -92,13 +93,13 @@ def find(data_dir, split):
 
 def find_photos(data_dir, split):
     """Lists single images; arguments, `Listing` and errors as of `find`."""
-    root = pathlib.Path(data_dir) / split
+    root = place(data_dir, split)
     return single(images_of(root)) if root.is_dir() else None
 
 
 def has_two(data_dir, split):
     """Whether a split lies in two folders."""
-    return all((pathlib.Path(data_dir) / f"{split}{side}").is_dir() for side in "AB")
+    return all(folder.is_dir() for folder in _sides(data_dir, split))
 
 
 def find_two(data_dir, split):
@@ -112,7 +113,7 @@ def find_two(data_dir, split):
     """
     if not has_two(data_dir, split):
         return None
-    folders = [pathlib.Path(data_dir) / f"{split}{side}" for side in "AB"]
+    folders = _sides(data_dir, split)
     return tuple(single(images_of(folder, unique=False)) for folder in folders)
 
 
@@ -145,8 +146,22 @@ def single(files):
 
 def exists(data_dir, split):
     """Whether there is a folder, or one of two, of a split."""
-    names = (split, f"{split}A", f"{split}B")
-    return any((pathlib.Path(data_dir) / name).is_dir() for name in names)
+    return bool(folders_of(data_dir, split))
+
+
+def folders_of(data_dir, split):
+    """Those of a split, as `place`, that are there: one of pairs, or of two sides."""
+    every = (place(data_dir, split), *_sides(data_dir, split))
+    return [folder for folder in every if folder.is_dir()]
+
+
+def place(data_dir, name):
+    """Where a folder of images is, or would be: a path, or `shards.Folder`."""
+    return shards.folder(data_dir, name) or pathlib.Path(data_dir) / name
+
+
+def _sides(data_dir, split):
+    return [place(data_dir, f"{split}{side}") for side in "AB"]
 
 
 def list_files(data_dir, split):
@@ -159,10 +174,9 @@ def list_files(data_dir, split):
         FileNotFoundError: if a folder of the split holds no image.
         ValueError: if files of one folder differ in nothing but their ending.
     """
-    root = pathlib.Path(data_dir)
-    folders = root / f"{split}A", root / f"{split}B"
+    folders = _sides(data_dir, split)
     if not any(folder.is_dir() for folder in folders):
-        return side_by_side(root / split), []
+        return side_by_side(place(data_dir, split)), []
     return two_folders(*folders)
 
 
@@ -225,6 +239,8 @@ def images_of(folder, unique=True):
 def _scanned(folder):
     """What a folder holds, folders left out: tuples of (images, those of them that are
     no plain files, names of others that are not hidden)."""
+    if isinstance(folder, shards.Folder):
+        return folder.members(), (), ()
     if not folder.is_dir():
         return (), (), ()
     changed = folder.stat().st_mtime_ns

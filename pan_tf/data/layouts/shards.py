@@ -1,0 +1,235 @@
+"""Folders of images in few large files, for disks on which many small ones are slow.
+
+`shards.json` beside the shards tells what they hold, and where: the files of `train`,
+`trainA` and so on, byte by byte as they were. A shard is a TFRecord of examples
+(`tf.train.Example`) with the features `name` and `contents`, which other programs can
+read one after the other; here files are read by their places. To all that asks for images
+they are the folders that they were made of: the same order, the same fingerprint.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import os
+import pathlib
+import types
+
+import tensorflow as tf
+
+from pan_tf import files
+
+INDEX = "shards.json"
+MOST = 256  # All stay open.
+_VERSION = 1
+_HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A file in a shard, as `pathlib.Path` is one in a folder.
+
+    Attributes:
+        shard: path of the shard.
+        parent: path that its folder would have.
+        name: of the file.
+        start: where its contents begin in the shard, in bytes.
+        length: of its contents.
+    """
+
+    shard: pathlib.Path
+    parent: pathlib.PurePath
+    name: str
+    start: int
+    length: int
+
+    @property
+    def stem(self):
+        return os.path.splitext(self.name)[0]
+
+    @property
+    def suffix(self):
+        return os.path.splitext(self.name)[1]
+
+    def is_file(self):
+        return True
+
+    def stat(self):
+        """Its size, and when its shard was written."""
+        changed = self.shard.stat().st_mtime_ns
+        return types.SimpleNamespace(st_size=self.length, st_mtime_ns=changed)
+
+    def open(self, mode="rb"):
+        """A file of its bytes; only what is asked for is read."""
+        assert mode == "rb", mode  # noqa: S101 (nobody writes into a shard)
+        return io.BufferedReader(_Window(self), 2**16)
+
+    def read_bytes(self):
+        with self.open() as file:
+            return file.read()
+
+    def __str__(self):
+        return f"{self.parent / self.name} (in {self.shard.name})"
+
+
+class _Window(io.RawIOBase):
+    """The bytes of a `Member`."""
+
+    def __init__(self, member):
+        self._member, self._at = member, 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        base = {io.SEEK_CUR: self._at, io.SEEK_END: self._member.length}.get(whence, 0)
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer):
+        member = self._member
+        count = max(0, min(len(buffer), member.length - self._at))
+        found = os.pread(_descriptor(member.shard), count, member.start + self._at)
+        if len(found) < count and not found:
+            raise OSError(f"{member.shard} ends before {member.name} does")
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+
+class Folder:
+    """A folder's images in shards, as `pathlib.Path` is a folder."""
+
+    def __init__(self, root, name):
+        self.root, self.name = root, name
+
+    def is_dir(self):
+        return True
+
+    def members(self):
+        """Tuple of `Member`s, in the order in which the folder lists them.
+
+        Raises:
+            ValueError: naming a shard that is not there, or not as long as it was.
+        """
+        changed = (self.root / INDEX).stat().st_mtime_ns
+        found = _index(self.root, changed)
+        for name in found["folders"][self.name]["shards"]:
+            path, wanted = self.root / name, found["shards"][name]
+            size = path.stat().st_size if path.is_file() else 0
+            if size != wanted:
+                raise ValueError(
+                    f"{path} has {size} bytes, of {wanted} that {INDEX} names: copy the "
+                    "folder again, or make it anew (prepare_data --shards)."
+                )
+        return _members(self.root, self.name, changed)
+
+    def __str__(self):
+        return str(self.root / self.name)
+
+    def __truediv__(self, name):
+        return self.root / self.name / name
+
+
+def folder(root, name):
+    """`Folder` of a split or side that lies in shards; None where it does not."""
+    root = pathlib.Path(root)
+    if (root / name).is_dir() or not (root / INDEX).is_file():
+        return None
+    known = _index(root, (root / INDEX).stat().st_mtime_ns)["folders"]
+    return Folder(root, name) if name in known else None
+
+
+def write(folders, output_dir, count, on_file=None):
+    """Writes the images of folders into shards.
+
+    Args:
+        folders: name -> files, in order.
+        output_dir: gets the shards of each folder, and `shards.json` when all are there.
+        count: shards a folder, at most as many as it has files.
+        on_file: called with each file that is written.
+
+    Returns:
+        name -> number of files.
+
+    Raises:
+        FileExistsError: if shards are there.
+        ValueError: if there are to be too many.
+    """
+    root = pathlib.Path(output_dir)
+    if (root / INDEX).exists():
+        raise FileExistsError(f"{root / INDEX} is there: --output_dir must be new.")
+    if count * len(folders) > MOST:
+        raise ValueError(
+            f"--shards must be at most {MOST // len(folders)}: {len(folders)} folders "
+            f"have so many each. Received: shards={count}."
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    index = {"version": _VERSION, "shards": {}, "folders": {}}
+    for name, images in folders.items():
+        own = index["folders"][name] = {"shards": [], "files": []}
+        number = min(count, len(images))
+        for shard in range(number):
+            ends = [place * len(images) // number for place in (shard, shard + 1)]
+            path = root / f"{name}-{shard:05}-of-{number:05}.tfrecord"
+            own["files"] += _write_shard(path, images[slice(*ends)], shard, on_file)
+            own["shards"].append(path.name)
+            index["shards"][path.name] = path.stat().st_size
+    files.write(root / INDEX, json.dumps(index, separators=(",", ":")))
+    return {name: len(found["files"]) for name, found in index["folders"].items()}
+
+
+def _write_shard(path, images, number, on_file):
+    """Writes one; returns [name, number of the shard, start, length] of each file."""
+    found, at = [], 0
+    with files.whole(path) as partial:
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for image in images:
+                contents = image.read_bytes()
+                record = _example(image.name, contents)
+                writer.write(record)
+                start = at + _HEADER + record.index(contents)
+                found.append([image.name, number, start, len(contents)])
+                at += _HEADER + len(record) + _FOOTER
+                if on_file:
+                    on_file(image)
+    return found
+
+
+def _example(name, contents):
+    def feature(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    named = {"name": feature(os.fsencode(name)), "contents": feature(contents)}
+    example = tf.train.Example(features=tf.train.Features(feature=named))
+    return example.SerializeToString(deterministic=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _index(root, changed):
+    """`shards.json` of a folder, as it was at a time."""
+    try:
+        found = json.loads((root / INDEX).read_text(encoding="utf-8"))
+        if found["version"] != _VERSION:
+            raise ValueError(f"version {found['version']}")
+        return found
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{root / INDEX} cannot be read: {error}.") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _members(root, folder_name, changed):
+    found, parent = _index(root, changed)["folders"][folder_name], root / folder_name
+    shards = [root / name for name in found["shards"]]
+    return tuple(
+        Member(shards[shard], parent, name, start, length)
+        for name, shard, start, length in found["files"]
+    )
+
+
+@functools.lru_cache(maxsize=MOST)
+def _descriptor(shard):
+    return os.open(shard, os.O_RDONLY)

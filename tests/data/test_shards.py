@@ -1,0 +1,183 @@
+"""Folders in shards: the same images, by the same names, in the same order."""
+
+import itertools
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pan_tf import cli
+from pan_tf.config import Config
+from pan_tf.data import DatasetNotFoundError
+from pan_tf.data import Geometry
+from pan_tf.data import locate
+from pan_tf.data import open_data
+from pan_tf.data import training_dataset
+from pan_tf.data.layouts import listing
+from pan_tf.data.layouts import shards
+
+
+def fill(folder, names, size=(24, 20), seed=0):
+    draw = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for name in names:
+        pixels = draw.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(os.fsencode(folder) + b"/" + name)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two sides, with files of several kinds and one name that is not UTF-8."""
+    names = [b"%d.png" % i for i in range(5)] + [b"f\xff.png", "ä b.png".encode()]
+    for seed, side in enumerate("AB"):
+        fill(tmp_path / "own" / f"train{side}", names, seed=seed)
+        fill(tmp_path / "own" / f"test{side}", [b"x.jpg", b"y.bmp"], seed=seed)
+    return tmp_path / "own"
+
+
+def sharded(folders, count=3):
+    place = folders.parent / "sharded"
+    flags = [f"--shards={count}", f"--data_dir={folders}", f"--output_dir={place}"]
+    assert not cli.run("prepare_data", flags)
+    return place
+
+
+def opened(place, **changes):
+    return open_data(Config(dataset="folder", data_dir=str(place), **changes))
+
+
+def first_rounds(data):
+    dataset = training_dataset(
+        data.train,
+        geometry=Geometry("squash", 16, 18),
+        augmentations={"flip"},
+        batch_size=2,
+        minibatches=2,
+        seed=5,
+        first_iteration=0,
+    )
+    return [
+        {name: images.numpy() for name, images in batch.items()}
+        for batch in itertools.islice(dataset, 5)
+    ]
+
+
+@pytest.mark.parametrize("recipe", ["pan", "cyclegan"])
+def test_the_stream_and_the_fingerprint_are_those_of_the_folders(folders, recipe):
+    of_files = opened(folders, recipe=recipe)
+    of_shards = opened(sharded(folders), recipe=recipe)
+    assert of_shards.train.source.names == of_files.train.source.names
+    assert len(of_shards.train.source.names) == 7
+    for one, other in zip(first_rounds(of_files), first_rounds(of_shards), strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+    assert of_shards.fingerprint == of_files.fingerprint
+
+
+def test_side_by_side_and_photos_too(tmp_path):
+    fill(tmp_path / "own" / "train", [b"a.png", b"b.png"], size=(8, 16))
+    place = sharded(tmp_path / "own", count=1)
+    assert opened(place).train.source.names == ("a", "b")
+    photos = open_data(
+        Config(dataset="photos", data_dir=str(place), synthesize="hole", recipe="l1")
+    )
+    assert photos.train.target.names == ("a", "b")
+
+
+def test_another_program_reads_them_as_examples(folders):
+    place = sharded(folders)
+    (first, *_) = sorted(map(str, place.glob("trainA-*.tfrecord")))
+    wanted = sorted((folders / "trainA").iterdir())[:2]
+    records = list(tf.data.TFRecordDataset(first))
+    assert len(records) == 2
+    for record, path in zip(records, wanted, strict=True):
+        found = tf.train.Example.FromString(record.numpy()).features.feature
+        assert found["name"].bytes_list.value[0] == os.fsencode(path.name)
+        assert found["contents"].bytes_list.value[0] == path.read_bytes()
+
+
+def test_shards_hold_as_many_files_each_as_there_can_be(folders):
+    place = sharded(folders, count=3)
+    found = json.loads((place / shards.INDEX).read_text())["folders"]
+    numbers = [number for _, number, *_ in found["trainA"]["files"]]
+    assert [numbers.count(i) for i in range(3)] == [2, 2, 3]
+    assert len(found["testA"]["shards"]) == 2  # No more than files.
+
+
+def test_a_member_is_read_where_it_is_asked_for(folders):
+    place = sharded(folders)
+    (member, *_) = listing.find(place, "train").files[0]
+    contents = (folders / "trainA" / "0.png").read_bytes()
+    with member.open() as file:
+        file.seek(-4, os.SEEK_END)
+        assert file.read(100) == contents[-4:] and file.read(1) == b""
+        file.seek(1)
+        assert file.read(3) == b"PNG"
+    assert member.stat().st_size == len(contents)
+    assert str(place / "trainA" / "0.png") in str(member)
+
+
+def test_a_shard_that_was_cut_short_is_named(folders):
+    place = sharded(folders)
+    shard = sorted(place.glob("trainB-*"))[1]
+    size = shard.stat().st_size
+    os.truncate(shard, size - 1)
+    with pytest.raises(ValueError, match=rf"{shard.name} has {size - 1} bytes, of"):
+        opened(place)
+    shard.unlink()
+    with pytest.raises(ValueError, match=rf"{shard.name} has 0 bytes"):
+        opened(place)
+
+
+def test_a_damaged_image_in_a_shard_is_named(folders):
+    (folders / "trainA" / "3.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"trainA.3\.png \(in trainA-0000"):
+        opened(sharded(folders))
+
+
+def test_an_index_that_cannot_be_read_is_named(folders):
+    place = sharded(folders)
+    (place / shards.INDEX).write_text('{"version": 2}')
+    with pytest.raises(ValueError, match=r"shards\.json cannot be read: version 2"):
+        opened(place)
+
+
+def test_nothing_is_overwritten_and_a_half_written_set_is_none(folders, capsys):
+    place = sharded(folders)
+    before = {path: path.read_bytes() for path in place.iterdir()}
+    flags = ["--shards=2", f"--data_dir={folders}", f"--output_dir={place}"]
+    with pytest.raises(SystemExit, match="--output_dir must be new"):
+        cli.run("prepare_data", flags)
+    assert {path: path.read_bytes() for path in place.iterdir()} == before
+    (place / shards.INDEX).unlink()
+    with pytest.raises(DatasetNotFoundError, match="No train/"):
+        locate(Config(dataset="folder", data_dir=str(place)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--shards=2"], "--shards and --output_dir must be given together"),
+        (["--shards=65", "--output_dir=x"], "--shards must be at most 64"),
+    ],
+)
+def test_what_cannot_be_is_refused(folders, flags, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.run("prepare_data", [*flags, f"--data_dir={folders}"])
+    assert sentence in f"{ended.value}{capsys.readouterr().err}"
+
+
+def test_a_run_goes_on_from_shards_and_is_doctored(small_pairs, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(small_pairs, own)
+    flags = ["--recipe=l1", "--image_size=64", f"--width={1 / 64}", "--batch_size=2"]
+    flags += ["--nodownload", f"--run_dir={tmp_path / 'run'}", "--save_every=2"]
+    assert not cli.run("train", [*flags, f"--data_dir={own}", "--iterations=2"])
+    place = sharded(own)
+    assert not cli.run("train", [*flags, f"--data_dir={place}", "--iterations=4"])
+    assert cli.run("doctor", [f"--data_dir={place}"]) in (None, 0, 1)
