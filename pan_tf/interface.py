@@ -181,6 +181,9 @@ def translate(
     tile_size: int | None = None,
     format: str = "png",
     existing: str = "fail",
+    runner: str | None = None,
+    workers: int | None = None,
+    beam_options: str = "",
 ) -> Outcome:
     """Translates a file, or a folder of files; the command `pan-tf translate`.
 
@@ -192,6 +195,8 @@ def translate(
         tile_size: as in a call of a `Translator`.
         format: "png", or "input", each file's own.
         existing: "fail", "skip" or "overwrite", where an output is there already.
+        runner, workers, beam_options: as of `inference.bulk.Engine`; None: this process
+            translates.
 
     Returns:
         `inference.Outcome`; what failed is in it.
@@ -208,7 +213,17 @@ def translate(
     flag = "saved_model" if run_dir is None else "run_dir"
     path = paths.named(flag, run_dir or saved_model)
     made = functools.partial(Translator, path, checkpoint, inverse=inverse, scale=scale)
-    return translate_files(made, input, output, tile_size, format == "input", existing)
+    engine = None
+    if runner is not None:
+        # An extra, and heavy.
+        from pan_tf.inference.bulk import Engine
+
+        engine = Engine(runner, workers, beam_options)
+    elif workers is not None or beam_options:
+        raise ValueError("--workers and --beam_options go with --runner.")
+    return translate_files(
+        made, input, output, tile_size, format == "input", existing, engine
+    )
 
 
 class Run:

@@ -3,9 +3,14 @@
     pan-tf translate --run_dir=runs/a --input=photo.jpg --output=map.png
     pan-tf translate --run_dir=runs/a --input=photos --output=maps
     pan-tf translate --saved_model=exported/1 --input=photos --output=maps
+    pan-tf translate --run_dir=runs/a --input=photos --output=maps --runner=direct
 
 Every image gives one of the same size, a PNG unless --format=input. Large ones are cut
 into tiles that overlap. Files that fail are listed at the end; the exit status is 1 then.
+
+With --runner, Apache Beam spreads a folder over processes, or over the machines of an
+engine (pip install 'pan_tf[beam]'). All must see the files at the same place. What failed
+is then a line each of failures.tsv beside the outputs, too.
 """
 
 import dataclasses
@@ -55,6 +60,15 @@ class Options(Settings):
         "What to do where an output is there already.",
         choices=("fail", "skip", "overwrite"),
     )
+    runner: str | None = setting(
+        None,
+        "What Beam runs on: direct, processes of this machine; or one of its own, as "
+        "FlinkRunner. Empty: this process, without Beam.",
+    )
+    workers: int | None = setting(
+        None, "Processes of --runner=direct; empty: one a core.", minimum=1
+    )
+    beam_options: str = setting("", "Beam's own options, as on its command line.")
 
     def __post_init__(self):
         if (self.run_dir is None) == (self.saved_model is None):
@@ -71,7 +85,7 @@ def main(options):
     names = (field.name for field in dataclasses.fields(options))
     try:
         outcome = interface.translate(**{name: getattr(options, name) for name in names})
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
     print(outcome)
     for path, sentence in outcome.failures:

@@ -4,7 +4,6 @@ Evaluation, command line, export and parity all go through `Translator`, or thro
 `any_size` that it is made of, so that equal weights give equal images.
 """
 
-from pan_tf.inference.jobs import Outcome
 from pan_tf.inference.jobs import TranslationJob
 from pan_tf.inference.jobs import translate_files
 from pan_tf.inference.scale import Scale
@@ -14,6 +13,7 @@ from pan_tf.inference.tiles import seam_score
 from pan_tf.inference.translator import LABEL
 from pan_tf.inference.translator import Translator
 from pan_tf.inference.whole import WholeImages
+from pan_tf.inference.work import Outcome
 
 __all__ = [
     "LABEL",

@@ -2,63 +2,28 @@
 
 import collections
 import concurrent.futures
-import contextlib
-import dataclasses
-import functools
 import os
 import pathlib
 
-import tensorflow as tf
 from PIL import Image
 
 from pan_tf import files
 from pan_tf import image_files
 from pan_tf import paths
-from pan_tf.image_files import ImageFileError
-from pan_tf.inference.tiles import seam_score
 from pan_tf.inference.traffic import AT_ONCE
-from pan_tf.inference.traffic import Traffic
-from pan_tf.progress import Progress
+from pan_tf.inference.work import Outcome
+from pan_tf.inference.work import Work
 from pan_tf.progress import followed
-
-# T gets images of more pixels one by one: its memory grows with them.
-_ALONE = 2**20
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What became of a job.
-
-    Attributes:
-        written: paths.
-        skipped: paths that were there already.
-        failures: (path, sentence) of each input without an output.
-        left_alone: paths that are not images by their names.
-        notes: sentences that a user should read.
-    """
-
-    written: list = dataclasses.field(default_factory=list)
-    skipped: list = dataclasses.field(default_factory=list)
-    failures: list = dataclasses.field(default_factory=list)
-    left_alone: list = dataclasses.field(default_factory=list)
-    notes: list = dataclasses.field(default_factory=list)
-
-    def add(self, other):
-        """Appends what became of other images."""
-        for field in dataclasses.fields(self):
-            getattr(self, field.name).extend(getattr(other, field.name))
-
-    def __str__(self):
-        count = len(self.written) + len(self.skipped) + len(self.failures)
-        there = f", {len(self.skipped)} there already" if self.skipped else ""
-        text = f"{count} in, {len(self.written)} out{there}, {len(self.failures)} failed."
-        if self.left_alone:
-            text = f"{len(self.left_alone)} files are not images by their names.\n{text}"
-        return "\n".join([*self.notes, text])
 
 
 def translate_files(
-    translator, input, output, tile_size=None, keep_format=False, existing="fail"
+    translator,
+    input,
+    output,
+    tile_size=None,
+    keep_format=False,
+    existing="fail",
+    engine=None,
 ):
     """Translates a file, or a folder of files.
 
@@ -67,6 +32,7 @@ def translate_files(
             with the files is said before it is loaded.
         input, output, keep_format, existing: as of `TranslationJob`.
         tile_size: as in a call of a `Translator`.
+        engine: `bulk.Engine` that does it elsewhere; None: this process does.
 
     Returns:
         `Outcome`. PNG where it can hold what T gives, else TIFF.
@@ -75,10 +41,14 @@ def translate_files(
         OSError, ValueError: as of `TranslationJob`, or if the tile size is not legal.
     """
     job = TranslationJob(input, output, keep_format, existing)
-    translator = translator()
+    made = translator
+    translator = made()
     translator.tiling(1, 1, tile_size)  # Is it legal?
     if not keep_format and image_files.loses_values("PNG", translator.target):
         job = TranslationJob(input, output, existing=existing, format="TIFF")
+    print(translator.describe_scale(), flush=True)
+    if engine is not None:
+        return engine.run(job, made, tile_size)
     return job.run(translator, tile_size)
 
 
@@ -138,89 +108,23 @@ class TranslationJob:
         Returns:
             `Outcome`.
         """
-        outcome = Outcome(
-            failures=list(self.lost), left_alone=self.left_alone, notes=list(self.notes)
-        )
-        print(translator.describe_scale(), flush=True)
-        traffic = Traffic()
-        work = functools.partial(self._one, translator, tile_size, traffic)
+        outcome = self.begun()
+        work = Work(translator, tile_size, self.existing)
         pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
         try:
             results = pool.map(work, self.targets)
             for result in followed(results, "translating", len(self.targets)):
                 outcome.add(result)
         finally:
-            traffic.end()
+            work.traffic.end()
             pool.shutdown(cancel_futures=True)
         return outcome
 
-    def _one(self, translator, tile_size, traffic, item):
-        """`Outcome` of one file; a thread does it.
-
-        Args:
-            translator, tile_size: as of `run`.
-            traffic: `Traffic`.
-            item: (input, output, format).
-        """
-        source, target, _ = item
-        outcome = Outcome()
-        if self.existing == "skip" and target.exists():
-            outcome.skipped.append(target)
-            return outcome
-        with traffic.of(_pixels(source)):
-            self._write_translated(translator, tile_size, traffic, item, outcome)
-        return outcome
-
-    def _write_translated(self, translator, tile_size, traffic, item, outcome):
-        source, target, format = item
-        try:
-            picture = self._translate(translator, source, tile_size, traffic, outcome)
-            spec = translator.target
-            _note_losses(source, picture, format, spec, outcome)
-            image_files.write_picture(target, picture, format, spec)
-            outcome.written.append(target)
-        except (ImageFileError, MemoryError, OSError, ValueError) as error:
-            outcome.failures.append((source, str(error)))
-        except tf.errors.OpError as error:
-            line, _, _ = str(error).partition("\n")
-            outcome.failures.append((source, line or type(error).__name__))
-
-    def _translate(self, translator, source, tile_size, traffic, outcome):
-        """The translated `Picture`."""
-        picture = image_files.read_picture(source, translator.source)
-        height, width = picture.pixels.shape[:2]
-        warning = translator.scale_warning(height, width)
-        if warning:
-            outcome.notes.append(f"{source}: {warning}")
-        tiling = translator.tiling(height, width, tile_size)
-        seen = translator.seen_size(height, width)
-        if tiling is not None:
-            print(
-                f"{source}: {height} x {width} pixels, {tiling.count(*seen)} "
-                f"tiles of {tiling.tile_size} px, each {tiling.step} further",
-                flush=True,
-            )
-        is_large = seen[0] * seen[1] > _ALONE
-        with (
-            traffic.alone if is_large else contextlib.nullcontext(),
-            Progress(tiling.count(*seen) if tiling else 1, "tiles") as tiles,
-        ):
-            pixels, used = translator.translate_image(
-                picture.pixels, tile_size, traffic.counting(tiles) if tiling else None
-            )
-        if used != tiling:
-            outcome.notes.append(f"{source}: too little memory; smaller tiles were used")
-            tiling = used
-        if tiling is not None:
-            # Seams lie at T's own scale.
-            score = seam_score(pixels, tiling) if seen == (height, width) else None
-            seams = "no gradient to score seams by"
-            if score is not None:
-                seams = f"seam score {score:.3f} (gradient at borders to elsewhere)"
-            outcome.notes.append(
-                f"{source}: {tiling.count(*seen)} tiles of {tiling.tile_size} px; {seams}"
-            )
-        return dataclasses.replace(picture, pixels=pixels)
+    def begun(self):
+        """`Outcome` of what is known before anything is translated."""
+        return Outcome(
+            failures=list(self.lost), left_alone=self.left_alone, notes=list(self.notes)
+        )
 
     def _targets(self):
         """(input, output, format) of every file, sorted."""
@@ -326,32 +230,8 @@ class TranslationJob:
         return image_files.format_kept(path) if self.keep_format else self.format
 
 
-def _pixels(path):
-    """How many an image has, by its header; 1 where that cannot be read."""
-    try:
-        header = image_files.read_header(path)
-    except ImageFileError:
-        return 1  # Reading it will tell.
-    return header.height * header.width
-
-
 def _is_hidden(path):
     return any(part.startswith(".") for part in path.parts)
-
-
-def _note_losses(source, picture, format, spec, outcome):
-    """What of a picture its output's format cannot hold."""
-    if image_files.loses_values(format, spec):
-        outcome.notes.append(
-            f"{source}: its output's values are {spec.kind}; {format} holds them as "
-            "levels; .tif and .npy files hold them as they are"
-        )
-    if picture.tags is not None and len(picture.tags) and format != "TIFF":
-        outcome.notes.append(
-            f"{source}: its TIFF tags are lost; --format=input keeps them"
-        )
-    if picture.alpha is not None and format in image_files.OPAQUE:
-        outcome.notes.append(f"{source}: its transparency is lost in a {format} file")
 
 
 def _name(path, format):

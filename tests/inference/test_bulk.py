@@ -1,0 +1,76 @@
+"""Translation by Apache Beam; for an environment with the extra `beam`."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pan_tf
+from pan_tf import cli
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Six files in two folders, one of them no image."""
+    draw = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for i in range(5):
+        pixels = draw.integers(0, 256, (64 + 8 * i, 72, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / ("more" if i % 2 else "") / f"ü{i}.png")
+    (folder / "x.png").write_bytes(b"no image")
+    return folder
+
+
+def contents(folder):
+    found = pathlib.Path(folder).rglob("*.png")
+    return {path.relative_to(folder): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_outputs_are_those_of_one_process(small_run, photos, tmp_path, workers):
+    pytest.importorskip("apache_beam")
+    places = {"input": photos, "existing": "fail"}
+    alone = pan_tf.translate(small_run, output=tmp_path / "alone", **places)
+    spread = pan_tf.translate(
+        small_run, output=tmp_path / "spread", runner="direct", workers=workers, **places
+    )
+    assert len(contents(tmp_path / "alone")) == 5
+    assert contents(tmp_path / "spread") == contents(tmp_path / "alone")
+    assert [p.name for p in spread.written] == [p.name for p in alone.written]
+    assert spread.failures == alone.failures
+    lines = (tmp_path / "spread" / "failures.tsv").read_text().splitlines()
+    assert lines == ["\t".join(map(str, failure)) for failure in alone.failures]
+    left = {path.name for path in (tmp_path / "spread").iterdir()}
+    assert left == {"failures.tsv", "more", "ü0.png", "ü2.png", "ü4.png"}
+
+
+def test_it_goes_on_and_forgets_what_failed_before(small_run, photos, tmp_path):
+    pytest.importorskip("apache_beam")
+    places = {"input": photos, "output": tmp_path / "out", "runner": "direct"}
+    pan_tf.translate(small_run, **places)
+    shutil.copy(photos / "ü0.png", photos / "x.png")
+    outcome = pan_tf.translate(small_run, **places, existing="skip")
+    assert [path.name for path in outcome.written] == ["x.png"]
+    assert len(outcome.skipped) == 5 and not outcome.failures
+    assert not (tmp_path / "out" / "failures.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    "flags", [["--workers=2"], ["--beam_options=--x=1"]], ids=lambda flags: flags[0]
+)
+def test_what_is_beams_goes_with_a_runner(small_run, photos, tmp_path, flags):
+    given = [f"--run_dir={small_run}", f"--input={photos}", f"--output={tmp_path / 'o'}"]
+    with pytest.raises(SystemExit, match="go with --runner"):
+        cli.run("translate", [*given, *flags])
+    assert not (tmp_path / "o").exists()
+
+
+def test_workers_go_with_processes_of_this_machine():
+    pytest.importorskip("apache_beam")
+    from pan_tf.inference.bulk import Engine
+
+    with pytest.raises(ValueError, match="--workers goes with --runner=direct"):
+        Engine("FlinkRunner", 2)
