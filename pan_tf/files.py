@@ -14,6 +14,8 @@ _TROUBLES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
 )
+# How TensorFlow tells dnnl_out_of_memory, as an AbortedError.
+_ONEDNN_OUT_OF_MEMORY = "Status: 1, message:"
 _PARTIAL = ".partial-"  # How names of files that are being written begin.
 _LONGEST = 255  # Bytes of a file's name, on most file systems.
 
@@ -81,11 +83,15 @@ def lack_of_memory(error):
     if isinstance(error, MemoryError):
         return "There is too little memory."
     found = re.search(r"OOM when allocating tensor with shape(\S+)", str(error))
-    if not found:
+    if found:
+        what = f"a tensor of shape {found[1]}"
+    elif _ONEDNN_OUT_OF_MEMORY in str(error):
+        what = "a convolution"
+    else:
         return None
     return (
-        f"There is too little memory for a tensor of shape {found[1]}. A smaller "
-        "--batch_size, --image_size or --tile_size needs less."
+        f"There is too little memory for {what}. A smaller --batch_size, --image_size or "
+        "--tile_size needs less."
     )
 
 

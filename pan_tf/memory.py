@@ -4,21 +4,24 @@ On a CPU TensorFlow does not survive an allocation that fails, so what is too la
 be seen beforehand.
 """
 
+import os
 import pathlib
+import resource
 
 _MEMINFO = pathlib.Path("/proc/meminfo")
+_STATM = pathlib.Path("/proc/self/statm")
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
 _RECLAIMABLE = ("active_file", "inactive_file")
 
 
 def available_bytes():
-    """Bytes that can still be had, on this machine and in this container.
+    """Bytes that can still be had, on this machine, in this container and process.
 
     Returns:
         Number of bytes; None where the system does not say.
     """
-    found = [free for free in (_of_machine(), _of_container()) if free is not None]
-    return min(found, default=None)
+    every = _of_machine(), _of_container(), _of_process()
+    return min((free for free in every if free is not None), default=None)
 
 
 def _of_machine():
@@ -28,6 +31,18 @@ def _of_machine():
         return None
     kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
     return 1024 * int(kilobytes[0]) if kilobytes else None
+
+
+def _of_process():
+    """What the process may still map (RLIMIT_AS, `ulimit -v`)."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(_STATM.read_text().split()[0])
+    except (OSError, ValueError):
+        return None
+    return max(0, limit - pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _of_container():

@@ -58,6 +58,13 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
             ),
             "There is too little memory for a tensor of shape [9,9]. A smaller --batch",
         ),
+        (
+            RuntimeError(
+                "Graph execution error:\nOperation received an exception:Status: 1, "
+                "message: could not create a primitive, in file mkl_conv_ops.cc:1"
+            ),
+            "There is too little memory for a convolution. A smaller --batch_size",
+        ),
         (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
     ],
 )

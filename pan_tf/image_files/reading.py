@@ -198,7 +198,8 @@ def _whole(picture):
 
 
 def _sentence(source, error):
-    if isinstance(error, MemoryError):
+    # Nothing is written here: so Pillow says that it has no memory to hand pixels over.
+    if isinstance(error, MemoryError) or "error when writing" in str(error):
         return "needs more memory than there is"
     if _length(source) == 0:
         return "is empty"

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pan_tf import files
 from pan_tf import networks
 from pan_tf import tracing
 from pan_tf.inference.sizes import any_size
@@ -121,7 +122,10 @@ class WholeImages:
                     f"{self._name} refused {pixels.shape[0]} x {pixels.shape[1]} pixels: "
                     + next((line for line in lines if "assertion" in line), lines[-1])
                 ) from error
-            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            except (tf.errors.OpError, MemoryError) as error:
+                is_exhausted = isinstance(error, tf.errors.ResourceExhaustedError)
+                if not is_exhausted and files.lack_of_memory(error) is None:
+                    raise
                 tiling = self._smaller(tiling, pixels.shape, error)
 
     def tiling(self, height, width, tile_size=None):

@@ -6,6 +6,7 @@ import pathlib
 
 import tensorflow as tf
 
+from pan_tf import files
 from pan_tf import image_files
 from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
@@ -110,8 +111,8 @@ class Work:
         except (ImageFileError, MemoryError, OSError, ValueError) as error:
             outcome.failures.append((source, str(error)))
         except tf.errors.OpError as error:
-            line, _, _ = str(error).partition("\n")
-            outcome.failures.append((source, line or type(error).__name__))
+            sentence = files.lack_of_memory(error) or _said(error)
+            outcome.failures.append((source, sentence))
 
     def _translate(self, source, outcome):
         """The translated `Picture`."""
@@ -161,6 +162,17 @@ def _pixels(path):
     except ImageFileError:
         return 1  # Reading it will tell.
     return header.height * header.width
+
+
+def _said(error):
+    """The line of TensorFlow's message that says what went wrong.
+
+    In a graph it stands after the places in the code that led there.
+    """
+    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if lines[0].startswith("Graph execution error") else lines[0]
 
 
 def _note_losses(source, picture, format, spec, outcome):

@@ -140,3 +140,14 @@ def test_the_header_of_a_png_needs_no_pixels(pixels):
     assert (header.height, header.width, header.orientation) == (20, 30, 1)
     with pytest.raises(image_files.ImageFileError):
         image_files.read_picture(bytes(contents))
+
+
+def test_no_memory_for_the_pixels_is_no_damage_of_the_file(tmp_path, monkeypatch):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+
+    def fail(self, *args):
+        raise OSError("codec configuration error when writing image file")
+
+    monkeypatch.setattr(Image.Image, "tobytes", fail)
+    with pytest.raises(image_files.ImageFileError, match="^needs more memory"):
+        image_files.read_picture(tmp_path / "a.png")

@@ -288,11 +288,19 @@ def test_large_images_and_more_than_fit_are_translated_one_by_one(
     assert translator.most == 1
 
 
-def test_what_tensorflow_refuses_is_one_files_failure(photos, tmp_path):
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the device is gone\nat 0x1",
+        "Graph execution error:\n\nDetected at node T/x defined at (most recent call "
+        'last):\n  File "a.py", line 1\n\nthe device is gone\n\t [[{{node T/x}}]]',
+    ],
+)
+def test_what_tensorflow_refuses_is_one_files_failure(photos, tmp_path, message):
     class Failing(Negative):
         def translate_image(self, pixels, tile_size=None, on_tile=None):
             if len(pixels) == 300:
-                raise tf.errors.InternalError(None, None, "the device is gone\nat 0x1")
+                raise tf.errors.InternalError(None, None, message)
             return super().translate_image(pixels, tile_size, on_tile)
 
     outcome = TranslationJob(photos, tmp_path / "out").run(Failing())

@@ -1,6 +1,7 @@
 """One T, one image: from the best and the last checkpoint, from a SavedModel."""
 
 import json
+import os
 import shutil
 
 import keras
@@ -205,14 +206,29 @@ def test_large_images_are_tiled_by_themselves(translator):
         translator.tiling(10, 10, tile_size=300)
 
 
-def test_out_of_memory_is_tried_again_with_smaller_tiles(trained, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "too much"),
+        tf.errors.AbortedError(
+            None,
+            None,
+            "Operation received an exception:Status: 1, message: could not create a "
+            "primitive, in file tensorflow/core/kernels/mkl/mkl_conv_ops.cc:546",
+        ),
+    ],
+    ids=["TensorFlow", "oneDNN"],
+)
+def test_out_of_memory_is_tried_again_with_smaller_tiles(
+    trained, monkeypatch, caplog, error
+):
     translator = pan_tf.Translator(trained[0], scale="native")
     translate, sizes = translator._whole.floats, []
 
     def limited(source):
         sizes.append(source.shape[1])
         if source.shape[1] > 256:
-            raise tf.errors.ResourceExhaustedError(None, None, "too much")
+            raise error
         return translate(source)
 
     pixels = smooth_noise(np.random.default_rng(2), 1100, 300)
@@ -257,6 +273,21 @@ def test_available_memory_is_the_smaller_of_machine_and_container(tmp_path, monk
     (tmp_path / "memory.stat").write_text("anon 9\nactive_file 20\ninactive_file 300\n")
     (tmp_path / "memory.max").write_text("3000\n")
     assert memory.available_bytes() == 2320
+
+
+def test_what_the_process_may_still_map_is_what_is_left(monkeypatch, tmp_path):
+    statm = tmp_path / "statm"
+    statm.write_text("100 50 20 1 0 30 0\n")
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "away")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "_STATM", statm)
+    page = os.sysconf("SC_PAGE_SIZE")
+    for limit, left in ((300 * page, 200 * page), (60 * page, 0)):
+        monkeypatch.setattr(memory.resource, "getrlimit", lambda _, it=limit: (it, it))
+        assert memory.available_bytes() == left
+    infinite = memory.resource.RLIM_INFINITY
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda _: (infinite, infinite))
+    assert memory.available_bytes() is None
 
 
 def statistics_run(trained, tmp_path, statistics):
