@@ -149,5 +149,5 @@ def test_no_memory_for_the_pixels_is_no_damage_of_the_file(tmp_path, monkeypatch
         raise OSError("codec configuration error when writing image file")
 
     monkeypatch.setattr(Image.Image, "tobytes", fail)
-    with pytest.raises(image_files.ImageFileError, match="^needs more memory"):
+    with pytest.raises(image_files.ImageFileError, match="needs more memory"):
         image_files.read_picture(tmp_path / "a.png")
