@@ -212,15 +212,15 @@ def translate(
         raise ValueError("Either --run_dir or --saved_model must name what translates.")
     flag = "saved_model" if run_dir is None else "run_dir"
     path = paths.named(flag, run_dir or saved_model)
-    made = functools.partial(Translator, path, checkpoint, inverse=inverse, scale=scale)
     engine = None
     if runner is not None:
         # An extra, and heavy.
         from pan_tf.inference.bulk import Engine
 
-        engine = Engine(runner, workers, beam_options)
+        engine, path = Engine(runner, workers, beam_options), path.absolute()
     elif workers is not None or beam_options:
         raise ValueError("--workers and --beam_options go with --runner.")
+    made = functools.partial(Translator, path, checkpoint, inverse=inverse, scale=scale)
     return translate_files(
         made, input, output, tile_size, format == "input", existing, engine
     )

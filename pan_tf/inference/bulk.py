@@ -68,10 +68,20 @@ class Engine:
             tile_size: as in a call of a `Translator`.
 
         Returns:
-            `Outcome`. Inputs without an output are also lines of `failures.tsv` where the
-            outputs are: path, tab, sentence.
+            `Outcome`, whose paths are absolute. Inputs without an output are also lines
+            of `failures.tsv` where the outputs are: path, tab, sentence.
+
+        Raises:
+            FileExistsError: if there is such a file, and the job is to fail then.
         """
-        folder = job.output if not job.output.suffix else job.output.parent
+        is_one_file = any(target == job.output for _, target, _ in job.targets)
+        folder = job.output.parent if is_one_file else job.output
+        failures = folder / FAILURES
+        if failures.exists() and job.existing == "fail":
+            raise FileExistsError(
+                f"{failures} is there already. Choose another --output, or "
+                "--existing=skip or --existing=overwrite."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         outcome = job.begun()
         place = pathlib.Path(tempfile.mkdtemp(prefix=".outcomes-", dir=folder))
@@ -86,7 +96,7 @@ class Engine:
             shutil.rmtree(place, ignore_errors=True)
         for number in range(len(job.targets)):
             outcome.add(Outcome.from_json(found[number]))
-        _write_failures(folder / FAILURES, outcome.failures)
+        _write_failures(failures, outcome.failures)
         return outcome
 
     def _translate(self, job, handler, place):
@@ -98,8 +108,8 @@ class Engine:
             given += [f"--direct_num_workers={workers}"]
             given += ["--direct_running_mode=multi_processing"]
         items = [
-            (number, os.fsencode(source), os.fsencode(target), format)
-            for number, (source, target, format) in enumerate(job.targets)
+            (number, *map(_absolute, places), format)
+            for number, (*places, format) in enumerate(job.targets)
         ]
         with beam.Pipeline(runner, PipelineOptions(given)) as pipeline:
             _ = (
@@ -127,6 +137,11 @@ class _Handler(ModelHandler):
         for number, *paths, format in batch:
             item = *(pathlib.Path(os.fsdecode(path)) for path in paths), format
             yield number, model(item).to_json()
+
+
+def _absolute(path):
+    """As bytes, for names need not be UTF-8; workers may be in another folder."""
+    return os.fsencode(os.path.abspath(path))
 
 
 def _write_failures(path, failures):

@@ -1,5 +1,6 @@
 """Translation by Apache Beam; for an environment with the extra `beam`."""
 
+import os
 import pathlib
 import shutil
 
@@ -45,6 +46,28 @@ def test_outputs_are_those_of_one_process(small_run, photos, tmp_path, workers):
     assert lines == ["\t".join(map(str, failure)) for failure in alone.failures]
     left = {path.name for path in (tmp_path / "spread").iterdir()}
     assert left == {"failures.tsv", "more", "ü0.png", "ü2.png", "ü4.png"}
+
+
+def test_one_file_and_places_relative_to_here(small_run, photos, tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam")
+    monkeypatch.chdir(tmp_path)
+    run_dir = pathlib.Path(os.path.relpath(small_run))
+    outcome = pan_tf.translate(
+        run_dir, input="photos/ü0.png", output="one/a.png", runner="direct", workers=1
+    )
+    assert outcome.written == [tmp_path / "one" / "a.png"]
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["a.png"]
+
+
+def test_a_failures_file_that_is_there_is_kept(small_run, photos, tmp_path):
+    pytest.importorskip("apache_beam")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "failures.tsv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"failures\.tsv is there already"):
+        pan_tf.translate(
+            small_run, input=photos, output=tmp_path / "out", runner="direct"
+        )
+    assert (tmp_path / "out" / "failures.tsv").read_text() == "mine"
 
 
 def test_it_goes_on_and_forgets_what_failed_before(small_run, photos, tmp_path):
