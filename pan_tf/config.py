@@ -241,8 +241,8 @@ class Config(Settings):
     accumulate: int = setting(
         1,
         "Minibatches of an update, which takes the mean of their gradients: as one "
-        "minibatch so many times as large, in the memory of one. Batch normalization "
-        "and P's hinge see each by itself.",
+        "minibatch so many times as large, in the memory of one. Batch normalization, "
+        "P's hinge and its margin see each by itself.",
         minimum=1,
         maximum=1024,
     )
@@ -368,7 +368,7 @@ class Config(Settings):
     recompute: bool = setting(
         False,
         "Compute activations again in each backward pass, in place of keeping them: less "
-        "memory, more time, the same numbers.",
+        "memory, more time, the same numbers. Not with --jit_compile.",
         free=True,
     )
     deterministic: bool = setting(
@@ -466,6 +466,10 @@ class Config(Settings):
             raise ValueError(
                 "--load_size goes with --preprocess=squash or scale: crop resizes "
                 f"nothing. Received: load_size={self.load_size}."
+            )
+        if self.recompute and self.jit_compile:
+            raise ValueError(
+                "--recompute does not go with --jit_compile: XLA would merge both passes."
             )
         load, image = self.load_size or self.image_size, self.image_size
         if load.height < image.height or load.width < image.width:

@@ -182,3 +182,8 @@ def test_a_byte_order_mark_is_told(tmp_path):
     path.write_text("--seed=3\n", encoding="utf-8-sig")
     with pytest.raises(ValueError, match="begins with a byte order mark"):
         Config.from_flagfile(path)
+
+
+def test_what_xla_would_undo_is_refused():
+    with pytest.raises(ValueError, match="--recompute does not go with --jit_compile"):
+        Config(recompute=True, jit_compile=True)

@@ -120,6 +120,7 @@ def _with_fourth(picture, spec):
 @contextlib.contextmanager
 def _opened(source):
     """A file of bytes; whatever goes wrong with it is a sentence."""
+    place = None
     try:
         with contextlib.ExitStack() as stack:
             if isinstance(source, bytes):
@@ -127,16 +128,15 @@ def _opened(source):
             elif not hasattr(source, "read"):
                 if problem := not_a_file(source):
                     raise ImageFileError(problem)
-                if not hasattr(source, "open"):
-                    source = pathlib.Path(source)
-                source = stack.enter_context(source.open("rb"))
+                place = source if hasattr(source, "open") else pathlib.Path(source)
+                source = stack.enter_context(place.open("rb"))
             stack.enter_context(_unlimited())
             yield source
     except ImageFileError:
         raise
     # The readers raise whatever their formats' accidents raise.
     except Exception as error:
-        raise ImageFileError(_sentence(source, error)) from error
+        raise ImageFileError(_sentence(place or source, error)) from error
 
 
 def _kind(file):
@@ -210,11 +210,11 @@ def _sentence(source, error):
 
 
 def _length(source):
-    if hasattr(source, "seek") and not getattr(source, "closed", False):
+    """In bytes, of a place or of an open file; None if it cannot be told."""
+    if hasattr(source, "stat"):
+        return source.stat().st_size if source.is_file() else None
+    if not getattr(source, "closed", False):
         return source.seek(0, io.SEEK_END)
-    name = getattr(source, "name", source)
-    if isinstance(name, str | pathlib.Path) and pathlib.Path(name).is_file():
-        return pathlib.Path(name).stat().st_size
     return None
 
 

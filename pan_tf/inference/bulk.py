@@ -5,13 +5,14 @@ translates and writes as `Work` does in this process; so outputs are the same fi
 it runs is Beam's to say: Flink, Spark, Dataflow, or processes of this machine.
 """
 
+import argparse
 import dataclasses
 import json
 import os
 import pathlib
 import shlex
 import shutil
-import tempfile
+import uuid
 
 from pan_tf import files
 from pan_tf import printing
@@ -43,7 +44,8 @@ class Engine:
         options: of Beam, as on its command line.
 
     Raises:
-        ValueError: if workers are given to another runner than "direct".
+        ValueError: if workers are given to another runner than "direct", or Beam does
+            not know the runner or an option.
     """
 
     runner: str
@@ -57,6 +59,14 @@ class Engine:
                 "--beam_options say how many. Received: "
                 f"runner={self.runner}, workers={self.workers}."
             )
+        _check_options(self.options)
+        try:
+            _runner(self.runner)
+        except (ImportError, ValueError) as error:
+            raise ValueError(
+                f"--runner must be {_DIRECT}, or one of Beam's. Received: "
+                f"runner={self.runner}: {error}"
+            ) from None
 
     def run(self, job, made, tile_size=None):
         """Translates every file of a job.
@@ -68,57 +78,57 @@ class Engine:
             tile_size: as in a call of a `Translator`.
 
         Returns:
-            `Outcome`, whose paths are absolute. Inputs without an output are also lines
-            of `failures.tsv` where the outputs are: path, tab, sentence.
-
-        Raises:
-            FileExistsError: if there is such a file, and the job is to fail then.
+            `Outcome`, whose paths are absolute. Inputs of a folder that have no output
+            are also lines of its `failures.tsv`: path, tab, sentence.
         """
-        is_one_file = any(target == job.output for _, target, _ in job.targets)
-        folder = job.output.parent if is_one_file else job.output
-        failures = folder / FAILURES
-        if failures.exists() and job.existing == "fail":
-            raise FileExistsError(
-                f"{failures} is there already. Choose another --output, or "
-                "--existing=skip or --existing=overwrite."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
         outcome = job.begun()
-        place = pathlib.Path(tempfile.mkdtemp(prefix=".outcomes-", dir=folder))
+        outcome.failures = [(_absolute(path), said) for path, said in outcome.failures]
+        folder = _absolute(job.output.parent if _is_one_file(job) else job.output)
+        # Workers of other users write here too: no `mkdtemp`.
+        place = folder / f".outcomes-{uuid.uuid4().hex}"
+        place.mkdir(parents=True)
         try:
             self._translate(job, _Handler(made, tile_size, job.existing), place)
             found = dict(
                 json.loads(line)
                 for path in place.iterdir()
-                for line in path.read_text("utf-8").splitlines()
+                for line in path.read_text("ascii").splitlines()
             )
         finally:
             shutil.rmtree(place, ignore_errors=True)
         for number in range(len(job.targets)):
             outcome.add(Outcome.from_json(found[number]))
-        _write_failures(failures, outcome.failures)
+        if not _is_one_file(job):
+            _write_failures(folder / FAILURES, outcome.failures)
         return outcome
+
+    def check(self, job):
+        """Raises FileExistsError if a user's own file stands where failures would."""
+        path = job.output / FAILURES
+        if not _is_one_file(job) and path.exists() and not _is_ours(path):
+            raise FileExistsError(
+                f"{path} is there already, and is no list of failures. Choose another "
+                "--output."
+            )
 
     def _translate(self, job, handler, place):
         """Runs the pipeline; what became of each file is a line of JSON in a folder."""
-        runner, given = self.runner, shlex.split(self.options)
-        if runner == _DIRECT:
-            workers = self.workers or len(os.sched_getaffinity(0))
-            runner = FnApiRunner()
-            given += [f"--direct_num_workers={workers}"]
+        given = shlex.split(self.options)
+        if self.runner == _DIRECT:
+            given += [f"--direct_num_workers={self.workers or os.cpu_count()}"]
             given += ["--direct_running_mode=multi_processing"]
+        # As bytes, since names need not be UTF-8.
         items = [
-            (number, *map(_absolute, places), format)
+            (number, *(os.fsencode(_absolute(path)) for path in places), format)
             for number, (*places, format) in enumerate(job.targets)
         ]
-        with beam.Pipeline(runner, PipelineOptions(given)) as pipeline:
+        with beam.Pipeline(_runner(self.runner), PipelineOptions(given)) as pipeline:
             _ = (
                 pipeline
                 | "files" >> beam.Create(items)
                 | "spread" >> beam.Reshuffle()
                 | "translate" >> RunInference(handler)
-                | "outcomes" >> beam.Map(json.dumps)
-                | "write" >> beam.io.WriteToText(str(place / "part"))
+                | "keep" >> beam.ParDo(_Keep(os.fsencode(place)))
             )
 
 
@@ -133,15 +143,68 @@ class _Handler(ModelHandler):
         return Work(self._made(), self._tile_size, self._existing)
 
     def run_inference(self, batch, model, inference_args=None):
-        """For each (number, paths as bytes, format): (number, `Outcome` as JSON)."""
+        """For each (number, paths as bytes, format): number and `Outcome`, as JSON."""
         for number, *paths, format in batch:
             item = *(pathlib.Path(os.fsdecode(path)) for path in paths), format
-            yield number, model(item).to_json()
+            yield json.dumps((number, model(item).to_json()))
+
+
+class _Keep(beam.DoFn):
+    """Writes lines into a file of its own in a folder.
+
+    Beam's own writer takes a folder's name for a pattern.
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def setup(self):
+        name = os.path.join(self._folder, uuid.uuid4().hex.encode())
+        self._file = open(name, "w", encoding="ascii")
+
+    def process(self, line):
+        self._file.write(f"{line}\n")
+
+    def finish_bundle(self):
+        self._file.flush()
+
+    def teardown(self):
+        self._file.close()
+
+
+def _runner(name):
+    """A Beam runner; "direct" is the one that has processes of its own."""
+    return FnApiRunner() if name == _DIRECT else beam.runners.create_runner(name)
+
+
+def _check_options(options):
+    """Raises ValueError, naming the flag, for what Beam does not know, and would drop."""
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, conflict_handler="resolve"
+    )
+    for kind in PipelineOptions.__subclasses__():
+        kind._add_argparse_args(parser)
+    try:
+        _, unknown = parser.parse_known_args(shlex.split(options))
+    except ValueError as error:
+        raise ValueError(f"--beam_options: {error}. Received: {options!r}.") from None
+    if unknown:
+        raise ValueError(f"--beam_options: Beam does not know {' '.join(unknown)}.")
+
+
+def _is_one_file(job):
+    return any(target == job.output for _, target, _ in job.targets)
+
+
+def _is_ours(path):
+    """Whether a file is a list of failures: an absolute path and a sentence a line."""
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return all(line.count("\t") == 1 and os.path.isabs(line) for line in lines)
 
 
 def _absolute(path):
-    """As bytes, for names need not be UTF-8; workers may be in another folder."""
-    return os.fsencode(os.path.abspath(path))
+    """For workers in another folder."""
+    return pathlib.Path(os.path.abspath(path))
 
 
 def _write_failures(path, failures):

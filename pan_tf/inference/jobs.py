@@ -41,6 +41,8 @@ def translate_files(
         OSError, ValueError: as of `TranslationJob`, or if the tile size is not legal.
     """
     job = TranslationJob(input, output, keep_format, existing)
+    if engine is not None:
+        engine.check(job)
     made = translator
     translator = made()
     translator.tiling(1, 1, tile_size)  # Is it legal?

@@ -124,7 +124,10 @@ def _call(block, inputs, training):
             trainable, others, inputs, training=training
         )
         structure["outputs"] = outputs
-        return [*keras.tree.flatten(outputs)], updated
+        # What is frozen stays as it is; to write it again would take memory.
+        changed = [new is not old for new, old in zip(updated, others, strict=True)]
+        structure["changed"] = changed
+        return [*keras.tree.flatten(outputs)], list(itertools.compress(updated, changed))
 
     @tf.custom_gradient
     def made(*flat):
@@ -145,7 +148,8 @@ def _call(block, inputs, training):
 
     flat = [tf.convert_to_tensor(each) for each in keras.tree.flatten(places)]
     results = list(made(*flat))
-    count = len(results) - len(others)
-    for variable, value in zip(others, results[count:], strict=True):
+    written = list(itertools.compress(others, structure["changed"]))
+    count = len(results) - len(written)
+    for variable, value in zip(written, results[count:], strict=True):
         variable.assign(value)
     return keras.tree.pack_sequence_as(structure["outputs"], results[:count])

@@ -22,6 +22,7 @@ def photos(tmp_path):
         pixels = draw.integers(0, 256, (64 + 8 * i, 72, 3), np.uint8)
         Image.fromarray(pixels).save(folder / ("more" if i % 2 else "") / f"ü{i}.png")
     (folder / "x.png").write_bytes(b"no image")
+    shutil.copy(folder / "ü0.png", os.fsencode(folder) + b"/more/f\xff.png")
     return folder
 
 
@@ -36,15 +37,15 @@ def test_outputs_are_those_of_one_process(small_run, photos, tmp_path, workers):
     places = {"input": photos, "existing": "fail"}
     alone = pan_tf.translate(small_run, output=tmp_path / "alone", **places)
     spread = pan_tf.translate(
-        small_run, output=tmp_path / "spread", runner="direct", workers=workers, **places
+        small_run, output=tmp_path / "[s]*", runner="direct", workers=workers, **places
     )
-    assert len(contents(tmp_path / "alone")) == 5
-    assert contents(tmp_path / "spread") == contents(tmp_path / "alone")
+    assert len(contents(tmp_path / "alone")) == 6
+    assert contents(tmp_path / "[s]*") == contents(tmp_path / "alone")
     assert [p.name for p in spread.written] == [p.name for p in alone.written]
     assert spread.failures == alone.failures
-    lines = (tmp_path / "spread" / "failures.tsv").read_text().splitlines()
+    lines = (tmp_path / "[s]*" / "failures.tsv").read_text().splitlines()
     assert lines == ["\t".join(map(str, failure)) for failure in alone.failures]
-    left = {path.name for path in (tmp_path / "spread").iterdir()}
+    left = {path.name for path in (tmp_path / "[s]*").iterdir()}
     assert left == {"failures.tsv", "more", "ü0.png", "ü2.png", "ü4.png"}
 
 
@@ -62,12 +63,16 @@ def test_one_file_and_places_relative_to_here(small_run, photos, tmp_path, monke
 def test_a_failures_file_that_is_there_is_kept(small_run, photos, tmp_path):
     pytest.importorskip("apache_beam")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "failures.tsv").write_text("mine")
+    (tmp_path / "out" / "failures.tsv").write_text("mine\n")
     with pytest.raises(FileExistsError, match=r"failures\.tsv is there already"):
         pan_tf.translate(
-            small_run, input=photos, output=tmp_path / "out", runner="direct"
+            small_run,
+            input=photos,
+            output=tmp_path / "out",
+            runner="direct",
+            existing="overwrite",
         )
-    assert (tmp_path / "out" / "failures.tsv").read_text() == "mine"
+    assert (tmp_path / "out" / "failures.tsv").read_text() == "mine\n"
 
 
 def test_it_goes_on_and_forgets_what_failed_before(small_run, photos, tmp_path):
@@ -77,7 +82,7 @@ def test_it_goes_on_and_forgets_what_failed_before(small_run, photos, tmp_path):
     shutil.copy(photos / "ü0.png", photos / "x.png")
     outcome = pan_tf.translate(small_run, **places, existing="skip")
     assert [path.name for path in outcome.written] == ["x.png"]
-    assert len(outcome.skipped) == 5 and not outcome.failures
+    assert len(outcome.skipped) == 6 and not outcome.failures
     assert not (tmp_path / "out" / "failures.tsv").exists()
 
 
@@ -97,3 +102,10 @@ def test_workers_go_with_processes_of_this_machine():
 
     with pytest.raises(ValueError, match="--workers goes with --runner=direct"):
         Engine("FlinkRunner", 2)
+    with pytest.raises(ValueError, match="--runner must be direct, or one of Beam's"):
+        Engine("Flunk")
+    with pytest.raises(ValueError, match="--beam_options: Beam does not know --flonk=1"):
+        Engine("FlinkRunner", options="--flonk=1")
+    with pytest.raises(ValueError, match="--beam_options: No closing quotation"):
+        Engine("direct", options="--x='a")
+    Engine("FlinkRunner", options="--flink_master=a:1 --environment_type=LOOPBACK")

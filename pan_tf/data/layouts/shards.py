@@ -92,7 +92,9 @@ class _Window(io.RawIOBase):
     def readinto(self, buffer):
         member = self._member
         count = max(0, min(len(buffer), member.length - self._at))
-        found = os.pread(_descriptor(member.shard), count, member.start + self._at)
+        state = os.stat(member.shard)
+        shard = _opened(member.shard, state.st_mtime_ns, state.st_size)
+        found = os.pread(shard.fileno(), count, member.start + self._at)
         if len(found) < count and not found:
             raise OSError(f"{member.shard} ends before {member.name} does")
         buffer[: len(found)] = found
@@ -156,12 +158,10 @@ def write(folders, output_dir, count, on_file=None):
         name -> number of files.
 
     Raises:
-        FileExistsError: if shards are there.
-        ValueError: if there are to be too many.
+        ValueError: if the folder holds files, or there are to be too many shards.
     """
     root = pathlib.Path(output_dir)
-    if (root / INDEX).exists():
-        raise FileExistsError(f"{root / INDEX} is there: --output_dir must be new.")
+    files.check_output_dir(root)
     if count * len(folders) > MOST:
         raise ValueError(
             f"--shards must be at most {MOST // len(folders)}: {len(folders)} folders "
@@ -231,5 +231,6 @@ def _members(root, folder_name, changed):
 
 
 @functools.lru_cache(maxsize=MOST)
-def _descriptor(shard):
-    return os.open(shard, os.O_RDONLY)
+def _opened(shard, changed, size):
+    """A shard as it is; what nobody reads any more, and is forgotten, is closed."""
+    return open(shard, "rb", buffering=0)
