@@ -20,8 +20,8 @@ class MarginController(keras.layers.Layer):
     """The margin below which P lies in a given share of D's updates.
 
     It begins at the first P, of whatever scale. From there it is a quantile by stochastic
-    approximation (Robbins and Monro, 1951): after every update of D its logarithm moves
-    by `0.02 * (activity - was the hinge active)`.
+    approximation (Robbins and Monro, 1951): after every minibatch of D's updates its
+    logarithm moves by `0.02 * (activity - was the hinge active)`.
     The margin is a weight, hence in every checkpoint. P is that of the global batch, so
     that the margins of all replicas stay equal.
 

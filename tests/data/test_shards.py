@@ -134,9 +134,12 @@ def test_a_shard_that_was_cut_short_is_named(folders):
         opened(place)
 
 
-def test_a_damaged_image_in_a_shard_is_named(folders):
-    (folders / "trainA" / "3.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"trainA.3\.png \(in trainA-0000"):
+@pytest.mark.parametrize(
+    ("contents", "said"), [(b"no image", "is not an image"), (b"", "is empty")]
+)
+def test_an_unusable_image_in_a_shard_is_named(folders, contents, said):
+    (folders / "trainA" / "3.png").write_bytes(contents)
+    with pytest.raises(ValueError, match=rf"trainA.3\.png \(in trainA-0000.*\) {said}"):
         opened(sharded(folders))
 
 
@@ -157,12 +160,6 @@ def test_nothing_is_overwritten_and_a_half_written_set_is_none(folders, capsys):
     (place / shards.INDEX).unlink()
     with pytest.raises(DatasetNotFoundError, match="No train/"):
         locate(Config(dataset="folder", data_dir=str(place)))
-
-
-def test_an_empty_file_is_said_to_be_empty(folders):
-    (folders / "trainA" / "3.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"3\.png \(in .*\) is empty"):
-        opened(sharded(folders))
 
 
 def test_shards_that_are_made_anew_are_read_anew(folders):

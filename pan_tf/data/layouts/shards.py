@@ -20,7 +20,7 @@ import tensorflow as tf
 from pan_tf import files
 
 INDEX = "shards.json"
-MOST = 256  # All stay open.
+MOST = 256  # Of a data set; so many stay open.
 _VERSION = 1
 _HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.
 
