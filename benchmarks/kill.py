@@ -24,6 +24,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -88,18 +89,91 @@ def export(place):
     ]
 
 
-JOBS = {job.__name__: job for job in (train, evaluate, translate, export)}
+def reproduce(place):
+    """Two trainings, each a process of its own, and what is measured of them."""
+    return [
+        *("reproduce", "--table=pan5", "--tasks=aerial2map", "--systems=pan,id_cgan"),
+        *(f"--budget=8,{SIZE},1", "--width=0.05", "--dataset=folder", "--direction=AtoB"),
+        f"--data_dir={place / 'pairs'}",
+        f"--output_dir={place / 'made'}",
+    ]
 
 
-def make_pairs(folder):
-    """Smooth noise, side by side: quick to make, and nothing that must be licensed."""
+def finetune_vgg(place):
+    return [
+        *("finetune_vgg", "--dataset=folder", "--vgg=vgg16", "--image_size=32"),
+        *("--batch_size=4", "--iterations=12", "--save_every=4", "--log_every=2"),
+        f"--data_dir={place / 'photos'}",
+        f"--vgg_weights={place / 'vgg16.weights.h5'}",
+        f"--run_dir={place / 'made'}",
+    ]
+
+
+def shards(place):
+    return [
+        *("prepare_data", "--shards=4"),
+        f"--data_dir={place / 'pairs'}",
+        f"--output_dir={place / 'made'}",
+    ]
+
+
+def archive(place):
+    return [
+        *("prepare_data", "--dataset=edges2shoes"),
+        f"--data_dir={place / 'made'}",
+    ]
+
+
+def doctor(place):
+    return [
+        *("doctor", f"--image_size={SIZE}"),
+        f"--data_dir={place / 'pairs'}",
+        f"--output_dir={place / 'made'}",
+    ]
+
+
+def user_study(place):
+    return [
+        *("user_study", "--questions=8", f"--data_dir={place / 'pairs'}"),
+        f"--run_dir={place / 'run'}",
+        f"--outputs=others={place / 'photos' / 'val' / 'a'}",
+        f"--output_dir={place / 'made'}",
+    ]
+
+
+JOBS = {
+    job.__name__: job
+    for job in (
+        *(train, evaluate, translate, export),
+        *(reproduce, finetune_vgg, shards, archive, doctor, user_study),
+    )
+}
+
+
+def make_images(folder, count, width, ending="png"):
+    """Smooth noise: quick to make, and nothing that must be licensed."""
     draw = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for i in range(count):
+        small = Image.fromarray(draw.integers(0, 256, (8, width // 8, 3), dtype=np.uint8))
+        image = small.resize((width, SIZE), Image.Resampling.BICUBIC)
+        image.save(folder / f"{i:02}.{ending}")
+
+
+def make_data(out):
+    """Pairs, photos of two classes, an archive of pairs, weights of a VGG."""
     for split, count in (("train", 24), ("val", 8)):
-        (folder / split).mkdir(parents=True)
-        for i in range(count):
-            small = Image.fromarray(draw.integers(0, 256, (8, 16, 3), dtype=np.uint8))
-            pair = small.resize((2 * SIZE, SIZE), Image.Resampling.BICUBIC)
-            pair.save(folder / split / f"{i:02}.png")
+        make_images(out / "pairs" / split, count, 2 * SIZE)
+        make_images(out / "edges2shoes" / split, count, 2 * SIZE, "jpg")
+        for name in ("a", "b"):
+            make_images(out / "photos" / split / name, count, SIZE)
+    with tarfile.open(out / "edges2shoes.tar.gz", "w:gz") as archive:
+        archive.add(out / "edges2shoes", "edges2shoes")
+    path = out / "vgg16.weights.h5"
+    vgg = "keras.applications.VGG16(weights=None, include_top=False)"
+    # A process of its own: this one must not use TensorFlow before it forks.
+    program = f"import keras; {vgg}.save_weights({str(path)!r})"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def contents(folder):
@@ -213,14 +287,14 @@ def disturb(name, job, options, draw):
     """Hurts a command `options.moments` times in all; what went wrong, as sentences."""
     # One place for all runs: they write down where they are.
     place, log = options.out / name, options.out / f"{name}.txt"
-    prepare(place, options)
+    prepare(place, job, options)
     status, took = finish(job(place), log)
     if status:
         return [f"the undisturbed run failed; see {log}"], 0, 0
     expected, faults, moments, runs = contents(place / "made"), [], 0, 0
     way = WAYS[options.by](place, took, draw)
     while moments < options.moments:
-        prepare(place, options)
+        prepare(place, job, options)
         runs, status = runs + 1, None
         while status is None:
             try:
@@ -248,7 +322,7 @@ def disturb(name, job, options, draw):
     return faults, moments, runs
 
 
-def prepare(place, options):
+def prepare(place, job, options):
     """A fresh folder with what a job needs; a disk of its own, if that is to fill up."""
     if os.path.ismount(place):
         subprocess.run(["umount", place], check=True)
@@ -256,8 +330,13 @@ def prepare(place, options):
     place.mkdir(parents=True)
     if options.by == "disk":
         _mount("-t", "tmpfs", "-o", "size=1g", "tmpfs", place)
-    (place / "pairs").symlink_to(options.out / "pairs")
+    for name in ("pairs", "photos", "vgg16.weights.h5"):
+        (place / name).symlink_to(options.out / name)
     (place / "run").symlink_to(options.out / "trained" / "made")
+    if job is archive:
+        manual = place / "made" / "downloads" / "manual"
+        manual.mkdir(parents=True)
+        (manual / "edges2shoes.tar.gz").symlink_to(options.out / "edges2shoes.tar.gz")
 
 
 def main():
@@ -269,11 +348,11 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.out = options.out.resolve()
-    if not (options.out / "pairs").exists():
-        make_pairs(options.out / "pairs")
+    if not (options.out / "vgg16.weights.h5").exists():
+        make_data(options.out)
     trained = options.out / "trained"
     if not (trained / "made").exists():
-        prepare(trained, options)
+        prepare(trained, train, options)
         status, _ = finish(train(trained), options.out / "log.txt")
         if status:
             sys.exit(f"The training failed; see {options.out / 'log.txt'}.")

@@ -24,6 +24,10 @@ class TroubleError(OSError):
     """A file could not be written or read; the message says what is left of the work."""
 
 
+class UnusableFilesError(ValueError):
+    """Images that cannot be used; the message names their files."""
+
+
 @contextlib.contextmanager
 def whole(path):
     """Context that yields where to write a file; at its end it gets its name.
@@ -60,7 +64,7 @@ def write(path, text):
 
 
 def trouble(error):
-    """A failure of disk or memory as a sentence; None for other errors.
+    """A failure of disk, memory or an image as a sentence; None for other errors.
 
     Args:
         error: exception: an `OSError`, or one of TensorFlow's, whose messages have the
@@ -68,6 +72,8 @@ def trouble(error):
     """
     if isinstance(error, TroubleError):
         return str(error)
+    if sentence := unusable(error):
+        return sentence
     if isinstance(error, OSError) and error.errno in _TROUBLES:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}."
@@ -76,6 +82,15 @@ def trouble(error):
     said = "|".join(re.escape(os.strerror(number)) for number in _TROUBLES)
     found = re.search(rf"(?:[^\n]*}}}} )?([^\n;]+); ({said})", str(error))
     return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None
+
+
+def unusable(error):
+    """What an `UnusableFilesError` says, also out of a graph; None for other errors."""
+    said = str(error)
+    if not isinstance(error, UnusableFilesError):
+        found = re.search(r"UnusableFilesError: (.*?)\s+Traceback", said, re.DOTALL)
+        said = found and found[1]
+    return said and f"{said.removesuffix('.')}."
 
 
 def lack_of_memory(error):

@@ -1,6 +1,8 @@
 """Payloads that a server must refuse, or bear; shared by tests and benchmarks."""
 
+import base64
 import io
+import json
 import struct
 import zlib
 
@@ -120,4 +122,109 @@ def fuzzed(random, good):
     # A header changed: sizes, markers, orientation.
     for place in random.integers(0, min(64, len(contents)), 3):
         contents[place] = random.integers(256)
+    return bytes(contents)
+
+
+# Name -> what it takes: alias and type; and such as there are none of.
+_SIGNATURES = {
+    "serving_default": ("image_bytes", "bytes"),
+    "image": ("image", "uint8"),
+    "float_image": ("image", "float32"),
+    "": ("image_bytes", "bytes"),
+    "train": ("image", "float32"),
+}
+_ALIASES = ("image_bytes", "image", "IMAGE", "", "x" * 300)
+_DTYPES = ("uint8", "uint16", "float32", "float64", "int32", "int64", "bool", "bytes")
+
+
+def tensors(random, good):
+    """One request whose tensors are seldom right.
+
+    Args:
+        random: `np.random.Generator`.
+        good: list of bytes, PNG and JPEG files.
+
+    Returns:
+        (name of the signature, alias -> array, aliases that are asked for).
+    """
+
+    def pick(values):
+        return values[random.integers(len(values))]
+
+    signature = pick(tuple(_SIGNATURES))
+    right_alias, right_dtype = _SIGNATURES[signature]
+    feeds = {}
+    for _ in range(pick((0, 1, 1, 1, 1, 1, 2))):
+        rank = int(pick((0, 1, 1, 2, 3, 4, 4, 4, 4, 4, 4, 5, 9)))
+        shape = [int(pick((0, 1, 1, 2, 3, 4, 17, 33))) for _ in range(rank)]
+        if rank == 4 and random.integers(2):
+            shape[3] = 3
+        while np.prod(shape) > 40_000:
+            shape[int(np.argmax(shape))] = 1
+        dtype = right_dtype if random.integers(4) else pick(_DTYPES)
+        if dtype == "bytes":
+            count = int(np.prod(shape))
+            flat = [fuzzed(random, good) for _ in range(min(count, 4))]
+            value = np.resize(np.array(flat, object), shape) if count else None
+            value = np.zeros(shape, object) if value is None else value
+        else:
+            value = random.normal(0, 10.0 ** random.integers(-3, 39), shape)
+            with np.errstate(invalid="ignore", over="ignore"):
+                value = value.astype(dtype)
+            if dtype.startswith("float") and value.size:
+                value.flat[0] = pick((np.nan, np.inf, -np.inf, 0.0))
+        feeds[right_alias if random.integers(6) else pick(_ALIASES)] = value
+    wanted = [pick(_ALIASES)] if random.integers(6) == 0 else []
+    return signature, feeds, wanted
+
+
+def body(random, good):
+    """The body of a REST request: bytes that are seldom the JSON they should be.
+
+    Args:
+        random: `np.random.Generator`.
+        good: list of bytes, PNG and JPEG files.
+    """
+
+    def pick(values):
+        return values[random.integers(len(values))]
+
+    encoded_ = base64.b64encode(fuzzed(random, good)).decode()
+    value = pick(
+        (
+            {"b64": encoded_},
+            {"b64": encoded_[: len(encoded_) // 2] + "*"},
+            {"b64": 7},
+            {"b64": encoded_, "b65": encoded_},
+            {},
+            [],
+            [[[[0, 0, 0]]]],
+            [[[[0, 0]], [[0]]]],
+            [[[["a", None, True]]]],
+            [[[[1e999, -1e999, float("nan")]]]],
+            [[[[2**70, 300, -1]]]],
+            "text",
+            None,
+        )
+    )
+    key = pick(("instances", "inputs", "Instances", "", "outputs"))
+    request = pick(
+        (
+            {key: [value]},
+            {key: value},
+            {key: {pick(_ALIASES): [value]}},
+            {key: [{pick(_ALIASES): value}, {pick(_ALIASES): value}]},
+            {"instances": [value], "inputs": [value]},
+            [value],
+            value,
+        )
+    )
+    if isinstance(request, dict) and random.integers(2):
+        request["signature_name"] = pick((*_SIGNATURES, 7, None, []))
+    contents = json.dumps(request).encode()
+    if random.integers(3) == 0:
+        contents = contents[: random.integers(len(contents) + 1)]
+    if random.integers(6) == 0 and contents:
+        contents = bytearray(contents)
+        contents[random.integers(len(contents))] = random.integers(256)
     return bytes(contents)

@@ -1,6 +1,8 @@
 import pytest
+import tensorflow as tf
 
 from pan_tf import files
+from pan_tf.data import preprocessing
 from tests.disk import limited_files
 
 
@@ -84,6 +86,22 @@ def test_what_the_disk_has_against_it_is_a_sentence(error, sentence):
 )
 def test_other_errors_are_not_the_disks(error):
     assert files.trouble(error) is None
+
+
+def test_an_image_that_a_graph_cannot_read_is_a_sentence(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+
+    @tf.function
+    def read(path):
+        return preprocessing.read(path)
+
+    with pytest.raises(tf.errors.OpError) as caught:
+        read(str(tmp_path / "a.png"))
+    sentence = files.trouble(caught.value)
+    assert sentence.startswith(str(tmp_path / "a.png")) and "\n" not in sentence
+    with pytest.raises(tf.errors.OpError) as caught:
+        read(str(tmp_path / "b.png"))
+    assert files.trouble(caught.value) == f"{tmp_path / 'b.png'} is not there."
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):

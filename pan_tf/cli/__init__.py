@@ -11,6 +11,7 @@ import logging
 import os
 import pathlib
 import sys
+import traceback
 
 import pan_tf
 from pan_tf import calling
@@ -75,7 +76,7 @@ def _end(call):
 
     TensorFlow's input pipelines have a thread that tunes them, and sleeps for up to a
     minute at a time; their destructors wait for it. Seen: 8 to 105 seconds after the last
-    line. A traceback takes the usual way.
+    line, and for ever after a traceback out of a training.
     """
     _open_streams()
     with printing.sturdy():
@@ -86,6 +87,9 @@ def _end(call):
             if isinstance(status, str):
                 print(status, file=sys.stderr)
                 status = 1
+        except BaseException:
+            traceback.print_exc()
+            status = 1
         sys.stdout.flush()
         sys.stderr.flush()
     logging.shutdown()

@@ -3,7 +3,6 @@
 from pan_tf.data import cache
 from pan_tf.data.geometry import NATIVE
 from pan_tf.data.geometry import Geometry
-from pan_tf.data.layouts.verification import UnusableFilesError
 from pan_tf.data.opening import DatasetNotFoundError
 from pan_tf.data.opening import OpenedData
 from pan_tf.data.opening import check_paired
@@ -23,6 +22,7 @@ from pan_tf.data.split import Images
 from pan_tf.data.split import NoPairsError
 from pan_tf.data.split import Split
 from pan_tf.data.table import DATASETS
+from pan_tf.files import UnusableFilesError
 
 __all__ = [
     "DATASETS",

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import image_files
+from pan_tf.files import UnusableFilesError
 from pan_tf.images import ImageSpec
 
 
@@ -32,7 +33,9 @@ def _read(source, spec, kind=bytes):
             return np.ascontiguousarray(image_files.read_picture(value, spec).pixels)
         except image_files.ImageFileError as error:
             where = f"{value} " if kind is str else "An image "
-            raise ValueError(f"{where}{error}") from None
+            raise UnusableFilesError(f"{where}{error}") from None
+        except OSError as error:
+            raise UnusableFilesError(f"{value}: {error.strerror}") from None
 
     pixels = tf.numpy_function(read, [source], spec.dtype.name, stateful=False)
     return tf.ensure_shape(pixels, (None, None, spec.planes))

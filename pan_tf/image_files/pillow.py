@@ -1,7 +1,6 @@
 """Files that Pillow reads."""
 
 import io
-import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +8,7 @@ from PIL import Image
 from PIL import ImageCms
 from PIL import ImageOps
 
+from pan_tf.image_files import png
 from pan_tf.image_files.picture import Header
 from pan_tf.image_files.picture import ImageFileError
 from pan_tf.image_files.picture import Picture
@@ -22,7 +22,6 @@ KEPT_TAGS = (
 )
 REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
 ORIENTATION = 0x0112
-_PNG_BODY = 33  # Where what follows signature and header begins.
 _SIDES = (256, 257)  # ImageWidth, ImageLength.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY = ("1", "L", "I", "F", *_DEEP)
@@ -32,6 +31,8 @@ _SRGB = ImageCms.createProfile("sRGB")
 def read(image, file, as_labels):
     """An opened Pillow image as a `Picture`; `file` is what it was opened of."""
     _check_frames(image)
+    if _is_png(image):
+        png.check_pixels(file)
     if as_labels and image.mode in ("P", "1"):
         # Numbers, not colours.
         turned = ImageOps.exif_transpose(_with_numbers(image))
@@ -111,13 +112,7 @@ def _profile(image):
 
 def _is_deep_png(image, file):
     """Whether it is a PNG of 16 bits that Pillow would cut down to 8."""
-    if image.format != "PNG" or image.mode in _GREY:
-        return False
-    place = file.tell()
-    file.seek(24)
-    depth = file.read(1)
-    file.seek(place)
-    return depth == b"\x10"
+    return _is_png(image) and image.mode not in _GREY and png.is_deep(file)
 
 
 def _read_deep_png(image, file):
@@ -175,32 +170,10 @@ def _orientation(image, file):
     # Pillow decodes a PNG first, since EXIF may stand behind its pixels. It is asked of a
     # PNG of one pixel that says of itself what the file says.
     place = file.tell()
-    with Image.open(io.BytesIO(_png_without_pixels(file))) as small:
+    with Image.open(io.BytesIO(png.without_pixels(file))) as small:
         orientation = small.getexif().get(ORIENTATION, 1)
     file.seek(place)
     return orientation
-
-
-def _png_without_pixels(file):
-    """Bytes of a PNG of one pixel, with another PNG's texts and EXIF."""
-    pixel = io.BytesIO()
-    Image.new("L", (1, 1)).save(pixel, "PNG")
-    small = pixel.getvalue()
-    parts = [small[:_PNG_BODY]]
-    file.seek(_PNG_BODY)
-    while len(head := file.read(8)) == 8:
-        length, kind = int.from_bytes(head[:4], "big"), head[4:]
-        if kind == b"IEND":
-            break
-        if kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
-            data = file.read(length)
-            # Pillow does not look at checksums behind the pixels.
-            checksum = zlib.crc32(kind + data).to_bytes(4, "big")
-            parts.append(len(data).to_bytes(4, "big") + kind + data + checksum)
-            file.seek(4, io.SEEK_CUR)
-        else:
-            file.seek(length + 4, io.SEEK_CUR)
-    return b"".join([*parts, small[_PNG_BODY:]])
 
 
 def _is_png(image):

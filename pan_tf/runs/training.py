@@ -156,12 +156,13 @@ class Training:
         verification = self.data.verification
         try:
             self._run()
-        except data.UnusableFilesError as error:
-            raise self._unusable(error) from None
         except Exception as error:
+            if verification and isinstance(error, data.UnusableFilesError):
+                raise self._unusable(error) from None
             lost = distribution.lost_worker(self.strategy, error)
             trouble = files.trouble(error) or lost
-            if trouble is None and verification and isinstance(error, tf.errors.OpError):
+            is_unread = files.unusable(error) or trouble is None
+            if verification and is_unread and isinstance(error, tf.errors.OpError):
                 # A damaged file came before its turn: all of them are to be named.
                 self.stop.at_once = True
                 try:
@@ -174,6 +175,8 @@ class Training:
             kept = "Nothing was saved yet."
             if last is not None:
                 kept = f"The same command goes on from iteration {last}, which is saved."
+                if files.unusable(error):
+                    kept = f"{kept[:-1]}, once that file is as it was."
             place = f"--run_dir={self.folder.path}: "
             if files.lack_of_memory(error):
                 place = ""

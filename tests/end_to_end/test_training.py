@@ -219,6 +219,24 @@ def test_what_was_trained_on_unusable_files_is_not_gone_on_with(
     assert "Other files are another run" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["train/003.png", "val/001.png"])
+def test_a_file_that_is_damaged_in_the_middle_of_a_training_is_named(
+    name, config, pair_folder
+):
+    data_dir = pair_folder()
+    settings = config(data_dir, recipe="l1", iterations=2, validate_every=4)
+    train(settings)
+    whole = (data_dir / name).read_bytes()
+    half = len(whole) // 2
+    # Neither name nor size has changed: it is not read before its turn.
+    (data_dir / name).write_bytes(whole[:half].ljust(len(whole)))
+    said = rf"{name} is damaged: .* from iteration 2, which is saved, once that file"
+    with pytest.raises(files.TroubleError, match=said):
+        train(settings.replace(iterations=8))
+    (data_dir / name).write_bytes(whole)
+    train(settings.replace(iterations=8))
+
+
 def test_without_validation_pairs_it_still_trains(config, pair_folder, tmp_path, capsys):
     train(config(pair_folder(val=0), recipe="l1"))
     assert "nothing is measured" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import format_kept
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import write_picture
+from tests import hostile
 from tests.conftest import smooth_noise
 
 
@@ -119,6 +120,20 @@ def test_what_cannot_be_read_is_told_in_a_sentence(pixels, tmp_path):
     ):
         with pytest.raises(ImageFileError, match=message):
             read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_damaged_png_that_still_decodes_is_refused(deep, pixels, tmp_path):
+    path = tmp_path / "a.png"
+    values = pixels[..., 0].astype(np.uint16) * 257 if deep else pixels
+    # Not compressed: every byte is a pixel's.
+    Image.fromarray(values).save(path, compress_level=0)
+    whole = path.read_bytes()
+    read_picture(path, 1 if deep else 3)
+    for place in (len(whole) // 3, len(whole) // 2):
+        path.write_bytes(hostile.flipped(whole, place))
+        with pytest.raises(ImageFileError, match="a checksum of its pixels is wrong"):
+            read_picture(path, 1 if deep else 3)
 
 
 def test_a_failed_write_leaves_nothing(pixels, tmp_path):

@@ -5,13 +5,12 @@
 Real are: the messages and services (tensorflow-serving-api), models.config and its
 proto, the loader and the session (TensorFlow's, in C++), and the look-up of signatures in
 the SavedModel's own MetaGraphDef. Written here, after TF Serving's documentation, are the
-replay of warm-up requests, the REST layer and the choice of versions. Keras and pan_tf
-cannot be imported. Prints "READY <gRPC port> <REST port> <JSON>" and serves on loopback
-until it is killed.
+replay of warm-up requests, the REST layer, the choice of versions and the watch over
+their folder. Keras and pan_tf cannot be imported. Prints "READY <gRPC port> <REST port>
+<JSON>" and serves on loopback until it is killed.
 """
 
 import base64
-import collections
 import http.server
 import json
 import os
@@ -19,6 +18,7 @@ import pathlib
 import re
 import sys
 import threading
+import time
 from concurrent import futures
 
 for name in ("keras", "tf_keras", "pan_tf"):
@@ -102,6 +102,10 @@ class Version:
         except (TypeError, ValueError) as error:
             raise ServingError(_Code.INVALID_ARGUMENT, str(error)) from error
         name = request.model_spec.signature_name or "serving_default"
+        for alias, known in self._signature(name).inputs.items():
+            if alias in feeds and request.inputs[alias].dtype != known.dtype:
+                message = f"{alias} is of another type than the signature's"
+                raise ServingError(_Code.INVALID_ARGUMENT, message)
         values = self.run(name, feeds, request.output_filter)
         response = predict_pb2.PredictResponse()
         response.model_spec.name = request.model_spec.name
@@ -164,6 +168,10 @@ def _feeds(value, is_row, signature):
         dtype = tf.dtypes.as_dtype(signature.inputs[name].dtype)
         kind = object if dtype == tf.string else dtype.as_numpy_dtype
         feeds[name] = np.array(_from_json(column), kind)
+        if kind is object and not all(
+            isinstance(v, str | bytes) for v in feeds[name].flat
+        ):
+            raise ValueError("JSON Value is not a string")
     return feeds
 
 
@@ -189,13 +197,33 @@ class Models:
     def __init__(self, path):
         config = model_server_config_pb2.ModelServerConfig()
         text_format.Parse(pathlib.Path(path).read_text(), config)
-        self._labels = {}
-        self.versions = collections.defaultdict(dict)
-        for model in config.model_config_list.config:
-            self._labels[model.name] = dict(model.version_labels)
-            for number in _chosen(model):
-                version = Version(pathlib.Path(model.base_path) / str(number), number)
-                self.versions[model.name][number] = version
+        self._config = config.model_config_list.config
+        self._labels = {model.name: dict(model.version_labels) for model in self._config}
+        self.versions = {}
+        self.update()
+
+    def update(self):
+        """Loads the versions that are to be served, then lets go of the others."""
+        for model in self._config:
+            served = self.versions.get(model.name, {})
+            chosen = _chosen(model)
+            if set(chosen) == set(served):
+                continue
+            # A new dictionary: requests under way keep theirs.
+            self.versions[model.name] = {
+                number: served.get(number)
+                or Version(pathlib.Path(model.base_path) / str(number), number)
+                for number in chosen
+            }
+
+    def watch(self, seconds):
+        """Updates for ever; a version that cannot be loaded is tried again."""
+        while True:
+            time.sleep(seconds)
+            try:
+                self.update()
+            except Exception as error:
+                print(f"not loaded: {error}", file=sys.stderr, flush=True)
 
     def find(self, name, number=None, label=None):
         if name not in self.versions:
@@ -347,6 +375,7 @@ def main(config, grpc_port=0, rest_port=0):
         name: {number: version.warmed for number, version in versions.items()}
         for name, versions in models.versions.items()
     }
+    threading.Thread(target=models.watch, args=(1.0,), daemon=True).start()
     print("READY", grpc_port, rest_port, json.dumps(warmed), flush=True)
     server.wait_for_termination()
 

@@ -1,6 +1,7 @@
 """The exported model behind a server, seen by our client and by three others."""
 
 import base64
+import contextlib
 import http.server
 import io
 import json
@@ -198,6 +199,67 @@ def test_an_answer_beyond_4_mib_arrives():
         assert ours.translate([b""]) == [large]
     finally:
         server.stop(None)
+
+
+def test_malformed_tensors_are_refused_or_answered(server, expected):
+    channel = grpc.insecure_channel(server.grpc)
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    random, good, codes = np.random.default_rng(0), [encoded(PIXELS)], []
+    for _ in range(150):
+        signature, feeds, wanted = hostile.tensors(random, good)
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "aerial2map"
+        request.model_spec.signature_name = signature
+        request.output_filter.extend(wanted)
+        for alias, value in feeds.items():
+            dtype = tf.string if value.dtype == object else None
+            request.inputs[alias].CopyFrom(tf.make_tensor_proto(value, dtype))
+        try:
+            stub.Predict(request, timeout=30)
+            codes.append("answered")
+        except grpc.RpcError as error:
+            codes.append(error.code().name)
+    assert set(codes) == {"answered", "INVALID_ARGUMENT", "FAILED_PRECONDITION"}
+    assert_is(*Client(server.rest, timeout=30).translate(good), expected)
+
+
+def test_malformed_json_is_refused_or_answered(server, expected):
+    random, good, statuses = np.random.default_rng(0), [encoded(PIXELS)], []
+    url = f"http://{server.rest}/v1/models/aerial2map:predict"
+    for _ in range(150):
+        try:
+            with urllib.request.urlopen(url, hostile.body(random, good)) as response:
+                statuses.append(response.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                assert json.load(error)["error"]
+            statuses.append(error.code)
+    assert set(statuses) <= {200, 400, 412} and 400 in statuses
+    assert_is(*Client(server.rest, timeout=30).translate(good), expected)
+
+
+def test_a_new_version_takes_over_while_clients_ask(exported, expected, tmp_path):
+    versions = tmp_path / "m"
+    shutil.copytree(exported[1], versions / "1")
+    config = tmp_path / "models.config"
+    config.write_text(
+        f'model_config_list {{ config {{ name: "m" base_path: "{versions}" '
+        'model_platform: "tensorflow" } }'
+    )
+    with servers.running(config) as server:
+        first = Client(server.rest, model="m", version=1, retries=0)
+        second = Client(server.rest, model="m", version=2, retries=0)
+        newest = Client(server.rest, model="m", retries=0)
+        assert_is(*first.translate([encoded(PIXELS)]), expected)
+        shutil.copytree(exported[1], versions / ".part")
+        (versions / ".part").rename(versions / "2")
+        while True:  # The limit of a test ends it.
+            assert_is(*newest.translate([encoded(PIXELS)]), expected)
+            with contextlib.suppress(ServingError):
+                assert_is(*second.translate([encoded(PIXELS)]), expected)
+                break
+        with pytest.raises(ServingError, match="404"):
+            first.translate([encoded(PIXELS)])
 
 
 def test_our_messages_are_tensorflow_servings():

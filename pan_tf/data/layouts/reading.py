@@ -7,6 +7,7 @@ from absl import logging
 from pan_tf.data.layouts import halves
 from pan_tf.data.split import Images
 from pan_tf.data.split import Split
+from pan_tf.files import UnusableFilesError
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import fitted
 from pan_tf.image_files import read_picture
@@ -51,7 +52,8 @@ def read(files, specs, is_side_by_side=False):
         List of NumPy arrays as `ImageSpec.fit` gives them.
 
     Raises:
-        ValueError: naming the file that is not such an image.
+        UnusableFilesError: naming the file that is not there or not such an image, or
+            the two whose sizes differ.
     """
     if not is_side_by_side:
         if len(files) < len(specs) and specs[0].to_json() == specs[1].to_json():
@@ -59,18 +61,23 @@ def read(files, specs, is_side_by_side=False):
             return [_of_file(files[0], read_picture, specs[0]).pixels] * 2
         files = files if len(files) == len(specs) else files * len(specs)
         pairs = zip(files, specs, strict=True)
-        return [_of_file(file, read_picture, spec).pixels for file, spec in pairs]
+        found = [_of_file(file, read_picture, spec).pixels for file, spec in pairs]
+        sizes = [pixels.shape[:2] for pixels in found]
+        if len(set(sizes)) > 1:
+            a, b = (f"{width} x {height} px" for height, width in sizes)
+            raise UnusableFilesError(f"{files[0]} is {a}, but {files[1]} is {b}")
+        return found
     (file,) = files
     as_labels = any(spec.labels for spec in specs)
     if as_labels and not all(spec.labels for spec in specs):
-        raise ValueError(
+        raise UnusableFilesError(
             f"{file} holds A and B: one cannot be labels and the other colours. Put them "
             "into two folders, trainA and trainB."
         )
     picture = _of_file(file, read_raw, as_labels)
     half, odd = divmod(picture.pixels.shape[1], 2)
     if odd:
-        raise ValueError(f"{file} is {2 * half + 1} px wide, not two halves")
+        raise UnusableFilesError(f"{file} is {2 * half + 1} px wide, not two halves")
     parts = [slice(0, half), slice(half, None)]
     return [
         _of_file(file, lambda _, s, part=part: fitted(picture, s, part).pixels, spec)
@@ -82,7 +89,9 @@ def _of_file(file, reader, argument):
     try:
         return reader(file, argument)
     except (ImageFileError, ValueError) as error:
-        raise ValueError(f"{file} {error}") from None
+        raise UnusableFilesError(f"{file} {error}") from None
+    except OSError as error:  # It was there when the folder was listed.
+        raise UnusableFilesError(f"{file}: {error.strerror}") from None
 
 
 def _image_list(listing, spec):

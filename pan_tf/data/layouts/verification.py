@@ -11,13 +11,10 @@ import time
 from pan_tf import fingerprints
 from pan_tf.data.layouts.listing import some
 from pan_tf.data.layouts.reading import read
+from pan_tf.files import UnusableFilesError
 from pan_tf.progress import Progress
 
 _CHUNK = 64  # Files that are given to threads together: 100 000 tasks need memory.
-
-
-class UnusableFilesError(ValueError):
-    """Files that cannot be trained on; the message names them."""
 
 
 class Verification:
@@ -138,13 +135,9 @@ def _check(files, specs, is_side_by_side):
     try:
         for file in files:
             digest.update(file.read_bytes())
-        found = read(files, specs, is_side_by_side)
+        read(files, specs, is_side_by_side)
     except ValueError as error:
         return digest.hexdigest(), str(error)
     except OSError as error:  # It was there when the folder was listed.
         return digest.hexdigest(), f"{error.filename}: {error.strerror}"
-    sizes = [pixels.shape[:2] for pixels in found]
-    if len(set(sizes)) > 1:
-        a, b = (f"{width} x {height} px" for height, width in sizes)
-        return digest.hexdigest(), f"{files[0]} is {a}, but {files[1]} is {b}"
     return digest.hexdigest(), None
