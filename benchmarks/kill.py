@@ -31,6 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import h5py
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -53,7 +54,8 @@ TRAIN = {
 # Fields that tell of the clock or the machine, not of the work.
 _CLOCK = {
     *("images_per_second", "data_wait", "data_cores", "memory_gib", "starts", "started"),
-    "exported",
+    "seconds",
+    *("exported", "seconds"),
 }
 
 
@@ -92,7 +94,7 @@ def export(place):
 def reproduce(place):
     """Two trainings, each a process of its own, and what is measured of them."""
     return [
-        *("reproduce", "--table=pan5", "--tasks=aerial2map", "--systems=pan,id_cgan"),
+        *("reproduce", "--table=pan5", "--tasks=aerial2map", "--systems=pan,pix2pix"),
         *(f"--budget=8,{SIZE},1", "--width=0.05", "--dataset=folder", "--direction=AtoB"),
         f"--data_dir={place / 'pairs'}",
         f"--output_dir={place / 'made'}",
@@ -150,23 +152,25 @@ JOBS = {
 }
 
 
-def make_images(folder, count, width, ending="png"):
+def make_images(folder, seed, count, ending="png", pairs=False):
     """Smooth noise: quick to make, and nothing that must be licensed."""
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     for i in range(count):
-        small = Image.fromarray(draw.integers(0, 256, (8, width // 8, 3), dtype=np.uint8))
-        image = small.resize((width, SIZE), Image.Resampling.BICUBIC)
-        image.save(folder / f"{i:02}.{ending}")
+        small = Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        pixels = np.asarray(small.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        if pairs:  # Of which the doctor thinks well.
+            pixels = np.concatenate([pixels, 255 - pixels], axis=1)
+        Image.fromarray(pixels).save(folder / f"{i:02}.{ending}")
 
 
 def make_data(out):
     """Pairs, photos of two classes, an archive of pairs, weights of a VGG."""
-    for split, count in (("train", 24), ("val", 8)):
-        make_images(out / "pairs" / split, count, 2 * SIZE)
-        make_images(out / "edges2shoes" / split, count, 2 * SIZE, "jpg")
+    for seed, (split, count) in enumerate((("train", 24), ("val", 8))):
+        make_images(out / "pairs" / split, seed, count, pairs=True)
+        make_images(out / "edges2shoes" / split, seed, count, "jpg", pairs=True)
         for name in ("a", "b"):
-            make_images(out / "photos" / split / name, count, SIZE)
+            make_images(out / "photos" / split / name, seed, count)
     with tarfile.open(out / "edges2shoes.tar.gz", "w:gz") as archive:
         archive.add(out / "edges2shoes", "edges2shoes")
     path = out / "vgg16.weights.h5"
@@ -186,7 +190,8 @@ def contents(folder):
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_dir() or hidden or "_temp" in name or name.startswith("logs/"):
+        is_log = "logs" in path.parent.parts[len(folder.parts) :]
+        if path.is_dir() or hidden or "_temp" in name or is_log:
             continue
         found[name] = _read(path)
     return found
@@ -207,6 +212,18 @@ def _read(path):
     if path.name == "checkpoint":
         lines = path.read_text().splitlines()
         return [line for line in lines if "timestamp" not in line]
+    if path.name == "key.json":  # Which output is whose: drawn for each study.
+        key = json.loads(path.read_text())
+        page = path.with_name("index.html").read_text()
+        for question in key["questions"].values():
+            missing = [name for name in question["options"] if name not in page]
+            if missing:
+                raise ValueError(f"{path} is of another page: {missing}")
+        return [question["source"] for question in key["questions"].values()]
+    if path.name == "index.html" and path.with_name("key.json").exists():
+        return None
+    if path.with_name("results.json").exists() and path.suffix in (".html", ".md"):
+        return re.sub(r"\b\d+\.\d\b", "", path.read_text())  # Minutes of a training.
     if path.suffix == ".jsonl":
         return [_timeless(json.loads(line)) for line in path.read_text().splitlines()]
     if path.suffix == ".json":
@@ -214,6 +231,11 @@ def _read(path):
     if path.suffix == ".png":
         with Image.open(path) as image:
             return image.tobytes()
+    if path.suffix == ".h5":  # Whose bytes have a will of their own.
+        with h5py.File(path) as file:
+            arrays = {}
+            file.visititems(lambda name, found: arrays.setdefault(name, found))
+            return {k: v[()].tobytes() for k, v in arrays.items() if hasattr(v, "dtype")}
     if path.suffix == ".csv":
         with path.open(newline="") as file:
             return list(csv.reader(file))

@@ -5,6 +5,10 @@ import os
 import signal
 import stat
 import threading
+import time
+
+# Environment variable: the process that a run is a part of, and stops with.
+PARENT = "PAN_TF_PARENT"
 
 
 class StopRequest:
@@ -47,11 +51,21 @@ class StopRequest:
 
         for number in before:
             signal.signal(number, remember)
+        if signal.SIGTERM in before and PARENT in os.environ:
+            parent = int(os.environ[PARENT])
+            threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
         try:
             yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _stop_with(parent):
+    """Asks this process to stop once another is no longer its parent: it was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave_terminal():

@@ -162,6 +162,42 @@ def test_nothing_is_overwritten_and_a_half_written_set_is_none(folders, capsys):
         locate(Config(dataset="folder", data_dir=str(place)))
 
 
+def test_the_same_command_goes_on_where_it_was_interrupted(folders, monkeypatch):
+    straight = {path.name: path.read_bytes() for path in sharded(folders).iterdir()}
+    place = folders.parent / "sharded"
+    whole, written = shards._write_shard, []
+
+    def interrupted(path, *rest):
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        return whole(path, *rest)
+
+    shutil.rmtree(place)
+    monkeypatch.setattr(shards, "_write_shard", interrupted)
+    flags = ["--shards=3", f"--data_dir={folders}", f"--output_dir={place}"]
+    assert cli.run("prepare_data", flags) == 130
+    with open(place / shards._BEGUN, "a") as file:
+        file.write('["trainB-0000')  # As a kill leaves it.
+    for others in (
+        ["--shards=2", f"--data_dir={folders}", f"--output_dir={place}"],
+        ["--shards=3", f"--data_dir={place.parent / 'b'}", f"--output_dir={place}"],
+    ):
+        if not (place.parent / "b").exists():
+            shutil.copytree(folders, place.parent / "b")
+            (place.parent / "b" / "trainA" / "0.png").unlink()
+        with pytest.raises(SystemExit, match="the beginning of other shards"):
+            cli.run("prepare_data", others)
+    first = [*written]
+    written.clear()
+    monkeypatch.setattr(shards, "_write_shard", lambda *a: written.append(a) or whole(*a))
+    assert not cli.run("prepare_data", flags)
+    assert len(first) == 4 and not {*first} & {path.name for path, *_ in written}
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == straight
+    written.clear()
+    assert not cli.run("prepare_data", flags) and not written
+
+
 def test_shards_that_are_made_anew_are_read_anew(folders):
     place = sharded(folders)
     first = listing.find(place, "train").files[0][0].read_bytes()

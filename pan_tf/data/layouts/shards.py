@@ -9,6 +9,7 @@ they are the folders that they were made of: the same order, the same fingerprin
 
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import os
@@ -20,6 +21,7 @@ import tensorflow as tf
 from pan_tf import files
 
 INDEX = "shards.json"
+_BEGUN = ".shards-begun"  # What shards are of, then each that is written, a line each.
 MOST = 256  # Of a data set; so many stay open.
 _VERSION = 1
 _HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.
@@ -146,7 +148,9 @@ def folder(root, name):
 
 
 def write(folders, output_dir, count, on_file=None):
-    """Writes the images of folders into shards.
+    """Writes the images of folders into shards; goes on where it was interrupted.
+
+    What is written already is not written again.
 
     Args:
         folders: name -> files, in order.
@@ -158,28 +162,87 @@ def write(folders, output_dir, count, on_file=None):
         name -> number of files.
 
     Raises:
-        ValueError: if the folder holds files, or there are to be too many shards.
+        ValueError: if the folder holds files, or others' shards have been begun there, or
+            there are to be too many.
     """
-    root = pathlib.Path(output_dir)
-    files.check_output_dir(root)
+    root, plan = pathlib.Path(output_dir), _plan(folders, count)
+    if (root / INDEX).exists():
+        index = _index(root, (root / INDEX).stat().st_mtime_ns)
+        if index.get("plan") == plan:
+            (root / _BEGUN).unlink(missing_ok=True)
+            return _counts(index)
+    files.check_output_dir(root, _BEGUN)
     if count * len(folders) > MOST:
         raise ValueError(
             f"--shards must be at most {MOST // len(folders)}: {len(folders)} folders "
             f"have so many each. Received: shards={count}."
         )
     root.mkdir(parents=True, exist_ok=True)
-    index = {"version": _VERSION, "shards": {}, "folders": {}}
+    done = _begin(root, plan)
+    index = {"version": _VERSION, "plan": plan, "shards": {}, "folders": {}}
     for name, images in folders.items():
         own = index["folders"][name] = {"shards": [], "files": []}
         number = min(count, len(images))
         for shard in range(number):
             ends = [place * len(images) // number for place in (shard, shard + 1)]
             path = root / f"{name}-{shard:05}-of-{number:05}.tfrecord"
-            own["files"] += _write_shard(path, images[slice(*ends)], shard, on_file)
+            some = images[slice(*ends)]
+            if path.name not in done or not path.exists():
+                done[path.name] = _write_shard(path, some, shard, on_file)
+                _note(root, [path.name, done[path.name]])
+            elif on_file:
+                for image in some:
+                    on_file(image)
+            own["files"] += done[path.name]
             own["shards"].append(path.name)
             index["shards"][path.name] = path.stat().st_size
     files.write(root / INDEX, json.dumps(index, separators=(",", ":")))
+    (root / _BEGUN).unlink()
+    return _counts(index)
+
+
+def _counts(index):
+    """Name of each folder -> number of its files."""
     return {name: len(found["files"]) for name, found in index["folders"].items()}
+
+
+def _plan(folders, count):
+    """What tells the shards of some files from those of others."""
+    digest = hashlib.sha256(str(count).encode())
+    for name, images in folders.items():
+        for image in images:
+            state = image.stat()
+            entry = f"{name}/{image.name} {state.st_size} {state.st_mtime_ns}\n"
+            digest.update(os.fsencode(entry))
+    return digest.hexdigest()
+
+
+def _begin(root, plan):
+    """Name -> files of each shard that an interrupted command has written.
+
+    Raises:
+        ValueError: if it was to write others.
+    """
+    path = root / _BEGUN
+    lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
+    if lines and not lines[-1].endswith("\n"):  # Killed in the middle of it.
+        lines.pop()
+        files.write(path, "".join(lines))
+    if not lines:
+        _note(root, plan)
+        return {}
+    begun, *done = map(json.loads, lines)
+    if begun != plan:
+        raise ValueError(
+            f"--output_dir={root} holds the beginning of other shards. Delete it, or "
+            "choose another one."
+        )
+    return dict(done)
+
+
+def _note(root, what):
+    with open(root / _BEGUN, "a", encoding="utf-8") as file:
+        file.write(json.dumps(what, separators=(",", ":")) + "\n")
 
 
 def _write_shard(path, images, number, on_file):

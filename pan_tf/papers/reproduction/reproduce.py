@@ -37,7 +37,9 @@ from pan_tf.papers.reproduction import measuring
 from pan_tf.papers.reproduction import report
 from pan_tf.papers.reproduction.tables import TABLES
 from pan_tf.papers.reproduction.tables import System
+from pan_tf.runs import stopping
 from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
 
 _PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
 _VALIDATIONS = 8  # Points of the curves.
@@ -301,12 +303,16 @@ class Reproduction:
         A request to stop is passed on: the training saves, and ends.
         """
         trial.run_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._wait_for(trial, stop)
         path = trial.run_dir.with_suffix(".cfg")
         files.write(path, trial.config.to_flagfile())
         command = [sys.executable, "-m", "pan_tf", "train", f"--flagfile={path}"]
         # This very package, also where it is not installed.
         paths = str(bundled.PACKAGE.parent), os.environ.get("PYTHONPATH")
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            stopping.PARENT: str(os.getpid()),
+        }
         # A group of its own: Ctrl-C reaches it once, through us.
         child = subprocess.Popen(command, start_new_session=True, env=environment)
         is_told = False
@@ -321,6 +327,19 @@ class Reproduction:
                 child.terminate()
                 child.wait()
         return child.returncode or None
+
+    def _wait_for(self, trial, stop):
+        """Waits until nobody has its folder: a killed command's training still saves."""
+        is_told = False
+        while not stop.requested:
+            try:
+                RunFolder(trial.run_dir).check_free()
+                return
+            except RunFolderError:
+                if not is_told:
+                    print(f"Waiting for another training in {trial.run_dir}.", flush=True)
+                is_told = True
+            time.sleep(0.5)
 
     def _note(self):
         """What a reader must know, of the table and of how it was run."""

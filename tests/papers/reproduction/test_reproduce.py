@@ -17,6 +17,7 @@ from pan_tf.networks import WeightsNotFoundError
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
 from pan_tf.papers.reproduction import reproduce
+from pan_tf.runs import lock
 from pan_tf.runs.stopping import StopRequest
 from tests.conftest import smooth_noise
 
@@ -91,7 +92,7 @@ def check(output_dir, systems, seeds=1):
 
 
 def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
-    """SIGTERM to the command alone; it is passed on, and the same command goes on."""
+    """SIGTERM, then SIGKILL, to the command alone; the same command goes on."""
     out = tmp_path / "out"
     arguments = "--table=pan4", "--budget=24,64,1", f"--data_dir={photos / 'photos'}"
     first = subprocess.Popen(command(out, *arguments), cwd=ROOT, stdout=subprocess.PIPE)
@@ -104,6 +105,16 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     assert json.loads((out / "results.json").read_text()) == {}
     # The training was stopped too, long before its end; saved, if there was a round.
     assert not (run / "result.json").exists()
+
+    second = subprocess.Popen(command(out, *arguments), cwd=ROOT)
+    while second.poll() is None:
+        try:
+            lock.check_free(run)
+        except lock.HeldError:
+            break
+        time.sleep(0.1)
+    second.kill()  # Its training is still there: it saves, which is waited for.
+    second.wait()
 
     result = finish(out, *arguments)
     assert result.returncode == 0, result.stderr[-3000:]
