@@ -2,17 +2,20 @@
 
     python benchmarks/configurations.py --out=combinations --count=1000
 
-Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed.
+Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed,
+flags first that were not tried together yet.
 It must be refused in a sentence before a run folder is begun; or else train for two
 rounds, go on to twice as many, translate images and be exported, each with status 0. At
-toy size. Prints what became of each, and how many pairs of flags were tried together;
-exit status 1 at any fault.
+toy size. Prints what became of each, and how many pairs of flags were tried together, or
+refused together; `pairs.json` in --out keeps them, so that a later call goes on. Exit
+status 1 at any fault.
 """
 
 import argparse
 import collections
 import dataclasses
 import itertools
+import json
 import pathlib
 import random
 import re
@@ -46,6 +49,7 @@ _APART = {
 _USUAL = {
     "batch_size": (1, 3),
     "seed": (0, 99),
+    "accumulate": (1, 3),
     "d_updates": (1, 3),
     "t_updates": (1, 3),
     "learning_rate": (0.0, 1e-2),
@@ -85,13 +89,32 @@ def value(draw, field):
     return f"{number:.3g}"
 
 
-def combination(draw):
-    """Flags of a training: name -> text."""
-    fields = [f for f in dataclasses.fields(Config) if f.name not in _APART]
-    chosen = draw.sample(fields, draw.randint(2, 10))
+FIELDS = {f.name: f for f in dataclasses.fields(Config) if f.name not in _APART}
+
+
+def combination(draw, tried):
+    """Flags of a training: name -> text.
+
+    Args:
+        draw: `random.Random`.
+        tried: pairs of names, which are not looked for again.
+    """
+    names = draw.sample(sorted(FIELDS), len(FIELDS))
+    chosen = names[:1]
+    for _ in range(draw.randint(2, 9)):
+        rest = [name for name in names if name not in chosen]
+        new = {n: sum(_pair(n, c) not in tried for c in chosen) for n in rest}
+        chosen.append(max(rest, key=new.get))
     flags = {"recipe": draw.choice(RECIPE_NAMES), "image_size": draw.choice(SIZES)}
-    flags |= {field.name: value(draw, field) for field in chosen}
-    return flags
+    return flags | {name: value(draw, FIELDS[name]) for name in chosen}
+
+
+def _pair(one, other):
+    return tuple(sorted((one, other)))
+
+
+def _pairs(names):
+    return set(itertools.combinations(sorted({*names} & {*FIELDS}), 2))
 
 
 def files(kind, place):
@@ -164,7 +187,7 @@ def attempt(place, flags, needed, refusals):
         place: folder to work in.
         flags: name -> value; loses those that a refusal names.
         needed: names that stay.
-        refusals: list that gets the sentences.
+        refusals: list that gets the sentences, each with the flags that it names.
 
     Returns:
         ("done", "refused" or "diverged", None), or ("fault", what is wrong).
@@ -187,7 +210,7 @@ def attempt(place, flags, needed, refusals):
         idle = set(re.findall(r"--(\w+)", last)) & set(flags) - {"recipe", "image_size"}
         if not status or not idle - needed:
             break
-        refusals.append(last)
+        refusals.append((last, idle))
         for name in idle - needed:
             del flags[name]
     if "Traceback (most recent call last)" in text:
@@ -236,32 +259,40 @@ def main():
         needed[kind] = files(kind, place)
         if not is_there:
             _pairs_of_one_size(place)
-    outcomes, pairs, told = collections.Counter(), set(), 0
+    outcomes, told, kept = collections.Counter(), 0, out / "pairs.json"
+    pairs = (
+        {tuple(pair) for pair in json.loads(kept.read_text())} if kept.exists() else set()
+    )
     for number in range(options.first, options.first + options.count):
         draw = random.Random(f"{options.seed} {number}")
-        flags, kind = combination(draw), draw.choice(KINDS)
+        flags, kind = combination(draw, pairs), draw.choice(KINDS)
         flags |= needed[kind] | {"data_dir": out / "data" / kind.replace(" ", "-")}
         if options.vgg_weights:
             flags |= {"vgg_weights": options.vgg_weights.resolve(), "vgg": "vgg16"}
-        begun, refusals = time.monotonic(), []
+        begun, refusals, asked = time.monotonic(), [], {*flags}
         outcome, why = attempt(out / "at", flags, set(needed[kind]), refusals)
         outcomes[outcome] += 1
-        if outcome != "refused":
-            pairs |= set(itertools.combinations(sorted(flags), 2))
-        else:
+        for _, named in refusals:  # With what they may not go.
+            pairs |= {_pair(a, b) for a in named for b in asked if a != b} & _pairs(asked)
+        pairs |= _pairs(flags)
+        kept.write_text(json.dumps(sorted(pairs)))
+        if outcome == "refused":
             lines = (out / "at" / "log.txt").read_text().strip().splitlines()
             why = lines[-1] if lines else "nothing was said"
         told += len(refusals)
         took = time.monotonic() - begun
         print(f"{number}: {outcome}, {took:.0f} s, {kind}", flush=True)
         said = " ".join(f"--{name}={v}" for name, v in flags.items())
-        for sentence in refusals:
+        for sentence, _ in refusals:
             print(f"    ({sentence})"[:300])
         if why:
             print(f"    {why}"[:300], f"    {said}", sep="\n", flush=True)
         if outcome == "fault":
             shutil.copytree(out / "at", out / f"fault-{number}", dirs_exist_ok=True)
-    print(dict(outcomes), f"{told} refusals obeyed, {len(pairs)} pairs of flags together")
+    print(
+        dict(outcomes),
+        f"{told} refusals obeyed; {len(pairs)} of {len(_pairs(FIELDS))} pairs of flags",
+    )
     return 1 if outcomes["fault"] else 0
 
 

@@ -54,7 +54,7 @@ TRAIN = {
 # Fields that tell of the clock or the machine, not of the work.
 _CLOCK = {
     *("images_per_second", "data_wait", "data_cores", "memory_gib", "starts", "started"),
-    *("exported", "seconds"),
+    *("exported", "seconds", "git"),
 }
 
 
