@@ -3,13 +3,15 @@
     python benchmarks/kill.py --out=killed --moments=20
     python benchmarks/kill.py --out=killed --moments=200 --jobs train --seed=7
     python benchmarks/kill.py --out=full --by=disk    # As root: it mounts small disks.
+    python benchmarks/kill.py --out=fixed --by=read_only --jobs train translate
 
 Each command is run to its end once, then again and again under SIGKILL, each time at a
-moment drawn uniformly over the time that it took (or onto a disk with too little room, on
-which it must end in a sentence); the same command goes on, until it ends by itself, and
-the folder that it leaves must be the undisturbed one's to the bit:
-every tensor of every checkpoint, every line, picture and table. In between, whatever has
-a final name must be whole. Prints a line a command; exit status 1 if anything differed.
+moment drawn uniformly over the time that it took (or onto a disk with too little room, or
+one that is read-only from such a moment on, where it must end in a sentence); the same
+command goes on, until it ends by itself, and the folder that it leaves must be the
+undisturbed one's to the bit: every tensor of every checkpoint, every line, picture and
+table. In between, whatever has a final name must be whole. Prints a line a command; exit
+status 1 if anything differed.
 
 Commands run in forks, `benchmarks/commands.py`: the first second can be hit.
 """
@@ -292,7 +294,34 @@ class FullDisk:
         return None if is_hurt else status, where
 
 
-WAYS = {"kill": Kill, "disk": FullDisk}
+class ReadOnly:
+    """A disk that takes nothing any more, from a drawn moment on."""
+
+    hurt = "stopped by a read-only disk"
+
+    def __init__(self, place, took, draw):
+        self._place, self._took, self._draw = place, took, draw
+
+    def attempt(self, argv, log, hurting):
+        """As of `Kill`: killed at a moment, begun again where nothing can be written."""
+        if not hurting:
+            return finish(argv, log)[0], "in the end"
+        limit = self._draw.uniform(0, self._took)
+        where = f"read-only after {limit:.2f} s"
+        status, _ = finish(argv, log, limit)
+        if status is not None:
+            return status, where
+        begin = log.stat().st_size if log.exists() else 0
+        _mount("-o", "remount,ro", self._place)
+        status, _ = finish(argv, log)
+        _mount("-o", "remount,rw", self._place)
+        said = log.read_bytes()[begin:].decode(errors="replace")
+        if "Traceback" in said or (status and not said.strip()):
+            raise RuntimeError(f"{where}: no sentence; see {log}")
+        return None if status else 0, where
+
+
+WAYS = {"kill": Kill, "disk": FullDisk, "read_only": ReadOnly}
 
 
 def _used(place):
@@ -349,7 +378,7 @@ def prepare(place, job, options):
         subprocess.run(["umount", place], check=True)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    if options.by == "disk":
+    if options.by != "kill":
         _mount("-t", "tmpfs", "-o", "size=1g", "tmpfs", place)
     for name in ("pairs", "photos", "vgg16.weights.h5"):
         (place / name).symlink_to(options.out / name)

@@ -17,7 +17,7 @@ from pan_tf import progress
 from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.runs import callbacks
-from pan_tf.runs import training
+from pan_tf.runs import loop
 
 _ROUNDS, _SECONDS = 5, 20.0  # Rounds are measured until there are enough of either.
 
@@ -72,7 +72,7 @@ def _measured(run):
     """Parts of a training: (name, [(first iteration, last)], seconds of rounds) each."""
     model, course = run.build(), run.system.course
     kept = data.cache.Cache(data.cache.budget(run.config.data_cache))
-    batches = iter(training.training_dataset(run.config, run.data, model, 0, kept))
+    batches = iter(loop.training_dataset(run.config, run.data, model, 0, kept))
     model.make_train_function()
     parts = [("", [(0, run.config.iterations)])]
     if course is not None and (course.alone or course.settle):

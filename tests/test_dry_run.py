@@ -101,7 +101,7 @@ def test_each_part_of_a_course_is_measured_where_it_is(
             return {"t_pixel": 1.0}
 
     model = Model()
-    monkeypatch.setattr(dry_run.training, "training_dataset", lambda *_: [])
+    monkeypatch.setattr(dry_run.loop, "training_dataset", lambda *_: [])
     config = Config(iterations=20 if course is None else course.iterations)
     run = SimpleNamespace(
         config=config,

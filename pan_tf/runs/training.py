@@ -1,8 +1,4 @@
-"""A training run from its configuration to its run folder, and on from where it stopped.
-
-Whatever the strategy, the loop is Keras' `fit` over rounds; see `models.translation` for
-the step and the function around it.
-"""
+"""A training run, from its configuration to its run folder, and on from there."""
 
 import tensorflow as tf
 from absl import logging
@@ -18,15 +14,11 @@ from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
-from pan_tf.runs import callbacks
-from pan_tf.runs import guards
+from pan_tf.runs import loop
 from pan_tf.runs.beginning import begin_with
 from pan_tf.runs.beginning import weights_of
-from pan_tf.runs.checkpoints import Checkpoints
-from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.checkpoints import iteration_of
 from pan_tf.runs.checkpoints import newest
-from pan_tf.runs.conclusion import conclude
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
@@ -36,7 +28,6 @@ __all__ = [
     "StopRequest",
     "Training",
     "default_run_dir",
-    "training_dataset",
 ]
 
 # Seconds that files are checked before training begins; more files are checked beside it.
@@ -200,7 +191,7 @@ class Training:
 
         def fit(run):
             fixed = self.data, model, self.stop, self.weights
-            _fit(self.config, run, self.folder, *fixed)
+            loop.fit(self.config, run, self.folder, *fixed)
 
         if not self.is_chief:  # Only the chief writes.
             fit(run=None)
@@ -267,128 +258,6 @@ def _open(config, requested, known, system, patience):
             f"--recipe={config.recipe} learns from pairs. {error} Choose a recipe for "
             "unpaired sets: cyclegan, vgg_ms_cyclegan, ..."
         ) from None
-
-
-def _cost_of_data(config, pairs, kept):
-    """A function of no arguments: seconds of all cores that an example takes by now."""
-    make = data.example_maker(
-        pairs.train, pairs.geometry, _augmentations(config, pairs), config.seed, kept
-    )
-    new, again = data.cost_of_example(make)
-    train = pairs.train
-    total = len(train) if train.paired else len(train.source) + len(train.target)
-    return lambda: new + (again - new) * min(1.0, len(kept) / total)
-
-
-def training_dataset(config, pairs, model, first_iteration, kept):
-    """The stream of rounds from an iteration on, distributed."""
-    replicas = model.distribute_strategy.num_replicas_in_sync
-
-    def on_worker(context):
-        return data.training_dataset(
-            pairs.train,
-            geometry=pairs.geometry,
-            augmentations=_augmentations(config, pairs),
-            batch_size=config.batch_size,
-            minibatches=model.schedule.minibatches,
-            seed=config.seed,
-            first_iteration=first_iteration,
-            workers=context.num_input_pipelines,
-            worker=context.input_pipeline_id,
-            replicas=replicas // context.num_input_pipelines,
-            cache=kept,
-        )
-
-    return model.distribute_strategy.distribute_datasets_from_function(on_worker)
-
-
-def _augmentations(config, opened):
-    return {*(["flip"] if opened.flip else []), *(config.augment or ())}
-
-
-def _fit(config, run, folder, pairs, model, stop, weights):
-    """Trains from the newest checkpoint on. `run` is the folder, None off the chief."""
-    per_round = model.schedule.minibatches
-    state = RunState(model)
-    checkpoints = Checkpoints(folder.checkpoints, model, state, config.keep)
-    first = checkpoints.resume()
-    if run is not None:
-        run.forget_after(first)
-        if first:
-            print(f"Resuming at iteration {first}.", flush=True)
-    rounds = -(-(config.iterations - first) // per_round)
-    until = first + rounds * per_round
-    state.best_by = state.best_by or config.best_by  # Of before there was the field.
-    if run is not None and rounds > 0 and state.best_by != config.best_by:
-        print(
-            f"--best_by: {state.best_by} before, {config.best_by} now: the next "
-            "validation chooses the best checkpoint anew.",
-            flush=True,
-        )
-    writer = tf.summary.create_file_writer(str(folder.logs)) if run else None
-    validation = None
-    if pairs.validation is not None:
-        validation = callbacks.Validation(
-            run,
-            state,
-            writer,
-            checkpoints,
-            pairs.validation,
-            data.spread(
-                pairs.validation, config.sample_images, pairs.geometry, centre=True
-            ),
-            pairs.geometry,
-            config,
-            weights,
-            until,
-        )
-        validation.set_model(model)  # A finished run is measured without a fit.
-    checked = pairs.verification
-    files_read = callbacks.FilesRead(run, checked) if checked else None
-    if rounds > 0 and not stop.requested:
-        kept = data.cache.Cache(data.cache.budget(config.data_cache))
-        clock = callbacks.Clock(
-            config.batch_size,
-            until,
-            _cost_of_data(config, pairs, kept),
-        )
-        guard = guards.NonFiniteGuard(config, checkpoints, until)
-        followers = [
-            guard,
-            guards.CollapseGuard(run, state, writer, config.collapse_after),
-            clock,
-            *([callbacks.ProgressLine(clock, config.log_every, checked)] if run else []),
-            *([files_read] if files_read else []),
-            callbacks.MetricsLog(run, state, writer, clock, config.log_every),
-            *([validation] if validation else []),
-            callbacks.Saving(checkpoints, guard, stop, config.save_every),
-        ]
-        if run:
-            callbacks.write_hparams(writer, config)
-        if distribution.num_workers(model.distribute_strategy) > 1:
-            stop.at_once = False  # The others would wait for this one.
-        with checkpoints.settled():
-            model.fit(
-                training_dataset(config, pairs, model, first, kept),
-                steps_per_epoch=rounds,
-                epochs=1,
-                verbose=0,
-                shuffle=False,  # The stream has its own order; Keras warns otherwise.
-                callbacks=followers,
-            )
-    if writer is not None:
-        writer.flush()
-    if model.iteration < config.iterations:
-        print(
-            f"Stopped at iteration {model.iteration} of {config.iterations}; the same "
-            "command goes on from there.",
-            flush=True,
-        )
-    elif run is not None:
-        stop.at_once = True  # All is saved.
-        if files_read:
-            files_read.finish()
-        conclude(config, run, pairs, model, state, checkpoints, validation)
 
 
 def _announce(config, pairs, model):

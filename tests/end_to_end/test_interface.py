@@ -10,7 +10,7 @@ from PIL import Image
 import pan_tf
 from pan_tf import distribution
 from pan_tf import interface
-from pan_tf.runs import training
+from pan_tf.runs import callbacks
 from pan_tf.runs.folder import RunFolderError
 
 
@@ -153,19 +153,19 @@ def test_metrics_of_both_directions_are_kept_apart():
 def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, capsys):
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
-    step = training.callbacks.Saving.on_train_batch_end
+    step = callbacks.Saving.on_train_batch_end
 
     def interrupt(self, batch, logs=None):
         if self.model.iteration == 3:  # As the handler of SIGINT does.
             self.stop.requested = True
         step(self, batch, logs)
 
-    monkeypatch.setattr(training.callbacks.Saving, "on_train_batch_end", interrupt)
+    monkeypatch.setattr(callbacks.Saving, "on_train_batch_end", interrupt)
     settings = settings | {"run_dir": str(tmp_path / "run")}
     run = pan_tf.train(**settings)
     assert "Stopped at iteration 3 of 10" in capsys.readouterr().out
     assert run.result is None and run.picture is None
-    monkeypatch.setattr(training.callbacks.Saving, "on_train_batch_end", step)
+    monkeypatch.setattr(callbacks.Saving, "on_train_batch_end", step)
     pan_tf.train(**settings)
     assert "Resuming at iteration 3." in capsys.readouterr().out
     assert run.result["last"]["checkpoint"] == 10

@@ -12,6 +12,7 @@ from pan_tf.config import Config
 from pan_tf.runs import callbacks
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.validation import Validation
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
     writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
     state = RunState(model)
     config = Config(image_size=64, validate_every=4, best_by="uqi")
-    validation = callbacks.Validation(
+    validation = Validation(
         RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, None, config
     )
     scores = iter([(20.0, 0.3), (19.0, 0.4), (22.0, 0.2)])
