@@ -22,6 +22,7 @@ KEPT_TAGS = (
 )
 REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
 ORIENTATION = 0x0112
+_PLANAR = 284  # PlanarConfiguration.
 _SIDES = (256, 257)  # ImageWidth, ImageLength.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY = ("1", "L", "I", "F", *_DEEP)
@@ -33,6 +34,8 @@ def read(image, file, as_labels):
     _check_frames(image)
     if _is_png(image):
         png.check_pixels(file)
+    if image.format == "TIFF":
+        _check_strips(image)
     if as_labels and image.mode in ("P", "1"):
         # Numbers, not colours.
         turned = ImageOps.exif_transpose(_with_numbers(image))
@@ -174,6 +177,19 @@ def _orientation(image, file):
         orientation = small.getexif().get(ORIENTATION, 1)
     file.seek(place)
     return orientation
+
+
+def _check_strips(image):
+    """Raises ImageFileError if strips of a TIFF are missing: Pillow leaves them black.
+
+    Not of one that libtiff reads, which looks itself.
+    """
+    parts = [part[1] for part in image.tile if part[0] != "libtiff"]
+    covered = sum((right - left) * (low - top) for left, top, right, low in parts)
+    if image.tag_v2.get(_PLANAR) == 2:  # Each channel has strips of its own.
+        covered //= len(image.getbands())
+    if parts and covered < image.width * image.height:
+        raise ImageFileError("is damaged: parts of its pixels are missing")
 
 
 def _is_png(image):

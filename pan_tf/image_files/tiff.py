@@ -3,6 +3,8 @@
 Deep colours, bands, stacks, and BigTIFFs whose high byte comes first.
 """
 
+import math
+
 import numpy as np
 import tifffile
 from PIL import Image
@@ -55,6 +57,8 @@ def pages_of(file):
 def read(file, pages):
     """The `Picture` that `pages_of` found."""
     first = pages[0]
+    if any(len(page.dataoffsets) < math.prod(page.chunked) for page in pages):
+        raise ImageFileError("is damaged: parts of its pixels are missing")
     try:
         planes = [page.asarray() for page in pages]
     except (KeyError, ValueError) as error:

@@ -26,6 +26,26 @@ def test_a_corpus_has_its_pixels_or_a_sentence(seed):
     assert not list(filter(None, faults))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"rowsperstrip": 5}, {"tile": (16, 16)}, {"planarconfig": "separate"}],
+)
+def test_strips_of_a_tiff_that_are_missing_are_not_black(layout, dtype, pixels):
+    values = np.tile(pixels, (2, 2, 1)).astype(dtype)
+    if "planarconfig" in layout:
+        values = np.moveaxis(values, -1, 0)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="rgb", **layout)
+    contents = bytearray(file.getvalue())
+    assert image_files.read_picture(bytes(contents)).pixels.shape == (40, 60, 3)
+    entry = contents.index(struct.pack("<HH", 257, 4))
+    for length in (49, 90, 40_000):
+        contents[entry + 8 : entry + 12] = struct.pack("<I", length)
+        with pytest.raises(image_files.ImageFileError, match=r"pixels are missing|read:"):
+            image_files.read_picture(bytes(contents))
+
+
 @pytest.mark.parametrize("tag", [256, 257])
 def test_damage_that_leaves_no_image_is_a_sentence(tag, pixels):
     """A grey TIFF of 16 bits whose width or length is 0."""
