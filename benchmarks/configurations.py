@@ -180,7 +180,7 @@ def _pairs_of_one_size(place):
             image.resize(size[::-1], Image.Resampling.NEAREST).save(b)
 
 
-def attempt(place, flags, needed, refusals):
+def attempt(place, flags, needed, refusals, obey=True):
     """What becomes of a combination.
 
     Args:
@@ -188,6 +188,7 @@ def attempt(place, flags, needed, refusals):
         flags: name -> value; loses those that a refusal names.
         needed: names that stay.
         refusals: list that gets the sentences, each with the flags that it names.
+        obey: whether the rest is tried again without those.
 
     Returns:
         ("done", "refused" or "diverged", None), or ("fault", what is wrong).
@@ -208,10 +209,12 @@ def attempt(place, flags, needed, refusals):
         # A refusal names the flags that do not go together: without them it may go.
         last = text.strip().splitlines()[-1] if text.strip() else ""
         idle = set(re.findall(r"--(\w+)", last)) & set(flags) - {"recipe", "image_size"}
-        if not status or not idle - needed:
+        # --vgg was not drawn, but is what some recipes need.
+        dropped = idle - needed if obey else idle & {"vgg"}
+        if not status or not dropped:
             break
-        refusals.append((last, idle))
-        for name in idle - needed:
+        refusals.append((last, dropped))
+        for name in dropped:
             del flags[name]
     if "Traceback (most recent call last)" in text:
         return "fault", "a traceback"
@@ -249,6 +252,12 @@ def main():
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--obey",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether what a refusal does not name is tried again",
+    )
     parser.add_argument("--vgg_weights", type=pathlib.Path, help="for recipes with a VGG")
     options = parser.parse_args()
     out = options.out.resolve()
@@ -270,7 +279,9 @@ def main():
         if options.vgg_weights:
             flags |= {"vgg_weights": options.vgg_weights.resolve(), "vgg": "vgg16"}
         begun, refusals, asked = time.monotonic(), [], {*flags}
-        outcome, why = attempt(out / "at", flags, set(needed[kind]), refusals)
+        outcome, why = attempt(
+            out / "at", flags, set(needed[kind]), refusals, options.obey
+        )
         outcomes[outcome] += 1
         for _, named in refusals:  # With what they may not go.
             pairs |= {_pair(a, b) for a in named for b in asked if a != b} & _pairs(asked)
