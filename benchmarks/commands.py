@@ -8,7 +8,6 @@ import resource
 import signal
 import sys
 import time
-import traceback
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,12 +28,7 @@ def start(argv, log, memory=None, environment=None):
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     os.environ.update(environment or {})
     sys.argv = ["pan-tf", *argv]
-    try:
-        cli.program()  # Ends the process.
-    except BaseException:
-        traceback.print_exc()
-    sys.stderr.flush()
-    os._exit(1)
+    cli.program()  # Ends the process.
 
 
 def finish(argv, log, seconds=None, memory=None):

@@ -3,7 +3,7 @@
     python benchmarks/configurations.py --out=combinations --count=1000
 
 Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed,
-flags first that were not tried together yet.
+flags first that were not tried together yet; to try one again, take the printed flags.
 It must be refused in a sentence before a run folder is begun; or else train for two
 rounds, go on to twice as many, translate images and be exported, each with status 0. At
 toy size. Prints what became of each, and how many pairs of flags were tried together, or
@@ -283,7 +283,7 @@ def main():
             out / "at", flags, set(needed[kind]), refusals, options.obey
         )
         outcomes[outcome] += 1
-        for _, named in refusals:  # With what they may not go.
+        for _, named in refusals:  # Flags that do not go with the others.
             pairs |= {_pair(a, b) for a in named for b in asked if a != b} & _pairs(asked)
         pairs |= _pairs(flags)
         kept.write_text(json.dumps(sorted(pairs)))

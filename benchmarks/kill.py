@@ -39,6 +39,7 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.commands import finish
+from pan_tf.runs import lock
 
 SIZE = 64
 TRAIN = {
@@ -156,11 +157,11 @@ JOBS = {
 def make_images(folder, seed, count, ending="png", pairs=False):
     """Smooth noise: quick to make, and nothing that must be licensed."""
     draw = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         small = Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8))
         pixels = np.asarray(small.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-        if pairs:  # Of which the doctor thinks well.
+        if pairs:  # The doctor sees that they belong together.
             pixels = np.concatenate([pixels, 255 - pixels], axis=1)
         Image.fromarray(pixels).save(folder / f"{i:02}.{ending}")
 
@@ -235,8 +236,11 @@ def _read(path):
     if path.suffix == ".h5":  # Whose bytes have a will of their own.
         with h5py.File(path) as file:
             arrays = {}
-            file.visititems(lambda name, found: arrays.setdefault(name, found))
-            return {k: v[()].tobytes() for k, v in arrays.items() if hasattr(v, "dtype")}
+            file.visititems(lambda name, found: arrays.update({name: found}))
+            arrays = {k: v[()] for k, v in arrays.items() if hasattr(v, "dtype")}
+            if not arrays:
+                raise ValueError(f"{path} holds no weights.")
+            return {name: array.tobytes() for name, array in arrays.items()}
     if path.suffix == ".csv":
         with path.open(newline="") as file:
             return list(csv.reader(file))
@@ -311,6 +315,7 @@ class ReadOnly:
         status, _ = finish(argv, log, limit)
         if status is not None:
             return status, where
+        _wait_for_others(self._place)
         begin = log.stat().st_size if log.exists() else 0
         _mount("-o", "remount,ro", self._place)
         status, _ = finish(argv, log)
@@ -319,6 +324,17 @@ class ReadOnly:
         if "Traceback" in said or (status and not said.strip()):
             raise RuntimeError(f"{where}: no sentence; see {log}")
         return None if status else 0, where
+
+
+def _wait_for_others(place):
+    """Waits for trainings whose command was killed: they save, and end."""
+    for path in place.rglob(lock.NAME):
+        while True:
+            try:
+                lock.check_free(path.parent)
+                break
+            except lock.HeldError:
+                time.sleep(0.1)
 
 
 WAYS = {"kill": Kill, "disk": FullDisk, "read_only": ReadOnly}
@@ -350,6 +366,7 @@ def disturb(name, job, options, draw):
             try:
                 hurting = moments < options.moments
                 status, where = way.attempt(job(place), log, hurting)
+                _wait_for_others(place)
                 if status is None:
                     moments += 1
                     contents(place / "made")

@@ -88,7 +88,7 @@ class Soak:
         pause = self.options.pause
         rest = self.seconds / max(1, self.options.malformed) * 3
         threads = [
-            threading.Thread(target=work, args=arguments, daemon=True)
+            threading.Thread(target=self._guarded, args=(work, *arguments), daemon=True)
             for work, *arguments in (
                 (self._good, 0, "grpc", pause),
                 (self._good, 1, "rest", pause),
@@ -112,6 +112,13 @@ class Soak:
                 sent = sum(self.outcomes.values())
                 print(f"{passed:4.0f} min: {sent} sent, {reached[-1]:.0f} MB", flush=True)
         return reached
+
+    def _guarded(self, work, *arguments):
+        """Whatever ends a client's work is a fault."""
+        try:
+            work(*arguments)
+        except Exception as error:
+            self.faults.append(f"{work.__name__}: {error!r}")
 
     def _good(self, number, protocol, pause):
         client = Client(getattr(self.server, protocol), protocol=protocol, model="model")
@@ -247,12 +254,15 @@ def main():
             soak = Soak(server, files, expected, seconds, values)
             reached = soak.run()
             thread.join()
-            again = [client.translate([file])[0] for file in files]
-    if again != expected:
+            try:
+                again = [client.translate([file])[0] for file in files]
+            except ServingError as error:
+                again = soak.faults.append(f"afterwards: {error}")
+    if again and again != expected:
         soak.faults.append("answers are not those of before")
-    quarter = len(reached) // 4
-    early = statistics.median(reached[quarter : 2 * quarter])
-    late = statistics.median(reached[3 * quarter :])
+    quarter = max(1, len(reached) // 4)
+    early = statistics.median(reached[quarter : 2 * quarter] or [0])
+    late = statistics.median(reached[3 * quarter :] or [0])
     if late > 1.05 * early:
         soak.faults.append(f"memory rose from {early:.0f} to {late:.0f} MB")
     for (who, what), number in sorted(soak.outcomes.items()):

@@ -25,7 +25,13 @@ class TroubleError(OSError):
 
 
 class UnusableFilesError(ValueError):
-    """Images that cannot be used; the message names their files."""
+    """Images that cannot be used; the message names their files.
+
+    What UTF-8 cannot say is escaped: a graph would lose the message.
+    """
+
+    def __init__(self, said):
+        super().__init__(said.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 @contextlib.contextmanager
@@ -88,7 +94,8 @@ def unusable(error):
     """What an `UnusableFilesError` says, also out of a graph; None for other errors."""
     said = str(error)
     if not isinstance(error, UnusableFilesError):
-        found = re.search(r"UnusableFilesError: (.*?)\s+Traceback", said, re.DOTALL)
+        end = r"\s+Traceback \(most recent call last\)"
+        found = re.search(rf"UnusableFilesError: (.*?){end}", said, re.DOTALL)
         said = found and found[1]
     return said and f"{said.removesuffix('.')}."
 

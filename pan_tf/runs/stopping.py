@@ -5,9 +5,8 @@ import os
 import signal
 import stat
 import threading
-import time
 
-# Environment variable: the process that a run is a part of, and stops with.
+# Environment variable: the parent process whose end stops a run.
 PARENT = "PAN_TF_PARENT"
 
 
@@ -29,7 +28,7 @@ class StopRequest:
         """Context in which the signals are remembered instead of obeyed.
 
         Signals that are ignored, as SIGHUP under nohup, stay so. Other threads than the
-        main one get none.
+        main one get none. Where the environment names a `PARENT`, its end is a SIGTERM.
         """
         names = ("SIGTERM", "SIGINT", "SIGHUP")  # Windows has no SIGHUP.
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -51,21 +50,26 @@ class StopRequest:
 
         for number in before:
             signal.signal(number, remember)
+        ended = threading.Event()
         if signal.SIGTERM in before and PARENT in os.environ:
             parent = int(os.environ[PARENT])
-            threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
+            watch = threading.Thread(target=self._stop_with, args=(parent, ended))
+            watch.daemon = True
+            watch.start()
         try:
             yield self
         finally:
+            ended.set()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-
-def _stop_with(parent):
-    """Asks this process to stop once another is no longer its parent: it was killed."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
+    def _stop_with(self, parent, ended):
+        """Asks this process to stop once its parent is gone, which was killed."""
+        while os.getppid() == parent:
+            if ended.wait(0.5):
+                return
+        if not self.requested:  # A second signal would not be held back.
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave_terminal():

@@ -148,12 +148,10 @@ class Training:
         try:
             self._run()
         except Exception as error:
-            if verification and isinstance(error, data.UnusableFilesError):
-                raise self._unusable(error) from None
             lost = distribution.lost_worker(self.strategy, error)
             trouble = files.trouble(error) or lost
-            is_unread = files.unusable(error) or trouble is None
-            if verification and is_unread and isinstance(error, tf.errors.OpError):
+            is_unread = trouble is None and isinstance(error, tf.errors.OpError)
+            if verification and (is_unread or files.unusable(error)):
                 # A damaged file came before its turn: all of them are to be named.
                 self.stop.at_once = True
                 try:
@@ -167,7 +165,7 @@ class Training:
             if last is not None:
                 kept = f"The same command goes on from iteration {last}, which is saved."
                 if files.unusable(error):
-                    kept = f"{kept[:-1]}, once that file is as it was."
+                    kept = f"{kept[:-1]}, once that file can be read."
             place = f"--run_dir={self.folder.path}: "
             if files.lack_of_memory(error):
                 place = ""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pan_tf import cli
+from pan_tf import files
 from pan_tf.config import Config
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.data import Geometry
@@ -178,7 +179,10 @@ def test_the_same_command_goes_on_where_it_was_interrupted(folders, monkeypatch)
     flags = ["--shards=3", f"--data_dir={folders}", f"--output_dir={place}"]
     assert cli.run("prepare_data", flags) == 130
     with open(place / shards._BEGUN, "a") as file:
-        file.write('["trainB-0000')  # As a kill leaves it.
+        file.write('["trainB-0000')  # As a kill leaves it, and a loss of power.
+    (place / f"{files._PARTIAL}7-trainB-00001-of-00003.tfrecord").write_bytes(b"x")
+    (place / written[1]).write_bytes(straight[written[1]][:100])
+    (place / written[2]).unlink()
     for others in (
         ["--shards=2", f"--data_dir={folders}", f"--output_dir={place}"],
         ["--shards=3", f"--data_dir={place.parent / 'b'}", f"--output_dir={place}"],
@@ -188,14 +192,20 @@ def test_the_same_command_goes_on_where_it_was_interrupted(folders, monkeypatch)
             (place.parent / "b" / "trainA" / "0.png").unlink()
         with pytest.raises(SystemExit, match="the beginning of other shards"):
             cli.run("prepare_data", others)
-    first = [*written]
+    kept = {written[0], written[3]}
     written.clear()
     monkeypatch.setattr(shards, "_write_shard", lambda *a: written.append(a) or whole(*a))
     assert not cli.run("prepare_data", flags)
-    assert len(first) == 4 and not {*first} & {path.name for path, *_ in written}
+    assert not kept & {path.name for path, *_ in written}
     assert {path.name: path.read_bytes() for path in place.iterdir()} == straight
     written.clear()
     assert not cli.run("prepare_data", flags) and not written
+    # A shard that was lost later is made again.
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
+        damage(place / "testA-00000-of-00002.tfrecord")
+        written.clear()
+        assert not cli.run("prepare_data", flags) and len(written) == 1
+        assert {path.name: path.read_bytes() for path in place.iterdir()} == straight
 
 
 def test_shards_that_are_made_anew_are_read_anew(folders):

@@ -230,7 +230,7 @@ def test_a_file_that_is_damaged_in_the_middle_of_a_training_is_named(
     half = len(whole) // 2
     # Neither name nor size has changed: it is not read before its turn.
     (data_dir / name).write_bytes(whole[:half].ljust(len(whole)))
-    said = rf"{name} is damaged: .* from iteration 2, which is saved, once that file"
+    said = rf"{name} is damaged: .* from iteration 2, which is saved, once that file can"
     with pytest.raises(files.TroubleError, match=said):
         train(settings.replace(iterations=8))
     (data_dir / name).write_bytes(whole)

@@ -122,6 +122,15 @@ def test_what_cannot_be_read_is_told_in_a_sentence(pixels, tmp_path):
             read_picture(tmp_path / name)
 
 
+def test_rare_formats_are_not_opened_whatever_they_are_called(pixels, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path, "PCX")
+    with Image.open(path) as image:
+        assert image.format == "PCX"
+    with pytest.raises(ImageFileError, match="of a kind that cannot be read"):
+        read_picture(path)
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_damaged_png_that_still_decodes_is_refused(deep, pixels, tmp_path):
     path = tmp_path / "a.png"

@@ -44,6 +44,8 @@ _PATH = re.compile(
 )
 _HTTP = {"NOT_FOUND": 404, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 412}
 _Code = grpc.StatusCode
+# What reading a body raises that is not as it should be.
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class ServingError(Exception):
@@ -129,7 +131,7 @@ class Version:
             feeds = _feeds(
                 request["instances" if is_row else "inputs"], is_row, signature
             )
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except _MALFORMED as error:
             raise ServingError(_Code.INVALID_ARGUMENT, str(error)) from error
         outputs = {
             alias: _to_json(alias, value.tolist())

@@ -97,9 +97,11 @@ def _cityscapes(photos, labels, split):
             label = f"gtFine/{split}/{stem.split('_')[0]}/{stem}_gtFine_color.png"
             try:
                 with left.open(name) as file:
-                    photo = Image.open(file).convert("RGB").resize(size, Image.LANCZOS)
+                    photo = Image.open(file, formats=["PNG"]).convert("RGB")
+                    photo = photo.resize(size, Image.LANCZOS)
                 with right.open(label) as file:
-                    label = Image.open(file).convert("RGB").resize(size, Image.NEAREST)
+                    label = Image.open(file, formats=["PNG"]).convert("RGB")
+                    label = label.resize(size, Image.NEAREST)
             except KeyError:
                 raise FileNotFoundError(f"No {label} in {labels}.") from None
             encoded = io.BytesIO()

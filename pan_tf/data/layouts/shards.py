@@ -21,7 +21,8 @@ import tensorflow as tf
 from pan_tf import files
 
 INDEX = "shards.json"
-_BEGUN = ".shards-begun"  # What shards are of, then each that is written, a line each.
+# A plan, then each shard that is written, a line each.
+_BEGUN = ".shards-begun"
 MOST = 256  # Of a data set; so many stay open.
 _VERSION = 1
 _HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.
@@ -150,7 +151,7 @@ def folder(root, name):
 def write(folders, output_dir, count, on_file=None):
     """Writes the images of folders into shards; goes on where it was interrupted.
 
-    What is written already is not written again.
+    Shards that are there, and whole, are not written again.
 
     Args:
         folders: name -> files, in order.
@@ -166,19 +167,18 @@ def write(folders, output_dir, count, on_file=None):
             there are to be too many.
     """
     root, plan = pathlib.Path(output_dir), _plan(folders, count)
-    if (root / INDEX).exists():
-        index = _index(root, (root / INDEX).stat().st_mtime_ns)
-        if index.get("plan") == plan:
-            (root / _BEGUN).unlink(missing_ok=True)
-            return _counts(index)
-    files.check_output_dir(root, _BEGUN)
+    done = _done(root, plan)
+    if done is None:
+        files.check_output_dir(root)
     if count * len(folders) > MOST:
         raise ValueError(
             f"--shards must be at most {MOST // len(folders)}: {len(folders)} folders "
             f"have so many each. Received: shards={count}."
         )
     root.mkdir(parents=True, exist_ok=True)
-    done = _begin(root, plan)
+    if done is None:
+        done = {}
+        _note(root, plan)
     index = {"version": _VERSION, "plan": plan, "shards": {}, "folders": {}}
     for name, images in folders.items():
         own = index["folders"][name] = {"shards": [], "files": []}
@@ -187,17 +187,19 @@ def write(folders, output_dir, count, on_file=None):
             ends = [place * len(images) // number for place in (shard, shard + 1)]
             path = root / f"{name}-{shard:05}-of-{number:05}.tfrecord"
             some = images[slice(*ends)]
-            if path.name not in done or not path.exists():
-                done[path.name] = _write_shard(path, some, shard, on_file)
-                _note(root, [path.name, done[path.name]])
+            size, members = done.get(path.name, (None, None))
+            if size is None or not path.exists() or path.stat().st_size != size:
+                members = _write_shard(path, some, shard, on_file)
+                size = path.stat().st_size
+                _note(root, [path.name, [size, members]])
             elif on_file:
                 for image in some:
                     on_file(image)
-            own["files"] += done[path.name]
+            own["files"] += members
             own["shards"].append(path.name)
-            index["shards"][path.name] = path.stat().st_size
+            index["shards"][path.name] = size
     files.write(root / INDEX, json.dumps(index, separators=(",", ":")))
-    (root / _BEGUN).unlink()
+    (root / _BEGUN).unlink(missing_ok=True)
     return _counts(index)
 
 
@@ -217,26 +219,41 @@ def _plan(folders, count):
     return digest.hexdigest()
 
 
-def _begin(root, plan):
-    """Name -> files of each shard that an interrupted command has written.
+def _done(root, plan):
+    """Name -> [bytes, files] of each shard that an earlier command has written.
+
+    None if there was no such command.
 
     Raises:
         ValueError: if it was to write others.
     """
+    if (root / INDEX).exists():
+        index = _index(root, (root / INDEX).stat().st_mtime_ns)
+        if index.get("plan") != plan:
+            return None
+        done = {name: [size, []] for name, size in index["shards"].items()}
+        for own in index["folders"].values():
+            for member in own["files"]:
+                done[own["shards"][member[1]]][1].append(member)
+        return done
     path = root / _BEGUN
-    lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
+    if not path.exists():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines(True)
     if lines and not lines[-1].endswith("\n"):  # Killed in the middle of it.
         lines.pop()
         files.write(path, "".join(lines))
-    if not lines:
-        _note(root, plan)
-        return {}
-    begun, *done = map(json.loads, lines)
+    begun, *done = [json.loads(line) for line in lines] or [plan]
     if begun != plan:
         raise ValueError(
             f"--output_dir={root} holds the beginning of other shards. Delete it, or "
             "choose another one."
         )
+    for left in root.iterdir():  # By a command that was killed.
+        if files.is_partial(left.name):
+            left.unlink()
+    if not lines:
+        _note(root, plan)
     return dict(done)
 
 

@@ -304,6 +304,8 @@ class Reproduction:
         """
         trial.run_dir.parent.mkdir(parents=True, exist_ok=True)
         self._wait_for(trial, stop)
+        if stop.requested:
+            return None
         path = trial.run_dir.with_suffix(".cfg")
         files.write(path, trial.config.to_flagfile())
         command = [sys.executable, "-m", "pan_tf", "train", f"--flagfile={path}"]
@@ -335,9 +337,9 @@ class Reproduction:
             try:
                 RunFolder(trial.run_dir).check_free()
                 return
-            except RunFolderError:
+            except RunFolderError as error:
                 if not is_told:
-                    print(f"Waiting for another training in {trial.run_dir}.", flush=True)
+                    print(f"{error}\nWaiting for it.", flush=True)
                 is_told = True
             time.sleep(0.5)
 

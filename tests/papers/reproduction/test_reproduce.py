@@ -1,10 +1,12 @@
 """A table in miniature, from the command line."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import keras
@@ -107,14 +109,13 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     assert not (run / "result.json").exists()
 
     second = subprocess.Popen(command(out, *arguments), cwd=ROOT)
-    while second.poll() is None:
-        try:
-            lock.check_free(run)
-        except lock.HeldError:
-            break
+    while is_free(run):
+        assert second.poll() is None
         time.sleep(0.1)
-    second.kill()  # Its training is still there: it saves, which is waited for.
+    second.kill()  # Its training is still there: it saves, and ends.
     second.wait()
+    while not is_free(run):
+        time.sleep(0.1)
 
     result = finish(out, *arguments)
     assert result.returncode == 0, result.stderr[-3000:]
@@ -141,6 +142,35 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     other = finish(out, *arguments, "--width=0.03125")
     assert other.returncode == 1 and "--width" in other.stderr
     assert (out / "results.json").read_bytes() == kept
+
+
+def is_free(run):
+    try:
+        lock.check_free(run)
+    except lock.HeldError:
+        return False
+    return True
+
+
+def test_a_training_of_others_is_waited_for(photos, tmp_path, failing, capfd):
+    reproduction = Reproduction(
+        "pan4", Budget(24, 64, 1), tmp_path / "out", data_dir=str(photos / "photos")
+    )
+    trial = reproduction.tasks[0][1][0]
+    trial.run_dir.mkdir(parents=True)
+    told = []
+    with lock.hold(trial.run_dir):
+        waiting = threading.Thread(
+            target=lambda: told.append(reproduction._train(trial, StopRequest()))
+        )
+        waiting.start()
+        said = ""
+        while "Waiting for it" not in said:
+            said += capfd.readouterr().out
+            time.sleep(0.02)
+        assert f"process {os.getpid()}" in said and not told
+    waiting.join()
+    assert told == [3]
 
 
 @pytest.fixture
