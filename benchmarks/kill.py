@@ -193,7 +193,9 @@ def contents(folder):
         name = str(path.relative_to(folder))
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         is_log = "logs" in path.parent.parts[len(folder.parts) :]
-        if path.is_dir() or hidden or "_temp" in name or is_log:
+        # What TFDS leaves behind is deleted an hour later.
+        is_left = "_temp" in name or "incomplete." in name
+        if path.is_dir() or hidden or is_left or is_log:
             continue
         found[name] = _read(path)
     return found

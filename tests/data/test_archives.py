@@ -4,9 +4,11 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import os
 import pathlib
 import tarfile
 import threading
+import time
 import zipfile
 
 import numpy as np
@@ -121,6 +123,24 @@ def test_archive_put_in_place_by_hand(archive, no_network, tmp_path):
     by_hand(archive, tmp_path / "data")
     DATASETS["facades"].layout.prepare("facades", tmp_path / "data")
     assert DATASETS["facades"].layout.is_prepared("facades", tmp_path / "data")
+
+
+def test_what_a_killed_command_has_left_is_deleted_and_what_is_written_is_not(
+    archive, no_network, tmp_path
+):
+    layout, data_dir = DATASETS["facades"].layout, tmp_path / "data"
+    by_hand(archive, data_dir)
+    version = pathlib.Path(layout.builder("facades", data_dir).data_dir)
+    for name, age in (("old", 2 * 3600), ("new", 60)):
+        part = version.parent / f"incomplete.{name}_1.0.0" / "part"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"x")
+        then = time.time() - age
+        for path in (part, part.parent):
+            os.utime(path, (then, then))
+    layout.prepare("facades", data_dir)
+    left = [path.name for path in version.parent.iterdir()]
+    assert sorted(left) == ["1.0.0", "incomplete.new_1.0.0"]
 
 
 def test_an_archive_writes_nothing_outside_of_its_folder(

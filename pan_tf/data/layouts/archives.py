@@ -7,13 +7,17 @@ the TFDS builder, prepared or not, and `open`.
 import dataclasses
 import hashlib
 import pathlib
+import shutil
 import socket
+import time
 import urllib.parse
 
 from absl import logging
 
 from pan_tf import calling
 from pan_tf import printing
+
+_STALE = 3600.0  # Seconds.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +117,7 @@ class Archived:
                 "command again."
             )
         builder, folder = self.builder(name, data_dir), pathlib.Path(data_dir)
+        _forget_stale(pathlib.Path(builder.data_dir).parent)
         with printing.for_terminals():
             builder.download_and_prepare(download_dir=folder / "downloads")
 
@@ -127,6 +132,17 @@ class Archived:
         folder = pathlib.Path(data_dir) / "downloads" / "manual"
         files = self.archive.files or (self.archive.url.rpartition("/")[2],)
         return [folder / file for file in files]
+
+
+def _forget_stale(folder):
+    """Deletes what commands that were killed have left of a data set, half prepared.
+
+    One that another process writes to is younger.
+    """
+    for left in folder.glob("incomplete.*"):
+        newest = max(path.stat().st_mtime for path in (left, *left.rglob("*")))
+        if time.time() - newest > _STALE:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def host_answers(url, seconds=5.0):
