@@ -252,6 +252,8 @@ def _read(path):
 def _timeless(value):
     if isinstance(value, dict):
         return {k: _timeless(v) for k, v in value.items() if k not in _CLOCK}
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
     return value
 
 
