@@ -4,9 +4,9 @@
 
 Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed,
 flags first that were not tried together yet; to try one again, take the printed flags.
-It must be refused in a sentence before a run folder is begun; or else train for two
-rounds, go on to twice as many, translate images and be exported, each with status 0. At
-toy size. Prints what became of each, and how many pairs of flags were tried together, or
+It must be refused in a sentence before a run folder is begun; or else train for a round
+or two, go on for another, translate images and be exported, each with status 0. At toy
+size. Prints what became of each, and how many pairs of flags were tried together, or
 refused together; `pairs.json` in --out keeps them, so that a later call goes on. Exit
 status 1 at any fault.
 """
@@ -204,7 +204,7 @@ def attempt(place, flags, needed, refusals, obey=True):
     fixed = {"width": "0.015625", "run_dir": run, "save_every": "1", "log_every": "1"}
     for _ in range(len(flags)):
         log.unlink(missing_ok=True)
-        status = command("train", **flags, **fixed, iterations=12)
+        status = command("train", **flags, **fixed, iterations=2)
         text = log.read_text()
         # A refusal names the flags that do not go together: without them it may go.
         last = text.strip().splitlines()[-1] if text.strip() else ""
@@ -224,7 +224,10 @@ def attempt(place, flags, needed, refusals, obey=True):
         if (run / "system.json").exists() and not _is_stopped(text):
             return "fault", f"begun, then: {text.strip().splitlines()[-1]}"
         return ("diverged" if _is_stopped(text) else "refused"), None
-    status = command("train", **flags, **fixed, iterations=24)
+    # Another round; the first call has trained for one, or for two of one minibatch.
+    minibatches = int(re.search(r" on (\d+) minibatch", text)[1])
+    iterations = max(2, minibatches) + minibatches
+    status = command("train", **flags, **fixed, iterations=iterations)
     text = log.read_text()
     is_said = "--iterations" in text or _is_stopped(text)
     if "Traceback" in text or (status and not is_said):
