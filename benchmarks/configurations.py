@@ -288,7 +288,8 @@ def main():
         outcomes[outcome] += 1
         for _, named in refusals:  # Flags that do not go with the others.
             pairs |= {_pair(a, b) for a in named for b in asked if a != b} & _pairs(asked)
-        pairs |= _pairs(flags)
+        if outcome != "refused":
+            pairs |= _pairs(flags)
         kept.write_text(json.dumps(sorted(pairs)))
         if outcome == "refused":
             lines = (out / "at" / "log.txt").read_text().strip().splitlines()
