@@ -3,11 +3,16 @@
 import dataclasses
 import functools
 
+import numpy as np
+
 from pan_tf.evaluation.baselines import TITLES
 from pan_tf.evaluation.measure import summary
 from pan_tf.metrics import ROWS
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.metrics.intervals import verdict
+
+# A mean is that of one image which makes more than this share of it, of so many images.
+_DOMINATED, _DOMINATED_OF = 0.5, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +36,31 @@ class Result:
         """metric -> `{"mean", "ci95"}`, in the table's order."""
         found = summary(self.scores) | self.of_sets
         return {name: found[name] for name in ROWS if name in found}
+
+
+def dominated(result, names):
+    """A sentence for each metric whose mean is that of one image.
+
+    VIF, for one, divides by what a target holds, which in a blank one is next to nothing.
+
+    Args:
+        result: `Result`.
+        names: of its images.
+    """
+    sentences = []
+    for metric, values in result.scores.items():
+        values = ROWS[metric].finite(values)
+        if len(values) < _DOMINATED_OF:
+            continue
+        place = int(np.argmax(np.abs(values)))
+        share = abs(values[place]) / max(np.abs(values).sum(), np.finfo(float).tiny)
+        if share > _DOMINATED:
+            sentences.append(
+                f"{result.name}, {metric}: one image of {len(values)}, {names[place]}, "
+                f"makes {share:.0%} of the mean, {values.mean():.3g}; the median is "
+                f"{np.median(values):.3g}."
+            )
+    return sentences
 
 
 def differences(scores, others):

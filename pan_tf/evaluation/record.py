@@ -37,7 +37,7 @@ def describe(evaluation):
             "geometry": evaluation.geometry.to_json(),
             "fingerprint": opened.fingerprint,
         },
-        "notes": evaluation.notes,
+        "notes": [*evaluation.notes, *_dominated(first)],
         "weights": evaluation.weights.digests(),
         "pan_tf": pan_tf.__version__,
         "baselines": {name: r.metrics for name, r in first.baselines.items()},
@@ -70,6 +70,13 @@ def write(folder, found, directions):
     text = json.dumps(found, indent=2, allow_nan=False) + "\n"
     files.write(folder / "metrics.json", text)  # By which the folder is known as ours.
     files.write(folder / "per_image.csv", _table(directions))
+
+
+def _dominated(direction):
+    if not direction.split.paired:
+        return []
+    names = direction.split.source.names
+    return [s for r in direction.results for s in compare.dominated(r, names)]
 
 
 def _one(result, direction):

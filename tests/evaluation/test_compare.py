@@ -26,6 +26,18 @@ def test_the_sentence_says_who_is_better_where():
     assert compare.compare(B, A)["sentence"].startswith("a is better than b on psnr")
 
 
+def test_a_mean_that_is_one_images_is_told():
+    usual = np.array([0.1, 0.2, 0.1, 0.2, 0.1, 0.2, 0.1])
+    names = [f"{i}.png" for i in range(8)]
+    one = Result("a", {}, {"vif": np.append(usual, 35.0), "uqi": np.append(usual, 0.9)})
+    assert compare.dominated(one, names) == [
+        "a, vif: one image of 8, 7.png, makes 97% of the mean, 4.5; the median is 0.15."
+    ]
+    few = Result("a", {}, {"vif": np.array([0.1, 0.1, 35.0])})
+    blank = Result("a", {}, {"vif": np.zeros(8)})
+    assert compare.dominated(few, names) == compare.dominated(blank, names) == []
+
+
 def test_baselines_are_named_where_they_win():
     baselines = {
         "mean_color": {"psnr": A.scores["psnr"] - 1, "ssim": A.scores["ssim"] + 0.01},
