@@ -218,7 +218,8 @@ def _read(path):
         return [line for line in lines if "timestamp" not in line]
     if path.name == "key.json":  # Which output is whose: drawn for each study.
         key = json.loads(path.read_text())
-        page = path.with_name("index.html").read_text()
+        page = path.with_name("index.html")
+        page = page.read_text() if page.exists() else path.read_text()
         for question in key["questions"].values():
             missing = [name for name in question["options"] if name not in page]
             if missing:

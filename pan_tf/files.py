@@ -14,6 +14,8 @@ _TROUBLES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
 )
+# Those whose words nobody else would use.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # How TensorFlow tells dnnl_out_of_memory, as an AbortedError.
 _ONEDNN_OUT_OF_MEMORY = "Status: 1, message:"
 _PARTIAL = ".partial-"  # How names of files that are being written begin.
@@ -51,6 +53,10 @@ def whole(path):
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.filename is None:  # A full disk is told when a file is closed.
+            error.filename = os.fspath(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -87,7 +93,12 @@ def trouble(error):
         return sentence
     said = "|".join(re.escape(os.strerror(number)) for number in _TROUBLES)
     found = re.search(rf"(?:[^\n]*}}}} )?([^\n;]+); ({said})", str(error))
-    return paths.unlinked(f"{found[1].strip()}: {found[2]}.") if found else None
+    if found:
+        return paths.unlinked(f"{found[1].strip()}: {found[2]}.")
+    # Other libraries have words of their own around the system's.
+    full = "|".join(re.escape(os.strerror(number)) for number in _FULL)
+    found = re.search(rf"[^\n]*(?:{full})[^\n]*", str(error))
+    return f"{found[0].strip().removesuffix('.')}." if found else None
 
 
 def unusable(error):

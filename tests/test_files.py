@@ -70,6 +70,10 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
             "There is too little memory for a convolution. A smaller --batch_size",
         ),
         (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
+        (
+            RuntimeError("at the end:\nwrite() failed: No space left on device, in /r/x"),
+            "write() failed: No space left on device, in /r/x.",
+        ),
     ],
 )
 def test_what_the_disk_has_against_it_is_a_sentence(error, sentence):

@@ -12,7 +12,6 @@ import dataclasses
 import pathlib
 import sys
 
-from pan_tf import files
 from pan_tf import paths
 from pan_tf.cli import shared
 from pan_tf.paths import place
@@ -100,7 +99,7 @@ def _make(options):
     if options.dfi:
         through = shared.given(options, _DFI)
         settings["interpolation"] = dfi.Settings(**through)
-    files.check_output_dir(options.output_dir)
+    user_study.check_output_dir(options.output_dir)
     study = user_study.Study.of_runs(
         options.run_dir, options.saved_model, _folders(options.outputs), **settings
     )

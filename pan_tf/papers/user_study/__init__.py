@@ -2,6 +2,7 @@
 
 from pan_tf.papers.user_study.scoring import score
 from pan_tf.papers.user_study.study import Study
+from pan_tf.papers.user_study.study import check_output_dir
 from pan_tf.papers.user_study.study import write_study
 
-__all__ = ["Study", "score", "write_study"]
+__all__ = ["Study", "check_output_dir", "score", "write_study"]

@@ -149,13 +149,13 @@ def write_study(study, output_dir):
 
     Args:
         study: `Study`.
-        output_dir: folder, empty or not there.
+        output_dir: folder, empty or not there, or with a study that has no page yet.
 
     Raises:
         ValueError: if the folder holds files.
     """
     output_dir = pathlib.Path(output_dir)
-    files.check_output_dir(output_dir)
+    check_output_dir(output_dir)
     systems = list(study.outputs)
     # Of no seed: who has seen the key of one study knows nothing of the next.
     ids = [secrets.token_hex(6) for _ in range(len(study.names) * len(systems))]
@@ -179,11 +179,25 @@ def write_study(study, output_dir):
             "shown_width": pictures.shown_width(study.sources.shape[2]),
         },
     )
-    (output_dir / "choices").mkdir(parents=True)
+    (output_dir / "choices").mkdir(parents=True, exist_ok=True)
     record = {"study": digest, "prompt": study.prompt, "systems": systems}
     record["questions"] = key
     files.write(output_dir / "key.json", json.dumps(record, indent=2) + "\n")
     files.write(output_dir / "index.html", page)
+
+
+def check_output_dir(path):
+    """Refuses a folder that holds files, but for what a command without an end has left.
+
+    Raises:
+        ValueError: as of `files.check_output_dir`.
+    """
+    folder = pathlib.Path(path)
+    there = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    # All but the page, which is written last.
+    is_begun = "choices" in there and there <= {"choices", "key.json"}
+    if not is_begun or any((folder / "choices").iterdir()):
+        files.check_output_dir(path)
 
 
 def _read_folder(path, names, geometry):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import files
 from pan_tf.papers.user_study import Study
 from pan_tf.papers.user_study import score
 from pan_tf.papers.user_study import write_study
@@ -120,6 +121,27 @@ def test_without_choices_there_is_no_score(written, tmp_path):
 def test_a_study_is_not_overwritten(written, study):
     with pytest.raises(ValueError, match="holds files"):
         write_study(study, written)
+
+
+def test_a_study_that_has_no_page_is_begun_again(study, tmp_path, monkeypatch):
+    whole = files.write
+
+    def full(path, text):
+        if path.name == "index.html":
+            raise OSError(28, "No space left on device")
+        whole(path, text)
+
+    monkeypatch.setattr(files, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_study(study, tmp_path / "study")
+    monkeypatch.undo()
+    write_study(study, tmp_path / "study")
+    key = json.loads((tmp_path / "study" / "key.json").read_text())
+    assert key["study"] in (tmp_path / "study" / "index.html").read_text()
+    (tmp_path / "study" / "index.html").unlink()
+    (tmp_path / "study" / "choices" / "a.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds files"):
+        write_study(study, tmp_path / "study")
 
 
 def test_no_two_studies_are_taken_for_each_other(study, written, tmp_path):
