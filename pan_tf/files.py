@@ -88,7 +88,7 @@ def trouble(error):
         return sentence
     if isinstance(error, OSError) and error.errno in _TROUBLES:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}."
+        return f"{place}{os.strerror(error.errno)}."
     if sentence := lack_of_memory(error):
         return sentence
     said = "|".join(re.escape(os.strerror(number)) for number in _TROUBLES)

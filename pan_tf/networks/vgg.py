@@ -5,6 +5,10 @@ colour ("caffe"). Fed anything else, the network still gives features, of which 
 knows what they mean; ID-CGAN's released code does just that.
 """
 
+import contextlib
+import gc
+import os
+import sys
 import warnings
 
 import keras
@@ -203,8 +207,29 @@ def save_vgg_weights(classifier, path, network):
     vgg.set_weights(
         [w for layer in convolutions(classifier) for w in layer.get_weights()]
     )
-    with files.whole(path) as partial:
+    with files.whole(path) as partial, _plain_errors():
         vgg.save_weights(partial)
+
+
+@contextlib.contextmanager
+def _plain_errors():
+    """Context in which HDF5 fails as other writers do.
+
+    On a full disk it tells of sectors and addresses, and again in every destructor.
+    """
+    shown, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    number = None
+    try:
+        yield
+    except OSError as error:
+        number = error.errno
+        if number is None:
+            raise
+    finally:
+        gc.collect()  # Now, not when others may look.
+        sys.unraisablehook = shown
+    if number is not None:
+        raise OSError(number, os.strerror(number))
 
 
 def _layers_of(network, star, names, preprocessing, weights, size, name, scale=None):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf import files
 from pan_tf import networks
 from pan_tf.networks import vgg
+from tests.disk import limited_files
 
 
 def test_it_is_frozen_and_of_relu2_2(vgg_weights):
@@ -49,6 +51,18 @@ def test_a_file_of_something_else_is_named(tmp_path):
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
     with pytest.raises(ValueError, match=r"--vgg_weights must hold.*other\.weights\.h5"):
         networks.vgg_features("block2_conv2", weights=path)
+
+
+def test_a_full_disk_is_an_error_of_a_line(tmp_path, capfd):
+    classifier = networks.vgg_classifier("vgg16", True, 2, "pooled", 32)
+    path = tmp_path / "vgg16.weights.h5"
+    with limited_files(2**20), pytest.raises(OSError, match="too large") as caught:
+        networks.save_vgg_weights(classifier, path, "vgg16")
+    assert files.trouble(caught.value) == f"{path}: File too large."
+    assert not list(tmp_path.iterdir()) and "Traceback" not in capfd.readouterr().err
+    networks.save_vgg_weights(classifier, path, "vgg16")
+    kept = networks.check_vgg_weights(path, "vgg16")
+    assert np.array_equal(kept[0], networks.convolutions(classifier)[0].get_weights()[0])
 
 
 def test_a_missing_file_is_named():
