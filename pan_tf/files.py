@@ -61,6 +61,16 @@ def whole(path):
         partial.unlink(missing_ok=True)
 
 
+def reserve(path, size):
+    """Takes room for a file that a library will write; OSError if there is none.
+
+    On a full disk HDF5 prints a traceback for everything that it has open.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 def is_partial(name):
     """Whether a name is that of a file that is, or was, being written."""
     return name.startswith(_PARTIAL)

@@ -5,10 +5,6 @@ colour ("caffe"). Fed anything else, the network still gives features, of which 
 knows what they mean; ID-CGAN's released code does just that.
 """
 
-import contextlib
-import gc
-import os
-import sys
 import warnings
 
 import keras
@@ -23,6 +19,7 @@ from pan_tf.networks.fetching import WeightsNotFoundError
 from pan_tf.networks.fetching import digest
 from pan_tf.networks.fetching import fetched
 
+_OVERHEAD = 2**20  # Bytes of an HDF5 file around its weights, and to spare.
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
     "vgg19": keras.applications.VGG19,
@@ -207,29 +204,10 @@ def save_vgg_weights(classifier, path, network):
     vgg.set_weights(
         [w for layer in convolutions(classifier) for w in layer.get_weights()]
     )
-    with files.whole(path) as partial, _plain_errors():
+    size = sum(weight.nbytes for weight in vgg.get_weights())
+    with files.whole(path) as partial:
+        files.reserve(partial, size + _OVERHEAD)
         vgg.save_weights(partial)
-
-
-@contextlib.contextmanager
-def _plain_errors():
-    """Context in which HDF5 fails as other writers do.
-
-    On a full disk it tells of sectors and addresses, and again in every destructor.
-    """
-    shown, sys.unraisablehook = sys.unraisablehook, lambda _: None
-    number = None
-    try:
-        yield
-    except OSError as error:
-        number = error.errno
-        if number is None:
-            raise
-    finally:
-        gc.collect()  # Now, not when others may look.
-        sys.unraisablehook = shown
-    if number is not None:
-        raise OSError(number, os.strerror(number))
 
 
 def _layers_of(network, star, names, preprocessing, weights, size, name, scale=None):
