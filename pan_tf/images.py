@@ -15,7 +15,7 @@ from pan_tf.size import Size
 PEAK = 255.0  # The largest level of 8 bits.
 LEVEL = 2.0 / PEAK  # One level, of an image in [-1, 1].
 # Channels that can become each other: grey, RGB, RGB with alpha.
-_KNOWN = (1, 3, 4)
+CONVERTIBLE = (1, 3, 4)
 # Luma of RGB, Y = .299 R + .587 G + .114 B.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -197,7 +197,7 @@ def shown(pixels):
 def as_rgb(pixels):
     """Pixels of any depth and number of channels, as uint8 RGB for the eye."""
     pixels = shown(pixels)
-    if pixels.shape[-1] not in _KNOWN:
+    if pixels.shape[-1] not in CONVERTIBLE:
         pixels = pixels[..., : 3 if pixels.shape[-1] > 3 else 1]  # The first bands.
     return with_channels(pixels, 3)
 
@@ -213,7 +213,7 @@ def with_channels(pixels, channels):
     own = pixels.shape[-1]
     if own == channels:
         return pixels
-    if own not in _KNOWN or channels not in _KNOWN:
+    if own not in CONVERTIBLE or channels not in CONVERTIBLE:
         raise ValueError(f"has {own} channels; {channels} are wanted")
     is_numpy = isinstance(pixels, np.ndarray)
     pixels = tf.convert_to_tensor(pixels)

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from pan_tf import data
+from pan_tf import images
 from pan_tf import networks
 from pan_tf import runtime
 from pan_tf.layers import DiscriminatorAugmentation
@@ -174,11 +175,10 @@ def with_found(config):
     try:
         resolve(found)
     except ValueError:
-        rgb = {
-            name: 3
-            for name in ("source_channels", "target_channels")
-            if getattr(config, name) is None
-        }
+        sides = "source_channels", "target_channels"
+        rgb = {name: 3 for name in sides if getattr(config, name) is None}
+        if any(getattr(found, name) not in images.CONVERTIBLE for name in rgb):
+            raise
         again = found.replace(**rgb)
         resolve(again)  # If it is not that, the reason is told.
         return again, f"{sentence} --recipe={config.recipe} takes them as RGB."

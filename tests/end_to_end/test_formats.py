@@ -11,6 +11,7 @@ from PIL import Image
 from pan_tf import doctor
 from pan_tf import image_files
 from pan_tf import metrics
+from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.data import open_data
 from pan_tf.data import with_found
@@ -396,3 +397,24 @@ def test_channels_of_one_side_must_agree(tmp_path):
         eight(tmp_path / "trainB" / f"{i}.png", np.zeros((64, 64, 3)))
     with pytest.raises(ValueError, match=r"equal channels.*3 in .*0\.npy, 5 in .*1\.npy"):
         with_found(Config(dataset="folder", data_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize(("channels", "is_taken"), [(1, True), (4, True), (6, False), (5, False)])
+def test_what_cannot_become_rgb_is_refused_by_the_headers(channels, is_taken, tmp_path):
+    """Before any file is read: many are read beside a training only."""
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+    np.save(tmp_path / "trainA" / "0.npy", np.zeros((64, 64, channels), np.uint8))
+    eight(tmp_path / "trainB" / "0.png", np.zeros((64, 64, 3)))
+    config = Config(
+        dataset="folder",
+        data_dir=str(tmp_path),
+        recipe="multiscale_cyclegan",
+        identity_weight=1.0,
+    )
+    if is_taken:
+        _, said = recipes.with_found(config)
+        assert said.endswith("--recipe=multiscale_cyclegan takes them as RGB.")
+    else:
+        with pytest.raises(ValueError, match=f"source_channels={channels}"):
+            recipes.with_found(config)
