@@ -399,7 +399,9 @@ def test_channels_of_one_side_must_agree(tmp_path):
         with_found(Config(dataset="folder", data_dir=str(tmp_path)))
 
 
-@pytest.mark.parametrize(("channels", "is_taken"), [(1, True), (4, True), (6, False), (5, False)])
+@pytest.mark.parametrize(
+    ("channels", "is_taken"), [(1, True), (4, True), (6, False), (5, False)]
+)
 def test_what_cannot_become_rgb_is_refused_by_the_headers(channels, is_taken, tmp_path):
     """Before any file is read: many are read beside a training only."""
     for side in "AB":
