@@ -10,8 +10,8 @@ refused with a status that says so, or be answered; clients that hang up in the 
 a request or before the answer. Every half minute a new version takes over, and the oldest
 is deleted. Prints a line a minute; exit status 1 if an answer was wrong, a request was
 lost, a status was none for a wrong request, the server ended, or, after ten minutes and
-more, its memory was higher in the last quarter of the time than in the second by more than
-a twentieth.
+more, its memory was higher in the last quarter of the time than in the second by more
+than a twentieth.
 """
 
 import argparse
