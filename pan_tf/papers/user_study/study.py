@@ -194,6 +194,7 @@ def check_output_dir(path):
     """
     folder = pathlib.Path(path)
     there = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    there = {name for name in there if not files.is_partial(name)}
     # All but the page, which is written last.
     is_begun = "choices" in there and there <= {"choices", "key.json"}
     if not is_begun or any((folder / "choices").iterdir()):
