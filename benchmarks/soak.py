@@ -36,9 +36,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import grpc
 import numpy as np
-import tensorflow as tf
 from absl import logging
-from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from load import memory
@@ -151,14 +149,8 @@ class Soak:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         for random in self._rounds(number, pause):
             signature, feeds, wanted = hostile.tensors(random, self.files[:2])
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name = "model"
-            request.model_spec.signature_name = signature
-            request.output_filter.extend(wanted)
-            for alias, value in feeds.items():
-                dtype = tf.string if value.dtype == object else None
-                request.inputs[alias].CopyFrom(tf.make_tensor_proto(value, dtype))
             try:
+                request = servers.request("model", signature, feeds, wanted)
                 stub.Predict(request, timeout=60)
                 self._note("tensors", "answered")
             except grpc.RpcError as error:
@@ -190,9 +182,8 @@ class Soak:
         host, port = self.server.rest.split(":")
         channel = grpc.insecure_channel(self.server.grpc)
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        tensor = tf.make_tensor_proto([self.files[0]])
-        request = predict_pb2.PredictRequest(inputs={"image_bytes": tensor})
-        request.model_spec.name = "model"
+        feeds = {"image_bytes": np.array([self.files[0]], object)}
+        request = servers.request("model", "serving_default", feeds)
         body = json.dumps({"instances": [[[[0.0] * 3] * 64] * 64]}).encode()
         head = f"POST /v1/models/model:predict HTTP/1.1\r\nContent-Length: {len(body)}"
         whole = f"{head}\r\nHost: {host}\r\n\r\n".encode() + body

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
 _PROGRAM = pathlib.Path(__file__).with_name("stand_in.py")
 
 
@@ -19,6 +22,25 @@ class Server:
     grpc: str
     rest: str
     warmed: dict
+
+
+def request(model, signature, feeds, wanted=()):
+    """A PredictRequest.
+
+    Args:
+        model: its name.
+        signature: name of the signature.
+        feeds: alias -> array.
+        wanted: aliases of the outputs that are asked for; none: all.
+    """
+    made = predict_pb2.PredictRequest()
+    made.model_spec.name = model
+    made.model_spec.signature_name = signature
+    made.output_filter.extend(wanted)
+    for alias, value in feeds.items():
+        dtype = tf.string if value.dtype == object else None
+        made.inputs[alias].CopyFrom(tf.make_tensor_proto(value, dtype))
+    return made
 
 
 @contextlib.contextmanager

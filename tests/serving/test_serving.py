@@ -207,13 +207,7 @@ def test_malformed_tensors_are_refused_or_answered(server, expected):
     random, good, codes = np.random.default_rng(0), [encoded(PIXELS)], []
     for _ in range(150):
         signature, feeds, wanted = hostile.tensors(random, good)
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = "aerial2map"
-        request.model_spec.signature_name = signature
-        request.output_filter.extend(wanted)
-        for alias, value in feeds.items():
-            dtype = tf.string if value.dtype == object else None
-            request.inputs[alias].CopyFrom(tf.make_tensor_proto(value, dtype))
+        request = servers.request("aerial2map", signature, feeds, wanted)
         try:
             stub.Predict(request, timeout=30)
             codes.append("answered")
