@@ -5,21 +5,13 @@
       <task>.png                            source | a column a system | target
       <task>/<system>/seed-<n>/             a run folder each; seed-<n>.cfg beside it
 
-Every training is a process of its own, `pan-tf train`, so that one that fails takes
-nothing with it, and one that is interrupted goes on where it was. A finished one is not
-trained again. Measured is the *last* checkpoint, on the held-out split: the best one may
-have been chosen on those very images. Without pairs it is measured as
+`trials` has the trainings. Measured is the *last* checkpoint, on the held-out split: the
+best one may have been chosen on those very images. Without pairs it is measured as
 `evaluation.Evaluation` does without pairs, in <task>/evaluation-seed-<n>/.
 """
 
 import dataclasses
-import json
-import os
 import pathlib
-import signal
-import subprocess
-import sys
-import time
 
 from pan_tf import bundled
 from pan_tf import data
@@ -37,63 +29,13 @@ from pan_tf.papers.reproduction import measuring
 from pan_tf.papers.reproduction import report
 from pan_tf.papers.reproduction.tables import TABLES
 from pan_tf.papers.reproduction.tables import System
-from pan_tf.runs import stopping
+from pan_tf.papers.reproduction.trials import STOPPED
+from pan_tf.papers.reproduction.trials import Trial
 from pan_tf.runs.folder import RunFolder
-from pan_tf.runs.folder import RunFolderError
 
 _PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
 _VALIDATIONS = 8  # Points of the curves.
-# 130: interrupted before there was anything to save.
-_STOPPED = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, 130)
 _PLACES = ("data_dir", "download", "vgg_weights")  # They change no result.
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """What each system of a table gets.
-
-    Attributes:
-        iterations: minibatches of the paper's four images; a system of another batch
-            size sees as many images.
-        image_size: pixels a side.
-        seeds: number of trainings, with seeds from 1 up.
-    """
-
-    iterations: int = 100_000
-    image_size: int = 256
-    seeds: int = 1
-
-    @classmethod
-    def parse(cls, text):
-        """From "iterations,image_size,seeds".
-
-        Raises:
-            ValueError: if they are not three positive numbers.
-        """
-        try:
-            numbers = [int(number) for number in text.split(",")]
-            budget = cls(*numbers)
-        except (TypeError, ValueError):
-            numbers = []
-        if len(numbers) != 3 or min(numbers) < 1:
-            raise ValueError(
-                "--budget must be iterations,image_size,seeds, such as 4000,64,2. "
-                f"Received: budget={text!r}."
-            )
-        return budget
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One training of one system on one task."""
-
-    system: System
-    seed: int
-    config: Config
-
-    @property
-    def run_dir(self):
-        return pathlib.Path(self.config.run_dir)
 
 
 class Reproduction:
@@ -277,16 +219,16 @@ class Reproduction:
         failures = {}
         for task, trials in self.tasks:
             for i, trial in enumerate(trials, start=1):
-                if trial.system.recipe and not _is_finished(trial):
+                if trial.system.recipe and not trial.is_finished:
                     print(
                         f"\n== {task.name}, {trial.system.name}, seed {trial.seed} "
                         f"({i} of {len(trials)})",
                         flush=True,
                     )
-                    failure = self._train(trial, stop)
-                    if stop.requested or failure in _STOPPED:
+                    failure = trial.train(stop)
+                    if stop.requested or failure in STOPPED:
                         return None
-                    if failure is None and not _is_finished(trial):
+                    if failure is None and not trial.is_finished:
                         return None  # It was told to stop.
                     if failure is not None:
                         failures[trial.run_dir] = f"exit status {failure}"
@@ -296,52 +238,6 @@ class Reproduction:
             return None
         report.write(self, record, shown)
         return record
-
-    def _train(self, trial, stop):
-        """Runs a training to its end; None, or its exit status if that is not 0.
-
-        A request to stop is passed on: the training saves, and ends.
-        """
-        trial.run_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._wait_for(trial, stop)
-        if stop.requested:
-            return None
-        path = trial.run_dir.with_suffix(".cfg")
-        files.write(path, trial.config.to_flagfile())
-        command = [sys.executable, "-m", "pan_tf", "train", f"--flagfile={path}"]
-        # This very package, also where it is not installed.
-        paths = str(bundled.PACKAGE.parent), os.environ.get("PYTHONPATH")
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            stopping.PARENT: str(os.getpid()),
-        }
-        # A group of its own: Ctrl-C reaches it once, through us.
-        child = subprocess.Popen(command, start_new_session=True, env=environment)
-        is_told = False
-        try:
-            while child.poll() is None:
-                if stop.requested and not is_told:
-                    child.send_signal(signal.SIGTERM)
-                    is_told = True
-                time.sleep(0.2)
-        finally:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
-        return child.returncode or None
-
-    def _wait_for(self, trial, stop):
-        """Waits until nobody has its folder: a killed command's training still saves."""
-        is_told = False
-        while not stop.requested:
-            try:
-                RunFolder(trial.run_dir).check_free()
-                return
-            except RunFolderError as error:
-                if not is_told:
-                    print(f"{error}\nWaiting for it.", flush=True)
-                is_told = True
-            time.sleep(0.5)
 
     def _note(self):
         """What a reader must know, of the table and of how it was run."""
@@ -389,18 +285,3 @@ def _check_names(flag, names, known):
         raise ValueError(
             f"--{flag} must be of: {', '.join(known)}. Received: {', '.join(unknown)}."
         )
-
-
-def _is_finished(trial):
-    """Whether a training came to its end with the iterations that are asked for."""
-    path = trial.run_dir / "result.json"
-    if not path.exists():
-        return False
-    result = json.loads(path.read_text(encoding="utf-8"))
-    folder = RunFolder(trial.run_dir)
-    trained = folder.config()
-    return (
-        result["last"]["checkpoint"] >= trial.config.iterations
-        and not folder.with_found(trial.config).differences(trained)
-        and trained.iterations == trial.config.iterations
-    )

@@ -18,7 +18,7 @@ from pan_tf.data import DatasetNotFoundError
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
-from pan_tf.papers.reproduction import reproduce
+from pan_tf.papers.reproduction import trials
 from pan_tf.runs import lock
 from pan_tf.runs.stopping import StopRequest
 from tests.conftest import smooth_noise
@@ -160,9 +160,7 @@ def test_a_training_of_others_is_waited_for(photos, tmp_path, failing, capfd):
     trial.run_dir.mkdir(parents=True)
     told = []
     with lock.hold(trial.run_dir):
-        waiting = threading.Thread(
-            target=lambda: told.append(reproduction._train(trial, StopRequest()))
-        )
+        waiting = threading.Thread(target=lambda: told.append(trial.train(StopRequest())))
         waiting.start()
         said = ""
         while "Waiting for it" not in said:
@@ -179,7 +177,7 @@ def failing(tmp_path, monkeypatch):
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
-    monkeypatch.setattr(reproduce.sys, "executable", str(program))
+    monkeypatch.setattr(trials.sys, "executable", str(program))
 
 
 def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, failing):
