@@ -2,18 +2,25 @@
 
     python benchmarks/configurations.py --out=combinations --count=1000
 
-Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed,
-flags first that were not tried together yet; to try one again, take the printed flags.
-It must be refused in a sentence before a run folder is begun; or else train for a round
-or two, go on for another, translate images and be exported, each with status 0. At toy
-size. Prints what became of each, and how many pairs of flags were tried together, or
-refused together; `pairs.json` in --out keeps them, so that a later call goes on. Exit
-status 1 at any fault.
+Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed;
+to try one again, take the printed flags. It must be refused in a sentence before a run
+folder is begun; or else train for a round or two, go on for another, translate images and
+be exported, each with status 0. At toy size.
+
+A combination begins with two flags (or a recipe and a flag) that were not trained
+together yet, under a recipe and values that the recipe's own checks accept, and grows
+by flags that they accept too; two that no recipe accepts together are kept as refused,
+with the sentence. `--no-legal` draws flags without asking, so that most combinations are
+refused. Prints what became of each, and how many pairs are covered; `--pairs` keeps them,
+so that a later call, or another one at the same time, goes on. Exit status 1 at a fault.
 """
 
 import argparse
 import collections
+import contextlib
 import dataclasses
+import fcntl
+import io
 import itertools
 import json
 import pathlib
@@ -31,6 +38,8 @@ from PIL import Image
 
 from benchmarks.commands import finish
 from pan_tf import flagfiles
+from pan_tf import recipes
+from pan_tf.cli import parsing
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
 
@@ -40,10 +49,9 @@ SECONDS = 300
 _APART = {
     *("recipe", "dataset", "data_dir", "attribute", "fallback_dataset", "download"),
     *("run_dir", "dry_run", "image_size", "width", "recipe_digest", "init_from"),
-    *("vgg_weights", "metric_weights", "iterations", "jit_compile", "synthesize"),
+    *("vgg_weights", "metric_weights", "iterations", "jit_compile"),
     *("source_labels", "source_channels", "target_channels", "source_bits"),
     *("target_bits", "source_range", "target_range"),
-    *("save_every", "log_every", "best_by", "metrics", "vgg"),
 }
 # Numbers whose limits do not tell what is usual.
 _USUAL = {
@@ -56,6 +64,8 @@ _USUAL = {
     "d_learning_rate": (0.0, 1e-2),
     "decay_start": (0, 4),
     "keep": (1, 4),
+    "save_every": (1, 3),
+    "log_every": (1, 3),
     "validate_every": (0, 8),
     "sample_images": (1, 12),
     "collapse_after": (0, 4),
@@ -64,18 +74,23 @@ _USUAL = {
 _PARSED = {
     "load_size": ("72", "64", "64x128", "300", "80x144"),
     "margin": ("auto", "0.5", "3", "1e6"),
+    # Those whose weights are there, or that need none.
+    "vgg": ("vgg16",),
+    "metrics": ("psnr_rgb", "vgg_distance", "psnr,vif", "ssim_rgb,uqi"),
+    "best_by": ("psnr", "ssim", "vifp", "balanced"),
 }
 
 
 def value(draw, field):
     """A legal value of a setting, as a flag has it."""
     rule = field.metadata
+    if field.name in _PARSED:
+        return draw.choice(_PARSED[field.name])
     if rule["choices"]:
         several = flagfiles.type_of(field) is tuple
         count = draw.randint(1, 2) if several else 1
-        return ",".join(draw.sample(sorted(rule["choices"]), count))
-    if field.name in _PARSED:
-        return draw.choice(_PARSED[field.name])
+        choices = {*rule["choices"]} - ({"none"} if count > 1 else set())
+        return ",".join(draw.sample(sorted(choices), count))
     kind = flagfiles.type_of(field)
     if kind is bool:
         return draw.choice(("true", "false"))
@@ -84,37 +99,141 @@ def value(draw, field):
     if kind is int:
         return str(draw.randint(int(low), int(high)))
     if kind is tuple:  # `lambdas`: as many as a D has features, or not.
-        return ",".join(str(draw.randint(0, 9)) for _ in range(draw.randint(1, 5)))
+        return ",".join(str(draw.randint(0, 9)) for _ in range(draw.choice(_FEATURES)))
     number = draw.choice((low, high, draw.uniform(low, high)))
     return f"{number:.3g}"
 
 
+_FEATURES = (2, 3, 4, 5, 8)  # That some D has.
+_TOGETHER = {"hinge_activity": {"margin": "auto"}}  # Wanted by the first.
 FIELDS = {f.name: f for f in dataclasses.fields(Config) if f.name not in _APART}
 
 
-def combination(draw, tried):
-    """Flags of a training: name -> text.
-
-    Args:
-        draw: `random.Random`.
-        tried: pairs of names, which are not looked for again.
-    """
-    names = draw.sample(sorted(FIELDS), len(FIELDS))
-    chosen = names[:1]
-    for _ in range(draw.randint(2, 9)):
-        rest = [name for name in names if name not in chosen]
-        new = {n: sum(_pair(n, c) not in tried for c in chosen) for n in rest}
-        chosen.append(max(rest, key=new.get))
-    flags = {"recipe": draw.choice(RECIPE_NAMES), "image_size": draw.choice(SIZES)}
+def any_combination(draw, pairs, kinds):
+    """Flags of a training that may be refused: name -> text; arguments as below."""
+    flags = _begun(draw, draw.choice(RECIPE_NAMES), kinds)
+    chosen = draw.sample(sorted(FIELDS), draw.randint(3, 10))
     return flags | {name: value(draw, FIELDS[name]) for name in chosen}
 
 
-def _pair(one, other):
-    return tuple(sorted((one, other)))
+def legal_combination(draw, pairs, kinds):
+    """Flags of a training that its recipe accepts.
+
+    Args:
+        draw: `random.Random`.
+        pairs: `Pairs`; gets those that every recipe refuses.
+        kinds: flags of each kind of files.
+
+    Returns:
+        name -> text; None if all pairs are covered.
+    """
+    while wanted := pairs.wanted(draw):
+        names = [name for name in wanted if name in FIELDS]
+        own = [name for name in wanted if name in RECIPE_NAMES]
+        flags = None
+        for recipe in own or draw.sample(RECIPE_NAMES, len(RECIPE_NAMES)):
+            for _ in range(60 if own else 6):
+                flags = _begun(draw, recipe, kinds)
+                for name in names:
+                    flags |= _TOGETHER.get(name, {})
+                flags |= {name: value(draw, FIELDS[name]) for name in names}
+                if not (sentence := refusal(flags)):
+                    break
+            else:
+                continue
+            break
+        else:
+            pairs.refused(wanted, sentence)
+            continue
+        for _ in range(draw.randint(4, 10)):
+            rest = draw.sample(sorted(FIELDS.keys() - flags.keys()), 8)
+            new = {name: pairs.new(name, flags) for name in rest}
+            for name in sorted(rest, key=new.get, reverse=True):
+                grown = flags | {name: value(draw, FIELDS[name])}
+                if not refusal(grown):
+                    flags = grown
+                    break
+        return flags
+    return None
 
 
-def _pairs(names):
-    return set(itertools.combinations(sorted({*names} & {*FIELDS}), 2))
+def _begun(draw, recipe, kinds):
+    given, size = draw.choice(kinds), draw.choice(SIZES)
+    row, needed = recipes.RECIPES[recipe], {}
+    if row.looks_through_vgg:
+        needed["vgg"] = "vgg16"
+    if row.role == "fill":
+        needed["synthesize"] = "hole"
+    return {"recipe": recipe, "image_size": size, **given, **needed}
+
+
+def refusal(flags):
+    """What `train` says of flags before it opens the files; empty if nothing."""
+    argv = [f"--{name}={v}" for name, v in {**flags, **FIXED}.items()]
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            config, _ = parsing.parse(Config, argv, "", "train")
+            recipes.resolve(recipes.with_found(config)[0])
+    except (SystemExit, ValueError) as error:
+        return f"{error}" or said.getvalue()
+    return ""
+
+
+class Pairs:
+    """Which flags were trained together, in a file that several processes share.
+
+    Args:
+        path: JSON: `{"trained": {pair: times}, "refused": {pair: sentence}}`.
+    """
+
+    def __init__(self, path):
+        self._path = path
+        one = itertools.combinations(sorted(FIELDS), 2)
+        self.all = {*one, *itertools.product(RECIPE_NAMES, FIELDS)}
+        self._add([], {})
+
+    def wanted(self, draw):
+        """A pair that is not covered yet; None if there is none."""
+        left = sorted(self.all - self.covered)
+        return draw.choice(left) if left else None
+
+    def new(self, name, flags):
+        """How many pairs a flag would cover with others."""
+        return len(self._of({*flags, name}, flags["recipe"]) - self.covered)
+
+    def trained(self, flags):
+        self._add(self._of(flags, flags["recipe"]), {})
+
+    def refused(self, pair, sentence):
+        self._add([], {" ".join(pair): sentence})
+
+    @property
+    def covered(self):
+        return {tuple(p.split()) for kind in self._found.values() for p in kind}
+
+    def __str__(self):
+        trained, refused = (len(self._found[kind]) for kind in ("trained", "refused"))
+        return f"{trained} of {len(self.all)} pairs trained, {refused} refused"
+
+    def _of(self, names, recipe):
+        names = sorted({*names} & {*FIELDS})
+        one = itertools.combinations(names, 2)
+        return {*one, *((recipe, name) for name in names)}
+
+    def _add(self, trained, refused):
+        with open(self._path, "a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            text = file.read()
+            found = json.loads(text) if text else {"trained": {}, "refused": {}}
+            for pair in trained:
+                key = " ".join(pair)
+                found["trained"][key] = found["trained"].get(key, 0) + 1
+            found["refused"] |= refused
+            file.truncate(0)
+            file.write(json.dumps(found, indent=0, sort_keys=True))
+            self._found = found
 
 
 def files(kind, place):
@@ -180,15 +299,15 @@ def _pairs_of_one_size(place):
             image.resize(size[::-1], Image.Resampling.NEAREST).save(b)
 
 
-def attempt(place, flags, needed, refusals, obey=True):
+FIXED = {"width": "0.015625", "iterations": 2}
+
+
+def attempt(place, flags):
     """What becomes of a combination.
 
     Args:
         place: folder to work in.
-        flags: name -> value; loses those that a refusal names.
-        needed: names that stay.
-        refusals: list that gets the sentences, each with the flags that it names.
-        obey: whether the rest is tried again without those.
+        flags: name -> value.
 
     Returns:
         ("done", "refused" or "diverged", None), or ("fault", what is wrong).
@@ -201,21 +320,8 @@ def attempt(place, flags, needed, refusals, obey=True):
         argv = [name, *(f"--{k}={v}" for k, v in more.items())]
         return finish(argv, log, seconds=SECONDS)[0]
 
-    fixed = {"width": "0.015625", "run_dir": run, "save_every": "1", "log_every": "1"}
-    for _ in range(len(flags)):
-        log.unlink(missing_ok=True)
-        status = command("train", **flags, **fixed, iterations=2)
-        text = log.read_text()
-        # A refusal names the flags that do not go together: without them it may go.
-        last = text.strip().splitlines()[-1] if text.strip() else ""
-        idle = set(re.findall(r"--(\w+)", last)) & set(flags) - {"recipe", "image_size"}
-        # --vgg was not drawn, but is what some recipes need.
-        dropped = idle - needed if obey else idle & {"vgg"}
-        if not status or not dropped:
-            break
-        refusals.append((last, dropped))
-        for name in dropped:
-            del flags[name]
+    status = command("train", **flags, **FIXED, run_dir=run)
+    text = log.read_text()
     if "Traceback (most recent call last)" in text:
         return "fault", "a traceback"
     if status is None:
@@ -223,11 +329,12 @@ def attempt(place, flags, needed, refusals, obey=True):
     if status:
         if (run / "system.json").exists() and not _is_stopped(text):
             return "fault", f"begun, then: {text.strip().splitlines()[-1]}"
-        return ("diverged" if _is_stopped(text) else "refused"), None
+        last = (text.strip() or "nothing was said").splitlines()[-1]
+        return ("diverged", None) if _is_stopped(text) else ("refused", last)
     # Another round; the first call has trained for one, or for two of one minibatch.
     minibatches = int(re.search(r" on (\d+) minibatch", text)[1])
     iterations = max(2, minibatches) + minibatches
-    status = command("train", **flags, **fixed, iterations=iterations)
+    status = command("train", **flags, **FIXED | {"iterations": iterations}, run_dir=run)
     text = log.read_text()
     is_said = "--iterations" in text or _is_stopped(text)
     if "Traceback" in text or (status and not is_said):
@@ -255,60 +362,49 @@ def main():
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pairs", type=pathlib.Path, help="empty: pairs.json in --out")
     parser.add_argument(
-        "--obey",
+        "--legal",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="whether what a refusal does not name is tried again",
+        help="whether only flags are drawn that the recipe accepts",
     )
-    parser.add_argument("--vgg_weights", type=pathlib.Path, help="for recipes with a VGG")
+    parser.add_argument("--vgg_weights", type=pathlib.Path, required=True)
     options = parser.parse_args()
     out = options.out.resolve()
-    needed = {}
-    for kind in set(KINDS):
-        place = out / "data" / kind.replace(" ", "-")
-        is_there = place.exists()
-        needed[kind] = files(kind, place)
-        if not is_there:
-            _pairs_of_one_size(place)
-    outcomes, told, kept = collections.Counter(), 0, out / "pairs.json"
-    pairs = (
-        {tuple(pair) for pair in json.loads(kept.read_text())} if kept.exists() else set()
-    )
+    weights = {"vgg_weights": options.vgg_weights.resolve()}
+    kinds = [_files_once(kind, out / "data") | weights for kind in KINDS]
+    pairs = Pairs(options.pairs or out / "pairs.json")
+    draw_one = legal_combination if options.legal else any_combination
+    outcomes = collections.Counter()
     for number in range(options.first, options.first + options.count):
         draw = random.Random(f"{options.seed} {number}")
-        flags, kind = combination(draw, pairs), draw.choice(KINDS)
-        flags |= needed[kind] | {"data_dir": out / "data" / kind.replace(" ", "-")}
-        if options.vgg_weights:
-            flags |= {"vgg_weights": options.vgg_weights.resolve(), "vgg": "vgg16"}
-        begun, refusals, asked = time.monotonic(), [], {*flags}
-        outcome, why = attempt(
-            out / "at", flags, set(needed[kind]), refusals, options.obey
-        )
+        if not (flags := draw_one(draw, pairs, kinds)):
+            break
+        begun = time.monotonic()
+        outcome, why = attempt(out / "at", flags)
         outcomes[outcome] += 1
-        for _, named in refusals:  # Flags that do not go with the others.
-            pairs |= {_pair(a, b) for a in named for b in asked if a != b} & _pairs(asked)
-        if outcome != "refused":
-            pairs |= _pairs(flags)
-        kept.write_text(json.dumps(sorted(pairs)))
-        if outcome == "refused":
-            lines = (out / "at" / "log.txt").read_text().strip().splitlines()
-            why = lines[-1] if lines else "nothing was said"
-        told += len(refusals)
+        if outcome in ("done", "diverged"):
+            pairs.trained(flags)
         took = time.monotonic() - begun
-        print(f"{number}: {outcome}, {took:.0f} s, {kind}", flush=True)
-        said = " ".join(f"--{name}={v}" for name, v in flags.items())
-        for sentence, _ in refusals:
-            print(f"    ({sentence})"[:300])
+        print(f"{number}: {outcome}, {took:.0f} s, {flags['data_dir'].name}", flush=True)
         if why:
+            said = " ".join(f"--{name}={v}" for name, v in flags.items())
             print(f"    {why}"[:300], f"    {said}", sep="\n", flush=True)
         if outcome == "fault":
             shutil.copytree(out / "at", out / f"fault-{number}", dirs_exist_ok=True)
-    print(
-        dict(outcomes),
-        f"{told} refusals obeyed; {len(pairs)} of {len(_pairs(FIELDS))} pairs of flags",
-    )
+    print(dict(outcomes), pairs)
     return 1 if outcomes["fault"] else 0
+
+
+def _files_once(kind, folder):
+    """Flags of a kind of files, which are made if they are not there."""
+    place = folder / kind.replace(" ", "-")
+    is_there = place.exists()
+    needed = files(kind, place)
+    if not is_there:
+        _pairs_of_one_size(place)
+    return needed | {"data_dir": place}
 
 
 if __name__ == "__main__":
