@@ -110,10 +110,10 @@ FIELDS = {f.name: f for f in dataclasses.fields(Config) if f.name not in _APART}
 
 
 def any_combination(draw, pairs, kinds):
-    """Flags of a training that may be refused: name -> text; arguments as below."""
+    """Flags of a training that may be refused; arguments and result as below."""
     flags = _begun(draw, draw.choice(RECIPE_NAMES), kinds)
     chosen = draw.sample(sorted(FIELDS), draw.randint(3, 10))
-    return flags | {name: value(draw, FIELDS[name]) for name in chosen}
+    return flags | {name: value(draw, FIELDS[name]) for name in chosen}, None
 
 
 def legal_combination(draw, pairs, kinds):
@@ -125,7 +125,7 @@ def legal_combination(draw, pairs, kinds):
         kinds: flags of each kind of files.
 
     Returns:
-        name -> text; None if all pairs are covered.
+        (name -> text, pair that was wanted); ({}, None) if all pairs are covered.
     """
     while wanted := pairs.wanted(draw):
         names = [name for name in wanted if name in FIELDS]
@@ -143,7 +143,7 @@ def legal_combination(draw, pairs, kinds):
                 continue
             break
         else:
-            pairs.refused(wanted, sentence)
+            pairs.refused(wanted, [sentence] * 3)
             continue
         for _ in range(draw.randint(4, 10)):
             rest = draw.sample(sorted(FIELDS.keys() - flags.keys()), 8)
@@ -153,8 +153,8 @@ def legal_combination(draw, pairs, kinds):
                 if not refusal(grown):
                     flags = grown
                     break
-        return flags
-    return None
+        return flags, wanted
+    return {}, None
 
 
 def _begun(draw, recipe, kinds):
@@ -184,7 +184,7 @@ class Pairs:
     """Which flags were trained together, in a file that several processes share.
 
     Args:
-        path: JSON: `{"trained": {pair: times}, "refused": {pair: sentence}}`.
+        path: JSON: `{"trained": {pair: times}, "refused": {pair: sentences}}`.
     """
 
     def __init__(self, path):
@@ -205,16 +205,19 @@ class Pairs:
     def trained(self, flags):
         self._add(self._of(flags, flags["recipe"]), {})
 
-    def refused(self, pair, sentence):
-        self._add([], {" ".join(pair): sentence})
+    def refused(self, pair, sentences):
+        self._add([], {" ".join(pair): sentences})
 
     @property
     def covered(self):
-        return {tuple(p.split()) for kind in self._found.values() for p in kind}
+        """Pairs that were trained, or refused more than twice."""
+        found = self._found
+        often = {p for p, sentences in found["refused"].items() if len(sentences) > 2}
+        return {tuple(pair.split()) for pair in {*found["trained"], *often}}
 
     def __str__(self):
-        trained, refused = (len(self._found[kind]) for kind in ("trained", "refused"))
-        return f"{trained} of {len(self.all)} pairs trained, {refused} refused"
+        trained, covered = len(self._found["trained"]), len(self.covered)
+        return f"{trained} of {len(self.all)} pairs trained, {covered - trained} refused"
 
     def _of(self, names, recipe):
         names = sorted({*names} & {*FIELDS})
@@ -230,14 +233,15 @@ class Pairs:
             for pair in trained:
                 key = " ".join(pair)
                 found["trained"][key] = found["trained"].get(key, 0) + 1
-            found["refused"] |= refused
+            for key, sentences in refused.items():
+                found["refused"].setdefault(key, []).extend(sentences)
             file.truncate(0)
             file.write(json.dumps(found, indent=0, sort_keys=True))
             self._found = found
 
 
 def files(kind, place):
-    """Files of one kind, twelve to train on and four held out; flags that they need."""
+    """Makes files of one kind, twelve to train on and four held out."""
     random_ = np.random.default_rng(0)
     for split, count in (("train", 12), ("test", 4)):
         for side in "AB":
@@ -245,7 +249,7 @@ def files(kind, place):
             folder.mkdir(parents=True, exist_ok=True)
             for i in range(count):
                 _save(kind, side, random_, folder / str(i))
-    return {"labels of A": {"source_labels": "5"}}.get(kind, {})
+    _pairs_of_one_size(place)
 
 
 def _save(kind, side, random_, path):
@@ -379,13 +383,16 @@ def main():
     outcomes = collections.Counter()
     for number in range(options.first, options.first + options.count):
         draw = random.Random(f"{options.seed} {number}")
-        if not (flags := draw_one(draw, pairs, kinds)):
+        flags, wanted = draw_one(draw, pairs, kinds)
+        if not flags:
             break
         begun = time.monotonic()
         outcome, why = attempt(out / "at", flags)
         outcomes[outcome] += 1
         if outcome in ("done", "diverged"):
             pairs.trained(flags)
+        elif wanted:
+            pairs.refused(wanted, [why])
         took = time.monotonic() - begun
         print(f"{number}: {outcome}, {took:.0f} s, {flags['data_dir'].name}", flush=True)
         if why:
@@ -400,10 +407,9 @@ def main():
 def _files_once(kind, folder):
     """Flags of a kind of files, which are made if they are not there."""
     place = folder / kind.replace(" ", "-")
-    is_there = place.exists()
-    needed = files(kind, place)
-    if not is_there:
-        _pairs_of_one_size(place)
+    if not place.exists():
+        files(kind, place)
+    needed = {"source_labels": "5"} if kind == "labels of A" else {}
     return needed | {"data_dir": place}
 
 
