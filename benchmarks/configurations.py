@@ -346,9 +346,13 @@ def attempt(place, flags):
     source = pathlib.Path(flags["data_dir"]) / "testA"
     if flags.get("direction") == "BtoA":
         source = source.with_name("testB")
-    if command("translate", run_dir=run, input=source, output=place / "out"):
+    status = command("translate", run_dir=run, input=source, output=place / "out")
+    # T of inpainting has one size, that of the crops it was trained on.
+    is_fixed = "pixels only. Received" in log.read_text()
+    if status and not is_fixed:
         return "fault", "was not translated with"
-    if len(list((place / "out").iterdir())) != len(list(source.iterdir())):
+    count = len(list((place / "out").iterdir()))
+    if not is_fixed and count != len(list(source.iterdir())):
         return "fault", "outputs are missing"
     if command("export", run_dir=run, export_dir=place / "exported"):
         return "fault", "was not exported"

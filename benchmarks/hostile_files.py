@@ -15,6 +15,7 @@ import functools
 import multiprocessing
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
@@ -208,6 +209,59 @@ def use(options):
     return faults, count
 
 
+def export(options):
+    """A run is exported whose images have been damaged since; or as if they had not:
+    every other time damaged files keep their sizes and times."""
+    place = _fresh(options.out / "export")
+    random_ = random.Random(options.seed)
+    good = {}
+    for name in (f"{split}{side}/{i}.png" for split, side, i in _NAMES):
+        path = place / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = Image.effect_noise((100, 80), 60.0).convert("RGB")
+        noise.save(path)
+        good[path] = path.read_bytes()
+    log = place / "log.txt"
+    flags = {**TRAIN, "data_dir": place / "data", "run_dir": place / "run"}
+    if _run(options, log, "train", **flags)[0]:
+        return [f"was not trained; see {log}"], len(good)
+    faults, count = [], 0
+    for number in range(max(1, options.folder // len(good))):
+        damaged = random_.sample(sorted(good), random_.randint(1, len(good)))
+        for each in damaged:
+            sample = corpus.sample(options.seed, count)
+            count += 1
+            before = each.stat()
+            if number % 2:
+                size = before.st_size
+                each.write_bytes(sample.contents[:size].ljust(size, b"\0"))
+                os.utime(each, ns=(before.st_atime_ns, before.st_mtime_ns))
+            else:
+                each.write_bytes(sample.contents)
+        log = place / f"log-{number}.txt"
+        made = place / "exported" / str(number)
+        status, took = _run(
+            options, log, "export", run_dir=place / "run", export_dir=made
+        )
+        found = _faults_of_log(log.read_text("utf-8", "surrogateescape"))
+        if status is None or took > SECONDS * 6:
+            found.append(f"{took:.0f} s")
+        if (status == 0) != (made / "1" / "saved_model.pb").exists():
+            found.append(f"status {status}, but {sorted(made.glob('*'))}")
+        faults += [f"{number}: {fault}" for fault in found]
+        for path, contents in good.items():
+            path.write_bytes(contents)
+    return faults, count
+
+
+_NAMES = [
+    (split, side, i)
+    for split, last in (("train", 6), ("test", 3))
+    for side in "AB"
+    for i in range(last)
+]
+
+
 def _run(options, log, command, **flags):
     argv = [command, *(f"--{name}={value}" for name, value in flags.items())]
     return finish(argv, log, seconds=SECONDS * max(60, options.folder))
@@ -228,6 +282,7 @@ JOBS = {
     "doctor-two": functools.partial(refuse, "doctor", True),
     "evaluate": functools.partial(refuse, "evaluate", False),
     "use": use,
+    "export": export,
 }
 
 

@@ -213,6 +213,7 @@ class Export:
                 paired=self.translator.system.paired,
                 specs=self._sides(),
             )
+            sources = self._some_of(opened)
         except (DatasetNotFoundError, OSError, ValueError) as error:
             gone = isinstance(error, DatasetNotFoundError | FileNotFoundError)
             state = "are away" if gone else "cannot be used any more"
@@ -233,6 +234,7 @@ class Export:
                     f"is proven by its run's own images, which are away: {error}"
                 ) from None
             opened = data.open_data(data.locate(config), specs=self._sides())
+            sources = self._some_of(opened)
         else:
             if known and not fingerprints.same_files(
                 known["fingerprint"], opened.fingerprint
@@ -242,19 +244,24 @@ class Export:
                     "data have changed."
                 )
         pairs = opened.held_out or opened.train
-        batch = next(
-            iter(
-                data.evaluation_dataset(
-                    pairs,
-                    geometry=opened.geometry,
-                    batch_size=_NUM_IMAGES,
-                    centre=True,
-                )
-            )
-        )
-        side = "target" if self.translator.inverse else "source"
-        sources = self.translator.source.to_levels(batch[side]).numpy()
         return sources, f"{len(sources)} {pairs.name} images of {opened.name}"
+
+    def _some_of(self, opened):
+        """The first few held-out sources, `[N, H, W, C]` as of the run."""
+        batches = data.evaluation_dataset(
+            opened.held_out or opened.train,
+            geometry=opened.geometry,
+            batch_size=_NUM_IMAGES,
+            centre=True,
+        )
+        try:
+            batch = next(iter(batches))
+        except tf.errors.OpError as error:  # Damaged since the run verified it.
+            if said := files.unusable(error):
+                raise files.UnusableFilesError(said) from None
+            raise
+        side = "target" if self.translator.inverse else "source"
+        return self.translator.source.to_levels(batch[side]).numpy()
 
     def _label(self, is_optimized):
         config, field = self.translator.config, self.translator.field

@@ -177,10 +177,14 @@ class Translator:
 
     def seen_size(self, height, width):
         """The `Size` at which T sees an image of the size given."""
-        only = self.field.size if self.field else None
-        if only is not None and self.scale.value == "auto":
+        if self._only_size and self.scale.value == "auto":
             return Size(height, width)  # Where a hole is, is known at one size only.
         return self.scale.seen_size(self.geometry, height, width)
+
+    @property
+    def _only_size(self):
+        """Pixels a side of the images that T takes; None where it takes any."""
+        return self.field.size if self.field else None
 
     def at_scale(self, scale):
         """The same T, which sees images at another scale."""
@@ -190,7 +194,12 @@ class Translator:
 
     def describe_scale(self):
         """At which scale T sees images, a line for a user."""
-        value, geometry = self.scale.value, self.geometry
+        value, geometry, only = self.scale.value, self.geometry, self._only_size
+        if only and value == "auto":
+            return (
+                f"Scale: images as they are. T fills the middle of {only} x {only} "
+                "pixels, and takes no other size."
+            )
         if isinstance(value, float):
             return f"Scale: every image is scaled by {value:g}, its output back."
         if value == "native" or geometry is None or geometry.is_native:

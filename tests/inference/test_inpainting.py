@@ -67,6 +67,12 @@ def test_images_of_other_sizes_are_refused_with_its_own(run, exported):
             inference.Translator(path)(np.zeros((64, 65, 3), np.uint8))
 
 
+def test_images_are_not_said_to_be_scaled(run, exported):
+    for path in (run, exported[0]):
+        sentence = inference.Translator(path).describe_scale()
+        assert "as they are" in sentence and "64 x 64 pixels" in sentence
+
+
 def test_a_server_refuses_them_too(exported):
     model = tf.saved_model.load(str(exported[0]))
     for name in ("image", "float_image"):
