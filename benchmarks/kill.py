@@ -3,20 +3,22 @@
     python benchmarks/kill.py --out=killed --moments=20
     python benchmarks/kill.py --out=killed --moments=200 --jobs train --seed=7
     python benchmarks/kill.py --out=full --by=disk    # As root: it mounts small disks.
+    python benchmarks/kill.py --out=full --by=quota --jobs train
     python benchmarks/kill.py --out=fixed --by=read_only --jobs train translate
 
 Each command is run to its end once, then again and again under SIGKILL, each time at a
 moment drawn uniformly over the time that it took (or onto a disk with too little room, or
-one that is read-only from such a moment on, where it must end in a sentence); the same
-command goes on, until it ends by itself, and the folder that it leaves must be the
-undisturbed one's to the bit: every tensor of every checkpoint, every line, picture and
-table. In between, whatever has a final name must be whole. Prints a line a command; exit
-status 1 if anything differed.
+one whose room comes and goes, or one that is read-only from such a moment on, where it
+must end in a sentence); the same command goes on, until it ends by itself, and the folder
+that it leaves must be the undisturbed one's to the bit: every tensor of every checkpoint,
+every line, picture and table. In between, whatever has a final name must be whole. Prints
+a line a command; exit status 1 if anything differed.
 
 Commands run in forks, `benchmarks/commands.py`: the first second can be hit.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -24,6 +26,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -54,6 +57,7 @@ TRAIN = {
     "validate_every": 30,
     "sample_images": 2,
 }
+_ROOM = 2**30  # Bytes, of a disk that nothing fills.
 # Fields that tell of the clock or the machine, not of the work.
 _CLOCK = {
     *("images_per_second", "data_wait", "data_cores", "memory_gib", "starts", "started"),
@@ -291,16 +295,59 @@ class FullDisk:
         """As of `Kill`; to be hurt it must have ended in a sentence."""
         room = int(self._draw.uniform(0, 1.1) * self._size)
         # What lies there already, does.
-        room = max(room, _used(self._place) + 4096) if hurting else 2**30
+        room = max(room, _used(self._place) + 4096) if hurting else _ROOM
+        self._give(room)
+        return self._judged(argv, log, hurting, f"with room for {room} bytes")
+
+    def _give(self, room):
         _mount("-o", f"remount,size={room}", self._place)
+
+    def _judged(self, argv, log, hurting, where):
         begin = log.stat().st_size if log.exists() else 0
         status, _ = finish(argv, log)
         said = log.read_bytes()[begin:].decode(errors="replace")
-        where = f"with room for {room} bytes"
         if "Traceback" in said:
             raise RuntimeError(f"{where}: a traceback; see {log}")
         is_hurt = hurting and status != 0 and "No space left" in said
         return None if is_hurt else status, where
+
+
+class Quota(FullDisk):
+    """A disk that is full for a while and has room again, in turns."""
+
+    hurt = "stopped by a quota that comes and goes"
+
+    def __init__(self, place, took, draw):
+        super().__init__(place, took, draw)
+        self._took = took
+
+    def attempt(self, argv, log, hurting):
+        """As of `FullDisk`; a command that never met the full disk ends by itself."""
+        if not hurting:
+            return super().attempt(argv, log, False)
+        seed = self._draw.random()
+        child = os.fork()
+        if not child:
+            try:
+                self._come_and_go(random.Random(seed))
+            finally:
+                os._exit(1)
+        try:
+            return self._judged(argv, log, True, f"in turns {seed}")
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            self._give(_ROOM)
+
+    def _come_and_go(self, draw):
+        """Until it is killed: room, then none, for shares of the command's time."""
+        while True:
+            time.sleep(draw.uniform(0, 0.5) * self._took)
+            # What was written in between is more than the disk may get: once more.
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self._give(_used(self._place) + draw.choice((2**12, 2**16)))
+            time.sleep(draw.uniform(0, 0.1) * self._took)
+            self._give(_ROOM)
 
 
 class ReadOnly:
@@ -342,7 +389,7 @@ def _wait_for_others(place):
                 time.sleep(0.1)
 
 
-WAYS = {"kill": Kill, "disk": FullDisk, "read_only": ReadOnly}
+WAYS = {"kill": Kill, "disk": FullDisk, "quota": Quota, "read_only": ReadOnly}
 
 
 def _used(place):
