@@ -28,6 +28,7 @@ from pan_tf import paths
 from pan_tf import printing
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
+from pan_tf.evaluation import spread
 from pan_tf.evaluation import text
 from pan_tf.export import export
 from pan_tf.inference import Outcome
@@ -123,6 +124,9 @@ def evaluate(
     seeds: int | None = None,
     epochs: int | None = None,
     dfi: bool | dfi_.Settings = False,
+    runner: str | None = None,
+    workers: int | None = None,
+    beam_options: str = "",
 ) -> "Report":
     """Measures Ts on held-out images and writes a report; the command `pan-tf evaluate`.
 
@@ -136,25 +140,28 @@ def evaluate(
         `Report`.
 
     Raises:
-        As `evaluation.Evaluation`.
+        As `evaluation.Evaluation`; ValueError too if `runner` is given, and more is
+        measured than pairs, one by one.
     """
+    beam = engine(runner, workers, beam_options)
     chosen = dfi_.Settings() if dfi is True else dfi or None
     runs, models = _listed(run_dir), _listed(saved_model)
-    evaluation = Evaluation(
+    made = functools.partial(
+        Evaluation,
         runs,
         models,
-        checkpoint,
-        split,
-        output_dir,
-        rank_by,
-        metrics,
-        vgg_weights,
-        metric_weights,
-        limit,
-        seeds,
-        epochs,
-        chosen,
-        unaligned,
+        checkpoint=checkpoint,
+        split=split,
+        output_dir=output_dir,
+        rank_by=rank_by,
+        metrics=metrics,
+        vgg_weights=vgg_weights,
+        metric_weights=metric_weights,
+        limit=limit,
+        seeds=seeds,
+        epochs=epochs,
+        dfi=chosen,
+        unpaired=unaligned,
         dataset=dataset,
         data_dir=data_dir and os.fspath(data_dir),
         download=download,
@@ -165,7 +172,10 @@ def evaluate(
         attribute=attribute,
         batch_size=batch_size,
     )
-    return Report(evaluation.run(), evaluation.output_dir / "index.html")
+    evaluation = made()
+    measured = beam and spread.by(beam, made, evaluation)
+    found = evaluation.run(measured=measured)
+    return Report(found, evaluation.output_dir / "index.html")
 
 
 @printing.sturdy()
@@ -212,18 +222,29 @@ def translate(
         raise ValueError("Either --run_dir or --saved_model must name what translates.")
     flag = "saved_model" if run_dir is None else "run_dir"
     path = paths.named(flag, run_dir or saved_model)
-    engine = None
-    if runner is not None:
-        # An extra, and heavy.
-        from pan_tf.inference.bulk import Engine
-
-        engine, path = Engine(runner, workers, beam_options), path.absolute()
-    elif workers is not None or beam_options:
-        raise ValueError("--workers and --beam_options go with --runner.")
+    beam = engine(runner, workers, beam_options)
+    if beam:
+        path = path.absolute()
     made = functools.partial(Translator, path, checkpoint, inverse=inverse, scale=scale)
     return translate_files(
-        made, input, output, tile_size, format == "input", existing, engine
+        made, input, output, tile_size, format == "input", existing, beam
     )
+
+
+def engine(runner=None, workers=None, beam_options=""):
+    """`inference.bulk.Engine` of these flags; None without a runner.
+
+    Raises:
+        ImportError: if Beam, an extra, is not installed.
+        ValueError: if they do not go together.
+    """
+    if runner is None:
+        if workers is not None or beam_options:
+            raise ValueError("--workers and --beam_options go with --runner.")
+        return None
+    from pan_tf.inference.bulk import Engine  # An extra, and heavy.
+
+    return Engine(runner, workers, beam_options)
 
 
 class Run:

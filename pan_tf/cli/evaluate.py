@@ -10,9 +10,14 @@ has none, or --unaligned) outputs are judged as a set: a classifier two-sample t
 attribute log-loss; and what is kept of a source, in both directions of a cycle. Leaves
 metrics.json, per_image.csv and index.html in --output_dir: in the run folder, unless the
 flag is given.
+
+With --runner, Apache Beam spreads pairs over processes, or over the machines of an engine
+(pip install 'pan_tf[beam]'), which must all see the files at the same place; the three
+files are those of one process.
 """
 
 import dataclasses
+import functools
 import sys
 
 from pan_tf.cli import shared
@@ -103,6 +108,9 @@ class Options(Settings):
     dfi_iterations: int | None = setting(
         None, "L-BFGS-B's, for each image of --dfi; empty: 500.", minimum=1
     )
+    runner: str | None = shared.RUNNER
+    workers: int | None = shared.WORKERS
+    beam_options: str = shared.BEAM_OPTIONS
 
     def __post_init__(self):
         super().__post_init__()
@@ -113,27 +121,37 @@ class Options(Settings):
 
 _DFI = ("vgg", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
 # What `Evaluation` takes in another form.
-_OTHERWISE = {"run_dir", "saved_model", "unaligned", "dfi", *_DFI}
+_BEAM = ("runner", "workers", "beam_options")
+_OTHERWISE = {"run_dir", "saved_model", "unaligned", "dfi", *_DFI, *_BEAM}
 
 
 def main(options):
     # Now, not above: TensorFlow takes seconds to import, --help must not.
+    from pan_tf import interface
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.evaluation import Evaluation
+    from pan_tf.evaluation import spread
     from pan_tf.evaluation import text
     from pan_tf.networks import WeightsNotFoundError
 
+    made = functools.partial(
+        Evaluation,
+        options.run_dir,
+        options.saved_model,
+        unpaired=options.unaligned,
+        dfi=_dfi(options) if options.dfi else None,
+        **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
+    )
     try:
-        evaluation = Evaluation(
-            options.run_dir,
-            options.saved_model,
-            unpaired=options.unaligned,
-            dfi=_dfi(options) if options.dfi else None,
-            **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
-        )
-    except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
+        engine = interface.engine(*(getattr(options, name) for name in _BEAM))
+        evaluation = made()
+        measured = engine and spread.by(engine, made, evaluation)
+    except (
+        *(DatasetNotFoundError, ImportError, OSError, ValueError),
+        WeightsNotFoundError,
+    ) as error:
         sys.exit(f"\n{error}")
-    record = evaluation.run()
+    record = evaluation.run(measured=measured)
     print("\n".join(text.lines(record)))
     print(f"Report: {evaluation.output_dir / 'index.html'}")
 

@@ -25,6 +25,14 @@ ATTRIBUTE = setting(None, "Attribute of faces; empty: the run's.")
 SYNTHESIZE = setting(
     None, "Make sources of targets; empty: as the run.", choices=SYNTHESIS_NAMES
 )
+# Where it is done.
+RUNNER = setting(
+    None,
+    "What Beam runs on: direct, processes of this machine; or one of its own, as "
+    "FlinkRunner. Empty: this process, without Beam.",
+)
+WORKERS = setting(None, "Processes of --runner=direct; empty: one a core.", minimum=1)
+BEAM_OPTIONS = setting("", "Beam's own options, as on its command line.")
 
 
 def given(options, names):

@@ -60,15 +60,9 @@ class Options(Settings):
         "What to do where an output is there already.",
         choices=("fail", "skip", "overwrite"),
     )
-    runner: str | None = setting(
-        None,
-        "What Beam runs on: direct, processes of this machine; or one of its own, as "
-        "FlinkRunner. Empty: this process, without Beam.",
-    )
-    workers: int | None = setting(
-        None, "Processes of --runner=direct; empty: one a core.", minimum=1
-    )
-    beam_options: str = setting("", "Beam's own options, as on its command line.")
+    runner: str | None = shared.RUNNER
+    workers: int | None = shared.WORKERS
+    beam_options: str = shared.BEAM_OPTIONS
 
     def __post_init__(self):
         if (self.run_dir is None) == (self.saved_model is None):

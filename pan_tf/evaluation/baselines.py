@@ -44,14 +44,18 @@ def measure_baselines(train, split, geometry, **settings):
     }
 
 
-def translations(train, geometry):
+def translations(train, geometry, fitted=None):
     """The baselines, fitted on training pairs, as functions.
+
+    Args:
+        train, geometry: as of `measure_baselines`.
+        fitted: what `fit` gave of them; None: they are fitted here.
 
     Returns:
         baseline -> function of float32 `[B, H, W, C]` in [-1, 1] that gives uint8.
     """
     source, target = train.specs
-    mean, table = _fit(train, geometry)
+    mean, table = fitted or fit(train, geometry)
     table = tf.constant(np.round(table).astype(target.dtype))
     mean = tf.constant(np.round(mean).astype(target.dtype))
     found = {}
@@ -102,7 +106,7 @@ def _cell(pixels, spec):
     return cell
 
 
-def _fit(pairs, geometry):
+def fit(pairs, geometry):
     """(mean target colour `[C]`, a colour for each cell of source colours), float64."""
     sources, targets = pairs.specs
     cells = _levels(sources) ** sources.planes

@@ -9,6 +9,7 @@ as a set, and beside that what they keep of their sources, in both directions of
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,7 @@ from pan_tf import paths
 from pan_tf.data import Split
 from pan_tf.evaluation import page
 from pan_tf.evaluation import record
+from pan_tf.evaluation.baselines import fit
 from pan_tf.evaluation.baselines import translations
 from pan_tf.evaluation.compare import Result
 from pan_tf.evaluation.inputs import Inputs
@@ -195,6 +197,7 @@ class Evaluation(Inputs):
         self.output_dir = paths.named("output_dir", output_dir)
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()
+        self._stop = None
 
     def _take_both_directions(self):
         """Loads the inverses of cycles, which have a last checkpoint only: T's too."""
@@ -248,18 +251,23 @@ class Evaluation(Inputs):
                 )
         return notes
 
-    def run(self, stop=None):
+    def run(self, stop=None, measured=None):
         """Measures, writes the three files, and returns what metrics.json holds.
 
         Args:
             stop: anything with `requested`, looked at between systems; or None.
+            measured: function of this evaluation that gives its `scores`, of pairs, from
+                elsewhere; None: they are measured here.
 
         Raises:
             StoppedError: if it asks to stop; nothing has been written then.
         """
         self._stop = stop
         there = self.data.direction
-        self.directions = [self._measure(there, is_back=False)]
+        if measured:
+            self.directions = [self._with(measured(self))]
+        else:
+            self.directions = [self._measure(there, is_back=False)]
         if not self.split.paired and (self.dfi or any(self.inverses)):
             other = "BtoA" if there == "AtoB" else "AtoB"
             self.directions.append(self._measure(other, is_back=True))
@@ -287,9 +295,57 @@ class Evaluation(Inputs):
             "outputs": {n: made[places] for n, made in direction.outputs.items()},
         }
 
-    def _measure(self, name, is_back):
-        """`Direction`."""
+    def scores(self, places=None):
+        """Of pairs, what single images score.
+
+        Args:
+            places: numbers of the split's pairs; None: all.
+
+        Returns:
+            "results", "baselines", and where files as they are were measured "native" and
+            "native_baselines" -> system -> metric -> float64 `[n]`.
+        """
+        direction = self._measure(self.data.direction, False, places)
+        found = {"results": direction.results, "baselines": direction.baselines.values()}
+        if direction.native:
+            found["native"], found["native_baselines"] = direction.native
+            found["native_baselines"] = found["native_baselines"].values()
+        return {group: {r.name: r.scores for r in rs} for group, rs in found.items()}
+
+    def _with(self, scores):
+        """The `Direction` of scores."""
+        kinds = {}
+        for name, t in zip(self.names, self.translators, strict=True):
+            kinds |= dict.fromkeys((name, f"{name}{record.NATIVE_SCALE}"), t.checkpoint)
+        found = {
+            group: {
+                name: Result(name, kinds.get(name), own) for name, own in each.items()
+            }
+            for group, each in scores.items()
+        }
+        native = None
+        if self._has_native:
+            native = list(found["native"].values()), found["native_baselines"]
+        return Direction(
+            self.data.direction,
+            self.split,
+            list(found["results"].values()),
+            found["baselines"],
+            {},
+            self.translators,
+            native,
+        )
+
+    @functools.cached_property
+    def fitted(self):
+        """What `baselines.fit` gives of the training pairs."""
+        return fit(self.data.train, self.geometry)
+
+    def _measure(self, name, is_back, places=None):
+        """`Direction`, of some places of the split or of all."""
         split, train = self.split, self.data.train
+        if places is not None:
+            split = split.subset(places)
         if not split.paired:
             split, train = (each.at_most(self.limit) for each in (split, train))
         if is_back:
@@ -298,7 +354,7 @@ class Evaluation(Inputs):
         if self.of_sets:
             sets = Judges(self, name, split, train.at_most(self.limit))
         found, outputs = {}, {}
-        for system in self._baselines(split, train):
+        for system in self._baselines(split):
             found[system.name], _ = self._one(system, name, split, sets)
         if not split.paired:
             found["real"] = sets.real_result()
@@ -310,21 +366,29 @@ class Evaluation(Inputs):
             if made is not None:
                 outputs[system.name] = made
         translators = self.inverses if is_back else self.translators
-        native = self._measure_native(name, split, train)
+        native = self._measure_native(name, split) if self._has_native else None
         return Direction(name, split, results, found, outputs, translators, native)
 
-    def _measure_native(self, name, split, train):
-        """`Direction.native`: what a user gets who translates the files of the split."""
+    @functools.cached_property
+    def _has_native(self):
+        """Whether files as they are, are measured too: where that is something else."""
+        split = self.split
         if not split.paired or split.synthesize or self.geometry.is_native:
-            return None
+            return False
         if any(t.geometry is None or t.field.size for t in self.translators):
-            return None  # Nobody says at which scale T was trained, or it knows one size.
+            return (
+                False  # Nobody says at which scale T was trained, or it knows one size.
+            )
         sizes = {Size(*map(int, size)) for size in split.sizes()}
         if all(self.geometry.measured_size(*size) == size for size in sizes):
-            return None
+            return False
         if problem := too_small(split, data.NATIVE, self.of_images):
             self.notes.append(f"Files as they are were not measured: {problem}")
-            return None
+            return False
+        return True
+
+    def _measure_native(self, name, split):
+        """`Direction.native`: what a user gets who translates the files of the split."""
         systems = []
         for own, t in zip(self.names, self.translators, strict=True):
             systems.append(System(own, t.checkpoint, _as_files(t)))
@@ -332,7 +396,7 @@ class Evaluation(Inputs):
                 native = t.at_scale("native")
                 name_there = f"{own}{record.NATIVE_SCALE}"
                 systems.append(System(name_there, t.checkpoint, _as_files(native)))
-        baselines = self._baselines(split, train)
+        baselines = self._baselines(split)
         made = []
         for system in [*baselines, *systems]:
             self._check_stop()
@@ -376,7 +440,7 @@ class Evaluation(Inputs):
             (scores if isinstance(value, np.ndarray) else of_sets)[name] = value
         return Result(system.name, system.checkpoint, scores, of_sets), outputs
 
-    def _baselines(self, split, train):
+    def _baselines(self, split):
         if not split.paired:
             spec, target = split.specs
 
@@ -385,8 +449,8 @@ class Evaluation(Inputs):
                 return images.to_bits(pixels, target.bits)
 
             return [System("copy_input", None, copied)]
-        fitted = translations(train, self.geometry)
-        return [System(name, None, translate) for name, translate in fitted.items()]
+        found = translations(self.data.train, self.geometry, self.fitted)
+        return [System(name, None, translate) for name, translate in found.items()]
 
     def _systems(self, is_back, split, train):
         """The systems of a direction."""

@@ -29,6 +29,8 @@ class Inputs:
             data set has none, or is read so by a system that was trained without.
         batch_size: images at a time; None: as `measure` has it.
         names: of the Ts, in order; None: as their folders are called.
+        verified: what `OpenedData.describe` gave of these data before; None: what the
+            first run knows.
         **changes: settings of the data, in place of the first run's; None counts as not
             given.
 
@@ -56,6 +58,7 @@ class Inputs:
         unpaired=None,
         batch_size=None,
         names=None,
+        verified=None,
         **changes,
     ):
         changes = {name: value for name, value in changes.items() if value is not None}
@@ -75,8 +78,8 @@ class Inputs:
         _check_alike(self.translators, self.names, changes)
         self.config = config.replace(fallback_dataset=None)
         _check_shapes(self.translators, config.image_size, batch_size)
-        known = None
-        if run_dirs:
+        known = verified
+        if known is None and run_dirs:
             known = RunFolder(self.translators[0].path).known_data()
         self.data = self._open(known, unpaired)
         self.split = self.data.held_out if split is None else self.data.splits.get(split)

@@ -1,12 +1,14 @@
-"""A job's files by Apache Beam: in several processes, or on machines that share a disk.
+"""Work by Apache Beam: in several processes, or on machines that share a disk.
 
-The pipeline is Beam's RunInference over the job's files, each of which a worker reads,
-translates and writes as `Work` does in this process; so outputs are the same files. Where
-it runs is Beam's to say: Flink, Spark, Dataflow, or processes of this machine.
+The pipeline is Beam's RunInference over items: a job's files, each of which a worker
+reads, translates and writes as `Work` does in this process, so that outputs are the same
+files; or an evaluation's pairs (`evaluation.spread`). Where it runs is Beam's to say:
+Flink, Spark, Dataflow, or processes of this machine.
 """
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -68,6 +70,11 @@ class Engine:
                 f"runner={self.runner}: {error}"
             ) from None
 
+    def __str__(self):
+        if self.runner != _DIRECT:
+            return self.runner
+        return f"{self.workers or os.cpu_count()} processes"
+
     def run(self, job, made, tile_size=None):
         """Translates every file of a job.
 
@@ -84,11 +91,35 @@ class Engine:
         outcome = job.begun()
         outcome.failures = [(_absolute(path), said) for path, said in outcome.failures]
         folder = _absolute(job.output.parent if _is_one_file(job) else job.output)
+        # As bytes, since names need not be UTF-8.
+        items = [
+            (*(os.fsencode(_absolute(path)) for path in places), format)
+            for *places, format in job.targets
+        ]
+        work = functools.partial(_translation, made, tile_size, job.existing)
+        for found in self.each(items, work, folder):
+            outcome.add(Outcome.from_json(found))
+        if not _is_one_file(job):
+            _write_failures(folder / FAILURES, outcome.failures)
+        return outcome
+
+    def each(self, items, made, folder):
+        """What a function gives of each item.
+
+        Args:
+            items: list of what pickles.
+            made: function without arguments that gives the function, of an item to what
+                JSON can hold; workers get it pickled, and call it once a process.
+            folder: which every worker sees; results are gathered in one inside it.
+
+        Returns:
+            List in the order of the items.
+        """
         # Workers of other users write here too: no `mkdtemp`.
         place = folder / f".outcomes-{uuid.uuid4().hex}"
         place.mkdir(parents=True)
         try:
-            self._translate(job, _Handler(made, tile_size, job.existing), place)
+            self._run(items, _Handler(made), place)
             found = dict(
                 json.loads(line)
                 for path in place.iterdir()
@@ -96,11 +127,7 @@ class Engine:
             )
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        for number in range(len(job.targets)):
-            outcome.add(Outcome.from_json(found[number]))
-        if not _is_one_file(job):
-            _write_failures(folder / FAILURES, outcome.failures)
-        return outcome
+        return [found[number] for number in range(len(items))]
 
     def check(self, job):
         """Raises FileExistsError if a user's own file stands where failures would."""
@@ -111,42 +138,48 @@ class Engine:
                 "--output."
             )
 
-    def _translate(self, job, handler, place):
-        """Runs the pipeline; what became of each file is a line of JSON in a folder."""
+    def _run(self, items, handler, place):
+        """Runs the pipeline; what becomes of each item is a line of JSON in a folder."""
         given = shlex.split(self.options)
         if self.runner == _DIRECT:
             given += [f"--direct_num_workers={self.workers or os.cpu_count()}"]
             given += ["--direct_running_mode=multi_processing"]
-        # As bytes, since names need not be UTF-8.
-        items = [
-            (number, *(os.fsencode(_absolute(path)) for path in places), format)
-            for number, (*places, format) in enumerate(job.targets)
-        ]
         with beam.Pipeline(_runner(self.runner), PipelineOptions(given)) as pipeline:
             _ = (
                 pipeline
-                | "files" >> beam.Create(items)
+                | "items" >> beam.Create(list(enumerate(items)))
                 | "spread" >> beam.Reshuffle()
-                | "translate" >> RunInference(handler)
+                | "work" >> RunInference(handler)
                 | "keep" >> beam.ParDo(_Keep(os.fsencode(place)))
             )
 
 
-class _Handler(ModelHandler):
-    """`Work` as RunInference has models: loaded once a process."""
+def _translation(made, tile_size, existing):
+    """A function of (paths as bytes, format) that gives an `Outcome` as JSON."""
+    work = Work(made(), tile_size, existing)
 
-    def __init__(self, made, tile_size, existing):
+    def translated(item):
+        *places, format = item
+        item = *(pathlib.Path(os.fsdecode(path)) for path in places), format
+        return work(item).to_json()
+
+    return translated
+
+
+class _Handler(ModelHandler):
+    """A function of items as RunInference has models: made once a process."""
+
+    def __init__(self, made):
         super().__init__()
-        self._made, self._tile_size, self._existing = made, tile_size, existing
+        self._made = made
 
     def load_model(self):
-        return Work(self._made(), self._tile_size, self._existing)
+        return self._made()
 
     def run_inference(self, batch, model, inference_args=None):
-        """For each (number, paths as bytes, format): number and `Outcome`, as JSON."""
-        for number, *paths, format in batch:
-            item = *(pathlib.Path(os.fsdecode(path)) for path in paths), format
-            yield json.dumps((number, model(item).to_json()))
+        """For each (number, item): number and what the function gives, as JSON."""
+        for number, item in batch:
+            yield json.dumps((number, model(item)))
 
 
 class _Keep(beam.DoFn):

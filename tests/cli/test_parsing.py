@@ -249,3 +249,29 @@ def test_a_task_belongs_to_the_command_line(tmp_path):
     message = refused("train", f"--flagfile={tmp_path / 'mine.cfg'}")
     assert "in a flagfile use --flagfile=FILE" in message
     assert "Unknown command line flag 'task'" in refused("evaluate", "--task=derain")
+
+
+def test_destructors_add_nothing_to_the_sentence_of_the_end():
+    program = """
+import sys
+from pan_tf import cli
+
+class File:
+    def __del__(self):
+        raise RuntimeError("still open")
+
+def command():
+    file = File()
+    try:
+        raise OSError("The disk is full.")
+    except OSError as error:
+        sys.exit(str(error))
+
+cli.main = command
+cli.program()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stderr == "The disk is full.\n"
+    assert done.returncode == 1

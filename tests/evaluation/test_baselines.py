@@ -37,12 +37,12 @@ def test_color_table_learns_a_map_of_colors(data):
 
 
 def test_mean_color_is_the_mean_of_the_training_targets(data):
-    mean, _ = baselines._fit(data.train, 64)
+    mean, _ = baselines.fit(data.train, 64)
     assert np.allclose(mean, [255 - 80, 255 - 100, 255 - 60])
 
 
 def test_unseen_colors_get_the_mean(data):
-    mean, table = baselines._fit(data.train, 64)
+    mean, table = baselines.fit(data.train, 64)
     assert np.allclose(table[5], mean)
 
 
@@ -66,7 +66,7 @@ def test_where_the_centre_is_missing_floors_fill_it_alone(data):
     train = dataclasses.replace(data.train, synthesize=SYNTHESES["hole"])
     source = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
     hole = np.broadcast_to(images.central_mask(64), source.shape)
-    mean, _ = baselines._fit(train, 64)
+    mean, _ = baselines.fit(train, 64)
     for name, translate in baselines.translations(train, 64).items():
         output = np.array(translate(source))
         np.testing.assert_array_equal(output[~hole], images.to_uint8(source)[~hole])
