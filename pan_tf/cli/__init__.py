@@ -85,7 +85,7 @@ def _end(call):
         except SystemExit as stopped:
             # Destructors go on about what the sentence has said: HDF5 prints a traceback
             # for each object that a full disk has left open.
-            sys.unraisablehook = lambda _: None
+            sys.unraisablehook = sys.excepthook = lambda *_: None
             status = stopped.code
             if isinstance(status, str):
                 print(status, file=sys.stderr)

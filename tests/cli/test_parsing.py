@@ -251,27 +251,30 @@ def test_a_task_belongs_to_the_command_line(tmp_path):
     assert "Unknown command line flag 'task'" in refused("evaluate", "--task=derain")
 
 
-def test_destructors_add_nothing_to_the_sentence_of_the_end():
+def test_destructors_add_nothing_to_the_sentence_of_the_end(tmp_path):
+    """As those of HDF5, which print a traceback for all that a full disk left open."""
     program = """
-import sys
+import resource, sys
+import h5py, numpy
 from pan_tf import cli
 
-class File:
+class Open:
     def __del__(self):
         raise RuntimeError("still open")
 
 def command():
-    file = File()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
     try:
-        raise OSError("The disk is full.")
-    except OSError as error:
-        sys.exit(str(error))
+        kept, file = Open(), h5py.File(sys.argv[1], "w")
+        file["weights"] = numpy.zeros(10_000)
+        file.flush()
+    except (OSError, RuntimeError):
+        sys.exit("The disk is full.")
 
 cli.main = command
 cli.program()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
-    )
+    call = [sys.executable, "-c", program, tmp_path / "a.h5"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == "The disk is full.\n"
     assert done.returncode == 1
