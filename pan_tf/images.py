@@ -68,6 +68,11 @@ class ImageSpec:
         """Channels in memory."""
         return 1 if self.labels else self.channels
 
+    def converts_to(self, other):
+        """Whether there is a rule that makes of such images those of another spec."""
+        # Numbers of classes are no image.
+        return not self.labels and can_convert(self.channels, other.channels)
+
     def fit(self, values):
         """Values of a file -> pixels in memory.
 
@@ -202,6 +207,11 @@ def as_rgb(pixels):
     return with_channels(pixels, 3)
 
 
+def can_convert(own, channels):
+    """Whether `with_channels` has a rule from one number of channels to another."""
+    return own == channels or {own, channels} <= {*CONVERTIBLE}
+
+
 def with_channels(pixels, channels):
     """uint8 or uint16 `[..., C]` with another number of channels, NumPy or a tensor.
 
@@ -213,7 +223,7 @@ def with_channels(pixels, channels):
     own = pixels.shape[-1]
     if own == channels:
         return pixels
-    if own not in CONVERTIBLE or channels not in CONVERTIBLE:
+    if not can_convert(own, channels):
         raise ValueError(f"has {own} channels; {channels} are wanted")
     is_numpy = isinstance(pixels, np.ndarray)
     pixels = tf.convert_to_tensor(pixels)

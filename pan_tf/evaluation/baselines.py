@@ -64,7 +64,7 @@ def translations(train, geometry, fitted=None):
         pixels = images.with_channels(source.to_levels(pixels), target.channels)
         return images.to_bits(pixels, target.bits)
 
-    if can_copy(source, target):
+    if source.converts_to(target):
         found["copy_input"] = copied
     found["mean_color"] = lambda pixels: tf.constant(
         np.broadcast_to(mean.numpy(), (*pixels.shape[:-1], target.channels))
@@ -81,12 +81,6 @@ def translations(train, geometry, fitted=None):
         return lambda source: tf.where(missing, translate(source), copied(source))
 
     return {name: pasted(translate) for name, translate in found.items()}
-
-
-def can_copy(source, target):
-    """Whether sources can be taken for targets; `ImageSpec`s."""
-    is_known = max(source.channels, target.channels) <= 4
-    return not source.labels and (is_known or source.channels == target.channels)
 
 
 def _levels(spec):

@@ -216,6 +216,15 @@ class Evaluation(Inputs):
                 )
         self.of_images = [name for name in asked if name in METRICS]
         by_itself = [] if self.split.paired else _usual_sets()
+        source, target = self.split.specs
+        if not source.converts_to(target):
+            unlike = {n for n in SET_METRICS if "source" in SET_METRICS[n].compares}
+            if found := sorted(unlike & {*asked}):
+                raise ValueError(
+                    f"--metrics={found[0]} compares sources with targets, of {source} "
+                    f"and {target}."
+                )
+            by_itself = [name for name in by_itself if name not in unlike]
         chosen = {*by_itself, *asked}
         self.of_sets = [name for name in SET_METRICS if name in chosen]
 
@@ -443,6 +452,8 @@ class Evaluation(Inputs):
     def _baselines(self, split):
         if not split.paired:
             spec, target = split.specs
+            if not spec.converts_to(target):
+                return []
 
             def copied(source):
                 pixels = images.with_channels(spec.to_levels(source), target.channels)

@@ -99,15 +99,16 @@ def measure(
 def usual(split, has_inverse):
     """Names of the metrics that are measured of a split without being asked for."""
     rows = METRICS if split.paired else KEPT_METRICS
-    lacking = set() if has_inverse else {"cycled"}
-    if not split.paired and split.source.channels != split.target.channels:
-        lacking.add("identity")  # T does not take targets.
-    if split.source.spec.labels:
-        lacking.add("source")  # Labels are no image to compare with.
+    source, target = split.specs
+    lacking = [] if has_inverse else [{"cycled"}]
+    if not split.paired and source.channels != target.channels:
+        lacking.append({"identity"})  # T does not take targets.
+    if not source.converts_to(target):
+        lacking.append({"source", "output"})
     return [
         name
         for name, metric in rows.items()
-        if metric.is_usual and lacking.isdisjoint(metric.compares)
+        if metric.is_usual and not any(each <= {*metric.compares} for each in lacking)
     ]
 
 

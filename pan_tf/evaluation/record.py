@@ -164,7 +164,7 @@ def _planes(direction):
 
 
 def _direction(direction):
-    sources = direction.baselines["copy_input"]
+    sources = direction.baselines.get("copy_input")
     return {
         "n": len(direction.split.source),
         "runs": {result.name: _one(result, direction) for result in direction.results},
@@ -172,7 +172,9 @@ def _direction(direction):
             name: {"checkpoint": None, "metrics": result.metrics}
             for name, result in direction.baselines.items()
         },
-        "sentences": compare.against_sources(direction.results, sources),
+        "sentences": compare.against_sources(direction.results, sources)
+        if sources
+        else [],
     }
 
 

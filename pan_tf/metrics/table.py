@@ -38,6 +38,7 @@ class Metric:
         higher_is_better: whether it is.
         compares: names of the two images that `function` is given: "source", "target",
             "output" (of the source), "cycled" (there and back), "identity" (T(target)).
+            Of a row of sets: of which images these are.
         function: (reference, prediction), uint8 `[B, H, W, C]` -> float `[B]`; a graph
             function. Or, of a row that looks through networks, `make`: `Weights` -> such
             a function. Or `of_scores`, or `of_sets`.
@@ -217,6 +218,7 @@ SET_METRICS = {
         digits=3,
         least=LEAST,
         higher_is_better=False,
+        compares=("source", "target", "output"),
         of_sets=lambda sets: sets.domain_log_losses,
         about="Attribute log-loss: a classifier is trained on real images of both "
         "domains; minus the log of the probability that it gives an output of being a "

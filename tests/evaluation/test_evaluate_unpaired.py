@@ -164,3 +164,42 @@ def test_a_metric_of_pairs_needs_pairs(run):
 def test_pairs_can_be_looked_at_as_two_lists(small_run, tmp_path):
     with pytest.raises(ValueError, match="takes 8 or more in every list"):
         Evaluation([small_run], unpaired=True)
+
+
+@pytest.fixture(scope="module")
+def many_channels(tmp_path_factory):
+    """Lists of six channels and of three."""
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("channels")
+    for split, count in (("train", 9), ("test", 8)):
+        for side in "AB":
+            (root / f"{split}{side}").mkdir()
+        for i in range(count):
+            pixels = random.integers(0, 256, (64, 64, 6), np.uint8)
+            np.save(root / f"{split}A" / f"{i}.npy", pixels)
+            Image.fromarray(pixels[..., :3]).save(root / f"{split}B" / f"{i}.png")
+    return root
+
+
+def test_sources_that_are_no_targets_are_not_compared_with_them(many_channels, tmp_path):
+    run_dir = tmp_path / "run"
+    config = Config(
+        data_dir=str(many_channels),
+        recipe="dcgan",
+        image_size=64,
+        width=1 / 64,
+        batch_size=1,
+        iterations=2,
+        validate_every=1,
+        run_dir=str(run_dir),
+    )
+    train(config)
+    evaluation = Evaluation([run_dir], seeds=1, epochs=2)
+    (found,) = evaluation.run()["directions"].values()
+    assert list(found["baselines"]) == ["real"]
+    assert found["sentences"] == []
+    (run,) = found["runs"].values()
+    assert set(run["metrics"]) == {"c2st", "c2st_accuracy", "c2st_learnt"}
+    assert (evaluation.output_dir / "index.html").stat().st_size
+    with pytest.raises(ValueError, match="attribute_log_loss compares sources with"):
+        Evaluation([run_dir], metrics=["attribute_log_loss"])
