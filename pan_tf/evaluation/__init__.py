@@ -2,9 +2,9 @@
 
 from pan_tf.evaluation.baselines import measure_baselines
 from pan_tf.evaluation.baselines import translations
+from pan_tf.evaluation.directions import StoppedError
 from pan_tf.evaluation.evaluate import LIMIT
 from pan_tf.evaluation.evaluate import Evaluation
-from pan_tf.evaluation.evaluate import StoppedError
 from pan_tf.evaluation.inputs import Inputs
 from pan_tf.evaluation.judges import check_sizes
 from pan_tf.evaluation.measure import means

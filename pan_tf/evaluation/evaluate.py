@@ -8,88 +8,25 @@ With pairs each output is compared with its own target. Without pairs, outputs a
 as a set, and beside that what they keep of their sources, in both directions of a cycle.
 """
 
-import dataclasses
-import functools
-from collections.abc import Callable
-
 import numpy as np
 
-from pan_tf import data
 from pan_tf import files
-from pan_tf import images
 from pan_tf import inference
 from pan_tf import paths
-from pan_tf.data import Split
 from pan_tf.evaluation import page
 from pan_tf.evaluation import record
-from pan_tf.evaluation.baselines import fit
-from pan_tf.evaluation.baselines import translations
-from pan_tf.evaluation.compare import Result
+from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.inputs import Inputs
-from pan_tf.evaluation.judges import Judges
 from pan_tf.evaluation.judges import check_sizes
-from pan_tf.evaluation.measure import images_at_a_time
-from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.measure import too_small
-from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
-from pan_tf.metrics.intervals import mean_and_interval
-from pan_tf.size import Size
 
 # Images of a list that are looked at without pairs.
 LIMIT = 2000
-
-
-class StoppedError(Exception):
-    """A request to stop came while systems were measured."""
-
-
-@dataclasses.dataclass(frozen=True)
-class System:
-    """What is measured, in one direction.
-
-    Attributes:
-        name: unique in a report.
-        checkpoint: `Translator.checkpoint`; None of a baseline.
-        translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8, of sources in order.
-        back: likewise its inverse; None where there is none.
-        takes_all: whether it translates other images than sources.
-    """
-
-    name: str
-    checkpoint: dict | None
-    translate: Callable
-    back: Callable | None = None
-    takes_all: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Direction:
-    """What was found in one direction.
-
-    Attributes:
-        name: "AtoB" or "BtoA".
-        split: `Split`, its sources those of the direction.
-        results: `Result`s of the systems, in order.
-        baselines: baseline -> `Result`.
-        outputs: system -> uint8 `[N, H, W, 3]`, where they were kept.
-        translators: those of the systems that are networks.
-        native: (`Result`s, baseline -> `Result`) on files as they are, at their own size:
-            of each T at its scale, and at the files' own, `NATIVE_SCALE`; None where that
-            is what `results` are, or nothing is known of files.
-    """
-
-    name: str
-    split: Split
-    results: list
-    baselines: dict
-    outputs: dict
-    translators: list
-    native: tuple | None = None
 
 
 class Evaluation(Inputs):
@@ -197,7 +134,6 @@ class Evaluation(Inputs):
         self.output_dir = paths.named("output_dir", output_dir)
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()
-        self._stop = None
 
     def _take_both_directions(self):
         """Loads the inverses of cycles, which have a last checkpoint only: T's too."""
@@ -265,27 +201,26 @@ class Evaluation(Inputs):
 
         Args:
             stop: anything with `requested`, looked at between systems; or None.
-            measured: function of this evaluation that gives its `scores`, of pairs, from
-                elsewhere; None: they are measured here.
+            measured: function of this evaluation that gives the `Directions.scores` of
+                pairs from elsewhere; None: they are measured here.
 
         Raises:
             StoppedError: if it asks to stop; nothing has been written then.
         """
-        self._stop = stop
-        there = self.data.direction
+        found, there = Directions(self, stop=stop), self.data.direction
         if measured:
-            self.directions = [self._with(measured(self))]
+            self.directions = [found.of_scores(measured(self))]
         else:
-            self.directions = [self._measure(there, is_back=False)]
+            self.directions = [found.measured(there)]
         if not self.split.paired and (self.dfi or any(self.inverses)):
             other = "BtoA" if there == "AtoB" else "AtoB"
-            self.directions.append(self._measure(other, is_back=True))
-        found = record.describe(self)
-        shown = page.render(self, found)
+            self.directions.append(found.measured(other, is_back=True))
+        said = record.describe(self)
+        shown = page.render(self, said)
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        record.write(self.output_dir, found, self.directions)
+        record.write(self.output_dir, said, self.directions)
         files.write(self.output_dir / "index.html", shown)
-        return found
+        return said
 
     def some(self, count):
         """After a run: a few sources, outputs and targets, spread over the lists.
@@ -303,195 +238,6 @@ class Evaluation(Inputs):
             "target": self.pixels(some.target),
             "outputs": {n: made[places] for n, made in direction.outputs.items()},
         }
-
-    def scores(self, places=None):
-        """Of pairs, what single images score.
-
-        Args:
-            places: numbers of the split's pairs; None: all.
-
-        Returns:
-            "results", "baselines", and where files as they are were measured "native" and
-            "native_baselines" -> system -> metric -> float64 `[n]`.
-        """
-        direction = self._measure(self.data.direction, False, places)
-        found = {"results": direction.results, "baselines": direction.baselines.values()}
-        if direction.native:
-            found["native"], found["native_baselines"] = direction.native
-            found["native_baselines"] = found["native_baselines"].values()
-        return {group: {r.name: r.scores for r in rs} for group, rs in found.items()}
-
-    def _with(self, scores):
-        """The `Direction` of scores."""
-        kinds = {}
-        for name, t in zip(self.names, self.translators, strict=True):
-            kinds |= dict.fromkeys((name, f"{name}{record.NATIVE_SCALE}"), t.checkpoint)
-        found = {
-            group: {
-                name: Result(name, kinds.get(name), own) for name, own in each.items()
-            }
-            for group, each in scores.items()
-        }
-        native = None
-        if self._has_native:
-            native = list(found["native"].values()), found["native_baselines"]
-        return Direction(
-            self.data.direction,
-            self.split,
-            list(found["results"].values()),
-            found["baselines"],
-            {},
-            self.translators,
-            native,
-        )
-
-    @functools.cached_property
-    def fitted(self):
-        """What `baselines.fit` gives of the training pairs."""
-        return fit(self.data.train, self.geometry)
-
-    def _measure(self, name, is_back, places=None):
-        """`Direction`, of some places of the split or of all."""
-        split, train = self.split, self.data.train
-        if places is not None:
-            split = split.subset(places)
-        if not split.paired:
-            split, train = (each.at_most(self.limit) for each in (split, train))
-        if is_back:
-            split, train = split.swapped(), train.swapped()
-        sets = None
-        if self.of_sets:
-            sets = Judges(self, name, split, train.at_most(self.limit))
-        found, outputs = {}, {}
-        for system in self._baselines(split):
-            found[system.name], _ = self._one(system, name, split, sets)
-        if not split.paired:
-            found["real"] = sets.real_result()
-        results = []
-        for system in self._systems(is_back, split, train):
-            self._check_stop()
-            result, made = self._one(system, name, split, sets)
-            results.append(result)
-            if made is not None:
-                outputs[system.name] = made
-        translators = self.inverses if is_back else self.translators
-        native = self._measure_native(name, split) if self._has_native else None
-        return Direction(name, split, results, found, outputs, translators, native)
-
-    @functools.cached_property
-    def _has_native(self):
-        """Whether files as they are, are measured too: where that is something else."""
-        split = self.split
-        if not split.paired or split.synthesize or self.geometry.is_native:
-            return False
-        if any(t.geometry is None or t.field.size for t in self.translators):
-            return (
-                False  # Nobody says at which scale T was trained, or it knows one size.
-            )
-        sizes = {Size(*map(int, size)) for size in split.sizes()}
-        if all(self.geometry.measured_size(*size) == size for size in sizes):
-            return False
-        if problem := too_small(split, data.NATIVE, self.of_images):
-            self.notes.append(f"Files as they are were not measured: {problem}")
-            return False
-        return True
-
-    def _measure_native(self, name, split):
-        """`Direction.native`: what a user gets who translates the files of the split."""
-        systems = []
-        for own, t in zip(self.names, self.translators, strict=True):
-            systems.append(System(own, t.checkpoint, _as_files(t)))
-            if t.scale.value != "native":
-                native = t.at_scale("native")
-                name_there = f"{own}{record.NATIVE_SCALE}"
-                systems.append(System(name_there, t.checkpoint, _as_files(native)))
-        baselines = self._baselines(split)
-        made = []
-        for system in [*baselines, *systems]:
-            self._check_stop()
-            print(f"{name}: {system.name}, files as they are ...", flush=True)
-            scores = measure(system.translate, split, data.NATIVE)
-            made.append(Result(system.name, system.checkpoint, scores))
-        found, results = made[: len(baselines)], made[len(baselines) :]
-        return results, {result.name: result for result in found}
-
-    def _check_stop(self):
-        if self._stop and self._stop.requested:
-            raise StoppedError
-
-    def _one(self, system, direction, split, sets):
-        """(`Result` of a system, its outputs where they were kept)."""
-        is_baseline = system.checkpoint is None
-        print(f"{direction}: {system.name}, {split} ...", flush=True)
-        names = usual(split, system.back is not None) + self.of_images
-        if is_baseline and not split.paired:
-            names = []  # What is kept of an image that is copied is known.
-        if not system.takes_all:
-            names = [n for n in names if "identity" not in ROWS[n].compares]
-        keep = {"output": []} if sets else {}
-        scores = measure(
-            system.translate,
-            split,
-            self.geometry,
-            self.batch_size,
-            back=system.back,
-            names=names,
-            weights=self.weights,
-            keep=keep,
-        )
-        if sets is None:
-            return Result(system.name, system.checkpoint, scores), None
-        outputs = images.shown(self.geometry.middles(keep["output"]))
-        of_sets = {}
-        for name, value in sets.judge(outputs).items():
-            if is_baseline and isinstance(value, np.ndarray):
-                value = mean_and_interval(value)
-            (scores if isinstance(value, np.ndarray) else of_sets)[name] = value
-        return Result(system.name, system.checkpoint, scores, of_sets), outputs
-
-    def _baselines(self, split):
-        if not split.paired:
-            spec, target = split.specs
-            if not spec.converts_to(target):
-                return []
-
-            def copied(source):
-                pixels = images.with_channels(spec.to_levels(source), target.channels)
-                return images.to_bits(pixels, target.bits)
-
-            return [System("copy_input", None, copied)]
-        found = translations(self.data.train, self.geometry, self.fitted)
-        return [System(name, None, translate) for name, translate in found.items()]
-
-    def _systems(self, is_back, split, train):
-        """The systems of a direction."""
-        systems = []
-        for name, *both in zip(self.names, self.translators, self.inverses, strict=True):
-            there, back = reversed(both) if is_back else both
-            if there is not None:
-                way_back = back.translate if back else None
-                systems.append(System(name, there.checkpoint, there.translate, way_back))
-        if self.dfi:
-            systems.append(self._interpolation(split, train))
-        return systems
-
-    def _interpolation(self, split, train):
-        made = self.interpolated(self.dfi, train, split.source)
-        step = self.batch_size or images_at_a_time(self.config.image_size)
-        parts = iter(np.split(made, range(step, len(made), step)))
-        checkpoint = {"kind": "dfi", "iteration": None, "chosen_by": None}
-        # Sources come once, in order.
-        return System("dfi", checkpoint, lambda source: next(parts), takes_all=False)
-
-
-def _as_files(translator):
-    """A T as the command `translate` uses it: one image, at its own size."""
-
-    def translate(source):
-        (pixels,) = translator.source.to_levels(source).numpy()
-        return translator.translate_image(pixels)[0][None]
-
-    return translate
 
 
 def _usual_sets():

@@ -13,6 +13,7 @@ import os
 import numpy as np
 
 from pan_tf import files
+from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.measure import images_at_a_time
 
 # Images of a part, at least: fewer are not worth their way.
@@ -41,7 +42,7 @@ def by(engine, made, evaluation):
 
 
 def _measured(engine, made, evaluation):
-    """As `Evaluation.scores`.
+    """As `Directions.scores`.
 
     Raises:
         UnusableFilesError: if a worker met files that cannot be used.
@@ -57,7 +58,8 @@ def _measured(engine, made, evaluation):
         verified=evaluation.data.describe(),
         output_dir=evaluation.output_dir / ".part",  # Nobody writes there.
     )
-    work = functools.partial(_part, known, os.getcwd(), evaluation.fitted)
+    fitted = Directions(evaluation).fitted
+    work = functools.partial(_part, known, os.getcwd(), fitted)
     evaluation.output_dir.mkdir(parents=True, exist_ok=True)
     found = engine.each(parts, work, evaluation.output_dir)
     for part in found:
@@ -71,13 +73,12 @@ def _part(made, folder, fitted):
     if os.path.isdir(folder):  # What is given relative to it is found.
         os.chdir(folder)
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = made()
-    evaluation.fitted = fitted
+        directions = Directions(made(), fitted)
 
     def measure(places):
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                return _listed(evaluation.scores(range(*places)))
+                return _listed(directions.scores(range(*places)))
         except Exception as error:
             if said := files.unusable(error):
                 return said

@@ -14,7 +14,7 @@ from pan_tf import cli
 from pan_tf import files
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
-from pan_tf.evaluation import evaluate
+from pan_tf.evaluation import directions
 from pan_tf.evaluation import spread
 from tests.trained import train
 
@@ -99,14 +99,14 @@ def test_workers_get_baselines_fitted(run, tmp_path, monkeypatch):
 
     class Unable(Here):
         def each(self, items, made, folder):
-            monkeypatch.setattr(evaluate, "fit", None)
+            monkeypatch.setattr(directions, "fit", None)
             return super().each(items, made, folder)
 
     found = evaluation.run(measured=spread.by(Unable(), made, evaluation))
     assert "color_table" in found["baselines"]
 
 
-def test_files_that_a_worker_cannot_use_are_named(run, tmp_path):
+def test_files_that_a_worker_cannot_use_are_named(run, tmp_path, monkeypatch):
     made = functools.partial(
         Evaluation, [run], checkpoint="last", output_dir=tmp_path / "out"
     )
@@ -115,11 +115,12 @@ def test_files_that_a_worker_cannot_use_are_named(run, tmp_path):
     def scores(places):
         raise files.UnusableFilesError("3.png cannot be read.")
 
+    unusable = types.SimpleNamespace(scores=scores)
+
     class Damaged(Here):
         def each(self, items, made, folder):
-            work = spread._part(
-                lambda: types.SimpleNamespace(scores=scores), str(folder), None
-            )
+            monkeypatch.setattr(spread, "Directions", lambda *_: unusable)
+            work = spread._part(lambda: None, str(folder), None)
             return [work(item) for item in items]
 
     with pytest.raises(files.UnusableFilesError, match=r"^3\.png cannot be read\.$"):

@@ -34,6 +34,30 @@ def test_the_largest_difference(ours, theirs, gap):
     assert not parity.holds(report)
 
 
+@pytest.mark.parametrize(
+    ("factor", "gap", "holds"),
+    [
+        (1, 2e-5, False),
+        (300, 2e-5, True),  # A last bit of 1 is 1.2e-7.
+        (300, 1e-4, False),
+        (1e5, 0.9e-3, True),
+        (1e5, 2e-3, False),
+    ],
+)
+def test_a_t_that_makes_much_of_a_last_bit_may_differ_as_much(factor, gap, holds):
+    def translate(value):
+        return types.SimpleNamespace(numpy=lambda: np.float32(factor) * (value - 1))
+
+    translator = types.SimpleNamespace(translate_float=translate)
+    value = np.ones((1, 2, 2, 3), np.float32)
+    report = parity.compare(
+        translator, [("float_image", value)], [np.full_like(value, gap)]
+    )
+    assert parity.holds(report) == holds
+    assert report["float_image"]["largest_difference"] == pytest.approx(gap)
+    assert 1e-5 <= report["float_image"]["limit"] <= 1e-3
+
+
 def test_no_request_holds_more_than_it_may():
     sources = np.zeros((8, 64, 64, 3), np.uint8)
     for at_once in (1, 3, 8, 100):
