@@ -1,6 +1,6 @@
 """Trains random legal combinations of flags, goes on, translates and exports.
 
-    python benchmarks/configurations.py --out=combinations --count=1000
+    python benchmarks/configurations.py --out=combinations --vgg_weights=vgg16.weights.h5
 
 Each combination of recipe, T, kind of files and some eight more flags is drawn by a seed;
 to try one again, take the printed flags. It must be refused in a sentence before a run
@@ -43,7 +43,8 @@ def attempt(place, flags):
         flags: name -> value.
 
     Returns:
-        ("done", "refused" or "diverged", None), or ("fault", what is wrong).
+        ("done" or "diverged", None), ("refused", the sentence), or ("fault", what is
+        wrong).
     """
     run, log = place / "run", place / "log.txt"
     shutil.rmtree(place, ignore_errors=True)
@@ -136,7 +137,7 @@ def try_all(options, out, kinds, pairs):
         outcomes[outcome] += 1
         if outcome in ("done", "diverged"):
             pairs.trained(flags)
-        elif wanted:
+        elif wanted and outcome == "refused":
             pairs.refused(wanted, [why])
         took = time.monotonic() - begun
         print(f"{number}: {outcome}, {took:.0f} s, {flags['data_dir'].name}", flush=True)

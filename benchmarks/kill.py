@@ -328,6 +328,7 @@ class Quota(FullDisk):
         seed = self._draw.random()
         child = os.fork()
         if not child:
+            os.setsid()  # A `mount` that it has begun ends with it.
             try:
                 self._come_and_go(random.Random(seed))
             finally:
@@ -335,7 +336,7 @@ class Quota(FullDisk):
         try:
             return self._judged(argv, log, True, f"in turns {seed}")
         finally:
-            os.kill(child, signal.SIGKILL)
+            os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
             self._give(_ROOM)
 

@@ -71,6 +71,11 @@ def reserve(path, size):
             os.posix_fallocate(file.fileno(), 0, size)
 
 
+def partial(folder, name):
+    """Where in a folder to put what is gathered there for a while: no obstacle later."""
+    return pathlib.Path(folder) / f"{_PARTIAL}{name}"
+
+
 def is_partial(name):
     """Whether a name is that of a file that is, or was, being written."""
     return name.startswith(_PARTIAL)

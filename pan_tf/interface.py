@@ -140,8 +140,9 @@ def evaluate(
         `Report`.
 
     Raises:
-        As `evaluation.Evaluation`; ValueError too if `runner` is given, and more is
-        measured than pairs, one by one.
+        As `evaluation.Evaluation`.
+        ImportError: if `runner` is given, and Beam, an extra, is not installed.
+        ValueError: if `runner` is given, and images are judged together.
     """
     beam = engine(runner, workers, beam_options)
     chosen = dfi_.Settings() if dfi is True else dfi or None
@@ -173,7 +174,7 @@ def evaluate(
         batch_size=batch_size,
     )
     evaluation = made()
-    measured = beam and spread.by(beam, made, evaluation)
+    measured = beam and spread.measurer(beam, made, evaluation)
     found = evaluation.run(measured=measured)
     return Report(found, evaluation.output_dir / "index.html")
 

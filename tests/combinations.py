@@ -9,6 +9,8 @@ import fcntl
 import io
 import itertools
 import json
+import os
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -285,6 +287,12 @@ def files(kind, folder):
     """Flags of a kind of files, which are made if they are not there."""
     place = folder / kind.replace(" ", "-")
     if not place.exists():
-        _make_files(kind, place)
+        # Another process may make them too.
+        partial = place.with_name(f"{place.name}-{os.getpid()}")
+        _make_files(kind, partial)
+        try:
+            partial.rename(place)
+        except OSError:
+            shutil.rmtree(partial)
     needed = {"source_labels": "5"} if kind == "labels of A" else {}
     return needed | {"data_dir": place}

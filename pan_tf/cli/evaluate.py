@@ -12,8 +12,8 @@ metrics.json, per_image.csv and index.html in --output_dir: in the run folder, u
 flag is given.
 
 With --runner, Apache Beam spreads pairs over processes, or over the machines of an engine
-(pip install 'pan_tf[beam]'), which must all see the files at the same place; the three
-files are those of one process.
+(pip install 'pan_tf[beam]'). All must see runs and images at the same place. What is left
+is what one process leaves.
 """
 
 import dataclasses
@@ -120,8 +120,8 @@ class Options(Settings):
 
 
 _DFI = ("vgg", "dfi_neighbors", "dfi_by", "dfi_step", "dfi_iterations")
-# What `Evaluation` takes in another form.
 _BEAM = ("runner", "workers", "beam_options")
+# What `Evaluation` takes in another form, or not at all.
 _OTHERWISE = {"run_dir", "saved_model", "unaligned", "dfi", *_DFI, *_BEAM}
 
 
@@ -144,12 +144,12 @@ def main(options):
     )
     try:
         engine = interface.engine(*(getattr(options, name) for name in _BEAM))
+    except (ImportError, ValueError) as error:
+        sys.exit(f"\n{error}")
+    try:
         evaluation = made()
-        measured = engine and spread.by(engine, made, evaluation)
-    except (
-        *(DatasetNotFoundError, ImportError, OSError, ValueError),
-        WeightsNotFoundError,
-    ) as error:
+        measured = engine and spread.measurer(engine, made, evaluation)
+    except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
         sys.exit(f"\n{error}")
     record = evaluation.run(measured=measured)
     print("\n".join(text.lines(record)))

@@ -16,6 +16,7 @@ from pan_tf.evaluation.compare import Result
 from pan_tf.evaluation.judges import Judges
 from pan_tf.evaluation.measure import images_at_a_time
 from pan_tf.evaluation.measure import measure
+from pan_tf.evaluation.measure import sizes_recur
 from pan_tf.evaluation.measure import too_small
 from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import ROWS
@@ -78,13 +79,15 @@ class Directions:
         evaluation: `Evaluation`.
         fitted: what `baselines.fit` gave of its training pairs; None: fitted when needed.
         stop: anything with `requested`, looked at between systems; or None.
+        is_quiet: whether not to print what is being measured.
     """
 
-    def __init__(self, evaluation, fitted=None, stop=None):
+    def __init__(self, evaluation, fitted=None, stop=None, is_quiet=False):
         self._asked, self._fitted, self._stop = evaluation, fitted, stop
+        self._is_quiet, self._traced = is_quiet, {}
 
     def scores(self, places=None):
-        """Of pairs, what single images score.
+        """What the pairs score, one by one.
 
         Args:
             places: numbers of the split's pairs; None: all.
@@ -197,11 +200,27 @@ class Directions:
         made = []
         for system in [*baselines, *systems]:
             self._check_stop()
-            print(f"{name}: {system.name}, files as they are ...", flush=True)
-            scores = measure(system.translate, split, data.NATIVE)
+            self._say(f"{name}: {system.name}, files as they are ...")
+            scores = measure(
+                system.translate,
+                split,
+                data.NATIVE,
+                is_traced=self._is_traced(data.NATIVE),
+            )
             made.append(Result(system.name, system.checkpoint, scores))
         found, results = made[: len(baselines)], made[len(baselines) :]
         return results, {result.name: result for result in found}
+
+    def _is_traced(self, geometry):
+        """As `measure` has it: of the whole split, whatever part is measured."""
+        if geometry.preprocess not in self._traced:
+            recur = sizes_recur(self._asked.split, geometry)
+            self._traced[geometry.preprocess] = recur
+        return self._traced[geometry.preprocess]
+
+    def _say(self, line):
+        if not self._is_quiet:
+            print(line, flush=True)
 
     def _check_stop(self):
         if self._stop and self._stop.requested:
@@ -210,7 +229,7 @@ class Directions:
     def _one(self, system, direction, split, sets):
         """(`Result` of a system, its outputs where they were kept)."""
         is_baseline = system.checkpoint is None
-        print(f"{direction}: {system.name}, {split} ...", flush=True)
+        self._say(f"{direction}: {system.name}, {split} ...")
         names = usual(split, system.back is not None) + self._asked.of_images
         if is_baseline and not split.paired:
             names = []  # What is kept of an image that is copied is known.
@@ -226,6 +245,7 @@ class Directions:
             names=names,
             weights=self._asked.weights,
             keep=keep,
+            is_traced=self._is_traced(self._asked.geometry),
         )
         if sets is None:
             return Result(system.name, system.checkpoint, scores), None

@@ -1,6 +1,5 @@
 """Metrics of a translation over a whole split, image by image."""
 
-import collections
 import functools
 
 import numpy as np
@@ -17,7 +16,7 @@ from pan_tf.metrics import ROWS
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
-_UNTRACED = 2  # Pairs of a shape that are compared before it is traced.
+_UNTRACED = 2  # Pairs of a size, on average, up to which comparisons are not traced.
 
 
 def measure(
@@ -32,6 +31,7 @@ def measure(
     weights=None,
     keep=None,
     centre=None,
+    is_traced=None,
 ):
     """Translates every example of a split and compares the images that metrics name.
 
@@ -51,6 +51,8 @@ def measure(
         centre: whether to measure the middle of images only, as of training's size; None:
             of what has no pairs, whose images are judged together.
         keep: image name -> list, to which that image is appended batch by batch.
+        is_traced: whether comparisons are traced, which takes longer than to compare one
+            pair of a size; None: where sizes recur. Scores may differ in their last bits.
 
     Returns:
         metric -> float64 `[N]`, one an example, in the order of the split and of the
@@ -63,8 +65,9 @@ def measure(
     centre = not split.paired if centre is None else centre
     uniform = geometry.is_uniform or centre or bool(split.synthesize)
     batch_size = batch_size or images_at_a_time(geometry.image_size)
-    keep = {} if keep is None else keep
-    scores, comparisons = {name: [] for name in names}, _Comparisons(uniform)
+    keep, scores = {} if keep is None else keep, {name: [] for name in names}
+    if is_traced is None:
+        is_traced = uniform or sizes_recur(split, geometry)
     for shown, batches in _streams(split, geometry, batch_size, centre):
         groups = {}
         for name in names:
@@ -77,7 +80,8 @@ def measure(
                 if crop:
                     pair = [image[:, crop:-crop, crop:-crop] for image in pair]
                 kind = tuple(pair[0].shape[1:]), pair[1].dtype
-                compare = comparisons.of(tuple(group), kind, weights)
+                compared_by = _comparison if is_traced else _untraced
+                compare = compared_by(tuple(group), kind, weights)
                 for name, values in compare(*pair).items():
                     scores[name].append(values)
             for name, kept in keep.items():
@@ -133,6 +137,15 @@ def too_small(split, geometry, also=()):
         f"{name} of {split.name} is measured at {sizes[number]} px, and {worst.title} "
         f"needs {worst.smallest} px a side."
     )
+
+
+def sizes_recur(split, geometry):
+    """Whether images are measured at so few sizes that it pays to trace for each."""
+    geometry = Geometry.of(geometry)
+    if geometry.is_uniform or not split.paired or split.synthesize:
+        return True
+    sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
+    return len(sizes) > _UNTRACED * len(set(sizes))
 
 
 def images_at_a_time(image_size):
@@ -230,21 +243,9 @@ def _streams(split, geometry, batch_size, centre):
         yield (name,), ({name: batch["image"]} for batch in alone)
 
 
-class _Comparisons:
-    """Functions that compare pairs of images, traced for shapes that come more than once.
-
-    To trace takes longer than to compare one pair.
-    """
-
-    def __init__(self, at_once):
-        self._at_once, self._seen = at_once, collections.Counter()
-
-    def of(self, names, kind, weights):
-        self._seen[names, kind] += 1
-        if self._at_once or self._seen[names, kind] > _UNTRACED:
-            return _comparison(names, kind, weights)
-        functions = {name: ROWS[name].function_by(weights) for name in names}
-        return lambda *pair: {name: metric(*pair) for name, metric in functions.items()}
+def _untraced(names, kind, weights):
+    functions = {name: ROWS[name].function_by(weights) for name in names}
+    return lambda *pair: {name: metric(*pair) for name, metric in functions.items()}
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,27 +1,28 @@
 """An evaluation by several processes or machines, each of which measures some pairs.
 
 A worker makes the same `Evaluation` and measures ranges of its split as one process
-measures all of it: in batches of the same images. The scores are put together in the
-order of the split, so that the three files are those of one process.
+measures all of it: in batches of the same images, by the same functions. The scores are
+put together in the order of the split, so that on machines of one kind the three files
+are those of one process.
 """
 
-import contextlib
 import functools
-import io
 import os
 
 import numpy as np
 
 from pan_tf import files
+from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.measure import images_at_a_time
+from pan_tf.networks import WeightsNotFoundError
 
 # Images of a part, at least: fewer are not worth their way.
 _OF_A_PART = 32
 
 
-def by(engine, made, evaluation):
-    """What measures an evaluation by an engine, for `Evaluation.run`.
+def measurer(engine, made, evaluation):
+    """A function that measures an evaluation by an engine, for `Evaluation.run`.
 
     Args:
         engine: `inference.bulk.Engine`.
@@ -30,7 +31,7 @@ def by(engine, made, evaluation):
         evaluation: `Evaluation` that it gave.
 
     Raises:
-        ValueError: if more is measured than pairs, one by one.
+        ValueError: if images are judged together.
     """
     if not evaluation.split.paired or evaluation.of_sets:
         judged = evaluation.of_sets or ["sets without pairs"]
@@ -45,7 +46,7 @@ def _measured(engine, made, evaluation):
     """As `Directions.scores`.
 
     Raises:
-        UnusableFilesError: if a worker met files that cannot be used.
+        TroubleError: if a worker could not do its part; the message is what it said.
     """
     count = len(evaluation.split)
     # Ends of batches: in a batch of others an output may differ in its last bit.
@@ -53,38 +54,68 @@ def _measured(engine, made, evaluation):
     step *= -(-_OF_A_PART // step)
     parts = [(begin, min(begin + step, count)) for begin in range(0, count, step)]
     print(f"{count} pairs in {len(parts)} parts, by {engine} ...", flush=True)
-    known = functools.partial(
+    made_there = functools.partial(
         made,
         verified=evaluation.data.describe(),
         output_dir=evaluation.output_dir / ".part",  # Nobody writes there.
     )
-    fitted = Directions(evaluation).fitted
-    work = functools.partial(_part, known, os.getcwd(), fitted)
+    work = functools.partial(
+        _part,
+        made_there,
+        os.getcwd(),
+        _checkpoints(evaluation),
+        Directions(evaluation).fitted,
+    )
     evaluation.output_dir.mkdir(parents=True, exist_ok=True)
     found = engine.each(parts, work, evaluation.output_dir)
     for part in found:
         if isinstance(part, str):
-            raise files.UnusableFilesError(part)
+            raise files.TroubleError(f"Not evaluated: {part}")
     return _joined(found)
 
 
-def _part(made, folder, fitted):
-    """A function of (begin, end) that gives scores, or what is wrong with the files."""
-    if os.path.isdir(folder):  # What is given relative to it is found.
-        os.chdir(folder)
-    with contextlib.redirect_stdout(io.StringIO()):
-        directions = Directions(made(), fitted)
+def _checkpoints(evaluation):
+    """What the Ts are; a training that goes on may put others in their place."""
+    return [
+        {name: translator.checkpoint[name] for name in ("kind", "iteration")}
+        for translator in evaluation.translators
+    ]
+
+
+def _part(made, folder, checkpoints, fitted):
+    """A function of (begin, end) that gives scores, or what stands in their way."""
+
+    def directions():
+        if os.path.isdir(folder):  # What is given relative to it is found.
+            os.chdir(folder)
+        evaluation = made()
+        if _checkpoints(evaluation) != checkpoints:
+            raise ValueError(
+                "a run got another checkpoint meanwhile. Has its training ended?"
+            )
+        return Directions(evaluation, fitted, is_quiet=True)
+
+    measuring, failure = _tried(directions)
+    if failure:
+        return lambda places: failure
 
     def measure(places):
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                return _listed(directions.scores(range(*places)))
-        except Exception as error:
-            if said := files.unusable(error):
-                return said
-            raise
+        scores, failure = _tried(lambda: _listed(measuring.scores(range(*places))))
+        return failure or scores
 
     return measure
+
+
+def _tried(call):
+    """(what a function gives, None), or (None, a sentence)."""
+    try:
+        return call(), None
+    except Exception as error:
+        said = files.trouble(error)
+        known = DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError
+        if not said and not isinstance(error, known):
+            raise
+        return None, said or str(error)
 
 
 def _listed(scores):

@@ -231,7 +231,7 @@ class Export:
             if self.translator.source.labels or not self._are_files():
                 raise ValueError(
                     "An export of a T that takes label maps, or more than four channels, "
-                    f"is proven by its run's own images, which are away: {error}"
+                    f"is proven by its run's own images, which {state}: {error}"
                 ) from None
             opened = data.open_data(data.locate(config), specs=self._sides())
             sources = self._some_of(opened)

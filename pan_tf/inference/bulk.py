@@ -73,7 +73,8 @@ class Engine:
     def __str__(self):
         if self.runner != _DIRECT:
             return self.runner
-        return f"{self.workers or os.cpu_count()} processes"
+        count = self.workers or os.cpu_count()
+        return f"{count} process{'es' * (count != 1)}"
 
     def run(self, job, made, tile_size=None):
         """Translates every file of a job.
@@ -110,23 +111,30 @@ class Engine:
             items: list of what pickles.
             made: function without arguments that gives the function, of an item to what
                 JSON can hold; workers get it pickled, and call it once a process.
-            folder: which every worker sees; results are gathered in one inside it.
+            folder: which every worker sees; results are gathered in one inside it, whose
+                name is that of a partial file.
 
         Returns:
             List in the order of the items.
         """
         # Workers of other users write here too: no `mkdtemp`.
-        place = folder / f".outcomes-{uuid.uuid4().hex}"
+        place = files.partial(_absolute(folder), f"outcomes-{uuid.uuid4().hex}")
         place.mkdir(parents=True)
         try:
             self._run(items, _Handler(made), place)
-            found = dict(
-                json.loads(line)
-                for path in place.iterdir()
-                for line in path.read_text("ascii").splitlines()
-            )
+            found = {}
+            for path in place.iterdir():
+                with open(path, encoding="ascii") as lines:
+                    # A worker that was lost may have left half a line.
+                    whole = (line for line in lines if line.endswith("\n"))
+                    found.update(map(json.loads, whole))
         finally:
             shutil.rmtree(place, ignore_errors=True)
+        if lost := len(items) - len(found):
+            raise files.TroubleError(
+                f"{lost} of {len(items)} results are not in {place}: do all workers see "
+                "that folder?"
+            )
         return [found[number] for number in range(len(items))]
 
     def check(self, job):

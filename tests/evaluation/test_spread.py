@@ -2,7 +2,10 @@
 
 import functools
 import json
+import os
+import pathlib
 import pickle
+import shutil
 import types
 
 import numpy as np
@@ -25,26 +28,30 @@ class Here:
     def __init__(self):
         self.items = []
 
+    def __str__(self):
+        return "this process"
+
     def each(self, items, made, folder):
-        (folder / "gathered").mkdir()  # As engines do.
+        place = files.partial(folder, "outcomes")  # As engines have.
+        place.mkdir()
         self.items = items
         work = pickle.loads(pickle.dumps(made))()
         found = [json.loads(json.dumps(work(item))) for item in items]
-        (folder / "gathered").rmdir()
+        place.rmdir()
         return found
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Pairs whose sizes differ, so that files as they are, are measured too."""
+    """Pairs, some of one size: files as they are, are measured too."""
     draw = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("photos")
-    for split, count in (("train", 3), ("test", 5)):
+    for split, heights in (("train", (70, 80, 90)), ("test", (70, 70, 70, 70, 88, 96))):
         for side in "AB":
             (root / f"{split}{side}").mkdir()
-        for i in range(count):
+        for i, height in enumerate(heights):
             for side in "AB":
-                pixels = draw.integers(0, 256, (70 + 8 * i, 96, 3), np.uint8)
+                pixels = draw.integers(0, 256, (height, 96, 3), np.uint8)
                 Image.fromarray(pixels).save(root / f"{split}{side}" / f"{i}.png")
     return root
 
@@ -66,35 +73,71 @@ def run(photos, tmp_path_factory):
     return run_dir
 
 
-def record_of(folder):
-    found = json.loads((folder / "metrics.json").read_text())
-    found.pop("date", None)
-    return found
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Workers change to the folder of the process that asks them."""
+    monkeypatch.chdir(tmp_path)
 
 
-def test_files_are_those_of_one_process(run, tmp_path, monkeypatch, capsys):
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def both_ways(engine, *args, **kwargs):
+    """An evaluation, by this process and by an engine."""
+    for measured in (False, True):
+        folder = pathlib.Path("spread" if measured else "alone")
+        made = functools.partial(Evaluation, *args, output_dir=folder, **kwargs)
+        evaluation = made()
+        by = measured and spread.measurer(engine, made, evaluation)
+        evaluation.run(measured=by or None)
+        yield evaluation, contents(folder)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"preprocess": "scale"}, {"synthesize": "rain"}],
+    ids=lambda settings: "-".join(settings.values()) or "squash",
+)
+def test_files_are_those_of_one_process(settings, run, monkeypatch, capsys):
     monkeypatch.setattr(spread, "_OF_A_PART", 1)
-    made = functools.partial(Evaluation, [run], checkpoint="last", batch_size=2)
-    alone = made(output_dir=tmp_path / "alone")
-    alone.run()
-    engine, there = Here(), functools.partial(made, output_dir=tmp_path / "spread")
-    evaluation = there()
-    evaluation.run(measured=spread.by(engine, there, evaluation))
-    assert engine.items == [(0, 2), (2, 4), (4, 5)]
-    assert "5 pairs in 3 parts" in capsys.readouterr().out
-    one, other = tmp_path / "alone", tmp_path / "spread"
-    assert {p.name for p in other.iterdir()} == {p.name for p in one.iterdir()}
-    table = (one / "per_image.csv").read_text()
-    assert "native" in table and table.count("\n") > 5
-    assert (other / "per_image.csv").read_text() == table
-    assert record_of(other) == record_of(one)
-    assert evaluation.notes == alone.notes
+    engine = Here()
+    runs = [os.path.relpath(run)]
+    fixed = {"checkpoint": "last", "batch_size": 2, "metrics": ["ssim_rgb"]}
+    (alone, ours), (there, theirs) = both_ways(engine, runs, **fixed, **settings)
+    assert engine.items == [(0, 2), (2, 4), (4, 6)]
+    assert "6 pairs in 3 parts, by this process" in capsys.readouterr().out
+    assert ("native" in ours["per_image.csv"]) == ("synthesize" not in settings)
+    assert theirs == ours
+    assert set(ours) == {"metrics.json", "per_image.csv", "index.html"}
+    assert there.notes == alone.notes
+
+
+def test_several_runs_are_compared(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(spread, "_OF_A_PART", 1)
+    other = shutil.copytree(run, tmp_path / "other")
+    (_, ours), (_, theirs) = both_ways(
+        Here(), [run, other], checkpoint="last", batch_size=4
+    )
+    assert theirs == ours
+
+
+def test_another_checkpoint_is_not_taken_for_the_same(run, tmp_path, monkeypatch):
+    made = functools.partial(Evaluation, [run], checkpoint="last", output_dir="out")
+    evaluation = made()
+    evaluation.translators[0].checkpoint = {"kind": "last", "iteration": 1}
+    with pytest.raises(files.TroubleError, match="a run got another checkpoint"):
+        evaluation.run(measured=spread.measurer(Here(), made, evaluation))
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_what_a_killed_evaluation_leaves_is_no_obstacle(run, tmp_path):
+    files.partial(tmp_path / "out", "outcomes-1").mkdir(parents=True)
+    Evaluation([run], checkpoint="last", output_dir="out")
 
 
 def test_workers_get_baselines_fitted(run, tmp_path, monkeypatch):
-    made = functools.partial(
-        Evaluation, [run], checkpoint="last", output_dir=tmp_path / "out"
-    )
+    made = functools.partial(Evaluation, [run], checkpoint="last", output_dir="out")
     evaluation = made()
 
     class Unable(Here):
@@ -102,29 +145,28 @@ def test_workers_get_baselines_fitted(run, tmp_path, monkeypatch):
             monkeypatch.setattr(directions, "fit", None)
             return super().each(items, made, folder)
 
-    found = evaluation.run(measured=spread.by(Unable(), made, evaluation))
+    found = evaluation.run(measured=spread.measurer(Unable(), made, evaluation))
     assert "color_table" in found["baselines"]
 
 
 def test_files_that_a_worker_cannot_use_are_named(run, tmp_path, monkeypatch):
-    made = functools.partial(
-        Evaluation, [run], checkpoint="last", output_dir=tmp_path / "out"
-    )
+    made = functools.partial(Evaluation, [run], checkpoint="last", output_dir="out")
     evaluation = made()
 
     def scores(places):
-        raise files.UnusableFilesError("3.png cannot be read.")
+        raise files.UnusableFilesError("3.png cannot be read")
 
     unusable = types.SimpleNamespace(scores=scores)
 
     class Damaged(Here):
         def each(self, items, made, folder):
-            monkeypatch.setattr(spread, "Directions", lambda *_: unusable)
-            work = spread._part(lambda: None, str(folder), None)
+            monkeypatch.setattr(spread, "Directions", lambda *_, **__: unusable)
+            stub = types.SimpleNamespace(translators=[])
+            work = spread._part(lambda: stub, str(folder), [], None)
             return [work(item) for item in items]
 
-    with pytest.raises(files.UnusableFilesError, match=r"^3\.png cannot be read\.$"):
-        evaluation.run(measured=spread.by(Damaged(), made, evaluation))
+    with pytest.raises(files.TroubleError, match=r": 3\.png cannot be read\.$"):
+        evaluation.run(measured=spread.measurer(Damaged(), made, evaluation))
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
@@ -133,7 +175,7 @@ def test_what_is_judged_together_is_refused(paired, of_sets):
     split = types.SimpleNamespace(paired=paired)
     evaluation = types.SimpleNamespace(split=split, of_sets=of_sets)
     with pytest.raises(ValueError, match="images are judged together in"):
-        spread.by(Here(), None, evaluation)
+        spread.measurer(Here(), None, evaluation)
 
 
 def test_beams_flags_go_with_a_runner(run):
@@ -141,14 +183,20 @@ def test_beams_flags_go_with_a_runner(run):
         cli.run("evaluate", [f"--run_dir={run}", "--workers=2"])
 
 
+def test_workers_that_do_not_see_the_data_say_so(run, tmp_path):
+    made = functools.partial(Evaluation, [run], checkpoint="last", output_dir="out")
+    evaluation = made()
+    work = spread._part(lambda: open("nowhere"), str(tmp_path), [], None)
+    engine = types.SimpleNamespace(each=lambda items, *_: list(map(work, items)))
+    with pytest.raises(files.TroubleError, match=r"Not evaluated: .*nowhere"):
+        evaluation.run(measured=spread.measurer(engine, made, evaluation))
+
+
 def test_beam_gives_the_same_files(run, tmp_path, monkeypatch):
     pytest.importorskip("apache_beam")
     monkeypatch.setattr(spread, "_OF_A_PART", 1)
     fixed = {"checkpoint": "last", "batch_size": 2}
-    pan_tf.evaluate(run, output_dir=tmp_path / "alone", **fixed)
-    pan_tf.evaluate(
-        run, output_dir=tmp_path / "spread", runner="direct", workers=2, **fixed
-    )
-    tables = [(tmp_path / n / "per_image.csv").read_text() for n in ("alone", "spread")]
-    assert tables[0] == tables[1]
-    assert record_of(tmp_path / "alone") == record_of(tmp_path / "spread")
+    runs = os.path.relpath(run)
+    pan_tf.evaluate(runs, output_dir="alone", **fixed)
+    pan_tf.evaluate(runs, output_dir="spread", runner="direct", workers=2, **fixed)
+    assert contents(tmp_path / "alone") == contents(tmp_path / "spread")
