@@ -122,6 +122,7 @@ def resolve(config):
         terms=_terms(row, config, region),
         bn_statistics=system.transformer.arguments.get("statistics"),
     )
+    checks.check_pairs(config, row)
     checks.check_course(system, config)
     return system
 

@@ -30,6 +30,23 @@ def check_settings(config, row, parts, vgg):
         )
 
 
+def check_pairs(config, row):
+    """Refuses what goes with pairs only, before anything is read."""
+    if row.paired:
+        return
+    if config.metrics:
+        raise ValueError(
+            "--metrics compare an output with its own target; "
+            f"--recipe={config.recipe} has no pairs. Received: "
+            f"metrics={','.join(config.metrics)}."
+        )
+    if config.synthesize != "none":
+        raise ValueError(
+            f"--synthesize makes a source of each target; --recipe={config.recipe} has "
+            f"no pairs. Received: synthesize={config.synthesize}."
+        )
+
+
 def check_channels(config, row, parts, vgg, channels):
     """Refuses channels that a part of a system cannot take."""
     needs = None

@@ -115,7 +115,7 @@ class Training:
                 )
         # What the metrics of validations look through; without pairs none chooses.
         asked = [config.best_by, *config.metrics] if system.paired else []
-        _check_metrics(config, system, asked)
+        check_channels(asked, system.target.channels)
         _check_sizes(self.data, asked)
         self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
         for network, sha256 in self.weights.digests().items():
@@ -222,17 +222,6 @@ def _with_policy(config, strategy):
     policy, (_, reason) = runtime.dtype_policy("auto"), runtime.bfloat16()
     print(f"--dtype_policy=auto: {policy}; {reason}.", flush=True)
     return config.replace(dtype_policy=policy)
-
-
-def _check_metrics(config, system, asked):
-    """Refuses metrics that nothing could be measured by."""
-    if config.metrics and not system.paired:
-        raise ValueError(
-            "--metrics compare an output with its own target; "
-            f"--recipe={config.recipe} has no pairs. Received: "
-            f"metrics={','.join(config.metrics)}."
-        )
-    check_channels(asked, system.target.channels)
 
 
 def _check_sizes(pairs, asked):
