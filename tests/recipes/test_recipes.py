@@ -393,9 +393,9 @@ def test_a_named_transformer_takes_the_place_of_the_roles_own(toy):
 
 
 @pytest.mark.parametrize("settings", [{"metrics": ("psnr",)}, {"synthesize": "rain"}])
-def test_what_goes_with_pairs_is_refused_without(settings):
+def test_what_goes_with_pairs_is_refused_without(toy, settings):
     with pytest.raises(ValueError, match="--recipe=cyclegan has no pairs"):
-        recipes.resolve(Config(recipe="cyclegan", **settings))
+        recipes.resolve(toy(recipe="cyclegan", **settings))
 
 
 @pytest.mark.parametrize(
