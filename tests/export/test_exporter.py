@@ -187,6 +187,7 @@ def test_an_optimization_that_differs_is_not_used(small_run, tmp_path, monkeypat
 
 def test_a_difference_is_an_error_and_leaves_nothing(small_run, tmp_path, monkeypatch):
     monkeypatch.setattr(parity, "LIMITS", dict.fromkeys(parity.LIMITS, -1.0))
+    monkeypatch.setattr(parity, "_ROUNDING_LIMIT", -1.0)
     with pytest.raises(ParityError, match=r"differs from float_image by .* limit -1"):
         Export(small_run, tmp_path / "model").run()
     assert not list((tmp_path / "model").iterdir())
