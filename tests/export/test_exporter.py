@@ -232,44 +232,35 @@ def test_without_its_data_parity_is_looked_at_with_blue_marble(
     assert "No train/ in nowhere." in caplog.text
 
 
-def test_data_that_cannot_be_used_are_not_said_to_be_away(
-    small_run, tmp_path, monkeypatch, caplog
-):
-    def damaged(*_, **__):
-        raise ValueError("0.png is damaged.")
+def damaged_at_once(*_, **__):
+    raise ValueError("0.png is damaged.")
 
+
+def damaged_since_verified(opened, *a, **k):
+    def unreadable(_):
+        raise files.UnusableFilesError("0.png is damaged.")
+
+    def load(index):
+        source, target = pairs.load(index)
+        unread = tf.py_function(unreadable, [index], tf.uint8)
+        return tf.ensure_shape(unread, source.shape), target
+
+    found = opened(*a, **k)
+    pairs = found.held_out
+    splits = {**found.splits, pairs.name: dataclasses.replace(pairs, load_pair=load)}
+    return dataclasses.replace(found, splits=splits)
+
+
+@pytest.mark.parametrize("damaged", [damaged_at_once, damaged_since_verified])
+def test_data_that_cannot_be_used_are_not_said_to_be_away(
+    damaged, small_run, tmp_path, monkeypatch, caplog
+):
     opening(monkeypatch, damaged)
     export = Export(small_run, tmp_path / "model")
     _, origin = export._real_images()
     assert origin == "8 test images of bluemarble"
     assert any("data cannot be used any more" in note for note in export.notes)
     assert "0.png is damaged." in caplog.text
-
-
-def test_data_damaged_since_they_were_verified_are_not_said_to_be_away(
-    small_run, tmp_path, monkeypatch, caplog
-):
-    def unreadable(_):
-        raise files.UnusableFilesError("0.png cannot be read.")
-
-    def damaged(opened, *a, **k):
-        found = opened(*a, **k)
-        pairs = found.held_out
-
-        def load(index):
-            source, target = pairs.load(index)
-            unread = tf.py_function(unreadable, [index], tf.uint8)
-            return tf.ensure_shape(unread, source.shape), target
-
-        splits = {**found.splits, pairs.name: dataclasses.replace(pairs, load_pair=load)}
-        return dataclasses.replace(found, splits=splits)
-
-    opening(monkeypatch, damaged)
-    export = Export(small_run, tmp_path / "model")
-    _, origin = export._real_images()
-    assert origin == "8 test images of bluemarble"
-    assert any("data cannot be used any more" in note for note in export.notes)
-    assert "0.png cannot be read." in caplog.text
 
 
 def test_data_that_have_changed_are_said_to_have(small_run, tmp_path, monkeypatch):
