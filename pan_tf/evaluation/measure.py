@@ -259,4 +259,4 @@ def _comparison(names, kind, weights):
     def compare(reference, prediction):
         return {name: metric(reference, prediction) for name, metric in functions.items()}
 
-    return compare
+    return compare.get_concrete_function()

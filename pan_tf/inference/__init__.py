@@ -6,11 +6,11 @@ Evaluation, command line, export and parity all go through `Translator`, or thro
 
 from pan_tf.inference.jobs import TranslationJob
 from pan_tf.inference.jobs import translate_files
+from pan_tf.inference.loaded import LABEL
 from pan_tf.inference.scale import Scale
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import seam_score
-from pan_tf.inference.translator import LABEL
 from pan_tf.inference.translator import Translator
 from pan_tf.inference.whole import WholeImages
 from pan_tf.inference.work import Outcome

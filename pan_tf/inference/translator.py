@@ -6,35 +6,19 @@ the bits of the targets.
 """
 
 import copy
-import json
 import math
 import pathlib
 
-import keras
 import numpy as np
-import tensorflow as tf
-from absl import logging
 from PIL import Image
 
-from pan_tf import data
 from pan_tf import image_files
 from pan_tf import images
-from pan_tf import networks
 from pan_tf import paths
 from pan_tf import printing
-from pan_tf import recipes
-from pan_tf import runtime
+from pan_tf.inference import loaded
 from pan_tf.inference.scale import Scale
-from pan_tf.inference.whole import WholeImages
-from pan_tf.runs.checkpoints import best_is_chosen_by
-from pan_tf.runs.checkpoints import damage
-from pan_tf.runs.checkpoints import newest
-from pan_tf.runs.checkpoints import newest_best
-from pan_tf.runs.folder import RunFolder
 from pan_tf.size import Size
-
-# Where an exported SavedModel says what it is.
-LABEL = "assets.extra/pan_tf.json"
 
 
 class Translator:
@@ -84,18 +68,20 @@ class Translator:
         self, path, checkpoint="best", bn_statistics=None, inverse=False, scale=None
     ):
         self.path, self.inverse = paths.named("run_dir", path), inverse
-        self.geometry = None
-        self.config = self.system = self.label = self.field = None
-        self.shape = self.network = None
-        if (self.path / "saved_model.pb").is_file():
-            if inverse:
-                raise ValueError(
-                    f"--inverse goes with a run folder, and {path} is a SavedModel: "
-                    "export the inverse itself."
-                )
-            self._load_saved_model()
+        if not loaded.is_saved_model(self.path):
+            found = loaded.load_run(self.path, checkpoint, bn_statistics, inverse)
+        elif inverse:
+            raise ValueError(
+                f"--inverse goes with a run folder, and {path} is a SavedModel: "
+                "export the inverse itself."
+            )
         else:
-            self._load_run(checkpoint, bn_statistics)
+            found = loaded.load_saved_model(self.path)
+        self._loaded, self._whole = found, found.whole
+        self.checkpoint, self.shape = found.checkpoint, found.shape
+        self.config, self.system, self.network = found.config, found.system, found.network
+        self.source, self.target = found.source, found.target
+        self.geometry, self.label, self.field = found.geometry, found.label, found.field
         own = self.label.get("scale", "native") if self.label else "auto"
         try:
             self.scale = Scale.of(own if scale is None else scale)
@@ -236,167 +222,3 @@ class Translator:
         At the size given, whatever `scale` says; large images by tiles.
         """
         return self._whole(source)
-
-    def _load_run(self, kind, bn_statistics):
-        path = self.path
-        if not (path / "run.cfg").is_file():
-            versions = sorted(p.parent.name for p in path.glob("[0-9]*/saved_model.pb"))
-            raise FileNotFoundError(
-                f"No run.cfg in {path} and no saved_model.pb: neither a run folder nor a "
-                "SavedModel."
-                + (f" Its versions are: {', '.join(versions)}." if versions else "")
-            )
-        runtime.set_up_keras()
-        folder = RunFolder(path)
-        config = folder.config()
-        # As the run was made, whatever the table says by now.
-        system = recipes.stored(config, folder)
-        self.system = system.with_bn_statistics(bn_statistics)
-        self.config = config
-        if self.inverse and not self.system.is_cycle:
-            raise ValueError(
-                f"--inverse asks for the inverse of {path}, which has none: its recipe, "
-                f"{config.recipe}, learns one direction."
-            )
-        # Whatever the run was trained in: its weights are float32, and so is an export.
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float32")
-        try:
-            transformer = self.system.transformer
-            if self.inverse:
-                transformer = transformer.swapped()
-            self.network = transformer()
-        finally:
-            keras.config.set_dtype_policy(policy)
-        self._restore(kind)
-        self.field = networks.receptive_field(self.network)
-        sides = self.system.source, self.system.target
-        self.source, self.target = sides[::-1] if self.inverse else sides
-
-        known = folder.known_data() or {}
-        specs = known.get("images")
-        if specs:  # With the range of values, too.
-            sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
-            self.source, self.target = sides[::-1] if self.inverse else sides
-        self._whole = WholeImages.of_network(
-            self.network, self.source, self.target, str(path)
-        )
-        self.geometry = data.Geometry.from_json(known.get("geometry"))
-        self.geometry = self.geometry or data.geometry_asked_for(config)
-
-    def _restore(self, kind):
-        """Puts a checkpoint into the network."""
-        prefix = problem = None
-        for _ in range(3):  # A training that goes on may replace one meanwhile.
-            prefix, self.checkpoint = _find_checkpoint(
-                self.path, kind, self.config, self.inverse
-            )
-            # The best checkpoint holds the T to translate with. The others hold T and,
-            # as `deployed`, its moving average, or T again.
-            key = "transformer" if self.checkpoint["kind"] == "best" else "deployed"
-            key = "deployed_inverse" if self.inverse else key
-            problem = damage(prefix)
-            try:
-                if problem is None:
-                    made = tf.train.Checkpoint(**{key: self.network})
-                    status = made.read(str(paths.literal(prefix)))
-                    status.assert_existing_objects_matched().expect_partial()
-                    return
-            except tf.errors.NotFoundError as error:
-                problem = str(error).splitlines()[0]
-            if pathlib.Path(f"{prefix}.index").exists():
-                break
-        raise OSError(f"{prefix} is damaged: {problem}")
-
-    def _load_saved_model(self):
-        path = self.path
-        # `signature` alone does not keep the model's variables.
-        self._model = model = tf.saved_model.load(str(paths.literal(path)))
-        signature, spec, key, result = _image_signature(path, model.signatures)
-
-        def translate(source):
-            if spec.dtype == tf.float32:
-                return signature(**{key: source})[result]
-            pixels = signature(**{key: images.to_uint8(source)})[result]
-            return images.to_float(pixels)
-
-        self.shape = tuple(spec.shape)
-        outputs = signature.structured_outputs[result].shape
-        # An output whose channels are not told has its source's.
-        self.source = images.ImageSpec(spec.shape[-1])
-        self.target = images.ImageSpec(outputs[-1] or spec.shape[-1])
-        self.checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
-        if (path / LABEL).is_file():
-            self.label = json.loads((path / LABEL).read_text(encoding="utf-8"))
-            self.checkpoint["iteration"] = self.label["checkpoint"]["iteration"]
-            field = self.label["receptive_field"]
-            radius = np.inf if field["radius"] is None else field["radius"]
-            size = field.get("size")  # Exports made before there was one.
-            self.field = networks.ReceptiveField(field["multiple"], radius, size)
-            self.geometry = data.Geometry.from_json(self.label.get("geometry"))
-            if specs := self.label.get("images"):
-                sides = [images.ImageSpec.from_json(specs[n]) for n in specs]
-                self.source, self.target = sides
-        self._whole = WholeImages(
-            translate,
-            self.field,
-            self.source,
-            self.target,
-            str(path),
-            limit=self.label["max_pixels"] if self.label else math.inf,
-        )
-
-
-def _find_checkpoint(run_dir, kind, config, inverse):
-    """(prefix of the files, `Translator.checkpoint`)."""
-    if kind not in ("best", "last"):
-        raise ValueError(
-            f"--checkpoint must be one of: best, last. Received: checkpoint={kind!r}."
-        )
-    checkpoint, prefix = {"kind": kind, "chosen_by": None}, None
-    if kind == "best" and inverse:
-        # What is chosen by pairs is chosen for the way there.
-        checkpoint["kind"] = "last"
-        checkpoint["note"] = "The inverse has no best checkpoint; this is the last."
-        logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
-    elif kind == "best":
-        prefix = newest_best(run_dir / "checkpoints")
-        if prefix:
-            checkpoint["chosen_by"] = best_is_chosen_by(prefix, config.best_by)
-        else:
-            checkpoint["kind"] = "last"
-            checkpoint["note"] = "There is no best checkpoint; this is the last."
-            logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
-    prefix = prefix or newest(run_dir / "checkpoints")
-    if prefix is None:
-        raise FileNotFoundError(f"No checkpoint in {run_dir}. Has it been trained?")
-    checkpoint["iteration"] = int(prefix.rpartition("-")[2])
-    return prefix, checkpoint
-
-
-def _image_signature(path, signatures):
-    """The signature from image to image, float32 in [-1, 1] before uint8 in [0, 255].
-
-    Returns:
-        (signature, its input's `tf.TensorSpec`, names of input and output).
-    """
-    fitting = []
-    for signature in signatures.values():
-        inputs = signature.structured_input_signature[1]
-        outputs = signature.structured_outputs
-        if len(inputs) == len(outputs) == 1:
-            (key, spec), (result, out) = *inputs.items(), *outputs.items()
-            legal = spec.dtype == out.dtype and spec.dtype in (tf.float32, tf.uint8)
-            ranks = spec.shape.rank, out.shape.rank
-            if legal and ranks == (4, 4) and spec.shape[-1] is not None:
-                fitting.append((signature, spec, key, result))
-    if not fitting:
-        described = {
-            name: list(signature.structured_input_signature[1].values())
-            for name, signature in signatures.items()
-        }
-        raise ValueError(
-            f"{path} must have a signature of one float32 or uint8 image batch "
-            f"[B, H, W, C]. Received: {described}."
-        )
-    return min(fitting, key=lambda found: found[1].dtype != tf.float32)

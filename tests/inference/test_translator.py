@@ -15,7 +15,7 @@ from pan_tf import memory
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import Config
-from pan_tf.inference import translator as translator_module
+from pan_tf.inference import loaded
 from pan_tf.inference import whole as module
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
@@ -57,7 +57,7 @@ def test_a_best_that_a_training_replaces_meanwhile_is_looked_for_again(
 ):
     run = shutil.copytree(trained[0], tmp_path / "run")
     best = run / "checkpoints" / "best"
-    looked = translator_module.damage
+    looked = loaded.damage
 
     def damage(prefix):
         if prefix.endswith("-8"):  # Now the training saves a better one.
@@ -65,7 +65,7 @@ def test_a_best_that_a_training_replaces_meanwhile_is_looked_for_again(
                 file.rename(best / file.name.replace("-8", "-12"))
         return looked(prefix)
 
-    monkeypatch.setattr(translator_module, "damage", damage)
+    monkeypatch.setattr(loaded, "damage", damage)
     found = inference.Translator(run)
     assert found.checkpoint["iteration"] == 12
     assert (found.translate(source).numpy() == trained[1]).all()

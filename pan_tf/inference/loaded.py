@@ -1,0 +1,248 @@
+"""A trained T as it lies on disk: in a run folder, or in a SavedModel."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from pan_tf import data
+from pan_tf import images
+from pan_tf import networks
+from pan_tf import paths
+from pan_tf import recipes
+from pan_tf import runtime
+from pan_tf.inference.whole import WholeImages
+from pan_tf.runs.checkpoints import best_is_chosen_by
+from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.checkpoints import newest
+from pan_tf.runs.checkpoints import newest_best
+from pan_tf.runs.folder import RunFolder
+
+# Where an exported SavedModel says what it is.
+LABEL = "assets.extra/pan_tf.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A T that was loaded, and what is known of it; attributes as of `Translator`.
+
+    Attributes:
+        whole: `WholeImages` through it.
+        model: the SavedModel, whose variables live as long as this; None for a run.
+    """
+
+    whole: WholeImages
+    checkpoint: dict
+    source: images.ImageSpec
+    target: images.ImageSpec
+    geometry: data.Geometry | None
+    field: networks.ReceptiveField | None
+    config: Any = None
+    system: recipes.System | None = None
+    network: keras.Model | None = None
+    label: dict | None = None
+    shape: tuple | None = None
+    model: Any = None
+
+
+def is_saved_model(path):
+    """Whether a folder is a SavedModel."""
+    return (path / "saved_model.pb").is_file()
+
+
+def load_run(path, kind, bn_statistics, inverse):
+    """T of a run folder.
+
+    Args:
+        path: of the folder.
+        kind: of checkpoint, "best" or "last".
+        bn_statistics: in place of the recipe's, or None.
+        inverse: whether T from target to source is asked for.
+
+    Returns:
+        `Loaded`.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as of `Translator`.
+    """
+    if not (path / "run.cfg").is_file():
+        versions = sorted(p.parent.name for p in path.glob("[0-9]*/saved_model.pb"))
+        raise FileNotFoundError(
+            f"No run.cfg in {path} and no saved_model.pb: neither a run folder nor a "
+            "SavedModel."
+            + (f" Its versions are: {', '.join(versions)}." if versions else "")
+        )
+    runtime.set_up_keras()
+    folder = RunFolder(path)
+    config = folder.config()
+    # As the run was made, whatever the table says by now.
+    system = recipes.stored(config, folder).with_bn_statistics(bn_statistics)
+    if inverse and not system.is_cycle:
+        raise ValueError(
+            f"--inverse asks for the inverse of {path}, which has none: its recipe, "
+            f"{config.recipe}, learns one direction."
+        )
+    # Whatever the run was trained in: its weights are float32, and so is an export.
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        transformer = system.transformer
+        network = (transformer.swapped() if inverse else transformer)()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    checkpoint = _restore(network, path, kind, config, inverse)
+
+    known = folder.known_data() or {}
+    sides = system.source, system.target
+    if specs := known.get("images"):  # With the range of values, too.
+        sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
+    source, target = sides[::-1] if inverse else sides
+    geometry = data.Geometry.from_json(known.get("geometry"))
+    whole = WholeImages.of_network(network, source, target, str(path))
+    return Loaded(
+        whole=whole,
+        checkpoint=checkpoint,
+        source=source,
+        target=target,
+        geometry=geometry or data.geometry_asked_for(config),
+        field=whole.field,
+        config=config,
+        system=system,
+        network=network,
+    )
+
+
+def load_saved_model(path):
+    """T of a SavedModel, ours or another's.
+
+    Args:
+        path: of its folder.
+
+    Returns:
+        `Loaded`.
+
+    Raises:
+        ValueError: if no signature fits.
+    """
+    # `signature` alone does not keep the model's variables.
+    model = tf.saved_model.load(str(paths.literal(path)))
+    signature, spec, key, result = _image_signature(path, model.signatures)
+
+    def translate(source):
+        if spec.dtype == tf.float32:
+            return signature(**{key: source})[result]
+        pixels = signature(**{key: images.to_uint8(source)})[result]
+        return images.to_float(pixels)
+
+    outputs = signature.structured_outputs[result].shape
+    # An output whose channels are not told has its source's.
+    source = images.ImageSpec(spec.shape[-1])
+    target = images.ImageSpec(outputs[-1] or spec.shape[-1])
+    checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
+    label = field = geometry = None
+    if (path / LABEL).is_file():
+        label = json.loads((path / LABEL).read_text(encoding="utf-8"))
+        checkpoint["iteration"] = label["checkpoint"]["iteration"]
+        found = label["receptive_field"]
+        radius = np.inf if found["radius"] is None else found["radius"]
+        size = found.get("size")  # Exports made before there was one.
+        field = networks.ReceptiveField(found["multiple"], radius, size)
+        geometry = data.Geometry.from_json(label.get("geometry"))
+        if specs := label.get("images"):
+            source, target = (images.ImageSpec.from_json(specs[n]) for n in specs)
+    limit = label["max_pixels"] if label else math.inf
+    return Loaded(
+        whole=WholeImages(translate, field, source, target, str(path), limit=limit),
+        checkpoint=checkpoint,
+        source=source,
+        target=target,
+        geometry=geometry,
+        field=field,
+        label=label,
+        shape=tuple(spec.shape),
+        model=model,
+    )
+
+
+def _restore(network, path, kind, config, inverse):
+    """Puts a checkpoint of a run into a network; returns `Translator.checkpoint`."""
+    prefix = problem = None
+    for _ in range(3):  # A training that goes on may replace one meanwhile.
+        prefix, checkpoint = _find_checkpoint(path, kind, config, inverse)
+        # The best checkpoint holds the T to translate with. The others hold T and,
+        # as `deployed`, its moving average, or T again.
+        key = "transformer" if checkpoint["kind"] == "best" else "deployed"
+        key = "deployed_inverse" if inverse else key
+        problem = damage(prefix)
+        try:
+            if problem is None:
+                made = tf.train.Checkpoint(**{key: network})
+                status = made.read(str(paths.literal(prefix)))
+                status.assert_existing_objects_matched().expect_partial()
+                return checkpoint
+        except tf.errors.NotFoundError as error:
+            problem = str(error).splitlines()[0]
+        if pathlib.Path(f"{prefix}.index").exists():
+            break
+    raise OSError(f"{prefix} is damaged: {problem}")
+
+
+def _find_checkpoint(run_dir, kind, config, inverse):
+    """(prefix of the files, `Translator.checkpoint`)."""
+    if kind not in ("best", "last"):
+        raise ValueError(
+            f"--checkpoint must be one of: best, last. Received: checkpoint={kind!r}."
+        )
+    checkpoint, prefix = {"kind": kind, "chosen_by": None}, None
+    if kind == "best" and inverse:
+        # What is chosen by pairs is chosen for the way there.
+        checkpoint["kind"] = "last"
+        checkpoint["note"] = "The inverse has no best checkpoint; this is the last."
+        logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
+    elif kind == "best":
+        prefix = newest_best(run_dir / "checkpoints")
+        if prefix:
+            checkpoint["chosen_by"] = best_is_chosen_by(prefix, config.best_by)
+        else:
+            checkpoint["kind"] = "last"
+            checkpoint["note"] = "There is no best checkpoint; this is the last."
+            logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
+    prefix = prefix or newest(run_dir / "checkpoints")
+    if prefix is None:
+        raise FileNotFoundError(f"No checkpoint in {run_dir}. Has it been trained?")
+    checkpoint["iteration"] = int(prefix.rpartition("-")[2])
+    return prefix, checkpoint
+
+
+def _image_signature(path, signatures):
+    """The signature from image to image, float32 in [-1, 1] before uint8 in [0, 255].
+
+    Returns:
+        (signature, its input's `tf.TensorSpec`, names of input and output).
+    """
+    fitting = []
+    for signature in signatures.values():
+        inputs = signature.structured_input_signature[1]
+        outputs = signature.structured_outputs
+        if len(inputs) == len(outputs) == 1:
+            (key, spec), (result, out) = *inputs.items(), *outputs.items()
+            legal = spec.dtype == out.dtype and spec.dtype in (tf.float32, tf.uint8)
+            ranks = spec.shape.rank, out.shape.rank
+            if legal and ranks == (4, 4) and spec.shape[-1] is not None:
+                fitting.append((signature, spec, key, result))
+    if not fitting:
+        described = {
+            name: list(signature.structured_input_signature[1].values())
+            for name, signature in signatures.items()
+        }
+        raise ValueError(
+            f"{path} must have a signature of one float32 or uint8 image batch "
+            f"[B, H, W, C]. Received: {described}."
+        )
+    return min(fitting, key=lambda found: found[1].dtype != tf.float32)
