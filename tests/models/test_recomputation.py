@@ -10,6 +10,7 @@ from pan_tf import tracing
 from pan_tf.config import Config
 from pan_tf.models import MinibatchCache
 from pan_tf.models.recomputation import Recomputed
+from tests.trained import shallow
 
 
 def minibatch():
@@ -23,7 +24,8 @@ def minibatch():
 def built(recipe, **changes):
     settings = {"batch_size": 2, "width": 1 / 16, "recompute": True, **changes}
     config = Config(dataset="bluemarble", image_size=64, recipe=recipe, **settings)
-    return recipes.build(config)
+    with shallow():
+        return recipes.build(config)
 
 
 def after_an_update(model, player):
