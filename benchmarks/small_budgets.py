@@ -163,7 +163,11 @@ def draw(names, options):
     from matplotlib import pyplot
 
     charts = ("val_psnr", "val_uqi", "val_vgg_distance", "d_margin", "d_hinge_active")
-    figure, grid = pyplot.subplots(1, len(charts), figsize=(3.4 * len(charts), 3.2))
+    # Two rows, so that they can be read on a narrow page.
+    figure, rows = pyplot.subplots(2, 3, figsize=(7.5, 4.6))
+    grid, rest = rows.flat[: len(charts)], rows.flat[len(charts) :]
+    for ax in rest:
+        ax.axis("off")
     for number, name in enumerate(names):
         label = name
         for path in sorted((options.out / "runs" / name).glob("*/metrics.jsonl")):
@@ -181,7 +185,7 @@ def draw(names, options):
         ax.grid(alpha=0.3)
     grid[0].legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(options.draw, dpi=80)
+    figure.savefig(options.draw, dpi=120)
 
 
 def _minutes(run_dir):
