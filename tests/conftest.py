@@ -24,10 +24,8 @@ from tests.trained import train
 # A worker that holds this much more than after the last time is tidied up after its test;
 # it takes a second. TensorFlow's own heap only grows, and what dead models hold in it
 # until Python's garbage is collected makes it grow: its size alone would tell too late.
-# What is free already goes back to the system earlier, since that takes no time.
-_GROWTH, _FREE = 2**28, 2**26
+_GROWTH = 2**28
 _tidied = {"resident": 2**30, "tensors": 0}
-_trimmed = {"resident": 0}
 
 # Files whose tests take less than a minute together: `-m fast`.
 _FAST = (
@@ -75,8 +73,6 @@ def tidy():
     """Leaves the next test Keras' own policy, and memory."""
     yield
     keras.config.set_dtype_policy("float32")
-    if held_bytes()["resident"] > _trimmed["resident"] + _FREE:
-        trim()
     if any(size > _tidied[kind] + _GROWTH for kind, size in held_bytes().items()):
         # TensorFlow keeps every gradient of our own for ever, and with it the graph that
         # it was traced in. No graph is differentiated again once its test is over.
@@ -85,15 +81,9 @@ def tidy():
             del registry[name]
         keras.backend.clear_session()
         gc.collect()
-        trim()
+        if sys.platform == "linux":  # What is free goes back to the system.
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
         _tidied.update(held_bytes())
-
-
-def trim():
-    """Gives memory that is free back to the system."""
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    _trimmed["resident"] = held_bytes()["resident"]
 
 
 def held_bytes():

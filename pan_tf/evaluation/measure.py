@@ -259,4 +259,5 @@ def _comparison(names, kind, weights):
     def compare(reference, prediction):
         return {name: metric(reference, prediction) for name, metric in functions.items()}
 
+    # The graph itself: it is one also where a session runs functions eagerly.
     return compare.get_concrete_function()

@@ -17,6 +17,7 @@ from pan_tf import networks
 from pan_tf import paths
 from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.config import Config
 from pan_tf.inference.whole import WholeImages
 from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
@@ -43,7 +44,7 @@ class Loaded:
     target: images.ImageSpec
     geometry: data.Geometry | None
     field: networks.ReceptiveField | None
-    config: Any = None
+    config: Config | None = None
     system: recipes.System | None = None
     network: keras.Model | None = None
     label: dict | None = None
