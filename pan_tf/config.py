@@ -302,6 +302,14 @@ class Config(Settings):
         "none: nothing; empty: the recipe's.",
         choices=("none", *tables.keys("layers/augmentation.py", "D_AUGMENTATIONS")),
     )
+    ada_target: float | None = setting(
+        None,
+        "Adaptive augmentation (ADA) of what D sees: more while the mean sign of D's "
+        "logits on targets is above this, less while it is below; .6 is usual, 0 for "
+        "always; empty: the recipe's.",
+        minimum=0.0,
+        maximum=0.99,
+    )
 
     # Losses (PAN, Eq. 2 to 6).
     theta: float | None = setting(

@@ -121,12 +121,18 @@ def describe(config):
         + f", beta_1={system.beta_1}\n"
         f"    average of T: {system.ema or 'none'}\n"
         f"    {_course(system.course)}\n"
-        f"    what D sees is augmented by: {', '.join(system.d_augment) or 'nothing'}\n"
+        f"    what D sees is augmented by: {_augmentation(system)}\n"
         f"    batch normalization outside of training: {system.bn_statistics or 'none'}\n"
     )
     for network in filter(None, (transformer, discriminator)):
         print(table(network))
     print(cost(system, transformer, discriminator, size) + "\n")
+
+
+def _augmentation(system):
+    """What D sees changed, and how often."""
+    often = f", more while it is sure of targets (ADA, {system.ada_target})"
+    return f"{', '.join(system.d_augment) or 'nothing'}{often * bool(system.ada_target)}"
 
 
 def _course(course):

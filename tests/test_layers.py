@@ -414,6 +414,51 @@ def test_augmentation_of_two_replicas_is_that_of_the_whole_batch(two_replicas):
     np.testing.assert_array_equal(both, layers[1].draw(4))
 
 
+def test_an_adaptive_augmentation_changes_the_share_that_it_holds():
+    layer = DiscriminatorAugmentation(D_AUGMENTATIONS, ada_target=0.6)
+    images = np.random.default_rng(0).uniform(-1, 1, (400, 8, 8, 3)).astype("float32")
+    # It begins with none at all: what is drawn stands for no change.
+    np.testing.assert_allclose(layer(images), images, atol=1e-6)
+    layer.probability.assign(0.3)
+    drawn = layer.draw(400).numpy()
+    is_made = ~np.all(drawn == 0.5, axis=-1)
+    assert is_made.shape == (400, 3)
+    np.testing.assert_allclose(is_made.mean(0), 0.3, atol=0.08)
+    # One without the other: they are drawn apart.
+    assert np.any(is_made[:, 0] & ~is_made[:, 1])
+    layer.probability.assign(1.0)
+    assert not np.any(np.all(layer.draw(400).numpy() == 0.5, axis=-1))
+
+
+def test_an_adaptive_augmentation_follows_how_sure_d_is():
+    layer = DiscriminatorAugmentation(("shift",), ada_target=0.6)
+    found = [
+        float(layer.follow(tf.constant(sign), 40)["d_augment_probability"])
+        for sign in (0.61, 1.0, 0.59, 0.6, -1.0, -1.0)
+    ]
+    # A hundredth for 40 of 4000 images, never below 0; at the target it stays.
+    np.testing.assert_allclose(found, [0.01, 0.02, 0.01, 0.01, 0.0, 0.0], atol=1e-6)
+    layer.probability.assign(0.999)
+    layer.follow(tf.constant(1.0), 40)
+    assert float(layer.probability) == 1.0
+
+
+def test_an_adaptive_augmentation_counts_the_images_of_all_replicas(two_replicas):
+    with two_replicas.scope():
+        layer = DiscriminatorAugmentation(("shift",), ada_target=0.6)
+    two_replicas.run(lambda: layer.follow(tf.constant(0.9), 20))
+    for probability in two_replicas.experimental_local_results(layer.probability.value):
+        assert float(probability) == pytest.approx(0.01)
+
+
+def test_an_augmentation_that_is_not_adaptive_has_nothing_to_follow(augmentation):
+    assert augmentation.follow(tf.constant(1.0), 40) == {}
+    assert augmentation.weights_by_name() == {}
+
+
 def test_an_augmentation_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="must be some of: brightness, contrast, shift"):
         DiscriminatorAugmentation(("cutout",))
+    for target in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="`ada_target` must be in"):
+            DiscriminatorAugmentation(("shift",), ada_target=target)

@@ -5,6 +5,10 @@ it sees real and generated ones changed in the same manner it cannot, and T, thr
 outputs the gradient of the change runs, does not learn the changes themselves. Here a
 source, its target and T's output are changed alike, so that pairs stay pairs, and so do
 the hidden layers that a perceptual adversarial loss compares.
+
+What D does not know by heart it would rather see as it is. Adaptive discriminator
+augmentation (ADA; Karras et al., arXiv:2006.06676) finds out how much is needed: each
+change of each example is made with a probability that follows how sure D is of targets.
 """
 
 import keras
@@ -15,6 +19,9 @@ from pan_tf.layers.stochastic import seed_of
 
 # Largest shift, as a share of the side; and of brightness, in the unit of images.
 _SHIFT, _BRIGHTNESS = 0.125, 0.5
+# Images in which the probability of ADA can go from 0 to 1. Of the authors' trainings,
+# 25 million images long, it is 500 000, a fiftieth; here a tenth of one of some minutes.
+_ADA_IMAGES = 4000
 
 
 def _brightness(images, drawn):
@@ -38,8 +45,8 @@ def _shift(images, drawn):
     return images
 
 
-# Name -> (function of float32 images and of numbers in [0, 1) `[B, 2]`, whether it moves
-# pixels, rather than changing their values).
+# Name -> (function of float32 images and of numbers in [0, 1) `[B, 2]`, of which 0.5 is
+# no change; whether it moves pixels, rather than changing their values).
 D_AUGMENTATIONS = {
     "brightness": (_brightness, False),
     "contrast": (_contrast, False),
@@ -52,27 +59,44 @@ class DiscriminatorAugmentation(keras.layers.Layer):
     """Changes of images that are drawn once for an example, and differentiable.
 
     What is drawn is a function of a seed and of a count of draws, both of which are
-    weights, hence in every checkpoint; two replicas draw what one does.
+    weights, hence in every checkpoint; two replicas draw what one does. So is the
+    probability of an adaptive one.
 
     Args:
         names: of `D_AUGMENTATIONS`, in order.
         as_labels: names of the images that are label maps: they are only moved.
+        ada_target: mean sign of D's logits on targets, above which the probability of a
+            change grows, and below which it falls; it begins at 0. 0: every change is
+            made, always.
         **kwargs: as `keras.layers.Layer`.
 
     Raises:
-        ValueError: for another name.
+        ValueError: for another name, or a target that is negative, 1 or more.
     """
 
-    def __init__(self, names, as_labels=(), **kwargs):
+    def __init__(self, names, as_labels=(), ada_target=0.0, **kwargs):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         if unknown := [name for name in names if name not in D_AUGMENTATIONS]:
             raise ValueError(
                 f"`names` must be some of: {', '.join(D_AUGMENTATIONS)}. "
                 f"Received: {', '.join(unknown)}."
             )
+        if not 0.0 <= ada_target < 1.0:
+            raise ValueError(
+                f"`ada_target` must be in [0, 1). Received: ada_target={ada_target}."
+            )
         self.names, self.as_labels = tuple(names), tuple(as_labels)
+        self.ada_target, self.probability = ada_target, None
         self.built = True
         self.state = seed_of(self, "seed_and_draws")
+        if ada_target:
+            self.probability = self.add_weight(
+                name="probability",
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
 
     def draw(self, batch):
         """Numbers in [0, 1) for a minibatch: float32 `[B, len(names), 2]`.
@@ -80,7 +104,35 @@ class DiscriminatorAugmentation(keras.layers.Layer):
         Args:
             batch: number of examples on this replica.
         """
-        return draw(self.state, (batch, len(self.names), 2))
+        if self.probability is None:
+            return draw(self.state, (batch, len(self.names), 2))
+        drawn = draw(self.state, (batch, len(self.names), 3))
+        return tf.where(drawn[..., 2:] < self.probability, drawn[..., :2], 0.5)
+
+    def follow(self, real_sign, batch):
+        """Moves the probability after an update of D, if it is adaptive.
+
+        Args:
+            real_sign: mean sign of D's logits on the global batch's targets, in [-1, 1]:
+                1 where D takes all of them for real, 0 where it guesses.
+            batch: number of examples on this replica.
+
+        Returns:
+            name -> float32 scalar, for the logs.
+        """
+        if self.probability is None:
+            return {}
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        step = tf.cast(batch * replicas, tf.float32) / _ADA_IMAGES
+        moved = self.probability + step * tf.sign(real_sign - self.ada_target)
+        self.probability.assign(tf.clip_by_value(moved, 0.0, 1.0))
+        return {"d_augment_probability": tf.convert_to_tensor(self.probability)}
+
+    def weights_by_name(self):
+        """name -> variable: what a checkpoint holds beside the seed."""
+        if self.probability is None:
+            return {}
+        return {"augmentation_probability": self.probability}
 
     def call(self, inputs, drawn=None, name="output"):
         """Changed images.
@@ -105,4 +157,4 @@ class DiscriminatorAugmentation(keras.layers.Layer):
 
     def get_config(self):
         own = {"names": self.names, "as_labels": self.as_labels}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "ada_target": self.ada_target}

@@ -120,18 +120,19 @@ class AdversarialLoss(LossTerm):
         )
 
     def diagnostics(self, translation):
-        share = _GAMES[self.kind].probability
-
-        def probability(output):
-            logits = [tf.cast(z, tf.float32) for z in output.logits]
-            means = [tf.reduce_mean(share(z)) for z in logits]
-            return tf.add_n(means) / len(means)
-
-        real, generated = self._d_outputs(translation)
+        real, generated = map(self._probabilities, self._d_outputs(translation))
+        # How often D takes targets for real: r_t of ADA, arXiv:2006.06676, Eq. (1).
+        sign = _mean([tf.sign(share - 0.5) for share in real])
         return {
-            "d_real_probability": probability(real),
-            "d_generated_probability": probability(generated),
+            "d_real_probability": _mean(real),
+            "d_generated_probability": _mean(generated),
+            "d_real_sign": functional.global_mean(sign),
         }
+
+    def _probabilities(self, output):
+        """That an image is real, as D has it: a map for each of its maps of logits."""
+        probability = _GAMES[self.kind].probability
+        return [probability(tf.cast(z, tf.float32)) for z in output.logits]
 
     def _d_outputs(self, translation):
         return [translation.d_outputs[name] for name in self.d_inputs("discriminator")]
@@ -253,6 +254,11 @@ class FeatureMatchingLoss(LossTerm):
     def transformer_loss(self, translation):
         real, generated = _features(translation)
         return functional.perceptual_distance(real, generated, self.lambdas)
+
+
+def _mean(maps):
+    """The mean of the means of several maps."""
+    return tf.add_n([tf.reduce_mean(each) for each in maps]) / len(maps)
 
 
 def _features(translation):

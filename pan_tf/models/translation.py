@@ -7,7 +7,6 @@ gives each update a minibatch of its own, so its round of 1 + 3 updates takes fo
 iterations; with a reused minibatch a round is one iteration.
 """
 
-import contextlib
 import functools
 import time
 
@@ -19,6 +18,7 @@ from pan_tf import tracing
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
 from pan_tf.losses import check_names
+from pan_tf.models import updates
 from pan_tf.models.recomputation import Recomputed
 from pan_tf.models.updates import MinibatchCache
 from pan_tf.models.variation import over_directions
@@ -165,12 +165,19 @@ class TranslationModel(keras.Model):
             **self.networks,
             **{name: pool for name, pool in self.image_pools.items() if pool is not None},
             **{f"{name[0]}_optimizer": each for name, each in self.players.items()},
-            **{
-                f"{term.name}_{name}": variable.value
-                for term in self.terms
-                for name, variable in term.state().items()
-            },
+            **{name: variable.value for name, variable in self._controlled().items()},
         }
+
+    def _controlled(self):
+        """What follows the training by itself: name in checkpoints -> variable."""
+        found = {
+            f"{term.name}_{name}": variable
+            for term in self.terms
+            for name, variable in term.state().items()
+        }
+        if self.augmentation is not None:
+            found |= self.augmentation.weights_by_name()
+        return found
 
     @property
     def images(self):
@@ -228,7 +235,7 @@ class TranslationModel(keras.Model):
             logs.append(self.update(player, *caches))
             done = caches[-1].gradients
         self._update_emas()
-        return _means(logs)
+        return updates.means(logs)
 
     def _cache_of(self, batch, number, terms):
         """A minibatch of a round, as nobody has looked at it."""
@@ -271,19 +278,19 @@ class TranslationModel(keras.Model):
         logs, gradients = [], None
         for cache in caches:
             # One after the other: each has the memory for itself.
-            with _after(gradients):
+            with updates.after(gradients):
                 logs.append(self.differentiate(player, cache))
                 own = cache.gradients
-                gradients = own if gradients is None else _sums(gradients, own)
+                gradients = own if gradients is None else updates.sums(gradients, own)
         if len(caches) > 1:
             gradients = [gradient / len(caches) for gradient in gradients]
         optimizer = self.players[player]
-        optimizer.apply(_reduced(gradients, optimizer), self.variables_of(player))
+        optimizer.apply(updates.reduced(gradients, optimizer), self.variables_of(player))
         for cache in caches:
             cache.forget(player)
             if not self.schedule.keeps_passes:
                 cache.forget("transformer")
-        return _means(logs)
+        return updates.means(logs)
 
     def translate(self, minibatch):
         """A minibatch by the present T: list of `Translation`, one a direction."""
@@ -404,6 +411,9 @@ class TranslationModel(keras.Model):
                 term.diagnostics, translations, lambda a, b: (a + b) / 2
             )
             term.follow(numbers)
+            if self.augmentation is not None and "d_real_sign" in numbers:
+                batch = tf.shape(translations[0].source)[0]
+                numbers |= self.augmentation.follow(numbers["d_real_sign"], batch)
             for name, value in numbers.items():
                 # A second term of a kind keeps its numbers apart by its name.
                 losses[f"{name}_{term.name}" if name in losses else name] = value
@@ -479,43 +489,3 @@ def ema_of(copy, network):
     copy.trainable = False
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _means(logs):
-    """Of a list of name -> scalar: name -> mean of those that have it."""
-    values = {}
-    for each in logs:
-        for name, value in each.items():
-            values.setdefault(name, []).append(value)
-    return {name: tf.add_n(each) / len(each) for name, each in values.items()}
-
-
-def _sums(gradients, others):
-    return [a + b for a, b in zip(gradients, others, strict=True)]
-
-
-def _after(gradients):
-    """A context in whose graph everything waits for gradients; None: for nothing.
-
-    By way of one operation: the graph would have an edge for each gradient of each.
-    """
-    if gradients is None:
-        return contextlib.nullcontext()
-    with tf.control_dependencies(gradients):
-        done = tf.no_op()
-    return tf.control_dependencies([done])
-
-
-def _reduced(gradients, optimizer):
-    """Sums gradients over replicas where the optimizer would judge them one by one.
-
-    Under float16 Keras' LossScaleOptimizer looks for NaN on replica 0 only, before the
-    sum; with the sum made first, all replicas skip the same steps. `apply` sums N equal
-    copies again, hence the division.
-    """
-    context = tf.distribute.get_replica_context()
-    replicas = context.num_replicas_in_sync
-    if replicas == 1 or not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return gradients
-    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    return [gradient / replicas for gradient in summed]

@@ -1,7 +1,9 @@
 """Who is updated when, and what updates of one minibatch share."""
 
+import contextlib
 import dataclasses
 
+import keras
 import tensorflow as tf
 
 from pan_tf import tables
@@ -230,3 +232,44 @@ def _keep_own(found):
     for name in set(found) - {"source", "target"}:
         del found[name]
     return found
+
+
+def means(logs):
+    """Of a list of name -> scalar: name -> mean of those that have it."""
+    values = {}
+    for each in logs:
+        for name, value in each.items():
+            values.setdefault(name, []).append(value)
+    return {name: tf.add_n(each) / len(each) for name, each in values.items()}
+
+
+def sums(gradients, others):
+    """Of two lists, one by one."""
+    return [a + b for a, b in zip(gradients, others, strict=True)]
+
+
+def after(gradients):
+    """A context in whose graph everything waits for gradients; None: for nothing.
+
+    By way of one operation: the graph would have an edge for each gradient of each.
+    """
+    if gradients is None:
+        return contextlib.nullcontext()
+    with tf.control_dependencies(gradients):
+        done = tf.no_op()
+    return tf.control_dependencies([done])
+
+
+def reduced(gradients, optimizer):
+    """Sums gradients over replicas where the optimizer would judge them one by one.
+
+    Under float16 Keras' LossScaleOptimizer looks for NaN on replica 0 only, before the
+    sum; with the sum made first, all replicas skip the same steps. `apply` sums N equal
+    copies again, hence the division.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1 or not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return gradients
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    return [gradient / replicas for gradient in summed]

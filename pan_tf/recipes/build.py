@@ -74,6 +74,9 @@ def resolve(config):
     checks.check_settings(config, row, parts, vgg)
     source, target = data.specs_asked_for(config)
     checks.check_channels(config, row, parts, vgg, {source.channels, target.channels})
+    d_augment = tuple(
+        name for name in _first(config.d_augment, row.d_augment) if name != "none"
+    )
     system = System(
         recipe=config.recipe,
         role=role,
@@ -106,9 +109,9 @@ def resolve(config):
         source=source,
         target=target,
         course=_course(config, row),
-        d_augment=tuple(
-            name for name in _first(config.d_augment, row.d_augment) if name != "none"
-        ),
+        d_augment=d_augment,
+        # Without augmentation a row's target is for nothing; a user's is told so.
+        ada_target=_first(config.ada_target, row.ada_target if d_augment else 0.0),
     )
     region = "centre" if system.transformer.declaration.fills_centre else "image"
     if row.discriminator:
@@ -124,6 +127,7 @@ def resolve(config):
     )
     checks.check_pairs(config, row)
     checks.check_course(system, config)
+    checks.check_augmentation(system)
     return system
 
 
@@ -237,7 +241,9 @@ def build(config):
     if system.d_augment:
         # A plane of a label is there or not: its value means nothing.
         as_labels = ("source",) if system.source.labels else ()
-        parts["augmentation"] = DiscriminatorAugmentation(system.d_augment, as_labels)
+        parts["augmentation"] = DiscriminatorAugmentation(
+            system.d_augment, as_labels, system.ada_target
+        )
     if system.is_encoded:
         parts["encoder"] = networks.vgg_encoder(system.vgg, system.star, path)
 

@@ -4,7 +4,10 @@ from pan_tf import networks
 from pan_tf.losses import TERMS
 
 # Settings that need a D.
-_NEED_D = {"d_updates", "d_learning_rate", "d_augment", "warm_up", "fade", "settle"}
+_NEED_D = {
+    *("d_updates", "d_learning_rate", "d_augment", "ada_target"),
+    *("warm_up", "fade", "settle"),
+}
 
 
 def check_settings(config, row, parts, vgg):
@@ -129,4 +132,19 @@ def check_course(system, config):
             f"--{name} trains T without D, on losses without D, of which "
             f"--recipe={config.recipe} has none here: try {advice}. Received: "
             f"{name}={course.alone or course.settle}, pixel_weight={config.pixel_weight}."
+        )
+
+
+def check_augmentation(system):
+    """Refuses to adapt what is not there, or to nothing."""
+    if not system.ada_target:
+        return
+    needs = None
+    if not system.d_augment:
+        needs = "how often what D sees is augmented: it needs --d_augment"
+    elif not any("adversarial" in term.settings and term.weight for term in system.terms):
+        needs = "to how sure D is of targets: it needs an adversarial loss"
+    if needs:
+        raise ValueError(
+            f"--ada_target adapts {needs}. Received: ada_target={system.ada_target}."
         )

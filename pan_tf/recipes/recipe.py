@@ -37,6 +37,8 @@ class Recipe:
         by_role: role -> fields that are different with it.
         course: what changes in a training on its way, or None.
         d_augment: names of `layers.D_AUGMENTATIONS`: how D is shown images.
+        ada_target: how sure of targets D becomes before it is shown them changed, see
+            `layers.DiscriminatorAugmentation`; 0 for always.
         revision: of the losses; another one cannot go on with a run. Those of networks
             are their builders' own.
         earlier_revisions: revision -> what it did otherwise.
@@ -62,6 +64,7 @@ class Recipe:
     by_role: dict = dataclasses.field(default_factory=dict)
     course: Course | None = tables.later(None)
     d_augment: tuple = tables.later(())
+    ada_target: float = tables.later(0.0)
     revision: int = 1
     earlier_revisions: dict = dataclasses.field(default_factory=dict, compare=False)
 

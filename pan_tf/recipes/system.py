@@ -117,6 +117,7 @@ class System:
     target: ImageSpec
     course: Course | None = tables.later(None)
     d_augment: tuple = tables.later(())
+    ada_target: float = tables.later(0.0)
 
     def to_json(self):
         """The system as what JSON can hold; `from_json` makes it again."""

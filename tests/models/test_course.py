@@ -159,7 +159,7 @@ def test_a_warm_up_without_a_d_is_refused(toy):
 def test_systems_written_before_there_were_courses_are_still_what_they_were(toy):
     """No field of later rows is in the JSON of a row that does not use it."""
     written = recipes.resolve(toy(recipe="pan")).to_json()
-    assert {"course", "d_augment"}.isdisjoint(written)
+    assert {"course", "d_augment", "ada_target"}.isdisjoint(written)
     assert all("activity" not in term for term in written["terms"])
     written = recipes.resolve(toy(recipe="l1_plus")).to_json()
     assert "settle" not in written["course"]
@@ -199,6 +199,36 @@ def test_what_d_is_shown_goes_on_where_it_was(toy):
     before = int(state.numpy()[1])
     model.train_step(round_of(minibatch(), 2))
     assert int(state.numpy()[1]) == before + 2  # A minibatch each.
+
+
+def test_augmentation_adapts_to_how_sure_d_is_and_a_checkpoint_holds_it(toy):
+    settings = {"warm_up": 0.0, "fade": 0.0, "d_augment": ("shift",), "ada_target": 0.6}
+    model = recipes.build(toy(recipe="pan_plus", **settings))
+    probability = model.saved_parts()["augmentation_probability"]
+    last = model.discriminator.layers[-1]
+    images = minibatch()
+    for sign in (1.0, -1.0):  # D takes every place for real, then none.
+        last.kernel.assign(tf.zeros_like(last.kernel))
+        last.bias.assign([50.0 * sign])
+        probability.assign(0.5)
+        logs = model.train_step(round_of(images, 2))
+        expected = 0.5 + sign * len(images["source"]) / 4000
+        assert float(logs["d_real_sign"]) == sign
+        assert float(logs["d_augment_probability"]) == pytest.approx(expected)
+        assert float(probability) == pytest.approx(expected)
+
+
+def test_what_cannot_be_adapted_is_refused(toy):
+    with pytest.raises(ValueError, match="it needs --d_augment"):
+        recipes.resolve(toy(recipe="pan", ada_target=0.6))
+    with pytest.raises(ValueError, match="it needs an adversarial loss"):
+        recipes.resolve(
+            toy(recipe="pan", theta=0.0, d_augment=("shift",), ada_target=0.6)
+        )
+    with pytest.raises(ValueError, match="has no use for --ada_target"):
+        recipes.resolve(toy(recipe="l1", ada_target=0.6))
+    # A row's own target goes with its augmentations.
+    assert recipes.resolve(toy(recipe="pan_plus", d_augment=("none",))).ada_target == 0.0
 
 
 def test_rounds_are_counted_through_all_parts():
