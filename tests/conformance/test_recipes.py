@@ -186,9 +186,9 @@ def build(toy, narrow_weights):
 @every_recipe
 def test_interrupted_and_resumed_is_straight_to_the_bit(recipe, build, tmp_path, eagerly):
     # As long as a course is laid out for: T alone, then with D.
-    length = 4 * recipes.RECIPES[recipe].schedule.minibatches
+    length = 3 * recipes.RECIPES[recipe].schedule.minibatches
     straight = build(recipe, iterations=length)
-    batches = rounds(straight.schedule, 4)
+    batches = rounds(straight.schedule, 3)
     train(straight, batches[:2])
     Checkpoints(tmp_path, straight, RunState(straight), keep=2).save()
     check_logs(straight, train(straight, batches[2:]))
