@@ -64,7 +64,7 @@ TRIALS = {
     "no average": _PLUS | {"ema": 0.0},
     "L1 of 25": _PLUS | {"pixel_weight": 25},
     "D not augmented": _PLUS | {"d_augment": "none"},
-    "D augmented always": _PLUS | {"ada_target": 0.0},
+    "D augmented by need": _PLUS | {"ada_target": 0.6},
 }
 
 
