@@ -182,6 +182,43 @@ def test_another_archive_is_refused(archive, no_network, tmp_path, harm):
     assert not DATASETS["facades"].layout.is_prepared("facades", tmp_path / "data")
 
 
+@pytest.fixture
+def unpinned(archive, no_network, monkeypatch):
+    """A data set of whose archive no checksum has been published."""
+    use(archives.Archive(DATASETS["facades"].layout.archive.url), monkeypatch)
+    return DATASETS["facades"].layout
+
+
+def test_an_archive_that_takes_anothers_place_is_read(archive, unpinned, tmp_path):
+    place = by_hand(archive, tmp_path / "data")
+    right = place.read_bytes()
+    with tarfile.open(place, "w:gz") as file:
+        file.add(tmp_path / "made" / "facades", "another")
+    with pytest.raises(FileNotFoundError, match=r"No facades/train/\*\.jpg in .*tar\.gz"):
+        unpinned.prepare("facades", tmp_path / "data")
+    place.write_bytes(right)
+    unpinned.prepare("facades", tmp_path / "data")
+    assert len(open_data(config(tmp_path / "data")).train) == 4
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "a page", "empty"])
+def test_a_damaged_archive_is_named(archive, unpinned, tmp_path, harm):
+    place = by_hand(archive, tmp_path / "data")
+    contents = place.read_bytes()
+    middle = len(contents) // 2
+    place.write_bytes(
+        {
+            "cut": contents[:middle],
+            "changed": contents[:middle] + b"x" * 9 + contents[middle + 9 :],
+            "a page": b"<html>Not found</html>",
+            "empty": b"",
+        }[harm]
+    )
+    with pytest.raises(ValueError, match=r"facades\.tar\.gz cannot be unpacked: "):
+        unpinned.prepare("facades", tmp_path / "data")
+    assert not unpinned.is_prepared("facades", tmp_path / "data")
+
+
 def test_without_network_the_message_says_where_and_how(no_network, tmp_path):
     with pytest.raises(DatasetNotFoundError) as caught:
         locate(config(tmp_path / "data"))
@@ -259,6 +296,14 @@ def test_cityscapes_is_built_from_its_own_archives(official_cityscapes, no_netwo
     assert np.abs(photo.astype(int) - 50).max() <= 1
     assert np.abs(label[:, 140:].astype(int) - (128, 64, 128)).max() <= 6
     assert label[:, :116].max() <= 6
+
+
+def test_damaged_archives_of_cityscapes_are_named(official_cityscapes, no_network):
+    photos = CITYSCAPES.manual_paths("cityscapes", official_cityscapes)[0]
+    photos = photos.parent / pix2pix.CITYSCAPES_ARCHIVES[0]
+    photos.write_bytes(photos.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"leftImg8bit_trainvaltest\.zip or .* be unpacked"):
+        CITYSCAPES.prepare("cityscapes", official_cityscapes)
 
 
 def test_cityscapes_without_labels_is_named(official_cityscapes, no_network):

@@ -5,12 +5,16 @@ the TFDS builder, prepared or not, and `open`.
 """
 
 import dataclasses
+import gzip
 import hashlib
 import pathlib
 import shutil
 import socket
+import tarfile
 import time
 import urllib.parse
+import zipfile
+import zlib
 
 from absl import logging
 
@@ -107,7 +111,7 @@ class Archived:
 
         Raises:
             FileNotFoundError: if there is neither an archive nor a way to its host.
-            ValueError: if the archive is not the published one.
+            ValueError: if the archive is damaged, or not the published one.
         """
         files = self.manual_paths(name, data_dir)
         if not self.is_at_hand(name, data_dir) and not host_answers(self.archive.url):
@@ -118,20 +122,39 @@ class Archived:
             )
         builder, folder = self.builder(name, data_dir), pathlib.Path(data_dir)
         _forget_stale(pathlib.Path(builder.data_dir).parent)
-        with printing.for_terminals():
-            builder.download_and_prepare(download_dir=folder / "downloads")
+        try:
+            with printing.for_terminals():
+                builder.download_and_prepare(download_dir=folder / "downloads")
+        except _damages() as error:
+            there = self.at_hand(name, data_dir) or [folder / "downloads"]
+            raise ValueError(
+                f"{' or '.join(map(str, there))} cannot be unpacked: it is damaged, or "
+                "something else. Delete it and prepare again."
+            ) from error
 
     or_else = ""  # Half a sentence on other files that will do.
 
     def is_at_hand(self, name, data_dir):
         """Whether all files lie there that a download would bring."""
-        return all(file.is_file() for file in self.manual_paths(name, data_dir))
+        return len(self.at_hand(name, data_dir)) == len(self.manual_paths(name, data_dir))
+
+    def at_hand(self, name, data_dir):
+        """The archives that need not be downloaded."""
+        return [path for path in self.manual_paths(name, data_dir) if path.is_file()]
 
     def manual_paths(self, name, data_dir):
         """Where files are looked for before they are downloaded."""
         folder = pathlib.Path(data_dir) / "downloads" / "manual"
         files = self.archive.files or (self.archive.url.rpartition("/")[2],)
         return [folder / file for file in files]
+
+
+def _damages():
+    """What unpacking raises of an archive that is not whole, or is none."""
+    from tensorflow_datasets.core.download import extractor
+
+    own = tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError
+    return *own, extractor.ExtractError
 
 
 def _forget_stale(folder):

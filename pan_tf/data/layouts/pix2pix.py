@@ -65,5 +65,8 @@ class Cityscapes(Pix2pix):
         paths = [folder / name for name in CITYSCAPES_ARCHIVES]
         return paths if all(path.is_file() for path in paths) else None
 
+    def at_hand(self, name, data_dir):
+        return self.official(data_dir) or super().at_hand(name, data_dir)
+
     def is_at_hand(self, name, data_dir):
         return super().is_at_hand(name, data_dir) or bool(self.official(data_dir))

@@ -8,6 +8,7 @@ files, so that any example can be read at random: exact resume needs that.
 import dataclasses
 import io
 import pathlib
+import tarfile
 import zipfile
 from typing import ClassVar
 
@@ -59,22 +60,29 @@ class Pix2pixPairs(tfds.core.GeneratorBasedBuilder):
         if not archive.is_file():
             archive = pathlib.Path(dl_manager.download(layout.archive.url))
         layout.archive.verify(archive)
-        # TFDS names a download by a hash; its method has to be told.
-        resource = tfds.download.Resource(
-            path=archive, extract_method=tfds.download.ExtractMethod.TAR_GZ
-        )
-        root = pathlib.Path(dl_manager.extract(resource)) / name
         return {
-            split: self._generate_examples(root / split)
+            split: self._generate_examples(archive, f"{name}/{split}")
             for split in layout.archive.splits
         }
 
-    def _generate_examples(self, folder):
-        files = sorted(folder.glob("*.jpg"))
-        if not files:
-            raise FileNotFoundError(f"No *.jpg in {folder}: not the published archive.")
-        for file in files:
-            yield file.name, {"pair": file, "name": file.stem}
+    def _generate_examples(self, archive, folder):
+        # Not by way of TFDS, which would take what an archive of the same name left.
+        number = 0
+        with tarfile.open(archive) as members:
+            for member in members:
+                path = pathlib.PurePosixPath(member.name)
+                if member.isfile() and str(path.parent) == folder:
+                    if path.suffix == ".jpg":
+                        file = members.extractfile(member)
+                        yield path.name, {"pair": file, "name": path.stem}
+                        number += 1
+            # Its checksum stands at the end, and where a name is damaged the loop ends.
+            while members.fileobj.read(2**20):
+                pass
+        if not number:
+            raise FileNotFoundError(
+                f"No {folder}/*.jpg in {archive}: not the published archive."
+            )
 
 
 def _cityscapes(photos, labels, split):
