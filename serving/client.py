@@ -24,6 +24,7 @@ import base64
 import collections
 import http.client
 import json
+import math
 import os
 import pathlib
 import random
@@ -39,6 +40,7 @@ _BUSY = (429, 502, 503)  # HTTP statuses after which a request may be repeated.
 _DT_STRING = 7  # Of TensorFlow's DataType.
 _AVAILABLE = 30  # Of ModelVersionStatus.State.
 _LARGEST = 2**31 - 1  # Bytes of a gRPC message.
+_LONGEST = 86400.0  # Seconds that a request may take; sockets bear no infinity.
 
 
 class ServingError(Exception):
@@ -84,6 +86,7 @@ class Client:
             raise ValueError(
                 f"`protocol` must be one of: rest, grpc. Received: protocol={protocol!r}."
             )
+        timeout = min(timeout, _LONGEST)
         if retries < 0 or not timeout > 0:
             raise ValueError(
                 "`retries` must be at least 0, and `timeout` above 0 seconds. "
@@ -127,10 +130,13 @@ class Client:
 
         Raises:
             ServingError: if it is not by then.
+            ValueError: if that is no number of seconds.
         """
+        if math.isnan(seconds):
+            raise ValueError(f"`seconds` must be a number. Received: {seconds}.")
         end = time.monotonic() + seconds
         while True:
-            left = max(0.1, end - time.monotonic())
+            left = min(max(0.1, end - time.monotonic()), _LONGEST)
             try:
                 if self._transport.is_ready(left):
                     return

@@ -10,6 +10,7 @@ set does not pass, 0 if it does, with or without warnings.
 """
 
 import dataclasses
+import os
 import pathlib
 import sys
 
@@ -60,7 +61,7 @@ class Options(Settings):
 
 def main(options):
     name, data_dir = options.dataset, pathlib.Path(options.data_dir)
-    title = data_dir.resolve().name if name == "folder" else name
+    title = os.path.basename(os.path.realpath(data_dir)) if name == "folder" else name
     output_dir = pathlib.Path(options.output_dir or f"runs/doctor-{title}")
     try:
         image_size = Config(image_size=options.image_size).image_size
@@ -88,13 +89,16 @@ def main(options):
             items = [item for p in opened.splits.values() for item in doctor.of_split(p)]
     except (data.DatasetNotFoundError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
-    record, findings, estimates = doctor.examine(
-        items,
-        unpaired,
-        options.max_misaligned,
-        image_size=image_size if name == "folder" else None,
-        suspicions=suspicions,
-    )
+    try:
+        record, findings, estimates = doctor.examine(
+            items,
+            unpaired,
+            options.max_misaligned,
+            image_size=image_size if name == "folder" else None,
+            suspicions=suspicions,
+        )
+    except doctor.BrokenPairError as error:  # When it was read first, it was whole.
+        sys.exit(f"\n{error}\nIt was not so before: what changes these files?")
     doctor.write(output_dir, title, items, record, findings, estimates)
     _print(record)
     print(f"{title} {'passes' if record['passed'] else 'DOES NOT PASS'}.")

@@ -46,7 +46,7 @@ class Options(Settings):
         "Measure without pairs, also where there are some; --nounaligned: by pairs; "
         "empty: as the data set and the runs have it.",
     )
-    checkpoint: str = shared.CHECKPOINT
+    checkpoint: str | None = shared.CHECKPOINT
     dataset: str | None = shared.DATASET
     data_dir: str | None = shared.DATA_DIR
     download: bool = shared.DOWNLOAD

@@ -27,7 +27,7 @@ class Options(Settings):
     export_dir: str | None = setting(
         None, "Folder of the model; versions are put into it.", required=True, parse=place
     )
-    checkpoint: str = shared.CHECKPOINT
+    checkpoint: str | None = shared.CHECKPOINT
     inverse: bool = setting(False, "T from target to source, where both were learnt.")
     scale: str = setting(
         "auto",

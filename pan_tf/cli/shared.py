@@ -11,7 +11,7 @@ from pan_tf.size import Size
 SET_METRIC_NAMES = tables.keys("metrics/table.py", "SET_METRICS")
 ALL_METRIC_NAMES = (*METRIC_NAMES, *SET_METRIC_NAMES)
 
-CHECKPOINT = setting("best", "Which one of a run.", choices=("best", "last"))
+CHECKPOINT = setting(None, "Which one of a run; empty: best.", choices=("best", "last"))
 DOWNLOAD = setting(True, "Whether what is not there may be downloaded.")
 # What is measured, where it is not as a run had it.
 DATASET = setting(None, "Data set; empty: the run's.", choices=DATASET_NAMES)

@@ -29,7 +29,7 @@ class Options(Settings):
 
     run_dir: str | None = setting(None, "Run folder.", parse=place)
     saved_model: str | None = setting(None, "SavedModel, in place of a run.", parse=place)
-    checkpoint: str = shared.CHECKPOINT
+    checkpoint: str | None = shared.CHECKPOINT
     inverse: bool = setting(False, "From target to source, where both were learnt.")
     input: str | None = setting(
         None, "An image, or a folder of them.", required=True, parse=place

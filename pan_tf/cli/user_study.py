@@ -45,7 +45,7 @@ class Options(Settings):
         choices=("vgg16", "vgg19"),
     )
     vgg_weights: str | None = setting(None, "As of train.", parse=place)
-    checkpoint: str = shared.CHECKPOINT
+    checkpoint: str | None = shared.CHECKPOINT
     inverse: bool = setting(False, "Ask about the inverse of cycles.")
     questions: int | None = setting(None, "Sources that are drawn; empty: 30.", minimum=1)
     seed: int | None = setting(None, "Seed of the draw; empty: 1.")

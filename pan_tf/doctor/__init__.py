@@ -3,8 +3,17 @@
 from pan_tf.doctor.examination import CHECKS
 from pan_tf.doctor.examination import examine
 from pan_tf.doctor.examination import write
+from pan_tf.doctor.pairs import BrokenPairError
 from pan_tf.doctor.pairs import of_folder
 from pan_tf.doctor.pairs import of_split
 from pan_tf.doctor.pairs import suspicions
 
-__all__ = ["CHECKS", "examine", "of_folder", "of_split", "suspicions", "write"]
+__all__ = [
+    "CHECKS",
+    "BrokenPairError",
+    "examine",
+    "of_folder",
+    "of_split",
+    "suspicions",
+    "write",
+]

@@ -133,7 +133,10 @@ def _notes(file, header):
             f"{file} asks to be turned (EXIF {header.orientation}), and is",
         )
     if header.profile:
-        yield "profile", f"{file} has colours of {header.profile}; they become sRGB"
+        become = "they become sRGB"
+        if header.kind != "uint8":
+            become = "they are taken as they are, which is wrong unless all are alike"
+        yield "profile", f"{file} has colours of {header.profile}; {become}"
 
 
 def _mode(header):

@@ -59,7 +59,7 @@ class Evaluation(Inputs):
         self,
         run_dirs=(),
         saved_models=(),
-        checkpoint="best",
+        checkpoint=None,
         split=None,
         output_dir=None,
         rank_by=None,

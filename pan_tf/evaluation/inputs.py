@@ -22,7 +22,7 @@ class Inputs:
     Args:
         run_dirs: run folders.
         saved_models: SavedModels, from source to target.
-        checkpoint: "best" or "last", of the run folders.
+        checkpoint: "best" or "last", of the run folders; None: "best".
         split: name of the split; None for the test split, or the validation split where
             there is no other.
         unpaired: whether to look at pairs as if they were none; None: only where the
@@ -53,7 +53,7 @@ class Inputs:
         self,
         run_dirs=(),
         saved_models=(),
-        checkpoint="best",
+        checkpoint=None,
         split=None,
         unpaired=None,
         batch_size=None,
@@ -197,8 +197,10 @@ def _load(run_dirs, saved_models, checkpoint):
     for path in saved_models:
         if not (path / "saved_model.pb").is_file():
             raise FileNotFoundError(f"No saved_model.pb in {path}: not a SavedModel.")
+    of_exports = None if run_dirs else checkpoint  # Refused, with nothing else to mean.
     translators = [
-        inference.Translator(path, checkpoint) for path in (*run_dirs, *saved_models)
+        *(inference.Translator(path, checkpoint) for path in run_dirs),
+        *(inference.Translator(path, of_exports) for path in saved_models),
     ]
     for translator in translators[: len(run_dirs)]:
         if translator.config is None:

@@ -154,12 +154,23 @@ def _png(contents, bits, spec):
     channels = 1 if spec.labels else max(spec.channels, 3)
     dtype = tf.uint16 if bits == 16 else tf.uint8
     pixels = tf.io.decode_png(contents, channels, dtype)
+    if channels == 4:
+        pixels = _with_whole_alpha(pixels, contents)
     if spec.low is not None or spec.labels:  # The file's own values count.
         is_deep = tf.equal(tf.strings.substr(contents, 24, 1), b"\x10")
         values = tf.cast(pixels, tf.int32)
         values = tf.where(is_deep, values, values // 257)
         pixels = tf.cast(values, tf.uint16)
     return images.with_channels(pixels, spec.planes)
+
+
+def _with_whole_alpha(pixels, contents):
+    """Grey of 1, 2 or 4 bits, whose alpha TensorFlow's decoder does not spread."""
+    header = tf.io.decode_raw(tf.strings.substr(contents, 24, 2), tf.uint8)
+    is_small_grey = tf.logical_and(header[0] < 8, tf.equal(header[1], 0))
+    alpha = tf.where(pixels[..., 3:] > 0, pixels.dtype.max, 0)
+    alpha = tf.where(is_small_grey, tf.cast(alpha, pixels.dtype), pixels[..., 3:])
+    return tf.concat([pixels[..., :3], alpha], -1)
 
 
 def _jpeg(contents, bits, spec):

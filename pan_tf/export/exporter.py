@@ -54,7 +54,7 @@ class Export:
     Args:
         run_dir: run folder.
         export_dir: folder of the served model, which holds its versions.
-        checkpoint: "best" or "last".
+        checkpoint: "best" or "last"; None: "best".
         max_pixels: of all images of a request, sides rounded up to T's multiple.
         inverse: of a cycle, whether to export T from target to source.
         scale: at which scale T sees an image, as of `Translator`; `float_image` is T as
@@ -69,7 +69,7 @@ class Export:
         self,
         run_dir,
         export_dir,
-        checkpoint="best",
+        checkpoint=None,
         max_pixels=2**22,
         inverse=False,
         scale="auto",

@@ -79,9 +79,16 @@ def _grey(image, is_png):
 
 def _alpha_of_grey(image):
     """Transparency of a grey image: of the one level that a PNG may name."""
-    if image.mode not in ("L", "1") or not image.has_transparency_data:
+    if not image.has_transparency_data:
         return None
-    return np.asarray(image.convert("RGBA").getchannel("A"))
+    if image.mode in ("L", "1"):
+        return np.asarray(image.convert("RGBA").getchannel("A"))
+    return _alpha_by_key(np.asarray(image)[..., None], image.info["transparency"])
+
+
+def _alpha_by_key(pixels, key):
+    """uint16 `[H, W]`, 0 where pixels of 16 bits are the one colour that is no colour."""
+    return np.where(np.all(pixels == np.array(key), axis=-1), 0, 65535).astype(np.uint16)
 
 
 def _in_srgb(image):
@@ -128,7 +135,8 @@ def _read_deep_png(image, file):
     pixels = upright(pixels, turned)
     if pixels.shape[-1] in (2, 4):
         return Picture(pixels[..., :-1], pixels[..., -1])
-    return Picture(pixels)
+    key = image.info.get("transparency")
+    return Picture(pixels, None if key is None else _alpha_by_key(pixels, key))
 
 
 def upright(pixels, orientation):
@@ -214,4 +222,10 @@ def _kept_tags(image):
     known = getattr(image, "tag_v2", None)
     if image.format != "TIFF" or known is None:
         return None
-    return {t: (known.tagtype[t], known[t]) for t in KEPT_TAGS if t in known}
+
+    def value(tag):
+        # The bytes of a text: Pillow reads them as Latin-1, and writes ASCII.
+        found = known[tag]
+        return found.encode("latin-1") if isinstance(found, str) else found
+
+    return {tag: (known.tagtype[tag], value(tag)) for tag in KEPT_TAGS if tag in known}

@@ -24,6 +24,7 @@ _OTHER_COLOURS = tuple(
     tifffile.PHOTOMETRIC[name]
     for name in ("PALETTE", "SEPARATED", "YCBCR", "CIELAB", "ICCLAB", "ITULAB")
 )
+_PREMULTIPLIED = tifffile.EXTRASAMPLE.ASSOCALPHA
 _MORE = "pip install imagecodecs reads more kinds of TIFF"
 
 
@@ -89,13 +90,25 @@ def read(file, pages):
         if tag.code in KEPT_TAGS
     }
     count = _colors(pages)
-    alpha = pixels[..., count] if count < pixels.shape[-1] else None
-    if alpha is not None and alpha.dtype not in (np.uint8, np.uint16):
-        alpha = None
-    return Picture(pixels[..., :count], alpha, tags)
+    colors, alpha = pixels[..., :count], None
+    if count < pixels.shape[-1] and pixels.dtype in (np.uint8, np.uint16):
+        alpha = pixels[..., count]
+        if _PREMULTIPLIED in first.extrasamples:
+            colors = _straight(colors, alpha)
+    return Picture(colors, alpha, tags)
+
+
+def _straight(colors, alpha):
+    """Colours that were multiplied by their alpha, as they were; as Pillow has it."""
+    most = np.iinfo(colors.dtype).max
+    alpha = alpha[..., None].astype(np.uint32)
+    found = colors.astype(np.uint32) * most // np.maximum(alpha, 1)
+    return np.where(alpha, np.minimum(found, most), 0).astype(colors.dtype)
 
 
 def _value(tag):
+    if isinstance(tag.value, str):  # Bytes: writers' own ideas of text differ.
+        return tag.value.encode()
     is_ratio = int(tag.dtype) in (5, 10) and len(tag.value) == 2
     return tag.value[0] / tag.value[1] if is_ratio else tag.value
 
@@ -105,7 +118,7 @@ def _colors(pages):
     if len(pages) > 1:
         return len(pages)
     first = pages[0]
-    has_alpha = any(kind in (1, 2) for kind in first.extrasamples)
+    has_alpha = any(kind in (_PREMULTIPLIED, 2) for kind in first.extrasamples)
     return first.samplesperpixel - has_alpha
 
 

@@ -23,7 +23,7 @@ _SAVE = {
     "JPEG": {"quality": 95},
     "TIFF": {},
     "BMP": {},
-    "WEBP": {"lossless": True},
+    "WEBP": {"lossless": True, "exact": True},  # Colours under alpha 0 as well.
 }
 _DESCRIPTION, _X, _Y, _UNIT = 270, 282, 283, 296
 
@@ -129,8 +129,8 @@ def _save_tiff(path, pixels, alpha, tags):
         (
             tag,
             kind,
-            0 if isinstance(value, str) else np.size(value),
-            _encoded(value),
+            0 if isinstance(value, bytes) else np.size(value),
+            value,
             True,
         )
         for tag, (kind, value) in tags.items()
@@ -145,16 +145,12 @@ def _save_tiff(path, pixels, alpha, tags):
         photometric="rgb" if has_rgb else "minisblack",
         planarconfig=None if pixels.shape[-1] == 1 else "contig",
         extrasamples=_extra(others, alpha is not None),
-        description=_encoded(values.get(_DESCRIPTION)),
+        description=values.get(_DESCRIPTION),
         resolution=resolution,
         resolutionunit=values.get(_UNIT),
         metadata=None,
         extratags=extra,
     )
-
-
-def _encoded(text):
-    return text.encode() if isinstance(text, str) else text
 
 
 def _extra(count, has_alpha):

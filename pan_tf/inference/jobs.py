@@ -83,9 +83,9 @@ class TranslationJob:
         self.keep_format, self.existing, self.format = keep_format, existing, format
         self.left_alone, self.lost, self.notes = [], [], []
         self.targets = self._targets()
-        inputs = {source.resolve() for source, _, _ in self.targets}
+        inputs = {os.path.realpath(source) for source, _, _ in self.targets}
         for _, target, _ in self.targets:
-            if target.resolve() in inputs:
+            if os.path.realpath(target) in inputs:
                 raise ValueError(
                     f"--output must not replace an input. Received: {target} is both."
                 )
@@ -184,7 +184,10 @@ class TranslationJob:
                 + (" It must be a file or a folder, not a pattern." if is_pattern else "")
             )
         # The output may lie in the input's folder, from an earlier job.
-        output, root = self.output.resolve(), self.input.resolve()
+        # Not `resolve`, which does not bear links in a circle.
+        output, root = (
+            pathlib.Path(os.path.realpath(path)) for path in (self.output, self.input)
+        )
         if output == root:
             raise ValueError(
                 f"--output={self.output} must be another folder than --input: outputs "
@@ -192,7 +195,6 @@ class TranslationJob:
             )
         found = [p for p in self._walk() if not _is_hidden(p.relative_to(self.input))]
         if output.is_relative_to(root):
-            # Not `resolve`, which does not bear links in a circle.
             real = (pathlib.Path(os.path.realpath(path)) for path in found)
             inside = [path.is_relative_to(output) for path in real]
             found = [p for p, skip in zip(found, inside, strict=True) if not skip]

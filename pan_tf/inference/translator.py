@@ -30,8 +30,8 @@ class Translator:
     Args:
         path: run folder or SavedModel.
         checkpoint: of a run, "best", as `--best_by` chose it on the validation pairs, or
-            "last". A run without a best has its last taken, with a warning, and
-            `checkpoint["note"]` says so.
+            "last"; None: "best". A run without a best has its last taken, with a warning,
+            and `checkpoint["note"]` says so.
         bn_statistics: of a run, what its T normalizes by, "moving" or "image", in place
             of what its recipe says.
         inverse: of a run of a cycle, whether to translate from target to source.
@@ -60,20 +60,27 @@ class Translator:
     Raises:
         FileNotFoundError: if there is no run, no checkpoint in it, and no SavedModel.
         OSError: if the checkpoint is damaged.
-        ValueError: if no signature of the SavedModel fits, the run has no inverse, or its
-            networks were others than those of this version.
+        ValueError: if no signature of the SavedModel fits, a checkpoint of one is asked
+            for, the run has no inverse, or its networks were others than those of this
+            version.
     """
 
     def __init__(
-        self, path, checkpoint="best", bn_statistics=None, inverse=False, scale=None
+        self, path, checkpoint=None, bn_statistics=None, inverse=False, scale=None
     ):
         self.path, self.inverse = paths.named("run_dir", path), inverse
         if not loaded.is_saved_model(self.path):
-            found = loaded.load_run(self.path, checkpoint, bn_statistics, inverse)
+            kind = "best" if checkpoint is None else checkpoint
+            found = loaded.load_run(self.path, kind, bn_statistics, inverse)
         elif inverse:
             raise ValueError(
                 f"--inverse goes with a run folder, and {path} is a SavedModel: "
                 "export the inverse itself."
+            )
+        elif checkpoint is not None:
+            raise ValueError(
+                f"--checkpoint goes with a run folder, and {path} is a SavedModel, which "
+                f"holds one. Received: checkpoint={checkpoint!r}."
             )
         else:
             found = loaded.load_saved_model(self.path)
@@ -138,8 +145,10 @@ class Translator:
         """
         if isinstance(source, str | pathlib.PurePath):
             source = image_files.read_picture(pathlib.Path(source), self.source).pixels
-        (shown,) = images.shown(self(source)[None])
-        return Image.fromarray(shown)
+        shown = images.shown(self(source))
+        if shown.shape[-1] == 1:
+            return Image.fromarray(shown[..., 0])
+        return Image.fromarray(np.asarray(images.as_rgb(shown)))
 
     def translate_image(self, pixels, tile_size=None, on_tile=None):
         """Translates one image; arguments as in a call.

@@ -302,7 +302,9 @@ def test_damaged_archives_of_cityscapes_are_named(official_cityscapes, no_networ
     photos = CITYSCAPES.manual_paths("cityscapes", official_cityscapes)[0]
     photos = photos.parent / pix2pix.CITYSCAPES_ARCHIVES[0]
     photos.write_bytes(photos.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"leftImg8bit_trainvaltest\.zip or .* be unpacked"):
+    with pytest.raises(
+        ValueError, match=r"leftImg8bit_trainvaltest\.zip or .* be unpacked"
+    ):
         CITYSCAPES.prepare("cityscapes", official_cityscapes)
 
 

@@ -48,6 +48,16 @@ def test_two_folders_pair_by_name_whatever_the_ending(tmp_path):
         assert a.numpy().max() == b.numpy().max()
 
 
+def test_pairs_beside_two_folders_of_sides_are_left_alone_and_that_is_said(
+    tmp_path, caplog
+):
+    save(tmp_path / "train" / "y.png", 8, 16)
+    for side in "AB":
+        save(tmp_path / f"train{side}" / "x.png", 8, 8)
+    assert open_data(config(tmp_path)).train.source.names == ("x",)
+    assert f"{tmp_path / 'train'} is left alone" in caplog.text
+
+
 def test_names_without_partner_are_named(tmp_path):
     save(tmp_path / "trainA" / "x.png", 8, 8)
     save(tmp_path / "trainA" / "lonely.png", 8, 8)

@@ -11,6 +11,7 @@ from PIL import Image
 from pan_tf import doctor
 from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor import examination
+from tests.commands import refused
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,19 @@ def test_everything_broken_is_found_and_named(broken, without_alignment, tmp_pat
     doctor.write(tmp_path / "out", "broken", items, record, findings, {})
     page = (tmp_path / "out" / "index.html").read_text()
     assert "does not pass" in page and "not checked: fewer than" in page
+
+
+def test_a_pair_that_goes_while_it_looks_is_named(broken, monkeypatch):
+    estimate = examination.alignment.Aligner.estimate
+
+    def and_lose_one(*arguments):
+        (broken / "trainA" / "100.png").unlink(missing_ok=True)
+        return estimate(*arguments)
+
+    monkeypatch.setattr(examination.alignment.Aligner, "estimate", and_lose_one)
+    monkeypatch.setattr(examination.os, "cpu_count", lambda: 1)
+    sentence = refused("doctor", f"--data_dir={broken}", f"--output_dir={broken / 'out'}")
+    assert "100.png" in sentence and "what changes these files?" in sentence
 
 
 def test_shifted_pairs_beyond_the_tolerance_fail(broken):

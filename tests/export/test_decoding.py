@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from pan_tf.export import decoding
 from pan_tf.image_files import read_picture
+from pan_tf.images import ImageSpec
 from tests import hostile
 from tests.conftest import smooth_noise
 from tests.hostile import encoded
@@ -38,6 +40,38 @@ def test_a_png_is_what_pillow_sees(mode):
         random = np.random.default_rng(0)
         image = Image.fromarray(random.integers(0, 65536, (9, 7), np.uint16))
     check(encoded(image if mode == "I;16" else image.convert(mode)))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("key", [None, 0])
+def test_grey_of_few_bits_is_opaque_as_a_fourth_channel(bits, key):
+    """By a file of one row, written by hand: Pillow writes no grey of 2 or 4 bits."""
+    width = 8
+    values = np.arange(width) % 2**bits
+    row = np.packbits(
+        np.unpackbits(values.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
+    )
+    header = (
+        (width).to_bytes(4, "big") + (1).to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
+    )
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + row.tobytes()))]
+    if key is not None:
+        parts.insert(1, (b"tRNS", key.to_bytes(2, "big")))
+    contents = b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4, "big")
+        + name
+        + data
+        + zlib.crc32(name + data).to_bytes(4, "big")
+        for name, data in (*parts, (b"IEND", b""))
+    )
+    spec = ImageSpec(4, 8)
+    for depth, most in ((8, 255), (16, 65535)):
+        found = decoding.decode(tf.constant(contents), ImageSpec(4, depth)).numpy()[0]
+        expected = np.where(values == key, 0, most) if key is not None else most
+        np.testing.assert_array_equal(found[:, 3], expected)
+    own = read_picture(io.BytesIO(contents), spec).pixels
+    theirs = decoding.decode(tf.constant(contents), spec).numpy()
+    np.testing.assert_array_equal(own[..., :3], theirs[..., :3])
 
 
 def test_16_bits_of_colour_keep_their_upper_8():

@@ -1,16 +1,21 @@
 """Pictures as users have them: turned, grey, transparent, with tags, broken."""
 
 import dataclasses
+import zlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tifffile
 from PIL import Image
 from PIL import TiffImagePlugin
 
 from pan_tf.image_files import ImageFileError
+from pan_tf.image_files import Picture
 from pan_tf.image_files import format_kept
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import write_picture
+from pan_tf.images import ImageSpec
 from tests import hostile
 from tests.conftest import smooth_noise
 
@@ -99,6 +104,74 @@ def test_geotiff_tags_stay_with_a_tiff(pixels, tmp_path):
             assert image.tag_v2[tag] == value, tag
             assert image.tag_v2.tagtype[tag] == types[tag]
     assert (read_picture(tmp_path / "out.tif").pixels == pixels).all()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_texts_of_a_tiff_keep_their_bytes(deep, pixels, tmp_path):
+    """Whatever their encoding: Pillow writes ASCII, tifffile takes bytes as they are."""
+    texts = {270: "Überflug".encode(), 42112: b"<GDALMetadata>5 \xb5m</GDALMetadata>"}
+    given = pixels.astype(np.uint16) * 257 if deep else pixels
+    extra = [(tag, 2, 0, text, True) for tag, text in texts.items()]
+    tifffile.imwrite(
+        tmp_path / "in.tif", given, photometric="rgb", metadata=None, extratags=extra
+    )
+    picture = read_picture(tmp_path / "in.tif")
+    for kind in (np.uint8, np.uint16):
+        written = dataclasses.replace(picture, pixels=picture.pixels.astype(kind))
+        write_picture(tmp_path / "out.tif", written, "TIFF")
+        with Image.open(tmp_path / "out.tif") as image:
+            found = {tag: image.tag_v2[tag].encode("latin-1") for tag in texts}
+        # tifffile reads what is not UTF-8 by a code page, of which UTF-8 is made.
+        if deep:
+            texts[42112] = "<GDALMetadata>5 µm</GDALMetadata>".encode()
+        assert found == texts
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_premultiplied_colours_are_divided_at_any_depth(kind, tmp_path):
+    most = np.iinfo(kind).max
+    colors = np.array([[[200, 100, 50], [200, 100, 50], [9, 9, 9], [200, 0, 0]]])
+    alpha = np.array([[255, 128, 0, 100]])  # The last is brighter than it can be.
+    given = np.dstack([colors, alpha]) * (most // 255)
+    tifffile.imwrite(
+        tmp_path / "in.tif",
+        given.astype(kind),
+        photometric="rgb",
+        extrasamples=["assocalpha"],
+    )
+    spec = ImageSpec(3, 8 * np.dtype(kind).itemsize)
+    picture = read_picture(tmp_path / "in.tif", spec)
+    assert picture.pixels.dtype == kind
+    found = picture.pixels // (most // 255)
+    expected = [[200, 100, 50], [255, 199, 99], [0, 0, 0], [255, 0, 0]]
+    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(picture.alpha, alpha * (most // 255))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_colour_that_is_no_colour_of_a_deep_png(channels, tmp_path):
+    random = np.random.default_rng(0)
+    deep = random.integers(0, 65536, (4, 5, channels)).astype(np.uint16)
+    deep[1, 2] = deep[3, 0] = [500, 65535, 7][:channels]
+    contents = tf.io.encode_png(deep).numpy()
+    key = b"tRNS" + deep[1, 2].astype(">u2").tobytes()
+    chunk = (len(key) - 4).to_bytes(4, "big") + key + zlib.crc32(key).to_bytes(4, "big")
+    (tmp_path / "in.png").write_bytes(contents[:33] + chunk + contents[33:])
+    spec = ImageSpec(channels, 16)
+    picture = read_picture(tmp_path / "in.png", spec)
+    np.testing.assert_array_equal(picture.pixels, deep)
+    expected = np.full((4, 5), 65535)
+    expected[1, 2] = expected[3, 0] = 0
+    np.testing.assert_array_equal(picture.alpha, expected)
+    write_picture(tmp_path / "out.png", picture, "PNG")
+    again = read_picture(tmp_path / "out.png", spec)
+    np.testing.assert_array_equal(again.alpha, expected)
+
+
+def test_colours_that_nobody_sees_stay_in_a_webp(pixels, tmp_path):
+    picture = Picture(pixels, np.zeros(pixels.shape[:2], np.uint8))
+    write_picture(tmp_path / "out.webp", picture, "WEBP")
+    np.testing.assert_array_equal(read_picture(tmp_path / "out.webp").pixels, pixels)
 
 
 def test_what_cannot_be_read_is_told_in_a_sentence(pixels, tmp_path):

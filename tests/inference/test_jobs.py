@@ -17,6 +17,7 @@ from pan_tf.inference import TranslationJob
 from pan_tf.inference import jobs
 from pan_tf.inference import traffic
 from pan_tf.inference.tiles import Tiling
+from tests.commands import refused
 from tests.conftest import smooth_noise
 
 
@@ -161,6 +162,13 @@ def test_an_input_is_never_replaced(photos):
     photo = next(photos.rglob("*.png"))
     with pytest.raises(ValueError, match="must not replace an input"):
         TranslationJob(photo, photo, existing="overwrite")
+
+
+def test_a_link_in_a_circle_is_a_sentence(photos, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises((OSError, ValueError), match="loop"):
+        TranslationJob(photos / "a.png", tmp_path / "loop" / "x.png")
+    assert refused("doctor", f"--data_dir={tmp_path / 'loop'}")
 
 
 def test_outputs_do_not_become_inputs(photos):

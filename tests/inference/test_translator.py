@@ -331,6 +331,27 @@ def test_the_stored_inference_mode_counts_not_todays_recipe(trained, tmp_path):
     assert pan_tf.Translator(run_dir).system.bn_statistics == "image"
 
 
+def test_a_checkpoint_of_a_saved_model_is_not_to_choose(tmp_path):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "saved_model.pb").write_bytes(b"")
+    for kind in ("best", "last"):
+        with pytest.raises(ValueError, match="--checkpoint goes with a run folder"):
+            pan_tf.Translator(tmp_path / "exported", kind)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("channels", "mode"), [(1, "L"), (2, "RGB"), (3, "RGB"), (4, "RGB"), (5, "RGB")]
+)
+def test_any_output_is_shown_as_a_picture(dtype, channels, mode, monkeypatch):
+    output = np.full((4, 6, channels), np.iinfo(dtype).max, dtype)
+    monkeypatch.setattr(pan_tf.Translator, "__call__", lambda self, pixels: output)
+    translator = object.__new__(pan_tf.Translator)
+    picture = translator.picture(np.zeros((4, 6, 3), np.uint8))
+    assert (picture.mode, picture.size) == (mode, (6, 4))
+    assert np.asarray(picture).min() == 255
+
+
 def test_a_tile_does_not_stand_for_the_statistics_of_its_image(trained, tmp_path):
     translator = statistics_run(trained, tmp_path, "image")
     assert translator.tiling(5000, 5000) is None

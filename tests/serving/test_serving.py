@@ -404,6 +404,15 @@ def test_numbers_of_a_client_are_checked(wrong):
         Client(**wrong)
 
 
+@pytest.mark.parametrize("endless", [math.inf, 1e12])
+def test_any_patience_is_borne(endless, server):
+    own = Client(server.rest, timeout=endless, retries=0)
+    own.wait(endless)
+    assert own.translate([encoded(PIXELS)])
+    with pytest.raises(ValueError, match="`seconds` must be a number"):
+        own.wait(math.nan)
+
+
 def test_version_0_is_a_version(server):
     for protocol in ("rest", "grpc"):
         own = Client(getattr(server, protocol), protocol=protocol, version=0, retries=0)

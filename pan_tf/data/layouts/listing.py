@@ -177,6 +177,12 @@ def list_files(data_dir, split):
     folders = _sides(data_dir, split)
     if not any(folder.is_dir() for folder in folders):
         return side_by_side(place(data_dir, split)), []
+    if (pairs := place(data_dir, split)).is_dir():
+        logging.warning(
+            "*** %s is left alone: %s hold the pairs. ***",
+            pairs,
+            " and ".join(map(str, folders)),
+        )
     return two_folders(*folders)
 
 

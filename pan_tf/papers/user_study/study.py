@@ -63,7 +63,7 @@ class Study:
         run_dirs=(),
         saved_models=(),
         folders=None,
-        checkpoint="best",
+        checkpoint=None,
         inverse=False,
         split=None,
         questions=30,
@@ -80,7 +80,7 @@ class Study:
             saved_models: SavedModels.
             folders: name -> folder of a foreign system's outputs, image files whose
                 names without their ending are those of the sources.
-            checkpoint: "best" or "last", of the run folders.
+            checkpoint: "best" or "last", of the run folders; None: "best".
             inverse: whether to study the inverses, of cycles.
             split: name of the split; None for the test split, or the validation split.
             questions: sources that are drawn, at most.
