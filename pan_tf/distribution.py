@@ -1,9 +1,13 @@
 """Strategies: which devices and machines a run uses."""
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
+import re
+import signal
+import threading
 
 import tensorflow as tf
 
@@ -30,11 +34,35 @@ def make_strategy():
     Raises:
         ValueError: as of `cluster`.
     """
-    if cluster() is not None:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+    if (found := cluster()) is not None:
+        addresses, place = found
+        others = [address for i, address in enumerate(addresses) if i != place]
+        if others:
+            print(f"Waiting for the other workers: {', '.join(others)}.", flush=True)
+        with _obeying_interrupts():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+@contextlib.contextmanager
+def _obeying_interrupts():
+    """Context in which Ctrl-C ends the process: C++ that waits runs no handler.
+
+    SIGTERM, of which TensorFlow has a handler of its own, does not.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    # A background job ignores it; what is not Python's cannot be put back.
+    if not is_main or before in (signal.SIG_IGN, None):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def cluster():
@@ -50,7 +78,12 @@ def cluster():
     text = os.environ.get("TF_CONFIG", "").strip()
     try:
         found = json.loads(text or "{}")
-        jobs = {name: list(found) for name, found in found.get("cluster", {}).items()}
+        jobs = found.get("cluster", {})
+        for addresses in jobs.values():
+            if not isinstance(addresses, list):
+                raise TypeError
+            if not all(re.fullmatch(r".+:\d+", address) for address in addresses):
+                raise ValueError
         if not jobs:
             return None
         kind, index = found["task"]["type"], int(found["task"]["index"])

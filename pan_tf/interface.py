@@ -26,6 +26,7 @@ from pan_tf import flagfiles
 from pan_tf import habits
 from pan_tf import paths
 from pan_tf import printing
+from pan_tf import runtime
 from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.evaluation import spread
@@ -75,7 +76,7 @@ def train(task: str | None = None, **settings) -> "Run | None":
             f"`task` must be one of: {', '.join(bundled.tasks())}. "
             f"Received: task={task!r}."
         )
-    with training.StopRequest().listening() as stop:
+    with runtime.under_policy(), training.StopRequest().listening() as stop:
         run = training.Training(config, stop)
         if config.dry_run:
             dry_run.report(run)

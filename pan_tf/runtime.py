@@ -1,5 +1,6 @@
 """Settings of the process: what TensorFlow, Keras and the C library are told."""
 
+import contextlib
 import ctypes
 import functools
 import time
@@ -50,6 +51,22 @@ def set_up_keras():
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     keras.config.set_epsilon(1e-7)
+
+
+@contextlib.contextmanager
+def under_policy(name=None):
+    """Context with another dtype policy of Keras; after it there is the one before it.
+
+    Args:
+        name: of the policy; None: the same, which may be changed in the context.
+    """
+    before = keras.config.dtype_policy()
+    try:
+        if name is not None:
+            keras.config.set_dtype_policy(name)
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def dtype_policy(name):

@@ -4,12 +4,16 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 import tensorflow as tf
 
 from pan_tf import distribution
+from tests.ports import free_ports
 
 GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "howto" / "gpus.md"
 
@@ -99,12 +103,41 @@ def test_a_chief_comes_before_the_workers(kind, index, place, monkeypatch):
         tf_config({"worker": ["a:1"]}, index=-1),
         tf_config({"worker": ["a:1"]}, kind="chief"),
         tf_config({"worker": ["a:1"]}, index="x"),
+        tf_config({"worker": "localhost:12345"}),
+        tf_config({"worker": ["localhost"]}),
+        tf_config({"worker": ["a:1", "b:"]}),
+        tf_config({"worker": [1, 2]}),
+        tf_config({"worker": {"0": "a:1"}}),
     ],
 )
 def test_what_names_no_process_is_refused(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
         distribution.cluster()
+
+
+def test_who_waits_for_other_workers_says_so_and_can_be_interrupted():
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    program = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from pan_tf import distribution\n"
+        "distribution.make_strategy()\n"
+    )
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TF_CONFIG": tf_config({"worker": workers}, index=1)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert waiting.stdout.readline() == f"Waiting for the other workers: {workers[0]}.\n"
+    time.sleep(1)  # By now it waits in C++, for ten minutes or more.
+    waiting.send_signal(signal.SIGINT)
+    try:
+        assert waiting.wait(20) == -signal.SIGINT
+    finally:
+        waiting.kill()
+        waiting.stdout.close()
 
 
 @pytest.mark.parametrize("kind", ["ps", "evaluator"])

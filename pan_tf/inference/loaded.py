@@ -90,13 +90,9 @@ def load_run(path, kind, bn_statistics, inverse):
             f"{config.recipe}, learns one direction."
         )
     # Whatever the run was trained in: its weights are float32, and so is an export.
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with runtime.under_policy("float32"):
         transformer = system.transformer
         network = (transformer.swapped() if inverse else transformer)()
-    finally:
-        keras.config.set_dtype_policy(policy)
     checkpoint = _restore(network, path, kind, config, inverse)
 
     known = folder.known_data() or {}

@@ -213,9 +213,7 @@ def save_vgg_weights(classifier, path, network):
 def _layers_of(network, star, names, preprocessing, weights, size, name, scale=None):
     """Layers of a VGG, divided by a scale if there is one, as a model in float32."""
     runtime.set_up_keras()
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with runtime.under_policy("float32"):
         image = image_input(size, 3, "image")
         seen = VGGInput(preprocessing, name="preprocessing")(image)
         vgg = APPLICATIONS[network](include_top=False, weights=None, input_tensor=seen)
@@ -227,14 +225,11 @@ def _layers_of(network, star, names, preprocessing, weights, size, name, scale=N
         if scale is not None:
             rescale = layers.Rescaling(1.0 / scale)
             outputs = [rescale(output) for output in outputs]
-        model = keras.Model(
+        return keras.Model(
             vgg.inputs[0],
             outputs if len(outputs) > 1 else outputs[0],
             name=f"{network}{'_star' * star}_{name}",
         )
-    finally:
-        keras.config.set_dtype_policy(policy)
-    return model
 
 
 def _starred(vgg):

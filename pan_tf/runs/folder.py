@@ -322,6 +322,11 @@ class RunFolder:
         """Writes result.json."""
         files.write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
+    def forget_result(self):
+        """Deletes what an end before has left, of a run that goes on."""
+        for name in ("result.json", "result.png"):
+            (self.path / name).unlink(missing_ok=True)
+
     def _read_manifest(self):
         return _read(self._manifest) or {}
 

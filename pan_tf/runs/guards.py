@@ -70,11 +70,16 @@ class NonFiniteGuard(EveryIterations):
         kept = "Nothing was saved yet."
         if last is not None:
             kept = f"The checkpoint of iteration {last} is intact."
+            if hasattr(self.config, "init_from"):
+                kept = (
+                    f"{kept[:-1]}: --init_from={self.config.run_dir} begins another run "
+                    "with its T."
+                )
         if self.config.dtype_policy == "mixed_float16":
             return f"{kept} Try --dtype_policy=mixed_bfloat16, or float32."
-        rates = ("learning_rate", "d_learning_rate")
-        flags = [f"--{name}" for name in rates if hasattr(self.config, name)]
-        return f"{kept} Try a lower {' or '.join(flags)}."
+        has_d = getattr(self.model, "discriminator", None) is not None
+        rates = "--learning_rate" + " or --d_learning_rate" * has_d
+        return f"{kept} Try a lower {rates}."
 
 
 def _all_finite(values):
@@ -183,7 +188,8 @@ class CollapseGuard(keras.callbacks.Callback):
         for name, value in logs.items():
             means[name] = means.get(name, 0.0) + share * (value - means.get(name, 0.0))
         for sign in SIGNS:
-            if not all(name in means for name in sign.reads):
+            if not all(name in logs for name in sign.reads):
+                since.pop(sign.name, None)  # Its player rests: nothing is seen of it.
                 continue
             values = [means[name] for name in sign.reads]
             if not sign.shows(*values):

@@ -38,6 +38,8 @@ def fit(config, run, folder, pairs, model, stop, weights):
     rounds = -(-(config.iterations - first) // per_round)
     until = first + rounds * per_round
     state.best_by = state.best_by or config.best_by  # An old run has none.
+    if run is not None and rounds > 0:
+        run.forget_result()
     if run is not None and rounds > 0 and state.best_by != config.best_by:
         print(
             f"--best_by: {state.best_by} before, {config.best_by} now: the next "

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -132,6 +133,23 @@ def test_what_is_wrong_is_an_exception(settings, tmp_path):
         pan_tf.Run(tmp_path)
     with pytest.raises(ValueError, match="Either --run_dir or --saved_model"):
         pan_tf.translate(input="a.png", output="b.png")
+
+
+def test_a_training_leaves_keras_as_it_was(pair_folder, tmp_path):
+    """A user's own models of the same notebook are made after it."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    pan_tf.train(
+        dataset="folder",
+        data_dir=str(pair_folder()),
+        recipe="l1",
+        image_size=64,
+        width=1 / 64,
+        batch_size=2,
+        iterations=1,
+        dtype_policy="float32",
+        dry_run=True,
+    )
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
 def test_a_dry_run_trains_nothing(settings, tmp_path, capsys):

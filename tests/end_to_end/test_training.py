@@ -165,6 +165,21 @@ def test_the_policy_that_auto_chose_stays_with_the_run(config, monkeypatch, caps
         train(settings.replace(dtype_policy="float32"))
 
 
+def test_the_result_of_an_end_before_is_forgotten_where_a_run_goes_on(config):
+    settings = config(recipe="l1", iterations=2)
+    train(settings)
+    run = RunFolder(settings.run_dir)
+    assert (run.path / "result.json").exists() and (run.path / "result.png").exists()
+    train(settings)  # There is nothing to go on with.
+    assert (run.path / "result.json").exists()
+    stop = training.StopRequest()
+    again = training.Training(settings.replace(iterations=8), stop)
+    stop.requested = True
+    again.run()
+    left = {path.name for path in run.path.glob("result.*")}
+    assert not left and run.last_iteration() == 2
+
+
 def test_files_are_checked_beside_a_training_of_many(
     config, pair_folder, monkeypatch, capsys
 ):

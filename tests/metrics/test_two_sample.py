@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from pan_tf import runtime
 from pan_tf.metrics import two_sample_test
+from pan_tf.metrics.distribution import classifier
 from pan_tf.metrics.distribution.classifier import CHANCE
 from pan_tf.metrics.distribution.classifier import log_loss
 from pan_tf.metrics.distribution.classifier import train_classifier
@@ -43,6 +45,17 @@ def test_too_few_images_and_other_sizes_are_refused(count, size):
     other = np.zeros((count, size, size, 3), np.uint8)
     with pytest.raises(ValueError, match="8 images or more of either kind and of one"):
         two_sample_test(blocks(16, 0), other)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_what_was_trained_before_changes_nothing(policy):
+    found = []
+    for name in ("float32", policy):
+        classifier._compiled.cache_clear()
+        with runtime.under_policy(name):
+            kinds = blocks(16, 0), blocks(16, 1)
+            found.append(two_sample_test(*kinds, seeds=(1,), epochs=2))
+    assert found[0] == found[1]
 
 
 def test_a_classifier_keeps_what_it_learnt():

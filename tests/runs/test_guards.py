@@ -74,6 +74,15 @@ def test_advice_fits_the_run(model):
     )
 
 
+def test_advice_is_what_the_recipe_takes_and_where_to_go_on(model, monkeypatch):
+    guard = non_finite_guard(model, CONFIG.replace(run_dir="runs/mine"))
+    said = guard.advice()
+    assert "is intact: --init_from=runs/mine begins another run with its T." in said
+    assert said.endswith("Try a lower --learning_rate or --d_learning_rate.")
+    monkeypatch.setattr(model, "discriminator", None)
+    assert guard.advice().endswith("Try a lower --learning_rate.")
+
+
 def test_finite_losses_pass(model):
     after_rounds(non_finite_guard(model), model, 3, {"t_adversarial": 1e30})
 
@@ -168,6 +177,15 @@ def test_a_sign_that_passes_is_forgotten(collapse_guard, model, tmp_path):
     for _ in range(5):
         after_rounds(collapse_guard, model, 9, HEALTHY | SICK["hinge_idle"])
         after_rounds(collapse_guard, model, 1, HEALTHY)
+    assert told(tmp_path) == []
+
+
+def test_who_rests_shows_no_sign(collapse_guard, model, tmp_path):
+    """Where T is trained alone again, what was last seen of D says nothing."""
+    after_rounds(collapse_guard, model, 5, HEALTHY)
+    after_rounds(collapse_guard, model, 10, HEALTHY | SICK["discriminator_won"])
+    alone = {name: v for name, v in HEALTHY.items() if not name.startswith("d_")}
+    after_rounds(collapse_guard, model, 50, alone)
     assert told(tmp_path) == []
 
 

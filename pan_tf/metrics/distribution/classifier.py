@@ -124,9 +124,11 @@ def _mixture(kinds, batch_size, seed=None):
 def _compiled(shape):
     """(classifier, values of its optimizer's variables), traced once for all seeds."""
     runtime.set_up_keras()
-    network = _classifier(shape)
-    optimizer = keras.optimizers.Adam(1e-3)
-    network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
+    # Whatever was trained in this process before: Keras takes its policy for this too.
+    with runtime.under_policy("float32"):
+        network = _classifier(shape)
+        optimizer = keras.optimizers.Adam(1e-3)
+        network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
     optimizer.build(network.trainable_variables)
     return network, [variable.numpy() for variable in optimizer.variables]
 
