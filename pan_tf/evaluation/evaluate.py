@@ -34,7 +34,7 @@ class Evaluation(Inputs):
 
     Args:
         run_dirs, saved_models, checkpoint, split, unpaired, batch_size, names, **changes:
-            as of `Inputs`; of cycles without pairs always the last checkpoint.
+            as of `Inputs`; of cycles without pairs the last checkpoint, no other.
         output_dir: where to write; None for a folder in the only run, or beside the first
             of several.
         rank_by: metric that orders images in the report; None: what the first run's
@@ -98,7 +98,7 @@ class Evaluation(Inputs):
         super().__init__(run_dirs, saved_models, checkpoint, split, unpaired, **kwargs)
         self.inverses = [None] * len(self.translators)
         if not self.split.paired:
-            self._take_both_directions()
+            self._take_both_directions(checkpoint)
         self.rank_by = rank_by or self.config.best_by
         self.limit, self.epochs = limit or LIMIT, epochs or 30
         self.seeds = tuple(range(1, (seeds or 5) + 1))
@@ -135,11 +135,17 @@ class Evaluation(Inputs):
         files.check_output_dir(self.output_dir, "metrics.json")
         self.notes = self._notes()
 
-    def _take_both_directions(self):
+    def _take_both_directions(self, checkpoint):
         """Loads the inverses of cycles, which have a last checkpoint only: T's too."""
         for i, translator in enumerate(self.translators):
             if translator.system and translator.system.is_cycle:
                 path = translator.path
+                if checkpoint == "best":
+                    raise ValueError(
+                        f"--checkpoint=best: {path} is a cycle, both directions of which "
+                        "are measured without pairs; an inverse has a last checkpoint "
+                        "only. Leave it out, or add --nounaligned."
+                    )
                 self.translators[i] = inference.Translator(path, "last")
                 self.inverses[i] = inference.Translator(path, "last", inverse=True)
 

@@ -53,7 +53,7 @@ def _alone():
 
 def digest(path):
     """sha256 of a file, computed again only if it has changed."""
-    path = pathlib.Path(path).resolve()
+    path = pathlib.Path(os.path.realpath(path))  # `resolve` bears no links in a circle.
     status = path.stat()
     return _sha256(path, (status.st_mtime_ns, status.st_size, status.st_ino))
 

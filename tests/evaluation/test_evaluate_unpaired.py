@@ -151,6 +151,11 @@ def test_a_flag_that_goes_without_pairs_is_refused_with_them(small_run):
     assert "--limit goes without pairs: add --unaligned." in message
 
 
+def test_both_directions_have_a_last_checkpoint_only(run):
+    with pytest.raises(ValueError, match=r"--checkpoint=best: .* is a cycle"):
+        Evaluation([run], checkpoint="best")
+
+
 def test_images_are_ranked_by_pairs_only(run):
     with pytest.raises(ValueError, match="--rank_by goes with pairs"):
         Evaluation([run], rank_by="psnr")
