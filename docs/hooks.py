@@ -25,7 +25,7 @@ def commands():
         "# Commands and flags",
         "",
         "`pan-tf NAME`, `python -m pan_tf NAME` and, in a clone, "
-        "`python scripts/NAME.py` are the same.",
+        "`python scripts/NAME.py` are the same (of the client `serving/client.py`).",
         "An empty value, `--name=`, takes back what a flagfile set.",
         "",
         "| every command but `client` has | |",

@@ -194,7 +194,7 @@ class Config(Settings):
     )
     augment: tuple[str, ...] | None = setting(
         None,
-        "More augmentations of training examples, by name.",
+        "More augmentations of training examples, by name; mirroring is --flip.",
         choices=tables.keys("data/augment.py", "AUGMENTATIONS"),
     )
 
