@@ -81,11 +81,13 @@ def hint(name, argv, known):
 
 
 def _epoch(argv):
+    rule = "an epoch is as many iterations as there are images, by --batch_size."
     flags = _flags(argv)
     size = flags.get("batch_size")
+    if size is None and {"task", "flagfile"} & flags.keys():
+        return rule  # It may stand there.
     if size is None:
         size = _batch_size(flags.get("recipe", "pan"))
-    rule = "an epoch is as many iterations as there are images, by --batch_size."
     folder = flags.get("data_dir", flags.get("dataroot"))
     if folder is None or not str(size).isdigit() or int(size) < 1:
         return rule

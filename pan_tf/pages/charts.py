@@ -21,7 +21,8 @@ def histogram(values, marks):
     """
     low = min(np.min(values), *marks.values())
     high = max(np.max(values), *marks.values())
-    low, high = (low - 0.5, high + 0.5) if high == low else (low, high)
+    if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):  # But for rounding, one value.
+        low, high = low - 0.5, high + 0.5
     bins = min(30, max(5, math.ceil(math.sqrt(len(values)))))
     counts, edges = np.histogram(values, bins, (low, high))
     x, y = _across(low, high), _up(0, counts.max())

@@ -116,6 +116,10 @@ def test_epochs_are_told_in_iterations(flag, tmp_path):
     (tmp_path / "train" / "notes.txt").touch()
     flags = [flag, f"--data_dir={tmp_path}"]
     assert "epoch of your 41 pairs is 10 iterations of 4" in refused("train", *flags)
+    # A task, or a flagfile, may say another batch.
+    for file in ("--task=apple2orange", f"--flagfile={tmp_path / 'my.cfg'}"):
+        (tmp_path / "my.cfg").write_text("--batch_size=16\n")
+        assert "--iterations: an epoch is" in refused("train", file, *flags)
     flags.append("--batch_size=1")
     assert "epoch of your 41 pairs is 41 iterations of 1" in refused("train", *flags)
 

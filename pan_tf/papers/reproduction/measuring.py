@@ -55,13 +55,20 @@ class Measuring:
         crop = images.hole_begin(size.height) if config.synthesize == "hole" else 0
 
         of_sets = [name for name in self._names if name in SET_METRICS]
-        looks = {"also": self._names, "weights": self._weights}
         seen = {}  # Features of the real images, by network.
 
         def summary(translate, crop=0):
             keep = {"output": [], "target": []} if of_sets and not crop else {}
+            # The centre may be too small for a network that sees the whole.
+            side = min(size) - 2 * crop
             scores = evaluation.measure(
-                translate, split, size, crop=crop, keep=keep, **looks
+                translate,
+                split,
+                size,
+                crop=crop,
+                keep=keep,
+                also=[name for name in self._names if ROWS[name].smallest <= side],
+                weights=self._weights,
             )
             found = evaluation.summary(scores)
             if keep:

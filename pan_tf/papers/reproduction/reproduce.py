@@ -91,6 +91,10 @@ class Reproduction:
         _check_names("metrics", metrics, [*(METRICS if self.table.paired else ()), *sets])
         vgg_weights = self.changes.get("vgg_weights")
         self.weights = locate_weights(self.metrics, vgg_weights, metric_weights)
+        if metric_weights and not self.weights.has_published:
+            raise ValueError(
+                "--metric_weights goes with --metrics that need some: lpips, fid, kid."
+            )
         self.weight_files = {"metric_weights": metric_weights}
         if "vgg16" in self.weights.digests():
             self.weight_files["vgg_weights"] = vgg_weights
@@ -141,7 +145,8 @@ class Reproduction:
         _check_names(
             "systems", names, [*systems, *(n for n in extra if n not in systems)]
         )
-        chosen = [({**extra, **systems})[name] for name in names or systems]
+        every = {**extra, **systems}
+        chosen = [every[name] for name in dict.fromkeys(names or systems)]
         begun = {system.init_from for system in chosen} - {
             None,
             *(s.name for s in chosen),

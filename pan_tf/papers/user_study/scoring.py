@@ -35,7 +35,7 @@ def score(study_dir):
         raise FileNotFoundError(f"No key.json in {study_dir}: not a study.")
     key = json.loads(path.read_text(encoding="utf-8"))
     answers, origin = {}, {}
-    for file in sorted((study_dir / "choices").glob("*.json")):
+    for file in sorted((study_dir / "choices").glob("[!.]*")):
         subject, picked = _read(file, key)
         if subject in answers:
             raise ValueError(
@@ -53,10 +53,11 @@ def score(study_dir):
 def _read(file, key):
     """(subject, list of the systems that were picked)."""
     try:
-        choices = json.loads(file.read_text(encoding="utf-8"))
+        # Some editors begin a text with a mark.
+        choices = json.loads(file.read_text(encoding="utf-8-sig"))
         subject, study = str(choices["subject"]), choices["study"]
         picked = [(str(a["question"]), str(a["choice"])) for a in choices["answers"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file} is not a file of choices: {error!r}.") from None
     if study != key["study"]:
         raise ValueError(f"{file} is of another study, {study}, not {key['study']}.")

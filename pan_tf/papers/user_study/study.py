@@ -215,5 +215,12 @@ def _read_folder(path, names, geometry):
             f"No image of {', '.join(missing[:5])} in {path}: outputs are named as the "
             f"sources of the study, {len(stems)} of them."
         )
-    pixels = (image_files.read_picture(found[stem]).pixels for stem in stems)
-    return np.stack([images.to_uint8(geometry.centre((p,))[0]) for p in pixels])
+
+    def shown(file):
+        try:
+            pixels = image_files.read_picture(file).pixels
+        except image_files.ImageFileError as error:
+            raise image_files.ImageFileError(f"{file} {error}") from error
+        return images.to_uint8(geometry.centre((pixels,))[0])
+
+    return np.stack([shown(found[stem]) for stem in stems])

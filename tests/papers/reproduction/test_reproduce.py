@@ -18,6 +18,7 @@ from pan_tf.data import DatasetNotFoundError
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
+from pan_tf.papers.reproduction import report
 from pan_tf.papers.reproduction import trials
 from pan_tf.runs import lock
 from pan_tf.runs.stopping import StopRequest
@@ -336,6 +337,8 @@ def test_other_tables_in_miniature(table, task, systems, photos, vgg_weights, tm
         ("pan4", {"budget": Budget(8, 192, 1)}, "--image_size must be"),
         ("pan3", {"systems": ["pan"], "dataset": "photos"}, "No train/"),
         ("pan3", {"vgg_weights": "nowhere.h5"}, "nowhere"),
+        ("pd1", {"metric_weights": "w"}, "--metric_weights goes with --metrics"),
+        ("pan4", {"metric_weights": "w"}, "--metric_weights goes with --metrics"),
     ],
 )
 def test_bad_input_is_told_before_any_training(table, settings, message, tmp_path):
@@ -349,6 +352,46 @@ def test_bad_input_is_told_before_any_training(table, settings, message, tmp_pat
     legal = ValueError, DatasetNotFoundError, WeightsNotFoundError
     assert isinstance(error.value, legal)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_system_that_is_named_twice_is_trained_once(photos, tmp_path):
+    reproduction = Reproduction(
+        "pan4",
+        Budget(24, 64, 1),
+        tmp_path / "out",
+        data_dir=str(photos / "photos"),
+        systems=["pan", "pan"],
+    )
+    ((_, trials_of_task),) = reproduction.tasks
+    assert [trial.system.name for trial in trials_of_task] == ["pan"]
+
+
+def _task(own, papers):
+    """A task's record by one metric, of which lower is better."""
+    systems = {
+        name: {
+            "label": name,
+            "mean": {"attribute_log_loss": {"mean": value}},
+            "paper": {"attribute_log_loss": papers[name]},
+        }
+        for name, value in own.items()
+    }
+    return {"systems": systems, "baselines": {}}
+
+
+@pytest.mark.parametrize(
+    ("own", "agrees"),
+    [
+        ({"a": 0.3, "b": 0.2, "c": 0.5}, True),  # The paper has a and b equal.
+        ({"a": 0.2, "b": 0.3, "c": 0.5}, True),
+        ({"a": 0.2, "b": 0.6, "c": 0.5}, False),
+    ],
+)
+def test_the_papers_order_may_have_two_equal(own, agrees):
+    sentences = report._sentences(
+        _task(own, {"a": 0.1, "b": 0.1, "c": 0.4}), ["attribute_log_loss"]
+    )
+    assert ("none of the 1 metrics" not in sentences[0]) == agrees
 
 
 def test_data_without_anything_to_measure_on_are_refused(photos, tmp_path):

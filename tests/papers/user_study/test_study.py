@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pan_tf import files
+from pan_tf.image_files import ImageFileError
 from pan_tf.papers.user_study import Study
 from pan_tf.papers.user_study import score
 from pan_tf.papers.user_study import write_study
@@ -104,6 +105,21 @@ def test_a_foreign_file_is_named(written, change, message):
     assert "one.json" in str(error.value)
 
 
+@pytest.mark.parametrize(("name", "mark"), [("one.txt", ""), ("ONE.JSON", "\ufeff")])
+def test_answers_count_whatever_their_file_is_called(written, name, mark):
+    """The page's text, copied into an editor's file."""
+    path = answer(written, "one", lambda i: "beta")
+    path.with_name(name).write_text(mark + path.read_text(), encoding="utf-8")
+    path.unlink()
+    (path.parent / ".DS_Store").write_bytes(b"x")
+    assert score(written)["subjects"] == 1
+
+
+def test_subjects_of_any_script_have_files_of_their_own(written):
+    page = (written / "index.html").read_text()
+    assert r"/[^\p{L}\p{N}_-]+/gu" in page
+
+
 def test_a_subject_is_a_text(written):
     path = answer(written, "one", lambda i: "beta")
     choices = json.loads(path.read_text()) | {"subject": ["one"]}
@@ -174,6 +190,9 @@ def test_runs_and_foreign_outputs_are_shown_together(small_run, small_pairs, tmp
     number = int(made.names[0].removeprefix("test-").partition(".")[0])
     assert abs(int(made.outputs["other"][0, 5, 5, 0]) - 10 * number) <= 2
     assert made.outputs["small"].shape == made.sources.shape == (3, 64, 64, 3)
+    (foreign / f"test-{number}.jpg").write_bytes(b"x")
+    with pytest.raises(ImageFileError, match=rf"test-{number}\.jpg is not an image"):
+        Study.of_runs([small_run], folders={"other": foreign}, questions=3)
     (foreign / f"test-{number}.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=f"No image of test-{number} in"):
         Study.of_runs([small_run], folders={"other": foreign}, questions=3)
