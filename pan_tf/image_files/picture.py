@@ -33,8 +33,8 @@ class Picture:
     Attributes:
         pixels: `[H, W, C]`, upright; grey, RGB, or RGB and alpha, or more channels.
         alpha: `[H, W]`, uint8 or uint16, or None.
-        tags: TIFF tags that stay with an image: number -> (type, value), of a text its
-            bytes; or None.
+        tags: TIFF tags that stay with an image: number -> (type, value); of a text that
+            was read its bytes. Or None.
     """
 
     pixels: np.ndarray

@@ -92,8 +92,13 @@ def _save(path, pixels, alpha, tags, format):
     if alpha is not None and pixels.dtype in (np.uint8, np.uint16):
         alpha = images.to_bits(alpha, 8 * pixels.dtype.itemsize)
     is_plain = pixels.dtype == np.uint8 and pixels.shape[-1] in (1, 3, 4)
+    # Both writers take bytes as they are, and no text that is not ASCII.
+    tags = {
+        tag: (kind, value.encode() if isinstance(value, str) else value)
+        for tag, (kind, value) in (tags or {}).items()
+    }
     if format == "TIFF" and not is_plain:
-        _save_tiff(path, pixels, alpha, tags or {})
+        _save_tiff(path, pixels, alpha, tags)
     elif format == "PNG" and pixels.dtype == np.uint16:
         if alpha is not None:
             pixels = np.concatenate([pixels, alpha[..., None]], axis=-1)

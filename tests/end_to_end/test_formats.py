@@ -362,12 +362,17 @@ def test_12_bits_in_files_of_16_are_told(tmp_path, caplog):
     assert "as 0,4095" in caplog.text
 
 
-def test_descriptions_of_a_tiff_may_be_in_any_letters(tmp_path):
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_descriptions_of_a_tiff_may_be_in_any_letters(kind, tmp_path):
     tags = {270: (2, "unit=µm"), 33550: (12, (0.5, 0.5, 0.0))}
-    pixels = np.arange(8 * 8 * 4, dtype=np.uint16).reshape(8, 8, 4)
+    pixels = np.arange(8 * 8 * 4).astype(kind).reshape(8, 8, 4)
     write_picture(tmp_path / "x.tif", Picture(pixels, tags=tags), "TIFF")
     again = image_files.read_raw(tmp_path / "x.tif")
-    assert (again.pixels == pixels).all() and again.alpha is None
+    planes = again.pixels
+    if again.alpha is not None:  # Four channels of 8 bits are transparent.
+        planes = np.dstack([planes, again.alpha])
+    assert (planes == pixels).all()
+    assert again.tags[270] == (2, "unit=µm".encode())
     assert tuple(again.tags[33550][1]) == (0.5, 0.5, 0.0)
 
 
