@@ -122,10 +122,7 @@ class Evaluation(Inputs):
             heard = by_classifier or (name == "limit" and not self.split.paired)
             if given is not None and not heard:
                 raise ValueError(f"--{name} goes without pairs: add --unaligned.")
-        if metric_weights and not self.weights.has_published:
-            raise ValueError(
-                "--metric_weights goes with --metrics that need some: lpips, fid, kid."
-            )
+        self.weights.check_needed(metric_weights)
         if vgg_weights and not ("vgg16" in self.weights.digests() or self.dfi):
             raise ValueError(
                 "--vgg_weights goes with --dfi, or --metrics that need some."

@@ -26,6 +26,20 @@ class Weights:
         """Whether some are of `networks.PUBLISHED`."""
         return any(network in networks.PUBLISHED for network, _ in self.files)
 
+    def check_needed(self, folder):
+        """Refuses a --metric_weights that nothing is looked for in.
+
+        Args:
+            folder: what was given, or None.
+
+        Raises:
+            ValueError: if no metric needs published weights.
+        """
+        if folder and not self.has_published:
+            raise ValueError(
+                "--metric_weights goes with --metrics that need some: lpips, fid, kid."
+            )
+
     def digests(self):
         """network -> sha256, for what records a measurement."""
         return {network: sha256 for network, (_, sha256) in self.files}

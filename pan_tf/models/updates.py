@@ -1,4 +1,4 @@
-"""Who is updated when, and what updates of one minibatch share."""
+"""Who is updated when, what updates of one minibatch share, and how gradients add up."""
 
 import contextlib
 import dataclasses
@@ -235,7 +235,7 @@ def _keep_own(found):
 
 
 def means(logs):
-    """Of a list of name -> scalar: name -> mean of those that have it."""
+    """Means of several logs: name -> mean over those that have it."""
     values = {}
     for each in logs:
         for name, value in each.items():
@@ -244,7 +244,7 @@ def means(logs):
 
 
 def sums(gradients, others):
-    """Of two lists, one by one."""
+    """Adds two lists of gradients, one by one."""
     return [a + b for a, b in zip(gradients, others, strict=True)]
 
 

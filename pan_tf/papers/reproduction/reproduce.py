@@ -91,10 +91,7 @@ class Reproduction:
         _check_names("metrics", metrics, [*(METRICS if self.table.paired else ()), *sets])
         vgg_weights = self.changes.get("vgg_weights")
         self.weights = locate_weights(self.metrics, vgg_weights, metric_weights)
-        if metric_weights and not self.weights.has_published:
-            raise ValueError(
-                "--metric_weights goes with --metrics that need some: lpips, fid, kid."
-            )
+        self.weights.check_needed(metric_weights)
         self.weight_files = {"metric_weights": metric_weights}
         if "vgg16" in self.weights.digests():
             self.weight_files["vgg_weights"] = vgg_weights
