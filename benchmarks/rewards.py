@@ -30,6 +30,7 @@ from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
 from pan_tf.config import Config
+from pan_tf.evaluation.baselines import fit
 from pan_tf.evaluation.baselines import translations
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import SET_METRICS
@@ -88,7 +89,7 @@ def main(argv):
     target = images.to_uint8(batch["target"]).numpy()
     made = {
         f"baseline: {name}": translate(batch["source"]).numpy()
-        for name, translate in translations(opened.train, 256).items()
+        for name, translate in translations(pairs, 256, fit(opened.train, 256)).items()
     }
     if flags.FLAGS.run_dir:
         translator = inference.Translator(flags.FLAGS.run_dir)

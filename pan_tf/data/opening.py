@@ -7,6 +7,7 @@ from absl import logging
 from pan_tf import fingerprints
 from pan_tf.data.file_sizes import choose
 from pan_tf.data.geometry import Geometry
+from pan_tf.data.layouts.listing import SPLITS
 from pan_tf.data.layouts.verification import Verification
 from pan_tf.data.specs import specs as found_specs
 from pan_tf.data.split import LOOKED_AT
@@ -30,7 +31,8 @@ class OpenedData:
         requested: the name that was asked for.
         direction: "AtoB" or "BtoA", which side is the source.
         flip: whether training examples are mirrored.
-        splits: the split's own name -> `Split`; "train" is always there.
+        splits: the split's own name -> `Split`; "train" is there unless `open_data` was
+            told that it need not be.
         fingerprint: of the contents, see `fingerprints`.
         geometry: `Geometry` of training, with the sizes of its files.
         source, target: `ImageSpec`s.
@@ -53,8 +55,8 @@ class OpenedData:
 
     @property
     def train(self):
-        """What to train on."""
-        return self.splits["train"]
+        """What to train on; None where it need not be there, and is not."""
+        return self.splits.get("train")
 
     @property
     def validation(self):
@@ -80,7 +82,7 @@ class OpenedData:
                 "source": self.source.to_json(),
                 "target": self.target.to_json(),
             },
-            "train": self.train.describe(),
+            "train": self.train and self.train.describe(),
             "validation": self.validation and self.validation.describe(),
             "fingerprint": self.fingerprint,
         }
@@ -91,11 +93,12 @@ def direction(config):
     return config.direction or DATASETS[config.dataset].direction
 
 
-def locate(config):
+def locate(config, needs_train=True):
     """Decides which data set a run uses, and fetches it if need be.
 
     Args:
         config: `Config`.
+        needs_train: whether there must be something to train on; else any split will do.
 
     Returns:
         The configuration with `dataset` the one to use: its own, or, with a warning,
@@ -105,12 +108,12 @@ def locate(config):
         DatasetNotFoundError: if it is not there and there is nothing to fall back to.
     """
     try:
-        _require(config)
+        _require(config, needs_train)
     except DatasetNotFoundError as error:
         if config.fallback_dataset in (None, config.dataset):
             raise
         fallback = config.replace(dataset=config.fallback_dataset)
-        _require(fallback)
+        _require(fallback, needs_train)
         logging.warning(
             "%s\n*** GOING ON WITH ANOTHER DATA SET, %r, since --fallback_dataset asks "
             "for it. ***",
@@ -121,8 +124,10 @@ def locate(config):
     return config
 
 
-def _require(config):
-    sentence = DATASETS[config.dataset].layout.missing(config.dataset, config)
+def _require(config, needs_train):
+    splits = SPLITS[:1] if needs_train else SPLITS
+    layout = DATASETS[config.dataset].layout
+    sentence = layout.missing(config.dataset, config, splits)
     if sentence:
         raise DatasetNotFoundError(sentence)
 
@@ -190,13 +195,15 @@ def open_data(
         synthesize = SYNTHESES[synthesized]
         splits = [dataclasses.replace(split, synthesize=synthesize) for split in splits]
     splits = {split.name: split for split in splits}
-    if not paired:
+    if not paired and "train" in splits:
         splits["train"] = splits["train"].unpaired()
     geometry = None
     if verified and fingerprints.same_files(verified["fingerprint"], fingerprint):
         geometry = Geometry.from_json(verified.get("geometry"))
     if geometry is None or not _has_asked_for(geometry, config):
-        geometry = _geometry(config, row, splits["train"], verification)
+        # By what is trained on, or by what is there in its place.
+        looked_at = next(splits[name] for name in SPLITS if name in splits)
+        geometry = _geometry(config, row, looked_at, verification)
     return OpenedData(
         name=name,
         requested=requested or name,
@@ -235,12 +242,12 @@ def geometry_of_own(sizes, config, what="images"):
     return dataclasses.replace(geometry, reason=reason)
 
 
-def _geometry(config, row, train, verification):
+def _geometry(config, row, split, verification):
     """`Geometry` of training: of named data sets the papers', unless it is asked for."""
     if config.preprocess is None and not row.is_own:
         config = config.replace(preprocess="squash")
-    what = "pairs" if train.paired else "images"
-    sizes = train.sizes(LOOKED_AT)
+    what = "pairs" if split.paired else "images"
+    sizes = split.sizes(LOOKED_AT)
     if not len(sizes) and verification:
         verification.fingerprint()  # No header can be read: it names the files.
     return geometry_of_own(sizes, config, what)

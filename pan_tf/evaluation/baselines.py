@@ -40,24 +40,22 @@ def measure_baselines(train, split, geometry, **settings):
     """
     return {
         name: measure(translate, split, geometry, **settings)
-        for name, translate in translations(train, geometry).items()
+        for name, translate in translations(split, geometry, fit(train, geometry)).items()
     }
 
 
-def translations(train, geometry, fitted=None):
-    """The baselines, fitted on training pairs, as functions.
+def translations(split, geometry, fitted):
+    """The baselines as functions.
 
     Args:
-        train, geometry: as of `measure_baselines`.
-        fitted: what `fit` gave of them; None: they are fitted here.
+        split, geometry: as of `measure_baselines`.
+        fitted: what `fit` gave of the training pairs; None: there are none, and no
+            baseline that is fitted.
 
     Returns:
         baseline -> function of float32 `[B, H, W, C]` in [-1, 1] that gives uint8.
     """
-    source, target = train.specs
-    mean, table = fitted or fit(train, geometry)
-    table = tf.constant(np.round(table).astype(target.dtype))
-    mean = tf.constant(np.round(mean).astype(target.dtype))
+    source, target = split.specs
     found = {}
 
     def copied(pixels):
@@ -66,13 +64,16 @@ def translations(train, geometry, fitted=None):
 
     if source.converts_to(target):
         found["copy_input"] = copied
-    found["mean_color"] = lambda pixels: tf.constant(
-        np.broadcast_to(mean.numpy(), (*pixels.shape[:-1], target.channels))
-    )
-    found["color_table"] = lambda pixels: tf.gather(
-        table, _cell(source.to_levels(pixels), source)
-    )
-    if train.synthesize is not SYNTHESES["hole"]:
+    if fitted:
+        mean, table = (np.round(colors).astype(target.dtype) for colors in fitted)
+        table = tf.constant(table)
+        found["mean_color"] = lambda pixels: tf.constant(
+            np.broadcast_to(mean, (*pixels.shape[:-1], target.channels))
+        )
+        found["color_table"] = lambda pixels: tf.gather(
+            table, _cell(source.to_levels(pixels), source)
+        )
+    if split.synthesize is not SYNTHESES["hole"]:
         return found
     # Where only the centre is missing, nobody would change the rest.
     missing = images.central_mask(Geometry.of(geometry).image_size.height)

@@ -129,8 +129,8 @@ class Directions:
 
     @property
     def fitted(self):
-        """What `baselines.fit` gives of the training pairs."""
-        if self._fitted is None:
+        """What `baselines.fit` gives of the training pairs; None where there are none."""
+        if self._fitted is None and self._asked.data.train:
             self._fitted = fit(self._asked.data.train, self._asked.geometry)
         return self._fitted
 
@@ -154,7 +154,8 @@ class Directions:
             split, train = split.swapped(), train.swapped()
         sets = None
         if self._asked.of_sets:
-            sets = Judges(self._asked, name, split, train.at_most(self._asked.limit))
+            train = train and train.at_most(self._asked.limit)
+            sets = Judges(self._asked, name, split, train)
         found, outputs = {}, {}
         for system in self._baselines(split):
             found[system.name], _ = self._one(system, name, split, sets)
@@ -268,7 +269,7 @@ class Directions:
                 return images.to_bits(pixels, target.bits)
 
             return [System("copy_input", None, copied)]
-        found = translations(self._asked.data.train, self._asked.geometry, self.fitted)
+        found = translations(split, self._asked.geometry, self.fitted)
         return [System(name, None, translate) for name, translate in found.items()]
 
     def _systems(self, is_back, split, train):

@@ -106,6 +106,7 @@ class Evaluation(Inputs):
             raise ValueError("--rank_by goes with pairs, and here are none.")
         also = [self.rank_by] if self.split.paired else []
         self._choose_metrics([*(metrics or ()), *also])
+        self._check_train()
         if self.split.paired:
             check_channels(self.of_images + self.of_sets, self.split.target.channels)
             if problem := too_small(self.split, self.geometry, self.of_images):
@@ -116,7 +117,8 @@ class Evaluation(Inputs):
         self.dfi = dfi and self._check_dfi(dfi)
         if self.of_sets:
             least = max(ROWS[name].least for name in self.of_sets)
-            check_sizes(self.data.train, self.split, self.limit, least)
+            splits = filter(None, (self.data.train, self.split))
+            check_sizes(splits, self.limit, least)
         for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
             by_classifier = [m for m in self.of_sets if not ROWS[m].needs]
             heard = by_classifier or (name == "limit" and not self.split.paired)
@@ -166,6 +168,20 @@ class Evaluation(Inputs):
             by_itself = [name for name in by_itself if name not in unlike]
         chosen = {*by_itself, *asked}
         self.of_sets = [name for name in SET_METRICS if name in chosen]
+
+    def _check_train(self):
+        """Raises ValueError where something must be trained on what is not there."""
+        of_domains = [n for n in self.of_sets if "source" in ROWS[n].compares]
+        if self.data.train is None and not self.split.paired:
+            raise ValueError(
+                f"Nothing to train on in --data_dir={self.config.data_dir}: without "
+                "pairs outputs are compared with real images of train/, too."
+            )
+        if self.data.train is None and of_domains:
+            raise ValueError(
+                f"--metrics={of_domains[0]} trains a classifier, and nothing is there to "
+                f"train on, in --data_dir={self.config.data_dir}."
+            )
 
     def _check_dfi(self, dfi):
         if "dfi" in self.names:

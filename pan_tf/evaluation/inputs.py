@@ -129,7 +129,7 @@ class Inputs:
         try:
             if paired:  # Before anything is downloaded.
                 data.check_paired(self.config.dataset)
-            located = data.locate(self.config)
+            located = data.locate(self.config, needs_train=False)
             specs = None
             if self.translators:
                 first = self.translators[0]
@@ -169,7 +169,12 @@ class Inputs:
                     f"{name}: the best checkpoint was chosen on these very images, so "
                     "its scores are a little optimistic; the last checkpoint's are not."
                 )
-        if self.split.name == self.data.train.name:
+        if self.data.train is None:
+            notes.append(
+                f"There is nothing to train on in {self.config.data_dir}: baselines that "
+                "are fitted on that, mean colour and colour table, were not measured."
+            )
+        elif self.split.name == self.data.train.name:
             notes.append("Measured on the images that were trained on.")
         return notes
 

@@ -66,9 +66,9 @@ class Judges:
         return Result("real", None, {}, of_sets)
 
 
-def check_sizes(train, split, limit, least=LEAST):
+def check_sizes(splits, limit, least=LEAST):
     """Raises ValueError where lists are too short for what is made of them."""
-    for each in (train, split):
+    for each in splits:
         if min(len(each.source), len(each.target), limit) < least:
             raise ValueError(
                 f"To measure sets of images takes {least} or more in every list, "

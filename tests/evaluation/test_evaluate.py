@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pan_tf import inference
+from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation import Evaluation
 from pan_tf.metrics import METRICS
 
@@ -287,3 +288,34 @@ def test_a_log_loss_of_pairs_needs_enough_images(small_run):
 def test_a_misspelt_metric_is_refused_before_anything_is_opened():
     with pytest.raises(ValueError, match=r"--metrics must be some of: .*vgg_distance"):
         Evaluation(["nowhere"], metrics=["vgg_distnace"])
+
+
+def test_a_test_folder_alone_is_measured_beside_what_needs_no_training(
+    evaluated, small_run, small_pairs, tmp_path
+):
+    new, out = tmp_path / "new", tmp_path / "out"
+    shutil.copytree(small_pairs / "test", new / "test")
+    made = Evaluation([small_run], dataset="folder", data_dir=new, output_dir=out).run()
+    whole, _ = evaluated
+    assert made["metrics"] == whole["metrics"] and made["native"] == whole["native"] | {
+        key: made["native"][key] for key in ("baselines", "sentences")
+    }
+    assert made["baselines"] == {"copy_input": whole["baselines"]["copy_input"]}
+    (mentioned,) = [note for note in made["notes"] if "baselines" in note]
+    assert str(new) in mentioned
+    assert "colour table" not in " ".join(made["sentences"])
+
+
+def test_a_test_folder_alone_does_not_do_where_something_is_trained(
+    small_run, small_pairs, tmp_path
+):
+    for side in "AB":
+        shutil.copytree(small_pairs / "test", tmp_path / f"test{side}")
+    alone = {"dataset": "folder", "data_dir": tmp_path}
+    with pytest.raises(ValueError, match=r"Nothing to train on.* without pairs"):
+        Evaluation([small_run], unpaired=True, **alone)
+    with pytest.raises(ValueError, match="--metrics=attribute_log_loss trains"):
+        Evaluation([small_run], metrics=["attribute_log_loss"], **alone)
+    nothing = alone | {"data_dir": tmp_path / "nothing"}
+    with pytest.raises(DatasetNotFoundError, match=r"No train/.*, nor testA/ and testB/"):
+        Evaluation([small_run], **nothing)

@@ -2,9 +2,9 @@
 
 A layout is an object with these methods; `name` is the data set's, `config` a `Config`:
 
-    missing(name, config)                   a sentence where the data set is not there and
-                                            cannot be fetched; None where it is there, or
-                                            is now
+    missing(name, config, splits)           a sentence where none of these splits is
+                                            there, nor can be fetched; None where one is,
+                                            or is now
     open(name, config, verified, paired, specs)
                                             (list of `Split`s, side A the source;
                                             fingerprint of the contents; `Verification`

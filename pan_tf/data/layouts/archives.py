@@ -80,7 +80,7 @@ class Archived:
 
     archive: Archive
 
-    def missing(self, name, config):
+    def missing(self, name, config, splits=("train",)):
         data_dir = config.data_dir
         if self.is_prepared(name, data_dir):
             return None

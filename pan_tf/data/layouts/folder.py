@@ -20,8 +20,8 @@ class Files:
     the two `Listing`s of what has none; None where there is no such split.
     """
 
-    def missing(self, name, config):
-        if self.find(name, config, "train") is None:
+    def missing(self, name, config, splits=("train",)):
+        if all(self.find(name, config, split) is None for split in splits):
             return self.sentence(name, config)
         return None
 
@@ -33,10 +33,11 @@ class Files:
 class Folder(Files):
     """`folder`: a user's own images in `train`, or `trainA` and `trainB`, and so on."""
 
-    def missing(self, name, config):
-        if listing.exists(config.data_dir, "train"):
+    def missing(self, name, config, splits=("train",)):
+        if any(listing.exists(config.data_dir, split) for split in splits):
             return None  # Whether pairs or two lists, is looked at when it is opened.
-        return f"No train/, nor trainA/ and trainB/, in --data_dir={config.data_dir}."
+        every = ", ".join(f"{split}/, nor {split}A/ and {split}B/" for split in splits)
+        return f"No {every}, in --data_dir={config.data_dir}."
 
     def open(self, name, config, verified, paired, specs):
         both = not paired and listing.has_two(config.data_dir, "train")

@@ -14,6 +14,7 @@ from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
 from pan_tf.evaluation import StoppedError
+from pan_tf.evaluation.baselines import fit
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
 from pan_tf.metrics.distribution.sets import Sets
@@ -82,7 +83,8 @@ class Measuring:
             return found
 
         def baselines(crop=0):
-            made = evaluation.translations(opened.train, size)
+            fitted = fit(opened.train, size)
+            made = evaluation.translations(split, size, fitted)
             return {name: summary(translate, crop) for name, translate in made.items()}
 
         batch = data.spread(split, _PICTURES, size)

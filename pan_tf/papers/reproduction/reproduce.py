@@ -133,7 +133,7 @@ class Reproduction:
             )
         if not self.table.paired:
             limit = self.classifiers.get("limit", evaluation.LIMIT)
-            evaluation.check_sizes(opened.train, opened.held_out.unpaired(), limit)
+            evaluation.check_sizes([opened.train, opened.held_out.unpaired()], limit)
         return opened
 
     def _trials(self, task, names):

@@ -106,6 +106,11 @@ class Study:
         extra = ["dfi"] if interpolation else []
         _check_names([*(folders or {}), *found.names, *extra])
         if interpolation:
+            if found.data.train is None:
+                raise ValueError(
+                    "--dfi compares images to train on, and there are none in --data_dir="
+                    f"{found.config.data_dir}."
+                )
             interpolation = interpolation.located()
         translators = found.translators
         if inverse:
@@ -115,7 +120,7 @@ class Study:
             ]
         split, train = found.split, found.data.train
         if inverse:
-            split, train = split.swapped(), train.swapped()
+            split, train = split.swapped(), train and train.swapped()
         count = min(questions, len(split.source))
         drawn = np.random.default_rng(seed).permutation(len(split.source))[:count]
         listed = split.source.subset(np.sort(drawn))
