@@ -56,6 +56,7 @@ class Options(Settings):
     split: str | None = shared.SPLIT
     image_size: Size | None = shared.IMAGE_SIZE
     direction: str | None = shared.DIRECTION
+    synthesize: str | None = shared.SYNTHESIZE
     attribute: str | None = shared.ATTRIBUTE
 
     def __post_init__(self):

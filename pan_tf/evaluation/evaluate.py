@@ -96,6 +96,11 @@ class Evaluation(Inputs):
         # Deep feature interpolation knows no pairs.
         unpaired = True if dfi else unpaired
         super().__init__(run_dirs, saved_models, checkpoint, split, unpaired, **kwargs)
+        if unpaired and self.split.synthesize:
+            raise ValueError(
+                "--unaligned: sources are made of targets here, pairs that is. Received: "
+                f"synthesize={self.config.synthesize}."
+            )
         self.inverses = [None] * len(self.translators)
         if not self.split.paired:
             self._take_both_directions(checkpoint)

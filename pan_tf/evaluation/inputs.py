@@ -25,8 +25,9 @@ class Inputs:
         checkpoint: "best" or "last", of the run folders; None: "best".
         split: name of the split; None for the test split, or the validation split where
             there is no other.
-        unpaired: whether to look at pairs as if they were none; None: only where the
-            data set has none, or is read so by a system that was trained without.
+        unpaired: whether to look at pairs as if they were none, unless sources are made
+            of targets; None: only where the data set has none, or is read so by a system
+            that was trained without.
         batch_size: images at a time; None: as `measure` has it.
         names: of the Ts, in order; None: as their folders are called.
         verified: what `OpenedData.describe` gave of these data before; None: what the
@@ -89,7 +90,7 @@ class Inputs:
                 f"--split must be one of: {', '.join(self.data.splits)}. Received: "
                 f"split={split!r}; without it, test/ or val/ is needed."
             )
-        if unpaired:
+        if unpaired and self.split.synthesize is None:
             self.split = self.split.unpaired()
         if self.split.source.spec.labels and not self.split.paired:
             raise ValueError("Label maps are measured by pairs only.")
@@ -101,6 +102,15 @@ class Inputs:
         )
         # Judges of sets, and eyes, look at 8 bits.
         made = [images.to_uint8(batch["image"]).numpy() for batch in batches]
+        return np.concatenate(made)
+
+    def sources(self, split, places):
+        """Sources of a `Split`, by their numbers, given or made: as of `pixels`."""
+        if split.synthesize is None:
+            return self.pixels(split.source.subset(places))
+        some = split.subset(places)
+        batches = data.evaluation_dataset(some, geometry=self.geometry, batch_size=16)
+        made = [images.to_uint8(batch["source"]).numpy() for batch in batches]
         return np.concatenate(made)
 
     def interpolated(self, settings, train, listed):
@@ -123,7 +133,7 @@ class Inputs:
         systems = [t.system for t in self.translators]
         paired = not systems or any(s is None or s.paired for s in systems)
         if unpaired is not None:
-            paired = not unpaired
+            paired = not unpaired or self.config.synthesize != "none"
         elif not data.DATASETS[self.config.dataset].paired:
             paired = False
         try:

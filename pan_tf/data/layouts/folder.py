@@ -40,21 +40,23 @@ class Folder(Files):
         return f"No {every}, in --data_dir={config.data_dir}."
 
     def open(self, name, config, verified, paired, specs):
-        both = not paired and listing.has_two(config.data_dir, "train")
+        first = listing.first_split(config.data_dir)
+        both = not paired and listing.has_two(config.data_dir, first)
         list_split = listing.find_two if both else listing.find
         found = {split: list_split(config.data_dir, split) for split in listing.SPLITS}
         return _open(found, verified, specs)
 
     def sides(self, config, limit=None):
-        """(files, their headers) of the training images of side A, and of side B.
+        """(files, their headers) of the first split's images of side A, and of side B.
 
         Args:
             config: `Config`.
             limit: of each side, how many are looked at; None: all.
         """
-        found = listing.find_two(config.data_dir, "train")
+        first = listing.first_split(config.data_dir)
+        found = listing.find_two(config.data_dir, first)
         if found is None:
-            return [_of_side(listing.find(config.data_dir, "train"), limit)] * 2
+            return [_of_side(listing.find(config.data_dir, first), limit)] * 2
         return [_of_side(each, limit) for each in found]
 
 
@@ -69,7 +71,8 @@ class Photos(Files):
 
     def sides(self, config, limit=None):
         """As of `Folder`: one list is both sides."""
-        return [_of_side(listing.find_photos(config.data_dir, "train"), limit)] * 2
+        first = listing.first_split(config.data_dir)
+        return [_of_side(listing.find_photos(config.data_dir, first), limit)] * 2
 
 
 def _open(found, verified, specs):

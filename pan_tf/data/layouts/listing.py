@@ -149,6 +149,12 @@ def exists(data_dir, split):
     return bool(folders_of(data_dir, split))
 
 
+def first_split(data_dir):
+    """The split that tells what a data set's files are like: "train", if it is there."""
+    there = (split for split in SPLITS if exists(data_dir, split))
+    return next(there, SPLITS[0])
+
+
 def folders_of(data_dir, split):
     """Those of a split, as `place`, that are there: one of pairs, or of two sides."""
     every = (place(data_dir, split), *_sides(data_dir, split))

@@ -106,6 +106,8 @@ class Study:
         extra = ["dfi"] if interpolation else []
         _check_names([*(folders or {}), *found.names, *extra])
         if interpolation:
+            if found.split.synthesize:
+                raise ValueError("--dfi knows no sources that are made of targets.")
             if found.data.train is None:
                 raise ValueError(
                     "--dfi compares images to train on, and there are none in --data_dir="
@@ -123,8 +125,8 @@ class Study:
             split, train = split.swapped(), train and train.swapped()
         count = min(questions, len(split.source))
         drawn = np.random.default_rng(seed).permutation(len(split.source))[:count]
-        listed = split.source.subset(np.sort(drawn))
-        sources = found.pixels(listed)
+        places = np.sort(drawn)
+        listed, sources = split.source.subset(places), found.sources(split, places)
         outputs = {}
         for name, path in (folders or {}).items():
             outputs[name] = _read_folder(path, listed.names, found.geometry)

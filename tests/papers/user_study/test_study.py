@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from pan_tf import files
+from pan_tf import images
 from pan_tf.image_files import ImageFileError
 from pan_tf.papers.user_study import Study
 from pan_tf.papers.user_study import score
 from pan_tf.papers.user_study import write_study
 from tests import browser
+from tests.conftest import smooth_noise
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +198,40 @@ def test_runs_and_foreign_outputs_are_shown_together(small_run, small_pairs, tmp
     (foreign / f"test-{number}.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=f"No image of test-{number} in"):
         Study.of_runs([small_run], folders={"other": foreign}, questions=3)
+
+
+def test_sources_that_are_made_of_targets_are_shown_too(tmp_path):
+    random = np.random.default_rng(0)
+    for folder, count in (("photos/test", 3), ("dark", 3), ("light", 3)):
+        (tmp_path / folder).mkdir(parents=True)
+        for i in range(count):
+            pixels = smooth_noise(random, 64, 64)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{i}.png")
+    where = {"dataset": "photos", "data_dir": tmp_path / "photos", "image_size": 64}
+    folders = {name: tmp_path / name for name in ("dark", "light")}
+    made = Study.of_runs(folders=folders, synthesize="hole", **where)
+    assert made.names == ("0", "1", "2")
+    hole = np.broadcast_to(images.central_mask(64), made.sources[0].shape)
+    for i, source in enumerate(made.sources):
+        whole = np.asarray(Image.open(tmp_path / f"photos/test/{i}.png"))
+        np.testing.assert_array_equal(source[~hole], whole[~hole])
+        assert (source[hole] != whole[hole]).mean() > 0.9
+    with pytest.raises(ValueError, match="--dfi knows no sources that are made"):
+        Study.of_runs(folders=folders, synthesize="hole", interpolation=1, **where)
+
+
+def test_lists_of_a_test_split_alone_are_shown(tmp_path):
+    random = np.random.default_rng(0)
+    for folder, names in (("testA", "abc"), ("testB", "de"), ("x", "abc"), ("y", "abc")):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            pixels = smooth_noise(random, 64, 64)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{name}.png")
+    folders = {name: tmp_path / name for name in "xy"}
+    where = {"dataset": "folder", "data_dir": tmp_path, "image_size": 64}
+    assert Study.of_runs(folders=folders, **where).names == ("a", "b", "c")
+    with pytest.raises(ValueError, match="--dfi compares images to train on"):
+        Study.of_runs(folders=folders, interpolation=1, **where)
 
 
 # Answers as a person would: types a name, takes one answer back, and always picks the
