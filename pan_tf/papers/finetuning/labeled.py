@@ -65,7 +65,9 @@ def open_folder(data_dir):
 
 
 def _folder_split(root, classes):
-    found = tuple(sorted(path.name for path in root.iterdir() if path.is_dir()))
+    folders = (path.name for path in root.iterdir() if path.is_dir())
+    # Editors, file managers and notebooks leave hidden folders behind.
+    found = tuple(sorted(name for name in folders if not name.startswith(".")))
     if classes is not None and found != classes:
         raise ValueError(
             f"{root} must have the classes of train/. Received: "

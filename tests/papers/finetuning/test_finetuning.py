@@ -187,6 +187,16 @@ def test_validation_has_the_classes_of_training(data_dir, tmp_path):
         labeled.open_folder(tmp_path)
 
 
+def test_hidden_folders_are_no_classes(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "sets")
+    for left in ("train/.ipynb_checkpoints", "val/.cache"):
+        (tmp_path / "sets" / left).mkdir(parents=True)
+    image = next((data_dir / "train" / "dark").iterdir())
+    shutil.copy(image, tmp_path / "sets" / "train" / ".ipynb_checkpoints")
+    train, _ = labeled.open_folder(tmp_path / "sets")
+    assert train.classes == ("bright", "dark")
+
+
 def test_imagenet_that_is_not_there_says_how_to_prepare_it(tmp_path):
     with pytest.raises(DatasetNotFoundError, match=r"ILSVRC2012_img_train\.tar"):
         labeled.open_imagenet(tmp_path)
