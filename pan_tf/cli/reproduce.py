@@ -4,7 +4,7 @@
     pan-tf reproduce --table=pan5 --tasks=aerial2map --budget=4000,64,2 --width=0.5 \\
         --dataset=folder --data_dir=my_pairs --systems=l1,pix2pix,pan
 
-The default budget is the paper's, days on a GPU. Run it again to go on where it was
+The default budget is each paper's, days on a GPU. Run it again to go on where it was
 interrupted. Ctrl-C, SIGTERM and SIGHUP save and stop.
 """
 
@@ -29,17 +29,20 @@ class Options(Settings):
 
     table: str | None = setting(None, "Table or figure.", choices=TABLES, required=True)
     budget: str = setting(
-        "100000,256,1",
-        "iterations,image_size,seeds of each system: minibatches of the paper's four "
-        "images (a system of another batch size sees as many images), pixels, number of "
-        "trainings.",
+        ",,1",
+        "iterations,image_size,seeds of each system: minibatches of PAN's four images (a "
+        "system of another batch size sees as many images), pixels, number of trainings; "
+        "the first two empty: the paper's.",
     )
     tasks: tuple[str, ...] = setting((), "Tasks of the table, by flagfile; empty: all.")
     systems: tuple[str, ...] = setting(
         (), "Systems of the table, or any recipes; empty: the table's."
     )
-    batch_size: int = setting(
-        4, "Images in a minibatch, of every system; 0: each its own.", minimum=0
+    batch_size: int | None = setting(
+        None,
+        "Images in a minibatch, of every system; 0: each its own; empty: the paper's, 4 "
+        "of PAN's tables, each its own of the others.",
+        minimum=0,
     )
     width: float | None = setting(
         None, "Factor of all networks' channels; empty: as published."
@@ -72,7 +75,7 @@ class Options(Settings):
 
 
 # What `Reproduction` takes in another form.
-_OTHERWISE = {"table", "budget", "output_dir", "batch_size", "limit", "epochs"}
+_OTHERWISE = {"table", "budget", "output_dir", "limit", "epochs"}
 
 
 def main(options):
@@ -83,13 +86,13 @@ def main(options):
 
     # TensorFlow warns of many functions traced; each system has one of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    output_dir = f"runs/{options.table}-{options.budget.replace(',', '-')}"
+    numbers = [number for number in options.budget.split(",") if number.strip()]
+    output_dir = "-".join([f"runs/{options.table}", *numbers])
     try:
         reproduction = Reproduction(
             options.table,
             Budget.parse(options.budget),
             options.output_dir or output_dir,
-            batch_size=options.batch_size or None,
             classifiers={name: getattr(options, name) for name in ("limit", "epochs")},
             **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
         )

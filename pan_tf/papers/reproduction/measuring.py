@@ -177,8 +177,11 @@ class Measuring:
 
     def _result(self, opened, held_out, rows, numbers):
         papers = {s.label: s.paper for s in self._task.systems if s.paper}
+        configs = [trial.config for trial in self._trials]
         return {
             "label": self._task.label,
+            "images_seen": max(c.iterations * c.batch_size for c in configs),
+            "image_size": configs[0].image_size.to_json(),
             "dataset": opened.describe(),
             "split": held_out.name,
             "paper": papers,
@@ -194,7 +197,7 @@ def _shown(batch):
 
 
 def _data_of(config):
-    names = ("dataset", "attribute", "image_size", "direction")
+    names = ("dataset", "attribute", "image_size", "preprocess", "direction")
     return {name: getattr(config, name) for name in names}
 
 

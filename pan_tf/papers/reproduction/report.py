@@ -15,6 +15,7 @@ from pan_tf.metrics import ROWS
 from pan_tf.pages import charts
 from pan_tf.pages import pictures
 from pan_tf.papers.reproduction.tables import METRICS
+from pan_tf.size import Size
 
 # What else is measured of some systems.
 _OTHERS = {
@@ -68,12 +69,16 @@ def write(reproduction, record, shown):
             "record": record,
             "titles": [ROWS[metric].label for metric in record["metrics"]],
             "tasks": tasks,
-            "shown_width": pictures.shown_width(record["budget"]["image_size"]),
+            "shown_width": pictures.shown_width(max(_width(task) for task in tasks)),
         },
     )
     files.write(output_dir / "index.html", page)
     # Last: it marks the rest as whole.
     files.write(output_dir / "results.json", json.dumps(record, indent=2) + "\n")
+
+
+def _width(task):
+    return Size.of(task["image_size"]).width
 
 
 def _add_means_and_ranks(task, metrics):
@@ -253,21 +258,21 @@ def _images_seen(row, seed, iteration):
 
 
 def _markdown(record, tasks):
-    budget = record["budget"]
     lines = [
         f"## {record['title']}",
         "",
-        f"{budget['iterations']} iterations of the paper's four images each, "
-        f"{budget['image_size']} px, {budget['seeds']} seed(s)"
+        f"{record['budget']['seeds']} seed(s)"
         + "".join(f", {k} {v}" for k, v in record["settings"].items())
-        + ". Ours / the paper's; over seeds the mean, and [lowest, highest].",
+        + f". The paper: {record['papers_budget']}. Ours / the paper's; over seeds the "
+        "mean, and [lowest, highest].",
         *(["", record["note"]] if record["note"] else []),
     ]
     for task in tasks:
         lines += [
             "",
             f"### {task['label']}: {task['n']} {task['split']} images of "
-            f"{task['dataset']['name']}",
+            f"{task['dataset']['name']}; {task['images_seen']} seen in training, at "
+            f"{task['image_size']} px",
             "",
             *_markdown_table(task["table"], record["metrics"]),
         ]
@@ -275,8 +280,11 @@ def _markdown(record, tasks):
             table = _markdown_table(table, record["metrics"])
             lines += ["", f"{title}:", "", *table]
         lines += ["", *(f"- {sentence}" for sentence in task["sentences"])]
-        failures = [f for row in task["table"] for f in row["failures"]]
-        lines += [f"- failed: {failure}" for failure in failures]
+        lines += [
+            f"- failed: {row['label']}, {failure}"
+            for row in task["table"]
+            for failure in row["failures"]
+        ]
     return "\n".join(lines) + "\n"
 
 

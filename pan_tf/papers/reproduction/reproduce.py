@@ -17,6 +17,7 @@ from pan_tf import bundled
 from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import files
+from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import RECIPE_NAMES
 from pan_tf.config import Config
@@ -32,8 +33,10 @@ from pan_tf.papers.reproduction.tables import System
 from pan_tf.papers.reproduction.trials import STOPPED
 from pan_tf.papers.reproduction.trials import Trial
 from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
+from pan_tf.size import Size
 
-_PAPERS_BATCH = 4  # "batch size of 4 were used for all tasks" (Section IV-A).
+_BUDGETS_BATCH = 4  # Images in an iteration of a `Budget`.
 _VALIDATIONS = 8  # Points of the curves.
 _PLACES = ("data_dir", "download", "vgg_weights")  # They change no result.
 
@@ -47,7 +50,7 @@ class Reproduction:
         output_dir: where everything is written.
         tasks: names of flagfiles, of those of the table; empty for all.
         systems: names of the table's systems, or of any recipes; empty for the table's.
-        batch_size: of every system; None for each its own.
+        batch_size: of every system; 0 for each its own, None for the table's.
         classifiers: `limit`, `seeds`, `epochs` of `Evaluation`, of tables
             without pairs; None for its own.
         vgg_star_weights: file of VGG*'s weights, of the systems that look through it;
@@ -59,7 +62,8 @@ class Reproduction:
 
     Raises:
         DatasetNotFoundError, WeightsNotFoundError: if something is missing.
-        RunFolderError: if a run folder there is of other settings.
+        RunFolderError: if a run folder there is of other settings, files or weights, or
+            of a longer training.
         ValueError: if a setting is not legal, or files are unusable.
     """
 
@@ -70,7 +74,7 @@ class Reproduction:
         output_dir,
         tasks=(),
         systems=(),
-        batch_size: int | None = _PAPERS_BATCH,
+        batch_size: int | None = None,
         classifiers=None,
         vgg_star_weights=None,
         dfi_iterations=500,
@@ -81,7 +85,7 @@ class Reproduction:
         self.name, self.table, self.budget = table, TABLES[table], budget
         self.output_dir = pathlib.Path(output_dir)
         files.check_output_dir(self.output_dir, "results.json")
-        self.batch_size = batch_size
+        self.batch_size = self.table.batch_size if batch_size is None else batch_size
         self.changes = {k: v for k, v in changes.items() if v is not None}
         self.classifiers = classifiers or {}
         self.vgg_star_weights = vgg_star_weights
@@ -112,6 +116,7 @@ class Reproduction:
                 folder = RunFolder(trial.run_dir)
                 folder.check(trial.config)
                 recipes.check_stored(trial.config, folder)
+                _check_length(trial.config, folder)
         for _, trials in self.tasks:
             self._open(trials)
 
@@ -125,6 +130,9 @@ class Reproduction:
             raise ValueError(
                 f"--data_dir={config.data_dir} must have a test/ or val/ to measure on."
             )
+        for trial, folder in zip(trials, folders, strict=True):
+            if trial.system.recipe and folder.has_checkpoint():
+                self._check_training(trial.config, folder, opened)
         least = max(ROWS[name].least for name in self.metrics)
         if self.table.paired and len(opened.held_out) < least:
             raise ValueError(
@@ -135,6 +143,20 @@ class Reproduction:
             limit = self.classifiers.get("limit", evaluation.LIMIT)
             evaluation.check_sizes([opened.train, opened.held_out.unpaired()], limit)
         return opened
+
+    def _check_training(self, config, folder, opened):
+        """Raises RunFolderError if it was given other files, or another VGG.
+
+        `train` would, but is not called for what is finished.
+        """
+        system = recipes.resolve(config)
+        if system.paired != self.table.paired:  # Which has a fingerprint of its own.
+            known = folder.known_data()
+            opened = data.open_data(config, verified=known, paired=system.paired)
+        folder.check_data(opened.fingerprint)
+        if system.vgg:
+            _, sha256 = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
+            folder.check_vgg(sha256)
 
     def _trials(self, task, names):
         systems = {system.name: system for system in task.systems}
@@ -165,7 +187,15 @@ class Reproduction:
         return trials
 
     def _config(self, base, task, system, seed):
-        size = self.budget.image_size
+        size = Size.of(self.budget.image_size or base.image_size)
+        load_size = base.load_size and base.load_size.scaled(
+            size.height / base.image_size.height
+        )
+        if system.load_scale:
+            load_size = size.scaled(system.load_scale)
+        images = base.iterations * recipes.resolve(base).batch_size
+        if self.budget.iterations:
+            images = self.budget.iterations * _BUDGETS_BATCH
         folder = self.output_dir / task.name
         begun = system.init_from and str(folder / system.init_from / f"seed-{seed}")
         settings = {**task.settings, **self.changes, **system.settings}
@@ -180,11 +210,9 @@ class Reproduction:
             preprocess="squash",
             **dict.fromkeys(("source_channels", "target_channels"), 3),
             **dict.fromkeys(("source_bits", "target_bits"), 8),
-            # The same share of the image is cropped.
-            load_size=base.load_size
-            and base.load_size.scaled(size / base.image_size.height),
+            load_size=load_size,  # The same share of the image is cropped.
             seed=seed,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or None,
             fallback_dataset=None,
             run_dir=str(folder / system.name / f"seed-{seed}"),
         ).replace(**settings)
@@ -192,10 +220,12 @@ class Reproduction:
             config = config.replace(vgg_weights=self.vgg_star_weights)
         batch_size = recipes.resolve(config).batch_size
         # Another batch size: as many images.
-        iterations = max(1, self.budget.iterations * _PAPERS_BATCH // batch_size)
+        iterations = max(1, images // batch_size)
         every = max(1, iterations // _VALIDATIONS)
         # The rates fall over the same share of the run.
         decay = base.decay_start and base.decay_start * iterations // base.iterations
+        if system.decay_from:
+            decay = int(system.decay_from * iterations)
         return config.replace(
             batch_size=batch_size,
             iterations=iterations,
@@ -257,7 +287,8 @@ class Reproduction:
             "note": self._note(),
             "metrics": list(self.metrics),
             "budget": dataclasses.asdict(self.budget),
-            "batch_size": self.batch_size,
+            "papers_budget": self.table.budget,
+            "batch_size": self.batch_size or None,
             "weights": self.weights.digests(),
             "settings": {k: v for k, v in self.changes.items() if k not in _PLACES},
             "tasks": {},
@@ -279,6 +310,17 @@ class Reproduction:
                 )
             record["tasks"][task.name], shown[task.name] = found
         return record, shown
+
+
+def _check_length(config, folder):
+    """Raises RunFolderError if more iterations were trained than are asked for."""
+    per_round = recipes.resolve(config).schedule.minibatches
+    trained, most = folder.last_iteration(), -(-config.iterations // per_round)
+    if trained > most * per_round:
+        raise RunFolderError(
+            f"{folder.path} holds a longer training, of {trained} iterations in place of "
+            f"{config.iterations}. Choose another --output_dir, or that --budget."
+        )
 
 
 def _check_names(flag, names, known):

@@ -30,34 +30,35 @@ class Budget:
     """What each system of a table gets.
 
     Attributes:
-        iterations: minibatches of the paper's four images; a system of another batch
-            size sees as many images.
-        image_size: pixels a side.
+        iterations: minibatches of PAN's four images; a system of another batch size sees
+            as many images. None: as many images as the task's flagfile has it.
+        image_size: pixels a side; None: as the task's flagfile has it.
         seeds: number of trainings, with seeds from 1 up.
     """
 
-    iterations: int = 100_000
-    image_size: int = 256
+    iterations: int | None = None
+    image_size: int | None = None
     seeds: int = 1
 
     @classmethod
     def parse(cls, text):
-        """From "iterations,image_size,seeds".
+        """From "iterations,image_size,seeds", of which the first two may be empty.
 
         Raises:
             ValueError: if they are not three positive numbers.
         """
+        *own, seeds = text.split(",")
         try:
-            numbers = [int(number) for number in text.split(",")]
-            budget = cls(*numbers)
-        except (TypeError, ValueError):
+            numbers = [int(number) if number.strip() else None for number in own]
+            numbers.append(int(seeds))
+        except ValueError:
             numbers = []
-        if len(numbers) != 3 or min(numbers) < 1:
+        if len(numbers) != 3 or min(n for n in numbers if n is not None) < 1:
             raise ValueError(
-                "--budget must be iterations,image_size,seeds, such as 4000,64,2. "
-                f"Received: budget={text!r}."
+                "--budget must be iterations,image_size,seeds, such as 4000,64,2, or "
+                f",,2 for the paper's. Received: budget={text!r}."
             )
-        return budget
+        return cls(*numbers)
 
 
 @dataclasses.dataclass(frozen=True)

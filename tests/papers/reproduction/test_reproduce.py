@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import networks
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.networks import WeightsNotFoundError
+from pan_tf.papers.reproduction import TABLES
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
 from pan_tf.papers.reproduction import report
 from pan_tf.papers.reproduction import trials
+from pan_tf.recipes import resolve
 from pan_tf.runs import lock
+from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
 from tests.conftest import smooth_noise
 
@@ -193,7 +199,9 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, f
     for row in rows.values():
         assert row["failures"] == ["seed 1: exit status 3"] and row["mean"] is None
     assert "exit status 3" in (tmp_path / "out" / "index.html").read_text()
-    assert "exit status 3" in (tmp_path / "out" / "results.md").read_text()
+    said = (tmp_path / "out" / "results.md").read_text()
+    for label in ("Context-Encoder", "PAN"):
+        assert f"- failed: {label}, seed 1: exit status 3\n" in said
 
 
 def test_a_table_without_pairs_in_miniature(lists, tmp_path):
@@ -404,6 +412,92 @@ def test_data_without_anything_to_measure_on_are_refused(photos, tmp_path):
             tmp_path / "out",
             data_dir=str(tmp_path / "data"),
         )
+
+
+def begun(reproduction, iteration, vgg=None):
+    """Folders of its trainings, each with a checkpoint, by name, of an iteration."""
+    reproduction.output_dir.mkdir()
+    (reproduction.output_dir / "results.json").write_text("{}")
+    for _, trials_of_task in reproduction.tasks:
+        opened = reproduction._open(trials_of_task)
+        for trial in trials_of_task:
+            folder = RunFolder(trial.run_dir)
+            system = resolve(trial.config).to_json()
+            folder.start(trial.config, opened.describe(), [], system)
+            folder.checkpoints.mkdir()
+            (folder.checkpoints / f"ckpt-{iteration}.index").touch()
+            if vgg:
+                folder.note("vgg", {"network": "vgg19", "sha256": vgg})
+
+
+def test_trainings_of_other_files_or_longer_ones_are_not_taken(photos, lists, tmp_path):
+    def made(data_dir, iterations=8, **settings):
+        settings = {"tasks": ["aerial2map"], "systems": ["pan"], **settings}
+        return Reproduction(
+            "pan5",
+            Budget(iterations, 64, 1),
+            tmp_path / "out",
+            dataset="folder",
+            data_dir=str(data_dir),
+            **settings,
+        )
+
+    begun(made(photos / "pairs"), 8)
+    made(photos / "pairs")
+    made(photos / "pairs", iterations=7)  # Rounds of four: that is as long.
+    with pytest.raises(RunFolderError, match="holds a longer training, of 8"):
+        made(photos / "pairs", iterations=4)
+    shutil.copytree(photos / "pairs", tmp_path / "other")
+    (tmp_path / "other" / "train" / "0.png").rename(tmp_path / "other/train/9.png")
+    with pytest.raises(RunFolderError, match="was trained on other files"):
+        made(tmp_path / "other")
+
+
+def test_trainings_through_other_weights_are_not_taken(lists, tmp_path):
+    def made(weights):
+        return Reproduction(
+            "pd1",
+            Budget(4, 64, 1),
+            tmp_path / "out",
+            tasks=["celeba_smile"],
+            systems=["vgg_star_gan"],
+            dataset="folder",
+            data_dir=str(lists),
+            vgg_star_weights=str(weights),
+        )
+
+    paths = [tmp_path / f"{name}.weights.h5" for name in "ab"]
+    network = keras.applications.VGG19(include_top=False, weights=None)
+    for path in paths:
+        network.set_weights([value + 1e-3 for value in network.get_weights()])
+        network.save_weights(path)
+    begun(made(paths[0]), 1, networks.locate_vgg_weights(paths[0])[1])
+    made(paths[0])
+    with pytest.raises(RunFolderError, match="trained with other VGG weights"):
+        made(paths[1])
+
+
+def test_without_a_budget_each_task_has_its_papers(lists, tmp_path):
+    def configs(table, **settings):
+        """system -> configuration; the data are not looked at."""
+        out = Reproduction.__new__(Reproduction)
+        out.table, out.budget, out.changes = TABLES[table], Budget(), {}
+        out.output_dir, out.vgg_star_weights = tmp_path, None
+        out.batch_size = settings.get("batch_size", out.table.batch_size)
+        task = out.table.tasks[0]
+        return {trial.system.name: trial.config for trial in out._trials(task, ())}
+
+    def said(config):
+        load = config.load_size and config.load_size.height
+        return config.iterations, config.batch_size, config.image_size.height, load
+
+    assert said(configs("pan4")["pan"]) == (100_000, 4, 128, 150)
+    assert said(configs("pan5")["pix2pix"])[:3] == (100_000, 4, 256)
+    faces = configs("pd1")
+    assert said(faces["dcgan"]) == said(faces["vgg_gan"]) == (50_000, 16, 160, 160)
+    assert said(faces["cyclegan"]) == (800_000, 1, 160, 179)
+    assert faces["cyclegan"].decay_start == 400_000 and not faces["dcgan"].decay_start
+    assert said(configs("pd_fig4")["ms_cyclegan"]) == (50_000, 16, 256, 256)
 
 
 def test_somebody_elses_folder_is_refused(tmp_path):

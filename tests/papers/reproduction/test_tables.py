@@ -77,6 +77,8 @@ def test_fig_5_begins_without_an_adversarial_loss():
 
 def test_budget():
     assert Budget.parse("4000,64,2") == Budget(4000, 64, 2)
-    for text in ("4000", "4000,64", "4000,64,0", "a,b,c", "1,2,3,4"):
+    assert Budget.parse(",,2") == Budget(None, None, 2)
+    assert Budget.parse("4000,,1") == Budget(4000, None, 1)
+    for text in ("4000", "4000,64", "4000,64,0", "a,b,c", "1,2,3,4", ",,", "0,,1"):
         with pytest.raises(ValueError, match="--budget must be"):
             Budget.parse(text)
