@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pan_tf import images
 
-_RAMP = 32  # Pixels over which one tile fades into the next.
+_RAMP = 32  # Pixels, at most, over which one tile fades into the next.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +48,11 @@ class Tiling:
                 f"--tile_size must be a multiple of {multiple}, at least {4 * multiple}. "
                 f"Received: tile_size={tile_size}."
             )
-        # As wide as the receptive field, if that leaves half of the tile.
+        # As wide as the receptive field, if that leaves half of the tile; and what fades
+        # beyond its middle, too, where sizes are fine enough for that to cost little.
         room = tile_size // 4 // multiple * multiple
-        wanted = min(field.radius, room)
+        fading = _RAMP // 2 if field.radius and multiple <= _RAMP // 2 else 0
+        wanted = min(field.radius + fading, room)
         return cls(tile_size, int(-(-wanted // multiple)) * multiple, multiple)
 
     @property
@@ -79,9 +81,11 @@ class Tiling:
             image; at every pixel the weights of all tiles add up to 1.
         """
         pixels = np.arange(size) + 0.5
+        # Within the overlap, beyond which a tile has no pixels; without one, a step.
+        ramp = max(min(_RAMP, 2 * self.halo), 1e-6)
         # Share of what lies before each border; raised cosine.
         before = [
-            0.5 * (1 + np.cos(np.pi * np.clip((pixels - border) / _RAMP + 0.5, 0, 1)))
+            0.5 * (1 + np.cos(np.pi * np.clip((pixels - border) / ramp + 0.5, 0, 1)))
             for border in self.borders(size)
         ]
         edges = [np.zeros(size), *before, np.ones(size)]
