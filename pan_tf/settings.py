@@ -76,6 +76,8 @@ def parsed(field, value):
     rule = field.metadata
     if value is None and rule["required"]:
         raise ValueError(f"--{field.name} must be given.")
+    if value is None and field.default is not None:
+        raise ValueError(f"--{field.name} must have a value. Received: None.")
     if value is None:
         return None
     if rule["parse"]:
@@ -108,7 +110,24 @@ def _of_type(field, value):
     is_number = kind in (int, float)
     if not isinstance(value, legal) or (is_number and isinstance(value, bool)):
         raise ValueError(f"--{field.name} must be {said}. Received: {value!r}.")
-    return tuple(value) if kind is tuple else value
+    if kind is tuple and not value and field.default is None:
+        # An empty flag is none, of which the default stands; some have a word for it.
+        return ("none",) if "none" in (field.metadata["choices"] or ()) else None
+    if kind is tuple:
+        return tuple(_element(field, one) for one in value)
+    # As a flag would give it, NumPy's numbers too.
+    return kind(value) if is_number else value
+
+
+def _element(field, value):
+    """One of a list, as `_of_type` has it."""
+    kind = float if "float" in str(field.type) else str
+    said, legal = _KINDS[kind]
+    if not isinstance(value, legal) or isinstance(value, bool):
+        raise ValueError(
+            f"--{field.name} must be a list, each {said}. Received: {value!r}."
+        )
+    return kind(value)
 
 
 def bits(text):

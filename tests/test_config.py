@@ -1,6 +1,8 @@
 import dataclasses
+import json
 import re
 
+import numpy as np
 import pytest
 from absl import flags
 
@@ -18,6 +20,44 @@ def test_run_cfg_round_trip(tmp_path):
     path = tmp_path / "run.cfg"
     path.write_text(config.to_flagfile())
     assert Config.from_flagfile(path) == config
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    config = Config(
+        dataset="maps",
+        iterations=np.int64(7),
+        theta=np.float32(0.5),
+        lambdas=[np.float64(1), 0, 0, np.int32(2)],
+    )
+    assert json.loads(json.dumps(config.to_json())) and config.theta == 0.5
+    assert {type(value) for value in config.lambdas} == {float}
+    (tmp_path / "run.cfg").write_text(config.to_flagfile())
+    assert Config.from_flagfile(tmp_path / "run.cfg") == config
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"augment": []}, {"d_augment": []}, {"lambdas": ()}, {"d_augment": ["none"]}],
+)
+def test_an_empty_list_is_what_run_cfg_gives_back(settings, tmp_path):
+    config = Config(dataset="maps", **settings)
+    (tmp_path / "run.cfg").write_text(config.to_flagfile())
+    assert Config.from_flagfile(tmp_path / "run.cfg") == config
+    assert "d_augment" not in settings or config.d_augment == ("none",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"lambdas": ["a"]}, "--lambdas must be a list, each a number. Received: 'a'."),
+        ({"augment": [1]}, "--augment must be a list, each text. Received: 1."),
+        ({"image_size": None}, "--image_size must have a value. Received: None."),
+        ({"seed": None}, "--seed must have a value. Received: None."),
+    ],
+)
+def test_what_no_flag_could_say_is_refused(settings, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Config(dataset="maps", **settings)
 
 
 FORMS = [
