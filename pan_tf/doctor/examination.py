@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 
+import numpy as np
 import threadpoolctl
 
 from pan_tf import files
@@ -116,7 +117,14 @@ def examine(
         skipped |= {"misaligned": reason, "offset": reason}
     else:
         common, estimates = _align(fit, say)
-        findings += _offset(common) + _misaligned(estimates)
+        peak = np.median([each.peak for each in estimates.values()])
+        if peak < alignment.LEAST_PEAK:
+            # Whatever shift is the best, it is so by chance.
+            reason = "the two sides say too little of each other"
+            skipped |= {"misaligned": reason, "offset": reason}
+            common = None
+        else:
+            findings += _offset(common) + _misaligned(estimates)
     record = _record(items, findings, skipped, common, len(estimates), max_misaligned)
     sizes = [
         each.size
@@ -185,12 +193,14 @@ def _read(items):
 def _modes(items, modes_seen):
     """Files with other channels than most files of their side."""
     findings = []
-    for side in range(max(map(len, modes_seen), default=0)):
-        here = [modes[side] for modes in modes_seen]
-        usual = collections.Counter(here).most_common(1)[0][0]
-        for item, mode in zip(items, here, strict=True):
-            if mode != usual:
-                message = f"{'AB'[side]} is {mode}; most are {usual}"
+    # A file has one mode, two files have one each: of splits that lie otherwise.
+    for count, side in ((1, 0), (2, 0), (2, 1)):
+        alike = zip(items, modes_seen, strict=True)
+        here = [(item, modes[side]) for item, modes in alike if len(modes) == count]
+        usual = collections.Counter(mode for _, mode in here).most_common(1)
+        for item, mode in here:
+            if mode != usual[0][0]:
+                message = f"{'AB'[side]} is {mode}; most are {usual[0][0]}"
                 findings.append(Finding("channels", item.split, item.name, message))
     return findings
 

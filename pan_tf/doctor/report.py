@@ -3,6 +3,7 @@
 import numpy as np
 
 from pan_tf import pages
+from pan_tf.doctor.pairs import BrokenPairError
 from pan_tf.pages import pictures
 
 _MOST_SHOWN = 20
@@ -49,10 +50,15 @@ def _some(items, findings):
     sound = [item for item in items if (item.split, item.name) not in suspects]
     places = np.linspace(0, len(sound) - 1, min(_FEW, len(sound))).round().astype(int)
     chosen = (sound[i] for i in places)
-    return [
-        (f"{i.split}/{i.name}", _pictured(zip("AB", i.load(), strict=True)))
-        for i in chosen
-    ]
+    return [(f"{i.split}/{i.name}", _pictured(_captioned(i, "AB"))) for i in chosen]
+
+
+def _captioned(item, captions):
+    """(caption, pixels) of A and B; nothing where they went away since they were read."""
+    try:
+        return list(zip(captions, item.load(), strict=True))
+    except BrokenPairError:
+        return []
 
 
 def _row(finding, found, estimates):
@@ -60,9 +66,9 @@ def _row(finding, found, estimates):
     item = found.get((finding.split, finding.name))
     shown = []
     if item is not None and finding.check != "unreadable":
-        a, b = item.load()
-        shown = [("A", a), ("B", b)]
-        if finding.check == "misaligned":
+        shown = _captioned(item, "AB")
+        if shown and finding.check == "misaligned":
+            a, b = (pixels for _, pixels in shown)
             shift = estimates[finding.split, finding.name].shift
             shown += [
                 ("edges of B on A", _overlay(a, b, (0, 0))),
@@ -70,8 +76,8 @@ def _row(finding, found, estimates):
             ]
         if "same_as" in finding.detail:
             split, _, name = finding.detail["same_as"].partition("/")
-            other = found[split, name].load()
-            shown += [("A of the other", other[0]), ("B of the other", other[1])]
+            captions = "A of the other", "B of the other"
+            shown += _captioned(found[split, name], captions)
     return f"{finding.split}/{finding.name}", finding.message, _pictured(shown)
 
 

@@ -175,6 +175,45 @@ def test_a_share_of_misaligned_pairs_may_be_allowed(clean):
         assert record["passed"] == passed
 
 
+def test_sides_that_say_nothing_of_each_other_have_no_shift(tmp_path):
+    random = np.random.default_rng(0)
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+        for i in range(24):
+            blocks = Image.fromarray(random.integers(0, 256, (13, 13, 3), np.uint8))
+            image = blocks.resize((96, 96), Image.Resampling.BICUBIC)
+            image.save(tmp_path / f"train{side}" / f"{i:02d}.png")
+    record, findings, _ = look(tmp_path)
+    assert not findings and record["passed"]
+    for check in ("offset", "misaligned"):
+        assert "say too little of each other" in record["checks"][check]["not_checked"]
+
+
+def test_splits_may_lie_otherwise(clean, tmp_path, without_alignment):
+    (tmp_path / "train").mkdir()
+    for i in range(12):
+        pair = [Image.open(clean / f"train{s}" / f"{i * 10:03d}.png") for s in "AB"]
+        both = np.concatenate([np.asarray(image) for image in pair], axis=1)
+        image = Image.fromarray(both)
+        (image.convert("L") if i == 5 else image).save(tmp_path / "train" / f"{i}.png")
+    for side in "AB":
+        shutil.copytree(clean / f"test{side}", tmp_path / f"val{side}")
+    assert found(look(tmp_path)[0]) == {"channels": ["train/5"]}
+
+
+def test_a_file_that_goes_before_the_page_is_made_costs_its_picture(
+    broken, without_alignment, tmp_path
+):
+    items, unpaired = doctor.of_folder(broken)
+    record, findings, estimates = doctor.examine(items, unpaired, say=lambda line: None)
+    for place in (broken / "trainA").iterdir():
+        place.unlink()
+    out = tmp_path / "out"
+    examination.write(out, "gone", items, record, findings, estimates)
+    assert json.loads((out / "doctor.json").read_text()) == record
+    assert "train/000" in (out / "pairs.csv").read_text().replace(",", "/")
+
+
 def test_a_shift_of_the_whole_set_fails():
     findings = examination._offset((0.5, -3.0))
     assert findings[0].message.startswith("B lies 0.5 px lower and 3.0 px to the left")
