@@ -224,11 +224,13 @@ class _Rest:
             with self._open(request, timeout=timeout) as response:
                 text = response.read()
         except urllib.error.HTTPError as error:
-            with error:
-                text = error.read().decode("utf-8", "replace")
             try:
+                with error:
+                    text = error.read().decode("utf-8", "replace")
                 text = json.loads(text)["error"]
-            except (ValueError, KeyError, TypeError):
+            except (OSError, http.client.HTTPException):
+                text = error.reason  # The connection broke before all was said.
+            except (ValueError, KeyError, TypeError, RecursionError):
                 pass
             failure = _Again if error.code in _BUSY else ServingError
             text = f"{text}{_through(self._proxy)}"
@@ -244,7 +246,7 @@ class _Rest:
             raise _Again("UNAVAILABLE", self._failed(repr(error))) from None
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._strange() from None
 
     def _failed(self, why):

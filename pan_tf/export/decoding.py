@@ -35,7 +35,7 @@ _ANIMATION = rb"\C*\x00\x00\x00\x08acTL\C*"
 
 
 def image_size(contents):
-    """Height and width by the header of a PNG or JPEG; refuses everything else.
+    """Height and width by the header of a PNG or JPEG, upright; refuses all else.
 
     Args:
         contents: string `[]`.
@@ -57,7 +57,8 @@ def image_size(contents):
         _require(still, "`image_bytes` must be still images, not animations."),
     ]
     with tf.control_dependencies(checks):
-        return tf.identity(size)
+        size = tf.identity(size)
+    return tf.cond(_orientation(contents) >= 5, lambda: size[::-1], lambda: size)
 
 
 def decode(contents, spec=3):
@@ -182,13 +183,18 @@ def _jpeg(contents, bits, spec):
     return images.to_bits(pixels, bits)
 
 
-def _upright(pixels, contents):
+def _orientation(contents):
+    """1, upright, to 8; from 5 on rows are columns."""
     start = tf.strings.substr(contents, 0, _SEARCHED)
     found = [
         tf.strings.regex_full_match(start, _ORIENTATION % (number, number))
         for number in range(2, 9)
     ]
-    orientation = tf.argmax([False, *found]) + 1  # 1, upright, if none is found.
+    return tf.argmax([False, *found]) + 1  # 1 if none is found.
+
+
+def _upright(pixels, contents):
+    orientation = _orientation(contents)
 
     def turned(numbers, turn, image):
         wanted = tf.reduce_any(tf.equal(orientation, numbers))

@@ -191,7 +191,7 @@ class Export:
             numbers = [
                 int(path.name)
                 for path in self.export_dir.iterdir()
-                if path.name.isdigit()
+                if path.name.isdecimal()
             ]
             target = self.export_dir / str(max(numbers, default=0) + 1)
             try:

@@ -439,6 +439,9 @@ def answering(contents):
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "does not answer as a model server"),
         (b"HTTP/1.1 200 OK\r\n\r\n{}", "does not answer as a model server"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"outputs": []}', "0 answers to 1 files"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 200_000, "does not answer as a model"),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 99\r\n\r\nx", "HTTP 503: Busy"),
+        (b"HTTP/1.1 404 None\r\n\r\n" + b"[" * 200_000, r"HTTP 404: \["),
     ],
 )
 def test_what_is_no_model_server_is_an_error(contents, message):
