@@ -1,7 +1,6 @@
 """A trained T as it lies on disk: in a run folder, or in a SavedModel."""
 
 import dataclasses
-import json
 import math
 import pathlib
 from typing import Any
@@ -24,6 +23,7 @@ from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
 from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import read_json
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"
@@ -127,8 +127,12 @@ def load_saved_model(path):
     Raises:
         ValueError: if no signature fits.
     """
-    # `signature` alone does not keep the model's variables.
-    model = tf.saved_model.load(str(paths.literal(path)))
+    try:
+        # `signature` alone does not keep the model's variables.
+        model = tf.saved_model.load(str(paths.literal(path)))
+    # The reader turns a status into whichever of these fits its code.
+    except (tf.errors.OpError, IndexError, RuntimeError) as error:
+        raise OSError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     signature, spec, key, result = _image_signature(path, model.signatures)
 
     def translate(source):
@@ -144,7 +148,7 @@ def load_saved_model(path):
     checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
     label = field = geometry = None
     if (path / LABEL).is_file():
-        label = json.loads((path / LABEL).read_text(encoding="utf-8"))
+        label = read_json(path / LABEL, {"checkpoint", "receptive_field", "max_pixels"})
         checkpoint["iteration"] = label["checkpoint"]["iteration"]
         found = label["receptive_field"]
         radius = np.inf if found["radius"] is None else found["radius"]

@@ -223,11 +223,15 @@ class Checkpoints:
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     def has_best(self):
-        """Whether the best T so far is there; a warning says it if somebody took it."""
-        there = newest_best(self._folder) is not None
-        if not there:
+        """Whether the best T so far is there, whole; a warning says it if it is not."""
+        prefix = newest_best(self._folder)
+        if prefix is None:
             logging.warning("*** The best checkpoint is gone from %s. ***", self._folder)
-        return there
+            return False
+        problem = damage(prefix)
+        if problem:
+            logging.warning("*** %s is damaged: %s ***", prefix, problem)
+        return problem is None
 
     def load_best(self):
         """Puts the best T so far into the model; returns its iteration.

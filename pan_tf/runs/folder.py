@@ -171,7 +171,7 @@ class RunFolder:
 
     def system(self):
         """What system.json holds of the run; None in a new folder and in runs of 0.1."""
-        return _read(self._system)
+        return read_json(self._system)
 
     def inference(self):
         """How T translates, as the manifest of a run of 0.1 has it, or None."""
@@ -328,7 +328,7 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def _read_manifest(self):
-        return _read(self._manifest) or {}
+        return read_json(self._manifest) or {}
 
 
 def numbers_of_checkpoints(folder, name):
@@ -337,8 +337,12 @@ def numbers_of_checkpoints(folder, name):
     return sorted(int(n) for begin, _, n in found if begin == name and n.isdecimal())
 
 
-def _read(path):
-    """The dictionary in a file of JSON; None without it; ValueError if it is damaged."""
+def read_json(path, keys=()):
+    """The dictionary in a file of JSON; None without it.
+
+    Raises:
+        ValueError: if it is damaged, or lacks some of `keys`.
+    """
     if not path.exists():
         return None
     try:
@@ -347,6 +351,8 @@ def _read(path):
         raise ValueError(f"{path} is damaged: {error}.") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} is damaged: it holds no dictionary.")
+    if missing := sorted(set(keys) - set(found)):
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}.")
     return found
 
 

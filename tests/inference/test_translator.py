@@ -138,6 +138,24 @@ def test_a_damaged_checkpoint_is_refused(trained, tmp_path):
         inference.Translator(run_dir)
 
 
+@pytest.mark.parametrize("place", ["variables.data-00000-of-00001", "variables.index"])
+def test_a_damaged_saved_model_is_named(trained, place, tmp_path):
+    trained[3].export(str(tmp_path / "mine"), verbose=False)
+    file = tmp_path / "mine" / "variables" / place
+    file.write_bytes(file.read_bytes()[:10])
+    with pytest.raises(OSError, match=r"/mine is damaged: "):
+        inference.Translator(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("text", ['{"checkpoint": {', "{}", "[]"])
+def test_a_damaged_label_is_named(trained, text, tmp_path):
+    trained[3].export(str(tmp_path / "mine"), verbose=False)
+    (tmp_path / "mine" / "assets.extra").mkdir()
+    (tmp_path / "mine" / "assets.extra" / "pan_tf.json").write_text(text)
+    with pytest.raises(ValueError, match=r"pan_tf\.json is damaged: "):
+        inference.Translator(tmp_path / "mine")
+
+
 def pixels_of(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
 

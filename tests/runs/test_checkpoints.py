@@ -285,6 +285,17 @@ def test_a_best_that_somebody_took_is_told(model, saved, tmp_path, caplog):
     assert "The best checkpoint is gone" in caplog.text
 
 
+def test_a_damaged_best_is_told_and_left_out(model, saved, tmp_path, caplog):
+    saved.save_best("psnr")
+    (shard,) = (tmp_path / "best").glob("*.data-*")
+    contents = bytearray(shard.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    shard.write_bytes(contents)
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        assert not saved.has_best()
+    assert "transformer-" in caplog.text and "is damaged" in caplog.text
+
+
 def test_what_was_half_deleted_is_cleared_away(model, saved, tmp_path):
     (tmp_path / "ckpt-4.index").unlink()
     assert list(tmp_path.glob("ckpt-4.*"))
