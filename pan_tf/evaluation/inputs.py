@@ -194,12 +194,20 @@ class Inputs:
         parts = [self.data.name, self.split.name, self.data.direction]
         parts += [self.data.synthesized] if self.data.synthesized else []
         parts += [str(self.config.image_size), _short(self.data.fingerprint)]
+        if first.geometry and first.geometry.preprocess != self.geometry.preprocess:
+            parts.append(self.geometry.preprocess)
         what = "-".join(parts) + ("" if self.split.paired else "-unpaired")
         if len(self.translators) > 1:
             names = "-".join(self.names).replace(os.sep, "_")
             if len(names) > 100:
                 names = _short(names)
-            return first.path.parent / f"comparison-{names}-{what}"
+            checkpoints = _short(
+                " ".join(
+                    f"{t.checkpoint['kind']}-{t.checkpoint['iteration']}"
+                    for t in self.translators
+                )
+            )
+            return first.path.parent / f"comparison-{names}-{what}-{checkpoints}"
         if first.config is None:
             # A SavedModel may be served from where it lies; nothing is put into it.
             return first.path.parent / f"evaluation-{first.path.name}-{what}"

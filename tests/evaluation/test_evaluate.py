@@ -290,6 +290,19 @@ def test_a_misspelt_metric_is_refused_before_anything_is_opened():
         Evaluation(["nowhere"], metrics=["vgg_distnace"])
 
 
+def test_no_report_takes_anothers_folder(small_run, other_run):
+    asked = [
+        Evaluation([small_run]),
+        Evaluation([small_run], checkpoint="last"),
+        Evaluation([small_run], preprocess="crop"),
+        Evaluation([small_run, other_run]),
+        Evaluation([small_run, other_run], checkpoint="last"),
+        Evaluation([small_run, other_run], preprocess="crop"),
+    ]
+    assert len({evaluation.output_dir for evaluation in asked}) == len(asked)
+    assert asked[0].output_dir == Evaluation([small_run]).output_dir
+
+
 def test_a_test_folder_alone_is_measured_beside_what_needs_no_training(
     evaluated, small_run, small_pairs, tmp_path
 ):
