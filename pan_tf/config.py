@@ -364,10 +364,10 @@ class Config(Settings):
     )
 
     # How it is computed.
-    dtype_policy: str = setting(
-        "float32",
+    dtype_policy: str | None = setting(
+        None,
         "Keras dtype policy; auto: mixed_bfloat16 where this machine multiplies it fast, "
-        "else float32, as the run folder records.",
+        "else float32, as the run folder records; empty: the recipe's.",
         choices=("float32", "mixed_bfloat16", "mixed_float16", "auto"),
     )
     jit_compile: bool = setting(

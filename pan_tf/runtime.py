@@ -70,9 +70,12 @@ def under_policy(name=None):
 
 
 def dtype_policy(name):
-    """A Keras dtype policy by its name; "auto" is the one this machine is fast in."""
+    """A Keras dtype policy by its name; "auto" is the one this machine is fast in.
+
+    None, of a configuration that no recipe has completed, is float32.
+    """
     if name != "auto":
-        return name
+        return name or "float32"
     return "mixed_bfloat16" if bfloat16()[0] else "float32"
 
 

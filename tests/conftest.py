@@ -113,6 +113,7 @@ def toy():
 
     def make(**changes):
         settings = {"image_size": 64, "width": 1 / 16, "batch_size": 2, "iterations": 4}
+        settings["dtype_policy"] = "float32"  # Whatever this machine is fast in.
         return Config(**{"dataset": "bluemarble", **settings, **changes})
 
     return make

@@ -65,7 +65,7 @@ class Options(Settings):
         (), "Measured beside the table's own.", choices=shared.ALL_METRIC_NAMES
     )
     metric_weights: str | None = METRIC_WEIGHTS
-    dtype_policy: str | None = setting(None, "As of train.")
+    dtype_policy: str = setting("float32", "As of train; the papers' is float32.")
     limit: int = setting(2000, "Without pairs: as of evaluate.", minimum=8)
     epochs: int = setting(30, "Without pairs: as of evaluate.", minimum=1)
     dfi_iterations: int = setting(500, "As of evaluate --dfi.", minimum=1)

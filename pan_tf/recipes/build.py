@@ -30,7 +30,7 @@ def complete(config):
         config: `Config`.
 
     Returns:
-        `Config` with a `batch_size` and a `recipe_digest`.
+        `Config` with a `batch_size`, a `dtype_policy` and a `recipe_digest`.
 
     Raises:
         ValueError: if settings do not go with the recipe, or the recipe is not the one
@@ -49,7 +49,11 @@ def complete(config):
     if system.vgg:
         path, _ = networks.locate_vgg_weights(config.vgg_weights, system.vgg)
         networks.check_vgg_weights(path, system.vgg)
-    return config.replace(batch_size=system.batch_size, recipe_digest=today)
+    return config.replace(
+        batch_size=system.batch_size,
+        dtype_policy=config.dtype_policy or RECIPES[config.recipe].dtype_policy,
+        recipe_digest=today,
+    )
 
 
 def resolve(config):

@@ -39,6 +39,8 @@ class Recipe:
         d_augment: names of `layers.D_AUGMENTATIONS`: how D is shown images.
         ada_target: how sure of targets D becomes before it is shown them changed, see
             `layers.DiscriminatorAugmentation`; 0 for always.
+        dtype_policy: as of `Config`: "auto" where bfloat16 was measured to learn as
+            float32 does (docs/results.md).
         revision: of the losses; another one cannot go on with a run. Those of networks
             are their builders' own.
         earlier_revisions: revision -> what it did otherwise.
@@ -65,6 +67,8 @@ class Recipe:
     course: Course | None = tables.later(None)
     d_augment: tuple = tables.later(())
     ada_target: float = tables.later(0.0)
+    # How it is computed, not what: no part of what runs are compared by.
+    dtype_policy: str = dataclasses.field(default="float32", compare=False)
     revision: int = 1
     earlier_revisions: dict = dataclasses.field(default_factory=dict, compare=False)
 

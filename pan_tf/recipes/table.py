@@ -80,6 +80,7 @@ _PAN_PLUS = dataclasses.replace(
     ema=0.998,
     course=Course(alone=0.3, fade=0.05, decay=0.3, settle=0.05),
     d_augment=("brightness", "contrast", "shift"),
+    dtype_policy="auto",
 )
 _PLUS_ADVERSARIAL, _PLUS_P, _PLUS_L1 = _PAN_PLUS.terms
 
@@ -312,6 +313,7 @@ RECIPES = {
         schedule=_SHARED_MINIBATCH,
         batch_size=1,
         bn_statistics="image",
+        dtype_policy="auto",
     ),
     # pix2pixHD's losses: a conditional D at two scales, LSGAN, feature matching of weight
     # 10, each D counting by half. Its T has four halvings; ours is CycleGAN's ResNet.
@@ -349,7 +351,7 @@ RECIPES = {
         earlier_revisions={1: "multiplied D's loss by .001 too"},
     ),
     # Unpaired sets. PAN, Sec. IV-E: CycleGAN, and Eq. 7 on D's third and fourth layer.
-    "cyclegan": _CYCLEGAN,
+    "cyclegan": dataclasses.replace(_CYCLEGAN, dtype_policy="auto"),
     "cyclegan_pa": dataclasses.replace(
         _CYCLEGAN,
         terms=(

@@ -57,6 +57,7 @@ def flags_for(run_dir):
         "--image_size=64",
         "--width=0.0625",
         "--ema=0.95",
+        "--dtype_policy=float32",
         "--batch_size=2",
         f"--iterations={ITERATIONS}",
         "--log_every=20",

@@ -180,6 +180,33 @@ def test_the_result_of_an_end_before_is_forgotten_where_a_run_goes_on(config):
     assert not left and run.last_iteration() == 2
 
 
+def test_where_nothing_is_said_the_recipe_chooses(
+    config, pair_folder, monkeypatch, capsys
+):
+    monkeypatch.setattr(runtime, "bfloat16_gain", lambda: 1.9)
+    settings = config(pair_folder(), recipe="pan_plus", dtype_policy=None)
+    run = training.Training(settings, training.StopRequest())
+    assert run.config.dtype_policy == "mixed_bfloat16"
+    assert "--dtype_policy=auto: mixed_bfloat16" in capsys.readouterr().out
+    # Nobody has measured that this recipe learns as much in it.
+    other = settings.replace(recipe="pan_fast")
+    run = training.Training(other, training.StopRequest())
+    assert run.config.dtype_policy == "float32"
+
+
+def test_workers_do_not_choose_for_themselves(config, monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "bfloat16_gain", lambda: 1.9)
+    monkeypatch.setattr(distribution, "num_workers", lambda strategy: 2)
+    monkeypatch.setattr(distribution, "is_chief", lambda strategy: True)
+    settings = config(recipe="pan_plus", dtype_policy="auto")
+    with pytest.raises(ValueError, match="workers could choose differently"):
+        training.Training(settings, training.StopRequest())
+    unsaid = settings.replace(dtype_policy=None)
+    run = training.Training(unsaid, training.StopRequest())
+    assert run.config.dtype_policy == "float32"
+    assert "--dtype_policy: float32; workers" in capsys.readouterr().out
+
+
 def test_files_are_checked_beside_a_training_of_many(
     config, pair_folder, monkeypatch, capsys
 ):
