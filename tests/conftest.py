@@ -54,6 +54,10 @@ _FAST = (
 
 def pytest_configure(config):
     runtime.use_one_heap()
+    # Tracing makes many objects and little garbage. To look through all of TensorFlow's
+    # own for it again and again would take a tenth of the suite's time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     # Before any operation runs. One of them is used unless a test makes a strategy.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(

@@ -57,6 +57,7 @@ def flags_for(run_dir):
         "--image_size=64",
         "--width=0.0625",
         "--ema=0.95",
+        "--t_updates=1",  # Less to trace, a dozen times.
         "--dtype_policy=float32",
         "--batch_size=2",
         f"--iterations={ITERATIONS}",
@@ -196,16 +197,15 @@ def test_a_run_is_translated_with_exported_and_translated_with_again(straight, t
     Image.fromarray(tiles[1][:100, :75]).save(photos / "b.jpg")
     (photos / "broken.png").write_bytes(b"x")
     export_dir = tmp_path / "exported"
-    for number in (1, 2):
-        flags = (f"--run_dir={run_dir}", f"--export_dir={export_dir}")
-        result = finish(*flags, script="export.py")
-        assert result.returncode == 0, result.stderr
-        assert f"Exported: {export_dir / str(number)}" in result.stdout
+    flags = (f"--run_dir={run_dir}", f"--export_dir={export_dir}")
+    result = finish(*flags, script="export.py")
+    assert result.returncode == 0, result.stderr
+    assert f"Exported: {export_dir / '1'}" in result.stdout
     assert "float_image" in result.stdout and "limit 1e-05" in result.stdout
     outputs = {}
     for name, source in {
         "run": f"--run_dir={run_dir}",
-        "served": f"--saved_model={export_dir / '2'}",
+        "served": f"--saved_model={export_dir / '1'}",
     }.items():
         flags = (source, f"--input={photos}", f"--output={tmp_path / name}")
         result = finish(*flags, script="translate.py")

@@ -62,6 +62,13 @@ def exported(run, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def measured(run, tmp_path_factory):
+    """(What metrics.json holds of the run, folder of its report)."""
+    folder = tmp_path_factory.mktemp("measured") / "report"
+    return Evaluation([run[0]], output_dir=folder).run(), folder
+
+
 def psnr_of_files(outputs, targets):
     scores = []
     for path in sorted(outputs.iterdir()):
@@ -70,9 +77,8 @@ def psnr_of_files(outputs, targets):
     return np.mean(scores)
 
 
-def test_the_reports_number_is_that_of_the_translated_files(run, tmp_path):
-    run_dir, data_dir, mode = run
-    record = Evaluation([run_dir], output_dir=tmp_path / "report").run()
+def test_the_reports_number_is_that_of_the_translated_files(run, measured, tmp_path):
+    (run_dir, data_dir, mode), (record, report) = run, measured
     found = record if mode == "crop" else record["native"]
     job = TranslationJob(data_dir / "testA", tmp_path / "out")
     outcome = job.run(Translator(run_dir))
@@ -83,14 +89,13 @@ def test_the_reports_number_is_that_of_the_translated_files(run, tmp_path):
     baseline = found["baselines"]["copy_input"]["psnr"]["mean"]
     assert baseline == pytest.approx(copied, abs=1e-3)
     assert ("native" in record) == (mode != "crop")
-    page = (tmp_path / "report" / "index.html").read_text()
+    page = (report / "index.html").read_text()
     assert ("On your files as they are" in page) == (mode != "crop")
     assert "pairs of 150x90" in page
 
 
-def test_training_measures_what_evaluation_does(run, tmp_path):
-    run_dir, _, _ = run
-    record = Evaluation([run_dir], output_dir=tmp_path / "report").run()
+def test_training_measures_what_evaluation_does(run, measured):
+    (run_dir, _, _), (record, _) = run, measured
     result = json.loads((run_dir / "result.json").read_text())
     for name, value in record["metrics"].items():
         assert value["mean"] == pytest.approx(result["best"]["metrics"][name], rel=1e-4)
@@ -118,10 +123,9 @@ def test_the_export_brings_images_to_the_same_scale(run, exported):
     assert np.abs(gap).max() <= 1
 
 
-def test_a_saved_model_is_measured_as_its_run_was(run, exported, tmp_path):
-    (run_dir, data_dir, _), path = run, exported
+def test_a_saved_model_is_measured_as_its_run_was(run, measured, exported, tmp_path):
+    (_, data_dir, _), (ours, _), path = run, measured, exported
     where = {"dataset": "folder", "data_dir": str(data_dir)}
-    ours = Evaluation([run_dir], output_dir=tmp_path / "ours").run()
     theirs = Evaluation((), [path], output_dir=tmp_path / "theirs", **where).run()
     pairs = [(ours, theirs)]
     if "native" in ours:

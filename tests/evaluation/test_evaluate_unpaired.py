@@ -57,7 +57,7 @@ def run(dark_and_bright, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(run):
-    evaluation = Evaluation([run], seeds=1, epochs=20)
+    evaluation = Evaluation([run], seeds=1, epochs=12)
     return evaluation, evaluation.run()
 
 

@@ -136,9 +136,10 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     trained = (run / "metrics.jsonl").stat().st_mtime_ns
 
     # Nothing is trained twice, and results of other settings are not mixed in.
-    realism = "--metrics=vgg_distance,kid_vgg", f"--vgg_weights={vgg_weights}"
-    again = finish(out, *arguments, *realism)
-    assert again.returncode == 0, again.stderr[-3000:]
+    same = {"data_dir": str(photos / "photos"), "width": 1 / 64, "output_dir": out}
+    same |= {"table": "pan4", "budget": Budget(24, 64, 1)}
+    realism = {"metrics": ["vgg_distance", "kid_vgg"], "vgg_weights": str(vgg_weights)}
+    assert Reproduction(**same, **realism).run(StopRequest())
     assert (run / "metrics.jsonl").stat().st_mtime_ns == trained
     task = check(out, ["context_encoder", "pan"])
     for row in (*task["baselines"].values(), task["systems"]["pan"]["mean"]):
@@ -146,8 +147,8 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     assert set(task["systems"]["pan"]["rank"]) == {"psnr", "ssim", "uqi", "vif"}
     assert "KID, VGG" in (out / "results.md").read_text()
     kept = (out / "results.json").read_bytes()
-    other = finish(out, *arguments, "--width=0.03125")
-    assert other.returncode == 1 and "--width" in other.stderr
+    with pytest.raises(RunFolderError, match="--width"):
+        Reproduction(**same | {"width": 1 / 32})
     assert (out / "results.json").read_bytes() == kept
 
 
