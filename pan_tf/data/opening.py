@@ -7,6 +7,7 @@ from absl import logging
 from pan_tf import fingerprints
 from pan_tf.data.file_sizes import choose
 from pan_tf.data.geometry import Geometry
+from pan_tf.data.layouts import listing
 from pan_tf.data.layouts.listing import SPLITS
 from pan_tf.data.layouts.verification import Verification
 from pan_tf.data.specs import specs as found_specs
@@ -125,11 +126,28 @@ def locate(config, needs_train=True):
 
 
 def _require(config, needs_train):
+    _check_data_dir(config)
     splits = SPLITS[:1] if needs_train else SPLITS
     layout = DATASETS[config.dataset].layout
     sentence = layout.missing(config.dataset, config, splits)
     if sentence:
         raise DatasetNotFoundError(sentence)
+
+
+def _check_data_dir(config):
+    """Raises ValueError for a user's own images that the data set would not read."""
+    name, row = config.dataset, DATASETS[config.dataset]
+    (usual,) = (f.default for f in dataclasses.fields(config) if f.name == "data_dir")
+    is_asked_for = config.data_dir != usual
+    reads = row.is_own or not (row.archive or row.in_package)
+    if reads or not is_asked_for or not listing.exists(config.data_dir, "train"):
+        return
+    if row.archive and row.layout.is_prepared(name, config.data_dir):
+        return
+    raise ValueError(
+        f"--data_dir={config.data_dir} holds images to train on, which --dataset={name} "
+        "does not read. To use them, add --dataset=folder."
+    )
 
 
 def check_paired(name):

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from pan_tf.config import Config
+from pan_tf.data import locate
 from pan_tf.data import open_data
 from pan_tf.data.layouts import verification
 
@@ -56,6 +57,36 @@ def test_pairs_beside_two_folders_of_sides_are_left_alone_and_that_is_said(
         save(tmp_path / f"train{side}" / "x.png", 8, 8)
     assert open_data(config(tmp_path)).train.source.names == ("x",)
     assert f"{tmp_path / 'train'} is left alone" in caplog.text
+
+
+def test_one_letter_written_in_two_ways_is_one_name(tmp_path):
+    save(tmp_path / "trainA" / "\u00fc.png", 8, 8)
+    save(tmp_path / "trainB" / "u\u0308.png", 8, 8)
+    assert len(open_data(config(tmp_path)).train) == 1
+
+
+def test_images_in_folders_below_are_told(tmp_path, caplog):
+    for side in "AB":
+        save(tmp_path / f"train{side}" / "x.png", 8, 8)
+        save(tmp_path / f"train{side}" / "more" / "deep" / "y.png", 8, 8)
+        (tmp_path / f"train{side}" / "notes").mkdir()
+        save(tmp_path / f"train{side}" / ".cache" / "z.png", 8, 8)
+    assert open_data(config(tmp_path)).train.source.names == ("x",)
+    assert "trainA: folders in it are left alone: more. ***" in caplog.text
+    (tmp_path / "trainA" / "x.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"left alone: more\. Put their images"):
+        open_data(config(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["etopo1", "maps"])
+def test_images_that_the_data_set_does_not_read_are_not_passed_over(name, tmp_path):
+    save(tmp_path / "train" / "x.png", 64, 128)
+    mine = config(tmp_path, dataset=name, download=False, fallback_dataset="bluemarble")
+    with pytest.raises(ValueError, match=f"--dataset={name} does not read.*=folder"):
+        locate(mine)
+    assert locate(config(tmp_path)).dataset == "folder"
+    elsewhere = config(tmp_path / "other", dataset="etopo1")
+    assert locate(elsewhere).dataset == "etopo1"
 
 
 def test_names_without_partner_are_named(tmp_path):

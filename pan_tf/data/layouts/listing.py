@@ -8,6 +8,7 @@ import functools
 import os
 import pathlib
 import time
+import unicodedata
 
 import numpy as np
 from absl import logging
@@ -209,7 +210,11 @@ def two_folders(a, b, key=lambda stem: stem):
     Returns:
         (`Listing`, files that have no partner).
     """
-    a, b = ({key(file.stem): file for file in images_of(f)} for f in (a, b))
+    # One and the same letter may be written in two ways, as files of a Mac have it.
+    a, b = (
+        {unicodedata.normalize("NFC", key(file.stem)): file for file in images_of(f)}
+        for f in (a, b)
+    )
     names = tuple(sorted(a.keys() & b.keys()))
     lonely = [a[name] for name in sorted(a.keys() - b.keys())]
     lonely += [b[name] for name in sorted(b.keys() - a.keys())]
@@ -228,12 +233,18 @@ def images_of(folder, unique=True):
         ValueError: if files differ in nothing but their ending, or what has an image's
             name is a link to nothing, a pipe or a device.
     """
-    files, odd, others = _scanned(folder)
+    files, odd, others, below = _scanned(folder)
     wrong = [f"{file} {problem}" for file in odd if (problem := not_a_file(file))]
     if wrong:
         raise ValueError(f"{len(wrong)} images cannot be read: {some(wrong)}")
+    left = f"folders in it are left alone: {some(below)}" if below else ""
     if not files:
-        raise FileNotFoundError(f"No image ({', '.join(ENDINGS)}) in {folder}.")
+        raise FileNotFoundError(
+            f"No image ({', '.join(ENDINGS)}) in {folder}"
+            + (f"; {left} Put their images into it." if left else ".")
+        )
+    if left:
+        logging.warning("*** %s: %s ***", folder, left)
     if others:
         logging.warning(
             "*** %s: %d files are left alone, being no images by their names: %s ***",
@@ -249,12 +260,12 @@ def images_of(folder, unique=True):
 
 
 def _scanned(folder):
-    """What a folder holds, folders left out: tuples of (images, those of them that are
-    no plain files, names of others that are not hidden)."""
+    """What a folder holds: tuples of (images, those of them that are no plain files,
+    names of other files that are not hidden, names of folders with images)."""
     if isinstance(folder, shards.Folder):
-        return folder.members(), (), ()
+        return folder.members(), (), (), ()
     if not folder.is_dir():
-        return (), (), ()
+        return (), (), (), ()
     changed = folder.stat().st_mtime_ns
     # What has just changed may change again within a tick of the file system's clock.
     is_new = time.time_ns() - changed < _TICK
@@ -263,17 +274,33 @@ def _scanned(folder):
 
 def _scan(folder, changed):
     there = {}  # Name -> whether it is a plain file: many file systems list it so.
+    below = []
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):  # A link in a circle is no folder.
                 if entry.is_dir():
+                    below += [entry.name] if _holds_images(entry) else []
                     continue
             there[entry.name] = entry.is_file(follow_symlinks=False)
     chosen = sorted(filter(is_image, there))
     files = tuple(folder / name for name in chosen)
     odd = tuple(file for file in files if not there[file.name])
     others = (name for name in there.keys() - set(chosen) if not name.startswith("."))
-    return files, odd, tuple(sorted(others))
+    return files, odd, tuple(sorted(others)), tuple(sorted(below))
+
+
+def _holds_images(folder):
+    """Whether there are images in a folder that is not hidden, or further down."""
+    if folder.name.startswith("."):
+        return False
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return any(
+            _holds_images(entry)
+            if entry.is_dir(follow_symlinks=False)
+            else is_image(entry.name)
+            for entry in entries
+        )
+    return False
 
 
 _scan_as_of = functools.lru_cache(maxsize=16)(_scan)
