@@ -512,8 +512,13 @@ class Config(Settings):
         return self.load_size or self.image_size.scaled(286 / 256)
 
     def going_on_from(self, before):
-        """As of `Settings`; what a run began with is said once, and replayed."""
-        return self.replace(init_from=before.init_from)
+        """As of `Settings`; what a run began with is said once, and replayed.
+
+        What was trained stays trained, also where fewer iterations are asked for now.
+        """
+        return self.replace(
+            init_from=before.init_from, iterations=max(self.iterations, before.iterations)
+        )
 
     def differences(self, other):
         """As of `Settings`; the end of a decaying schedule is part of the schedule."""

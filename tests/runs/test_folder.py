@@ -35,6 +35,26 @@ def test_every_start_is_noted_and_the_first_kept(run):
     assert manifest["started"] == first and len(manifest["starts"]) == 2
 
 
+def test_a_beginning_that_would_not_be_heard_is_refused(run):
+    begun = Config(dataset="maps", init_from="other")
+    run.check(begun)  # Nothing is there yet: it begins with that.
+    run.checkpoints.mkdir()
+    (run.checkpoints / "ckpt-4.index").touch()
+    run.check(Config(dataset="maps"))
+    with pytest.raises(RunFolderError, match="--init_from: None there, other now"):
+        run.check(begun)
+
+
+def test_iterations_that_were_trained_stay_in_run_cfg(run):
+    run.start(Config(dataset="maps", iterations=16), DATA, ["CPU:0"])
+    run.checkpoints.mkdir()
+    (run.checkpoints / "ckpt-16.index").touch()
+    run.start(Config(dataset="maps", iterations=8), DATA, ["CPU:0"])
+    assert run.config().iterations == 16
+    run.start(Config(dataset="maps", iterations=32), DATA, ["CPU:0"])
+    assert run.config().iterations == 32
+
+
 @pytest.mark.parametrize("name", ["a\nb", "caf\udce9", "pairs ", "a\x85b"])
 def test_a_name_that_run_cfg_would_not_give_back_is_refused(tmp_path, name):
     config = Config(dataset="folder", data_dir=name)
