@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -143,6 +144,15 @@ def lack_of_memory(error):
     )
 
 
+def _has_keys(path, keys):
+    """Whether a file is there, and a dictionary of JSON with these keys."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {*keys} <= {*found}
+
+
 def check_place(path):
     """Why a folder, there already or not, cannot be written to; None if it can.
 
@@ -162,13 +172,14 @@ def check_place(path):
     return None if os.access(place, os.W_OK) else f"{place} may not be written to."
 
 
-def check_output_dir(path, mark=None):
+def check_output_dir(path, mark=None, keys=()):
     """Refuses an --output_dir that holds somebody's files.
 
     Args:
         path: the folder.
-        mark: name of a file by which a folder of our own is known, and may be written
-            into again; None where none may.
+        mark: name of a file of JSON by which a folder of our own is known, and may be
+            written into again; None where none may.
+        keys: keys that it must have: others call their files so, too.
 
     Raises:
         ValueError: if the folder holds files, and not that one, or cannot be written to.
@@ -178,7 +189,7 @@ def check_output_dir(path, mark=None):
     if problem:
         raise ValueError(f"--output_dir={path}: {problem}")
     there = path.iterdir() if path.exists() else ()
-    is_ours = mark and (path / mark).exists()
+    is_ours = mark and _has_keys(path / mark, keys)
     if not is_ours and any(not is_partial(file.name) for file in there):
-        but = f" but no {mark}" if mark else ""
+        but = f" but no {mark} of ours" if mark else ""
         raise ValueError(f"--output_dir={path} holds files{but}. Choose another one.")

@@ -65,7 +65,7 @@ def main(options):
     output_dir = pathlib.Path(options.output_dir or f"runs/doctor-{title}")
     try:
         image_size = Config(image_size=options.image_size).image_size
-        files.check_output_dir(output_dir, "doctor.json")
+        files.check_output_dir(output_dir, "doctor.json", ["checks", "pairs"])
     except ValueError as error:
         sys.exit(str(error))
     # Now, not above: TensorFlow takes seconds to import, --help must not.

@@ -80,6 +80,8 @@ class Evaluation(Inputs):
             )
         if not (run_dirs or saved_models or output_dir):
             raise ValueError("--output_dir must be given where there is no run.")
+        if isinstance(metrics, str):
+            raise ValueError(f"--metrics must be a list. Received: {metrics!r}.")
         for name in metrics or ():
             if name not in METRICS and name not in SET_METRICS:
                 raise ValueError(
@@ -136,7 +138,7 @@ class Evaluation(Inputs):
             )
         output_dir = output_dir or self.default_output_dir()
         self.output_dir = paths.named("output_dir", output_dir)
-        files.check_output_dir(self.output_dir, "metrics.json")
+        files.check_output_dir(self.output_dir, "metrics.json", ["pan_tf"])
         self.notes = self._notes()
 
     def _take_both_directions(self, checkpoint):

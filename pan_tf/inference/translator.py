@@ -144,7 +144,11 @@ class Translator:
             `PIL.Image.Image`, RGB or grey, 8 bits; of other outputs as pages show them.
         """
         if isinstance(source, str | pathlib.PurePath):
-            source = image_files.read_picture(pathlib.Path(source), self.source).pixels
+            path = paths.named("source", str(source))
+            try:
+                source = image_files.read_picture(path, self.source).pixels
+            except image_files.ImageFileError as error:
+                raise image_files.ImageFileError(f"{path} {error}") from None
         shown = images.shown(self(source))
         if shown.shape[-1] == 1:
             return Image.fromarray(shown[..., 0])

@@ -130,6 +130,10 @@ class WholeImages:
 
     def tiling(self, height, width, tile_size=None):
         """How an image is cut, `tile_size` as in a call; None if it is not."""
+        if tile_size is not None and not isinstance(tile_size, int):
+            raise ValueError(
+                f"--tile_size must be a whole number. Received: {tile_size!r}."
+            )
         if tile_size == 0:
             return None
         limit = self._limit

@@ -285,6 +285,14 @@ def test_a_log_loss_of_pairs_needs_enough_images(small_run):
         Evaluation([small_run], metrics=["attribute_log_loss"])
 
 
+def test_somebody_elses_metrics_are_not_written_over(small_run, tmp_path):
+    (tmp_path / "metrics.json").write_text('{"accuracy": 1}')
+    with pytest.raises(ValueError, match=r"holds files but no metrics\.json of ours"):
+        Evaluation([small_run], output_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"--metrics must be a list\. Received: 'psnr'"):
+        Evaluation([small_run], metrics="psnr")
+
+
 def test_a_misspelt_metric_is_refused_before_anything_is_opened():
     with pytest.raises(ValueError, match=r"--metrics must be some of: .*vgg_distance"):
         Evaluation(["nowhere"], metrics=["vgg_distnace"])
