@@ -1,6 +1,7 @@
 """How this program was called, so that its messages name commands as they are called."""
 
 import re
+import shlex
 
 # From a wheel, and from Python; `scripts/*.py` and `python -m pan_tf` say otherwise.
 _form = ["pan-tf {}"]
@@ -21,7 +22,13 @@ def command(name, *arguments):
     >>> command("train", "--recipe=pan")
     'pan-tf train --recipe=pan'
     """
-    return " ".join([_form[0].format(name), *arguments])
+    return " ".join([_form[0].format(name), *map(_quoted, arguments)])
+
+
+def _quoted(argument):
+    """An argument as a shell takes it; a flag's name is not within the quotes."""
+    flag, sign, value = argument.partition("=")
+    return flag + sign + shlex.quote(value) if sign else argument
 
 
 def as_called(text):

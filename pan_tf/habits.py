@@ -27,6 +27,7 @@ _HABITS = {
     "lambda_A": "use --cycle_weight.",
     "lambda_B": "use --cycle_weight.",
     "lambda_identity": "use --identity_weight.",
+    "init_gain": "use --recipe: a system brings its own initialization.",
     "lambda_L1": "use --pixel_weight.",
     "learning_rate_d": "use --d_learning_rate.",
     "loadSize": "use --load_size.",
@@ -34,12 +35,15 @@ _HABITS = {
     "lr_policy": "use --decay_start.",
     "max_dataset_size": "use a folder of fewer images.",
     "model": "use --recipe, such as --recipe=pix2pix or --recipe=cyclegan.",
+    "n_layers_D": "use --recipe: a system brings its own D.",
     "name": "use --run_dir, the folder of the run.",
+    "ndf": "use --width, a factor of all numbers of channels.",
     "netD": "use --recipe: a system brings its own D.",
     "netG": "use --transformer.",
     "ngf": "use --width, a factor of all numbers of channels.",
     "no_dropout": "use --recipe: a system brings its own dropout.",
     "no_flip": "use --noflip.",
+    "no_html": "TensorBoard reads the run folder.",
     "norm": "use --recipe: a system brings its own normalization.",
     "num_test": "there is no cap: every image is translated and measured.",
     "num_threads": "data are prepared in parallel by themselves.",
@@ -49,9 +53,11 @@ _HABITS = {
     "pool_size": "use --recipe: a system brings its own image pool.",
     "print_freq": "use --log_every.",
     "results_dir": "`evaluate` has --output_dir, `translate` --output.",
+    "save_by_iter": "use --keep, the number of checkpoints that stay.",
     "save_epoch_freq": "use --save_every, in iterations.",
     "save_latest_freq": "use --save_every, in iterations.",
     "serial_batches": "use --seed: the order is a function of it.",
+    "update_html_freq": "use --validate_every: samples come with validations.",
     "use_wandb": "TensorBoard reads the run folder.",
 }
 _EPOCHS = ("epochs", "n_epochs", "niter", "max_epochs", "num_epochs")
@@ -75,7 +81,7 @@ def hint(name, argv, known):
         habits = {theirs.lower(): said for theirs, said in _HABITS.items()}
         said = habits.get(name.lower(), "")
     own = re.match(r"use --(\w+)", said)
-    if not said or (own and own[1] not in known):
+    if not said or (own and not {own[1], own[1].removeprefix("no")} & {*known}):
         return None
     return f"--{name}: {said}"
 

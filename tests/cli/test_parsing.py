@@ -1,6 +1,7 @@
 """From a command line to options; what is wrong is named before anything is imported."""
 
 import dataclasses
+import shlex
 import subprocess
 import sys
 
@@ -235,6 +236,15 @@ def test_an_epoch_is_that_of_the_recipe(recipe, said, tmp_path):
             (tmp_path / f"train{side}" / f"{i}.png").touch()
     flags = ["--epochs", "5", "--data_dir", str(tmp_path), f"--recipe={recipe}"]
     assert f"your 10 pairs is {said}" in refused("train", *flags)
+
+
+def test_a_flag_of_theirs_may_be_one_of_ours_denied():
+    assert habits.hint("no_flip", [], Config.names()) == "--no_flip: use --noflip."
+
+
+def test_a_command_can_be_copied_whatever_the_folder_is_called():
+    made = calling.command("evaluate", "--run_dir=runs/my run [x]", "--all")
+    assert shlex.split(made)[1:] == ["evaluate", "--run_dir=runs/my run [x]", "--all"]
 
 
 @pytest.mark.parametrize(
