@@ -59,6 +59,14 @@ def test_pairs_beside_two_folders_of_sides_are_left_alone_and_that_is_said(
     assert f"{tmp_path / 'train'} is left alone" in caplog.text
 
 
+def test_one_range_is_not_looked_for_in_bits_and_floats(tmp_path):
+    for side in "AB":
+        save(tmp_path / f"train{side}" / "bits.png", 8, 8, 255)
+        np.save(tmp_path / f"train{side}" / "real.npy", np.ones((8, 8, 3), np.float32))
+    with pytest.raises(ValueError, match=r"bits\.png, and float32 in .*real\.npy"):
+        open_data(config(tmp_path))
+
+
 def test_one_letter_written_in_two_ways_is_one_name(tmp_path):
     save(tmp_path / "trainA" / "\u00fc.png", 8, 8)
     save(tmp_path / "trainB" / "u\u0308.png", 8, 8)
