@@ -1,8 +1,10 @@
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
 from pan_tf import cli
+from pan_tf import distribution
 from pan_tf import dry_run
 from pan_tf import networks
 from pan_tf import recipes
@@ -49,6 +51,8 @@ def test_it_opens_the_data_measures_a_step_and_leaves_nothing(
     small_pairs, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
     flags = [
         "--dataset=folder",
         f"--data_dir={small_pairs}",

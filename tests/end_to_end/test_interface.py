@@ -15,6 +15,12 @@ from pan_tf.runs import callbacks
 from pan_tf.runs.folder import RunFolderError
 
 
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
+
+
 @pytest.fixture(scope="module")
 def settings(small_pairs, tmp_path_factory):
     return {

@@ -19,6 +19,7 @@ from pan_tf.metrics import METRICS
 from pan_tf.networks import WeightsNotFoundError
 from pan_tf.runs import callbacks
 from pan_tf.runs import guards
+from pan_tf.runs import loop
 from pan_tf.runs import training
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.folder import RunFolder
@@ -51,7 +52,7 @@ def config(toy, pair_folder, tmp_path):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def untraced():
     """Toy rounds take less time than to trace them."""
     with eagerly():
@@ -62,6 +63,13 @@ def train(config, stop=None):
     training.Training(config, stop or training.StopRequest()).run()
 
 
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Runs end without the table of baselines, which takes longer than they do."""
+    monkeypatch.setattr(loop, "conclude", lambda *_: None)
+
+
+@pytest.mark.usefixtures("unmeasured")
 def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
     config, tmp_path, monkeypatch
 ):
@@ -116,7 +124,8 @@ def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, 
     assert not list((tmp_path / "run").glob("checkpoints/*.index"))
 
 
-def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path, untraced):
+@pytest.mark.usefixtures("unmeasured")
+def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
     begun = config(iterations=2, validate_every=100)
     train(begun)
     checkpoints = tmp_path / "run" / "checkpoints"
@@ -134,15 +143,15 @@ def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path, untraced):
     assert damage(str(checkpoints / "ckpt-4")) is None
 
 
-def test_a_run_folder_that_may_not_be_written_to_is_named(
-    config, tmp_path, monkeypatch, untraced
-):
+@pytest.mark.usefixtures("unmeasured")
+def test_a_run_folder_that_may_not_be_written_to_is_named(config, tmp_path, monkeypatch):
     train(config(iterations=2, validate_every=100))
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "run")
     with pytest.raises(RunFolderError, match=r"run_dir=\S+/run: \S+ may not be written"):
         train(config(iterations=4, data_dir=tmp_path / "pairs"))
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
     data_dir = pair_folder()
     train(config(data_dir, recipe="l1", iterations=2))
@@ -152,6 +161,7 @@ def test_changed_files_are_refused_on_resume(config, pair_folder, tmp_path):
         training.Training(config(data_dir, recipe="l1"), training.StopRequest())
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_policy_that_auto_chose_stays_with_the_run(config, monkeypatch, capsys):
     settings = config(recipe="l1", iterations=2, dtype_policy="auto")
     monkeypatch.setattr(runtime, "bfloat16_gain", lambda: 1.9)
@@ -207,6 +217,7 @@ def test_workers_do_not_choose_for_themselves(config, monkeypatch, capsys):
     assert "--dtype_policy: float32; workers" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_files_are_checked_beside_a_training_of_many(
     config, pair_folder, monkeypatch, capsys
 ):
@@ -222,6 +233,7 @@ def test_files_are_checked_beside_a_training_of_many(
 
 
 @pytest.mark.parametrize("iterations", [4, 1000])
+@pytest.mark.usefixtures("unmeasured")
 def test_a_training_ends_where_files_turn_out_unusable(
     iterations, config, pair_folder, monkeypatch
 ):
@@ -240,6 +252,7 @@ def test_a_training_ends_where_files_turn_out_unusable(
     train(settings.replace(iterations=2))  # The folder is not lost.
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_what_was_trained_on_unusable_files_is_not_gone_on_with(
     config, pair_folder, monkeypatch
 ):
@@ -262,6 +275,7 @@ def test_what_was_trained_on_unusable_files_is_not_gone_on_with(
 
 
 @pytest.mark.parametrize("name", ["train/003.png", "val/001.png"])
+@pytest.mark.usefixtures("unmeasured")
 def test_a_file_that_is_damaged_in_the_middle_of_a_training_is_named(
     name, config, pair_folder
 ):
@@ -301,6 +315,7 @@ def test_settings_that_do_not_go_with_the_replicas_are_refused(toy):
         distribution.check_replicas(toy(jit_compile=True), 2)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_metrics_name_iterations(config, vgg_weights, tmp_path):
     train(config(metrics=("vgg_distance",), vgg_weights=str(vgg_weights)))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()

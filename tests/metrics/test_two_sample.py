@@ -27,7 +27,7 @@ def test_images_of_one_kind_cannot_be_told_apart():
 
 def test_noise_is_told_from_images():
     noise = np.random.default_rng(2).integers(0, 256, (40, 32, 32, 3), np.uint8)
-    result = two_sample_test(blocks(48, 0), noise, seeds=(1, 2), epochs=30)
+    result = two_sample_test(blocks(48, 0), noise, seeds=(1,), epochs=30)
     assert result["cross_entropy"]["mean"] < 0.05
     assert result["accuracy"] > 0.97 and result["n"] == 40
 

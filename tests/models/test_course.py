@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf import recipes
+from pan_tf.config import Config
 from pan_tf.models import Course
 from pan_tf.models import UpdateSchedule
 from tests.models.test_translation import minibatch
@@ -69,39 +70,61 @@ def play(model, rounds):
     return [model.train_function(iterator) for _ in range(rounds)]
 
 
-def test_t_is_trained_alone_at_first_and_d_untouched(model):
-    before = weights(model.transformer), weights(model.discriminator)
-    logs = play(model, 4)  # 8 of 16 iterations, the first multiple of 2 beyond 7.
-    assert all(set(log) >= {"t_pixel"} for log in logs)
-    assert not any(name.startswith("d_") for log in logs for name in log)
-    assert int(model.t_optimizer.iterations) == 8  # Both minibatches of a round are T's.
-    assert int(model.d_optimizer.iterations) == 0
-    assert all(map(np.array_equal, before[1], weights(model.discriminator)))
-    assert not all(map(np.array_equal, before[0], weights(model.transformer)))
-    (later,) = play(model, 1)
+@pytest.fixture(scope="module")
+def played():
+    """What is to be seen before the first and after each of the eight rounds of a run.
+
+    Four of T alone, three with D, one of T alone; traced once for all tests.
+    """
+    settings = {"image_size": 64, "width": 1 / 16, "batch_size": 2, "iterations": 16}
+    model = recipes.build(Config(recipe="pan_plus", warm_up=0.45, settle=0.2, **settings))
+    assert model.ema_decay > 0.9
+
+    def seen(log):
+        rates = {}
+        for name in "td":
+            optimizer = getattr(model, f"{name}_optimizer")
+            step, schedule = int(optimizer.iterations), optimizer._learning_rate
+            rates[name] = step, float(schedule(step)), float(schedule(max(step - 1, 0)))
+        return {
+            "log": log,
+            "t": weights(model.transformer),
+            "d": weights(model.discriminator),
+            "network": [v.numpy() for v in model.transformer.variables],
+            "average": [v.numpy() for v in model.ema_transformer.variables],
+            "rates": rates,
+        }
+
+    return [seen(None)] + [seen(play(model, 1)[0]) for _ in range(8)]
+
+
+def test_t_is_trained_alone_at_first_and_d_untouched(played):
+    # 8 of 16 iterations, the first multiple of 2 beyond 7.
+    for each in played[1:5]:
+        assert set(each["log"]) >= {"t_pixel"}
+        assert not any(name.startswith("d_") for name in each["log"])
+    assert played[4]["rates"]["t"][0] == 8  # Both minibatches of a round are T's.
+    assert played[4]["rates"]["d"][0] == 0
+    assert all(map(np.array_equal, played[0]["d"], played[4]["d"]))
+    assert not all(map(np.array_equal, played[0]["t"], played[4]["t"]))
+    later = played[5]["log"]
     assert {"d_adversarial", "t_adversarial", "t_pixel", "d_margin"} <= set(later)
 
 
-def test_t_is_trained_alone_at_the_end_and_d_left_as_it_is(model):
-    play(model, 7)  # From iteration 13 on, hence from round 14.
-    assert int(model.d_optimizer.iterations) == 3
-    before = weights(model.discriminator)
-    (log,) = play(model, 1)
+def test_t_is_trained_alone_at_the_end_and_d_left_as_it_is(played):
+    # From iteration 13 on, hence from round 14.
+    assert played[7]["rates"]["d"][0] == 3
+    log = played[8]["log"]
     assert "t_pixel" in log and not any(name.startswith("d_") for name in log)
-    assert int(model.t_optimizer.iterations) == 8 + 3 + 2
-    assert all(map(np.array_equal, before, weights(model.discriminator)))
+    assert played[8]["rates"]["t"][0] == 8 + 3 + 2
+    assert all(map(np.array_equal, played[7]["d"], played[8]["d"]))
 
 
-def test_rates_end_at_zero_with_the_last_update(model):
-    play(model, 8)
-    optimizer = model.t_optimizer
-    step, schedule = int(optimizer.iterations), optimizer._learning_rate
-    assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
-    assert float(schedule(step - 1)) > 0.0
+def test_rates_end_at_zero_with_the_last_update(played):
     # D's, too, at the end of its own updates.
-    step, schedule = int(model.d_optimizer.iterations), model.d_optimizer._learning_rate
-    assert float(schedule(step)) == pytest.approx(0.0, abs=1e-12)
-    assert float(schedule(step - 1)) > 0.0
+    for name in "td":
+        _, rate, before = played[8]["rates"][name]
+        assert rate == pytest.approx(0.0, abs=1e-12) and before > 0.0
 
 
 def test_a_rate_that_would_fall_only_after_the_last_update_stays(toy):
@@ -241,14 +264,13 @@ def test_rounds_are_counted_through_all_parts():
     assert found == list(range(21))
 
 
-def test_the_average_is_drawn_towards_t_through_both_parts(model):
+def test_the_average_is_drawn_towards_t_through_both_parts(played):
     """In round r by (1 + r) / (10 + r) of what it was, whoever took part."""
-    assert model.ema_decay > 0.9
-    average, network = model.ema_transformer.variables, model.transformer.variables
-    for rounds in range(1, 9):  # Four of T alone, three with D, one of T alone.
-        before = [v.numpy() for v in average]
-        play(model, 1)
+    for rounds in range(1, 9):
+        before, after = played[rounds - 1], played[rounds]
         kept = (1 + rounds) / (10 + rounds)
-        for old, mean, own in zip(before, average, network, strict=True):
-            expected = own.numpy() + kept * (old - own.numpy())
-            np.testing.assert_allclose(mean.numpy(), expected, rtol=1e-4, atol=1e-6)
+        for old, mean, own in zip(
+            before["average"], after["average"], after["network"], strict=True
+        ):
+            expected = own + kept * (old - own)
+            np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-6)
