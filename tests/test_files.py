@@ -38,8 +38,10 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(ValueError, match="holds files but no mark"):
         files.check_output_dir(tmp_path, "mark")
-    (tmp_path / "mark").touch()
+    (tmp_path / "mark").write_text('{"theirs": 1}')
     files.check_output_dir(tmp_path, "mark")
+    with pytest.raises(ValueError, match="holds files but no mark of ours"):
+        files.check_output_dir(tmp_path, "mark", ["ours"])
 
 
 @pytest.mark.parametrize(

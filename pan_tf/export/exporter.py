@@ -233,7 +233,7 @@ class Export:
                     "An export of a T that takes label maps, or more than four channels, "
                     f"is proven by its run's own images, which {state}: {error}"
                 ) from None
-            opened = data.open_data(data.locate(config), specs=self._sides())
+            opened = data.open_data(config, specs=self._sides())  # It is in the package.
             sources = self._some_of(opened)
         else:
             if known and not fingerprints.same_files(
