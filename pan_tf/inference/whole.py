@@ -5,6 +5,7 @@ smaller.
 """
 
 import math
+import numbers
 
 import numpy as np
 import tensorflow as tf
@@ -130,7 +131,7 @@ class WholeImages:
 
     def tiling(self, height, width, tile_size=None):
         """How an image is cut, `tile_size` as in a call; None if it is not."""
-        if tile_size is not None and not isinstance(tile_size, int):
+        if tile_size is not None and not isinstance(tile_size, numbers.Integral):
             raise ValueError(
                 f"--tile_size must be a whole number. Received: {tile_size!r}."
             )

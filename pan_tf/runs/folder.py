@@ -85,9 +85,11 @@ class RunFolder:
             return
         differences = self.with_found(config).differences(self.config())
         began = getattr(config, "init_from", None)
-        if began and self.has_checkpoint() and began != self.config().init_from:
+        if began and self.has_checkpoint():
+            own = self.config().init_from
             # It would go on from its own checkpoint, and begin with nothing.
-            differences["init_from"] = (began, self.config().init_from)
+            if own is None or os.path.realpath(began) != os.path.realpath(own):
+                differences["init_from"] = (began, own)
         if differences:
             raise RunFolderError(
                 f"--run_dir={self.path} holds a run of another configuration:\n"

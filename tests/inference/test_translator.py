@@ -147,6 +147,13 @@ def test_a_damaged_saved_model_is_named(trained, place, tmp_path):
         inference.Translator(tmp_path / "mine")
 
 
+def test_a_tile_size_is_a_number(trained):
+    translator = inference.Translator(trained[0])
+    with pytest.raises(ValueError, match="--tile_size must be a whole number"):
+        translator.tiling(64, 64, "512")
+    assert translator.tiling(64, 64, np.int64(0)) is None
+
+
 @pytest.mark.parametrize("text", ['{"checkpoint": {', "{}", "[]"])
 def test_a_damaged_label_is_named(trained, text, tmp_path):
     trained[3].export(str(tmp_path / "mine"), verbose=False)
