@@ -195,7 +195,11 @@ class Config(Settings):
     augment: tuple[str, ...] | None = setting(
         None,
         "More augmentations of training examples, by name; mirroring is --flip.",
-        choices=tables.keys("data/augment.py", "AUGMENTATIONS"),
+        choices=[
+            name
+            for name in tables.keys("data/augment.py", "AUGMENTATIONS")
+            if name != "flip"
+        ],
     )
 
     data_cache: float | None = setting(
@@ -451,8 +455,6 @@ class Config(Settings):
                 "--d_augment=none excludes every other value. Received: "
                 f"d_augment={','.join(seen_by_d)}."
             )
-        if "flip" in (self.augment or ()):
-            raise ValueError("--augment=flip is --flip: give that.")
         if 2 in (self.source_channels, self.target_channels):
             raise ValueError(
                 "--source_channels and --target_channels must be 1, 3, 4 or more. "

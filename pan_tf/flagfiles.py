@@ -2,6 +2,7 @@
 
 import codecs
 import dataclasses
+import os
 from typing import Any
 
 from absl import flags
@@ -86,13 +87,14 @@ def read(settings, path):
 
     Args:
         settings: dataclass whose fields `setting` made.
-        path: file of flags, such as a run's `run.cfg`.
+        path: file of flags, such as a run's `run.cfg`; ~ is the user's home.
 
     Raises:
         OSError: if it cannot be read.
         ValueError: if a line is not a known setting, or one is not legal; the message
             names the file.
     """
+    path = os.path.expanduser(path)
     with open(path, "rb") as file:  # absl's own error is no OSError.
         if file.read(3) == codecs.BOM_UTF8:
             raise ValueError(f"{path} begins with a byte order mark: save it without.")

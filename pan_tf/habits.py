@@ -60,9 +60,24 @@ _HABITS = {
     "update_html_freq": "use --validate_every: samples come with validations.",
     "use_wandb": "TensorBoard reads the run folder.",
 }
+_COMMANDS = {
+    "convert": "translate",
+    "infer": "translate",
+    "inference": "translate",
+    "predict": "translate",
+    "serve": "export",
+    "test": "evaluate",
+    "val": "evaluate",
+    "validate": "evaluate",
+}
 _EPOCHS = ("epochs", "n_epochs", "niter", "max_epochs", "num_epochs")
 _DECAY = ("n_epochs_decay", "niter_decay")
 _IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".npy")
+
+
+def command(name):
+    """The command that does what another tool's does; None if that is not known."""
+    return _COMMANDS.get(name)
 
 
 def hint(name, argv, known):

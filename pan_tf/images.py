@@ -68,6 +68,14 @@ class ImageSpec:
         """Channels in memory."""
         return 1 if self.labels else self.channels
 
+    @property
+    def takes_8_bits(self):
+        """Whether files of 8 bits can be among those of `kind`."""
+        if self.low is None or self.kind == "uint8":
+            return True
+        # 255 is not 1.0, and nearly 0 of 12 bits.
+        return np.dtype(self.kind).kind in "iu" and 0 <= self.low and self.high <= 255
+
     def converts_to(self, other):
         """Whether there is a rule that makes of such images those of another spec."""
         # Numbers of classes are no image.
@@ -91,6 +99,11 @@ class ImageSpec:
         if values.dtype == bool:
             values = values.astype(np.uint8) * 255
         if self.low is not None:
+            if values.dtype == np.uint8 and not self.takes_8_bits:
+                raise ValueError(
+                    f"is of 8 bits, which {self} would make black or white: store its "
+                    f"values as {self.kind}"
+                )
             share = (values.astype(np.float64) - self.low) / (self.high - self.low)
             levels = np.nan_to_num(np.clip(share, 0.0, 1.0)) * (2**self.bits - 1)
             values = np.round(levels).astype(self.dtype)

@@ -1,13 +1,33 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.images import ImageSpec
 
 
 def test_every_level_survives_the_round_trip():
     levels = tf.range(256, dtype=tf.int32)
     pixels = tf.cast(tf.reshape(levels, (1, 256, 1)), tf.uint8)
     assert np.array_equal(images.to_uint8(images.to_float(pixels)), pixels)
+
+
+@pytest.mark.parametrize(
+    "kind, low, high", [("float32", 0, 1), ("uint16", 0, 4095), ("int16", -50, 200)]
+)
+def test_8_bits_are_no_values_of_another_range(kind, low, high):
+    spec = ImageSpec(1, 16, low=low, high=high, kind=kind)
+    spec.fit(np.ones((2, 2, 1), kind))
+    for pixels in (np.ones((2, 2, 1), np.uint8), np.ones((2, 2, 1), bool)):
+        with pytest.raises(ValueError, match=f"is of 8 bits, which .*{kind} from {low}"):
+            spec.fit(pixels)
+
+
+def test_whole_numbers_up_to_255_may_be_of_8_bits():
+    spec = ImageSpec(1, 8, low=0, high=100, kind="uint16")
+    values = np.array([[[0], [50], [200]]], np.uint8)
+    assert spec.fit(values).ravel().tolist() == [0, 128, 255]
+    assert (spec.fit(values) == spec.fit(values.astype(np.uint16))).all()
 
 
 def test_ends_of_the_range():

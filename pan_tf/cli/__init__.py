@@ -16,6 +16,7 @@ import traceback
 import pan_tf
 from pan_tf import calling
 from pan_tf import files
+from pan_tf import habits
 from pan_tf import paths
 from pan_tf import printing
 from pan_tf.cli import parsing
@@ -137,7 +138,7 @@ def run(name, argv):
 def _module(name):
     known = name.replace("-", "_")
     if known not in COMMANDS:
-        guess = parsing.closest(known, COMMANDS)
+        guess = habits.command(known) or parsing.closest(known, COMMANDS)
         sys.exit(
             f"There is no command {name!r}. "
             + (f"Did you mean {guess}? " if guess else "")

@@ -131,15 +131,17 @@ def _bits(headers):
 def _with_range(spec, asked, files, headers):
     both = zip(files, headers, strict=True)
     of_kind = {"uint8" if h.kind == "bool" else h.kind: file for file, h in both}
-    floats = [kind for kind in of_kind if np.dtype(kind).kind == "f"]
-    if floats and "uint8" in of_kind:
-        # The range of one would make the other black, or white.
+    spec = _of_kind(spec, asked, files, str(np.result_type(*of_kind)))
+    if "uint8" in of_kind and not spec.takes_8_bits:
+        other = next(kind for kind in of_kind if kind != "uint8")
         raise ValueError(
-            "Images of one side must not be of 8 bits and of floats. Received: "
-            f"{of_kind['uint8']}, and {floats[0]} in {of_kind[floats[0]]}."
+            f"Images of one side must not be of 8 bits and of {other} from {spec.low:g} "
+            f"to {spec.high:g}. Received: {of_kind['uint8']} and {of_kind[other]}."
         )
-    kinds = {*of_kind}
-    kind = kinds.pop() if len(kinds) == 1 else str(np.result_type(*kinds))
+    return spec
+
+
+def _of_kind(spec, asked, files, kind):
     if kind in ("uint8", "uint16") and asked in (None, "full"):
         if kind == "uint16" and asked is None:
             _warn_of_dark(files)

@@ -85,7 +85,7 @@ def decode(contents, spec=3):
     if spec.labels:
         pixels = _labels(pixels, contents, spec)
     else:
-        pixels = _fitted(pixels, spec)
+        pixels = _fitted(pixels, contents, spec)
     pixels = tf.ensure_shape(pixels, (None, None, spec.planes))
     return _upright(pixels, contents)
 
@@ -117,11 +117,16 @@ def restored(pixels, spec):
     return tf.cast(tf.cast(tf.clip_by_value(values, 0.0, limit), tf.int32), spec.kind)
 
 
-def _fitted(pixels, spec):
+def _fitted(pixels, contents, spec):
     """As `ImageSpec.fit`, of files that have whole numbers."""
     if spec.low is None:
         return images.to_bits(pixels, spec.bits)
     values = tf.cast(pixels, tf.float64)
+    if not spec.takes_8_bits:
+        sentence = f"Files must be PNG of 16 bits, whose values are {spec}."
+        check = _require(~_is_jpeg(contents) & _is_deep(contents), sentence)
+        with tf.control_dependencies([check]):
+            values = tf.identity(values)
     share = tf.clip_by_value((values - spec.low) / (spec.high - spec.low), 0.0, 1.0)
     levels = tf.cast(tf.round(share * (2**spec.bits - 1)), tf.int32)
     return tf.cast(levels, spec.dtype.name)
@@ -146,6 +151,10 @@ def _png_size(head):
     return tf.reverse(tf.reduce_sum(numbers * places, axis=1), [0])
 
 
+def _is_deep(png):
+    return tf.equal(tf.strings.substr(png + bytes(_HEADER), 24, 1), b"\x10")
+
+
 def _jpeg_size(contents):
     return tf.cast(tf.io.extract_jpeg_shape(contents)[:2], tf.int64)
 
@@ -158,9 +167,8 @@ def _png(contents, bits, spec):
     if channels == 4:
         pixels = _with_whole_alpha(pixels, contents)
     if spec.low is not None or spec.labels:  # The file's own values count.
-        is_deep = tf.equal(tf.strings.substr(contents, 24, 1), b"\x10")
         values = tf.cast(pixels, tf.int32)
-        values = tf.where(is_deep, values, values // 257)
+        values = tf.where(_is_deep(contents), values, values // 257)
         pixels = tf.cast(values, tf.uint16)
     return images.with_channels(pixels, spec.planes)
 

@@ -60,7 +60,7 @@ def requests(sources, max_pixels, pixels_of, spec=None, is_any_size=True, are_fi
     for i in range(0, len(files), at_once):
         sent.append(("serving_default", np.array(files[i : i + at_once], object)))
     others = [_encoded(batch[0], spec) for batch in odd] if is_any_size else []
-    if not spec.labels:
+    if not spec.labels and spec.takes_8_bits:
         others.append(_turned(images.as_rgb(sources[0])))
     sent += [("serving_default", np.array([file], object)) for file in others]
     return sent

@@ -59,6 +59,8 @@ def test_every_flag_is_in_the_help(capsys):
 def test_a_command_that_does_not_exist():
     with pytest.raises(SystemExit, match=r"no command 'trian'\. Did you mean train"):
         cli.main(["trian"])
+    with pytest.raises(SystemExit, match=r"no command 'test'\. Did you mean evaluate"):
+        cli.main(["test"])
 
 
 def test_a_hyphen_in_a_command_is_as_good():

@@ -63,8 +63,18 @@ def test_one_range_is_not_looked_for_in_bits_and_floats(tmp_path):
     for side in "AB":
         save(tmp_path / f"train{side}" / "bits.png", 8, 8, 255)
         np.save(tmp_path / f"train{side}" / "real.npy", np.ones((8, 8, 3), np.float32))
-    with pytest.raises(ValueError, match=r"bits\.png, and float32 in .*real\.npy"):
+    with pytest.raises(ValueError, match=r"float32 .*bits\.png and .*real\.npy"):
         open_data(config(tmp_path))
+
+
+def test_8_bits_are_not_put_among_12(tmp_path):
+    for side in "AB":
+        save(tmp_path / f"train{side}" / "bits.png", 8, 8, 255)
+        deep = np.full((8, 8, 3), 4095, np.uint16)
+        np.save(tmp_path / f"train{side}" / "deep.npy", deep)
+    asked = {"source_range": "0,4095", "target_range": "0,4095"}
+    with pytest.raises(ValueError, match=r"uint16 from 0 to 4095.*bits\.png and .*deep"):
+        open_data(config(tmp_path).replace(**asked))
 
 
 def test_one_letter_written_in_two_ways_is_one_name(tmp_path):

@@ -224,3 +224,14 @@ def test_fuzzed_bytes_are_refused_or_decoded_but_nothing_worse(exported_session)
     assert 200 < refused < 300
     after = exported_session("serving_default", np.array(good, object))
     assert (before == after).all()
+
+
+def test_8_bits_are_refused_where_they_would_be_dark():
+    spec = ImageSpec(1, 16, low=0, high=4095, kind="uint16")
+    deep = encoded(Image.fromarray(np.full((4, 4), 4095, np.uint16)))
+    assert (decoding.decode(tf.constant(deep), spec).numpy() == 65535).all()
+    for format in ("PNG", "JPEG"):
+        file = io.BytesIO()
+        Image.fromarray(np.full((4, 4), 255, np.uint8)).save(file, format=format)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="PNG of 16 bits, whose"):
+            decoding.decode(tf.constant(file.getvalue()), spec)
