@@ -19,6 +19,8 @@ from pan_tf import distribution
 from pan_tf import runtime
 from pan_tf.config import Config
 from pan_tf.export import Export
+from pan_tf.export import parity
+from tests.forks import Forks
 from tests.trained import train
 
 # A worker that holds this much more than after the last time is tidied up after its test;
@@ -101,6 +103,20 @@ def held_bytes():
     except ValueError:
         tensors = 0
     return {"resident": pages * os.sysconf("SC_PAGE_SIZE"), "tensors": tensors}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def started():
+    """`parity.start`, of which exports here are spared TensorFlow's import, as it is."""
+    forks, own = [], parity.start
+
+    def start(*arguments):
+        forks[:] = forks or [Forks(parity.FRESH)]
+        return forks[0].start(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "start", start)
+        yield own
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pan_tf.image_files import read_picture
 from pan_tf.image_files import read_raw
 from pan_tf.images import ImageSpec
 
-_FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
+FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
 
 # Largest legal absolute difference of outputs: of [-1, 1], and of one level in 255.
 LIMITS = {"float_image": 1e-5, "image": 1.0, "serving_default": 1.0}
@@ -82,16 +82,21 @@ def run(saved_model, sent):
             for i, (name, value) in enumerate(sent)
         }
         np.savez(asked, **kept)
-        # -P: nothing of this folder is imported by accident. Not -I, which would not see
-        # packages that a user installed for themselves.
-        loaded = paths.literal(saved_model)
-        command = [sys.executable, "-P", *map(str, (_FRESH, loaded, asked, answered))]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            said = result.stderr.strip()[-2000:] or "no message"
+        status, said = start(*map(str, (paths.literal(saved_model), asked, answered)))
+        if status:
+            said = said.strip()[-2000:] or "no message"
             raise RuntimeError(f"{saved_model} cannot be run outside of pan_tf: {said}")
         with np.load(answered) as file:
             return [file[str(i)] for i in range(len(sent))]
+
+
+def start(*arguments):
+    """`fresh_process.py` in a process of its own: (exit status, what it said)."""
+    # -P: nothing of this folder is imported by accident. Not -I, which would not see
+    # packages that a user installed for themselves.
+    command = [sys.executable, "-P", str(FRESH), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return result.returncode, result.stderr
 
 
 def compare(translator, sent, responses):

@@ -47,6 +47,16 @@ def meta_graph(path):
     return saved_model_pb2.SavedModel.FromString(contents).meta_graphs[0]
 
 
+def test_a_process_that_users_start_says_the_same(exported, started, monkeypatch):
+    sent = [("image", np.zeros((1, 64, 64, 3), np.uint8))]
+    forked = parity.run(exported[1], sent)
+    monkeypatch.setattr(parity, "start", started)
+    (fresh,), (other,) = parity.run(exported[1], sent), forked
+    assert (fresh == other).all()
+    with pytest.raises(RuntimeError, match=r"outside of pan_tf: [^\0]*not enough values"):
+        parity.run(exported[1], [("imag", sent[0][1])])
+
+
 def test_every_weight_is_stored_once(exported, small_run):
     network = optimized(Translator(small_run).network)
     weights = sum(v.shape.num_elements() for v in network.variables)
