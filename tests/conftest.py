@@ -20,6 +20,7 @@ from pan_tf import runtime
 from pan_tf.config import Config
 from pan_tf.export import Export
 from pan_tf.export import parity
+from tests import narrow
 from tests.forks import Forks
 from tests.trained import train
 
@@ -145,6 +146,15 @@ def vgg_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("vgg") / "vgg16.weights.h5"
     keras.applications.VGG16(include_top=False, weights=None).save_weights(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def narrow_vgg(tmp_path_factory):
+    """As `vgg_weights`, of a narrow VGG, as all of them are to the end of the module."""
+    path = tmp_path_factory.mktemp("vgg") / "narrow.weights.h5"
+    narrow.save_weights(path)
+    with narrow.vggs():
+        yield path
 
 
 @pytest.fixture

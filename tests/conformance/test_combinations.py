@@ -14,9 +14,9 @@ from tests.trained import train
 
 
 @pytest.fixture(scope="module")
-def kinds(tmp_path_factory, vgg_weights):
+def kinds(tmp_path_factory, narrow_vgg):
     place = tmp_path_factory.mktemp("kinds")
-    weights = {"vgg_weights": str(vgg_weights)}
+    weights = {"vgg_weights": str(narrow_vgg)}
     return [combinations.files(kind, place) | weights for kind in combinations.KINDS]
 
 

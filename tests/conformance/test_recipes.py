@@ -1,9 +1,6 @@
 """What every row of the table of systems must do, at toy size."""
 
-import functools
 import statistics
-import sys
-import types
 
 import keras
 import numpy as np
@@ -17,7 +14,6 @@ from pan_tf.export import optimized
 from pan_tf.export import parity
 from pan_tf.inference import any_size
 from pan_tf.models import MinibatchCache
-from pan_tf.networks import vgg
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from tests import trained
@@ -130,40 +126,14 @@ def eagerly():
 
 
 @pytest.fixture(autouse=True)
-def toys(monkeypatch):
+def toys(narrow_vgg):
     """Toy size in depth as well: a residual block, a VGG of few channels."""
-    monkeypatch.setattr(vgg, "CHANNELS", (8,) * 5)
-    for name, application in vgg.APPLICATIONS.items():
-        monkeypatch.setitem(
-            vgg.APPLICATIONS, name, functools.partial(narrow, application)
-        )
     with shallow():
         yield
 
 
-def narrow(application, include_top, weights, input_tensor=None):
-    """A VGG of eight channels a layer."""
-    module = sys.modules[application.__module__]
-    narrow_layers = types.SimpleNamespace(**vars(module.layers))
-    narrow_layers.Conv2D = lambda _, *a, **k: keras.layers.Conv2D(8, *a, **k)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "layers", narrow_layers)
-        return application(
-            include_top=include_top, weights=None, input_tensor=input_tensor
-        )
-
-
-@pytest.fixture(scope="session")
-def narrow_weights(tmp_path_factory):
-    """A file for --vgg_weights of a `narrow` VGG-16."""
-    path = tmp_path_factory.mktemp("vgg") / "narrow.weights.h5"
-    keras.utils.set_random_seed(1)  # The same whatever ran before.
-    narrow(keras.applications.VGG16, False, None).save_weights(path)
-    return path
-
-
 @pytest.fixture
-def build(toy, narrow_weights):
+def build(toy, narrow_vgg):
     """A model of a recipe; `active` where D's hinge is to be active, if it has one."""
 
     def make(recipe, active=False, **changes):
@@ -171,7 +141,7 @@ def build(toy, narrow_weights):
             term.name for term in recipes.RECIPES[recipe].terms
         }:
             changes["margin"] = 100.0
-        settings = {"batch_size": BATCH, "vgg_weights": str(narrow_weights)}
+        settings = {"batch_size": BATCH, "vgg_weights": str(narrow_vgg)}
         if recipes.RECIPES[recipe].role == "fill":
             settings["synthesize"] = "hole"
         if (

@@ -316,8 +316,8 @@ def test_settings_that_do_not_go_with_the_replicas_are_refused(toy):
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_metrics_name_iterations(config, vgg_weights, tmp_path):
-    train(config(metrics=("vgg_distance",), vgg_weights=str(vgg_weights)))
+def test_metrics_name_iterations(config, narrow_vgg, tmp_path):
+    train(config(metrics=("vgg_distance",), vgg_weights=str(narrow_vgg)))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["iteration"] for row in rows] == [2, 4, 4]
@@ -340,10 +340,10 @@ def test_the_best_checkpoint_is_chosen_by_the_flag(config, tmp_path, metric):
 
 
 def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
-    config, tmp_path, vgg_weights
+    config, tmp_path, narrow_vgg
 ):
     settings = {"validate_every": 2, "iterations": 8, "learning_rate": 0.02}
-    settings |= {"best_by": "vgg_distance", "vgg_weights": str(vgg_weights)}
+    settings |= {"best_by": "vgg_distance", "vgg_weights": str(narrow_vgg)}
     train(config(recipe="l1", **settings))
     rows = RunFolder(tmp_path / "run").read_metrics()
     rows = [row for row in rows if "val_vgg_distance" in row]
@@ -353,7 +353,7 @@ def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
 
     # Each validation is a point of the plane of distortion and realism.
     made = evaluation.Evaluation(
-        [tmp_path / "run"], output_dir=tmp_path / "out", vgg_weights=str(vgg_weights)
+        [tmp_path / "run"], output_dir=tmp_path / "out", vgg_weights=str(narrow_vgg)
     )
     trail = made.run()["planes"]["vgg_distance"]["run"]
     assert [point["iteration"] for point in trail] == [2, 4, 6, 8]
@@ -364,13 +364,13 @@ def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
 
 
 def test_it_is_measured_by_an_evaluation_that_asks_for_it(
-    small_run, vgg_weights, tmp_path
+    small_run, narrow_vgg, tmp_path
 ):
     made = evaluation.Evaluation(
         [small_run],
         output_dir=tmp_path / "out",
         metrics=["vgg_distance"],
-        vgg_weights=str(vgg_weights),
+        vgg_weights=str(narrow_vgg),
     )
     record = made.run()
     for column in (record["metrics"], *record["baselines"].values()):

@@ -250,13 +250,13 @@ def test_a_crop_of_training_does_not_limit_the_size(small_run, tmp_path):
 
 
 def test_a_metric_of_sets_is_measured_of_pairs_when_asked(
-    small_run, vgg_weights, tmp_path
+    small_run, narrow_vgg, tmp_path
 ):
     made = Evaluation(
         [small_run],
         output_dir=tmp_path / "out",
         metrics=["kid_vgg"],
-        vgg_weights=str(vgg_weights),
+        vgg_weights=str(narrow_vgg),
     )
     record = made.run()
     for column in (record["metrics"], *record["baselines"].values()):
@@ -267,9 +267,9 @@ def test_a_metric_of_sets_is_measured_of_pairs_when_asked(
 
 
 def test_images_are_ordered_by_a_metric_that_is_measured_for_it(
-    small_run, vgg_weights, tmp_path
+    small_run, narrow_vgg, tmp_path
 ):
-    settings = {"output_dir": tmp_path / "out", "vgg_weights": str(vgg_weights)}
+    settings = {"output_dir": tmp_path / "out", "vgg_weights": str(narrow_vgg)}
     made = Evaluation([small_run], rank_by="vgg_distance", **settings)
     record = made.run()
     assert "vgg_distance" in record["metrics"]

@@ -93,9 +93,9 @@ def test_three_files_are_written(evaluation):
 
 
 def test_deep_feature_interpolation_is_measured_alike(
-    dark_and_bright, vgg_weights, tmp_path
+    dark_and_bright, narrow_vgg, tmp_path
 ):
-    settings = dfi.Settings("vgg16", str(vgg_weights), neighbors=4, iterations=2)
+    settings = dfi.Settings("vgg16", str(narrow_vgg), neighbors=4, iterations=2)
     record = Evaluation(
         dataset="folder",
         data_dir=str(dark_and_bright),
@@ -111,7 +111,7 @@ def test_deep_feature_interpolation_is_measured_alike(
         metrics = found["runs"]["dfi"]["metrics"]
         assert {"c2st", "attribute_log_loss", "source_psnr"} <= set(metrics)
         assert "identity_psnr" not in metrics
-    assert str(vgg_weights) not in json.dumps(record)  # A machine's own place.
+    assert str(narrow_vgg) not in json.dumps(record)  # A machine's own place.
 
 
 def test_too_few_images_are_refused(run):
@@ -124,8 +124,8 @@ def test_there_must_be_something_to_measure():
         Evaluation()
 
 
-def test_attributes_are_not_known_of_folders(dark_and_bright, vgg_weights, tmp_path):
-    settings = dfi.Settings("vgg16", str(vgg_weights), by="attributes")
+def test_attributes_are_not_known_of_folders(dark_and_bright, narrow_vgg, tmp_path):
+    settings = dfi.Settings("vgg16", str(narrow_vgg), by="attributes")
     with pytest.raises(ValueError, match="--dfi_by=attributes needs a data set"):
         Evaluation(
             dataset="folder",

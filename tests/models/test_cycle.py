@@ -81,10 +81,10 @@ def test_images_that_no_term_names_are_not_made(toy):
 
 
 @pytest.mark.parametrize("recipe", ["vgg_ms_cyclegan", "vgg_gan"])
-def test_the_encoder_sees_every_image_once_a_step(toy, vgg_weights, monkeypatch, recipe):
+def test_the_encoder_sees_every_image_once_a_step(toy, narrow_vgg, monkeypatch, recipe):
     """In a direction: T's output, for both players, and the real image."""
     model = recipes.build(
-        toy(recipe=recipe, width=1 / 16, vgg="vgg16", vgg_weights=str(vgg_weights))
+        toy(recipe=recipe, width=1 / 16, vgg="vgg16", vgg_weights=str(narrow_vgg))
     )
     seen, encoder = [], model.encoder
     monkeypatch.setattr(

@@ -14,18 +14,18 @@ def domains():
     return blocks[:12], blocks[12:] + np.uint8(128)
 
 
-def settings(vgg_weights, **changes):
+def settings(narrow_vgg, **changes):
     given = {"neighbors": 6, "iterations": 30, "smoothness": 0.0} | changes
-    return dfi.Settings("vgg16", str(vgg_weights), **given)
+    return dfi.Settings("vgg16", str(narrow_vgg), **given)
 
 
-def test_without_a_step_an_image_stays(domains, vgg_weights):
-    moved = dfi.Interpolation(*domains, settings(vgg_weights, step=0.0))
+def test_without_a_step_an_image_stays(domains, narrow_vgg):
+    moved = dfi.Interpolation(*domains, settings(narrow_vgg, step=0.0))
     assert np.array_equal(moved.translate(domains[0][:2]), domains[0][:2])
 
 
-def test_an_image_moves_towards_the_targets(domains, vgg_weights):
-    moved = dfi.Interpolation(*domains, settings(vgg_weights))
+def test_an_image_moves_towards_the_targets(domains, narrow_vgg):
+    moved = dfi.Interpolation(*domains, settings(narrow_vgg))
     source = domains[0][:1]
     output = moved.translate(source)
     assert output.dtype == np.uint8 and output.shape == source.shape
@@ -39,31 +39,31 @@ def test_an_image_moves_towards_the_targets(domains, vgg_weights):
     assert distance(output) < 0.99 * distance(source)
 
 
-def test_smoothness_takes_edges_away(domains, vgg_weights):
+def test_smoothness_takes_edges_away(domains, narrow_vgg):
     source = domains[0][:1]
 
     def edges(smoothness):
-        changed = settings(vgg_weights, smoothness=smoothness)
+        changed = settings(narrow_vgg, smoothness=smoothness)
         output = dfi.Interpolation(*domains, changed).translate(source)
         return np.abs(np.diff(output.astype(int), axis=1)).sum()
 
     assert edges(100.0) < 0.5 * edges(0.0)
 
 
-def test_neighbours_are_the_nearest(domains, vgg_weights):
-    by_features = dfi.Interpolation(*domains, settings(vgg_weights, neighbors=3))
+def test_neighbours_are_the_nearest(domains, narrow_vgg):
+    by_features = dfi.Interpolation(*domains, settings(narrow_vgg, neighbors=3))
     key = by_features._keys[0][7]
     assert by_features._nearest(key, by_features._keys[0])[0] == 7
     known = np.eye(12, 5, dtype=int)
     by_attributes = dfi.Interpolation(
-        *domains, settings(vgg_weights, neighbors=2, by="attributes"), (known, known)
+        *domains, settings(narrow_vgg, neighbors=2, by="attributes"), (known, known)
     )
     # Rows 5 and on are all zeros.
     assert list(by_attributes._nearest(known[3], known)) == [3, 5]
 
 
-def test_channels_count_alike(domains, vgg_weights):
-    moved = dfi.Interpolation(*domains, settings(vgg_weights))
+def test_channels_count_alike(domains, narrow_vgg):
+    moved = dfi.Interpolation(*domains, settings(narrow_vgg))
     every = np.concatenate(domains).astype(np.float32)
     means = [np.mean(f, axis=(0, 1, 2)) for f in moved._look(every)]
     # One, but for the few that are held back; never more.

@@ -14,6 +14,7 @@ from PIL import Image
 from pan_tf import distribution
 from pan_tf import networks
 from pan_tf.data import DatasetNotFoundError
+from pan_tf.networks import vgg
 from pan_tf.papers.finetuning import labeled
 from pan_tf.papers.finetuning.finetuning import Finetuning
 from pan_tf.papers.finetuning.settings import Settings
@@ -38,12 +39,12 @@ def data_dir(tmp_path_factory):
     return root
 
 
-def settings(data_dir, vgg_weights, **changes):
+def settings(data_dir, narrow_vgg, **changes):
     given = {
         "dataset": "folder",
         "data_dir": str(data_dir),
         "vgg": "vgg16",
-        "vgg_weights": str(vgg_weights),
+        "vgg_weights": str(narrow_vgg),
         "image_size": 32,
         "batch_size": 4,
         "iterations": 4,
@@ -82,27 +83,27 @@ def lines(made):
 
 
 @pytest.fixture(scope="module")
-def straight(data_dir, vgg_weights, tmp_path_factory):
+def straight(data_dir, narrow_vgg, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "straight"
-    return finetune(settings(data_dir, vgg_weights), run_dir)
+    return finetune(settings(data_dir, narrow_vgg), run_dir)
 
 
 def stored(path):
     return networks.check_vgg_weights(path, "vgg16")
 
 
-def test_weights_are_taken_by_vgg_weights_and_differ(straight, vgg_weights):
+def test_weights_are_taken_by_vgg_weights_and_differ(straight, narrow_vgg):
     made = straight
     assert made.weights_path.name == "vgg16_star.weights.h5"
-    before, after = stored(vgg_weights), stored(made.weights_path)
+    before, after = stored(narrow_vgg), stored(made.weights_path)
     assert len(after) == 26
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     encoder = networks.vgg_encoder("vgg16", True, str(made.weights_path), 32)
     assert np.isfinite(encoder(np.zeros((1, 32, 32, 3), np.float32))[-1]).all()
 
 
-def test_interrupted_and_resumed_is_straight(straight, data_dir, vgg_weights, tmp_path):
-    chosen = settings(data_dir, vgg_weights)
+def test_interrupted_and_resumed_is_straight(straight, data_dir, narrow_vgg, tmp_path):
+    chosen = settings(data_dir, narrow_vgg)
     first = finetune(chosen, tmp_path / "run", stop_after=2)
     assert lines(first)[-1]["iteration"] == 2
     again = finetune(chosen, tmp_path / "run")
@@ -113,10 +114,10 @@ def test_interrupted_and_resumed_is_straight(straight, data_dir, vgg_weights, tm
 
 # Half a minute. Other trainings' tests have replicas; here it is Keras' own `fit`.
 @pytest.mark.slow
-def test_two_replicas_do_what_one_does(data_dir, vgg_weights, tmp_path, two_replicas):
+def test_two_replicas_do_what_one_does(data_dir, narrow_vgg, tmp_path, two_replicas):
     """Of one image a replica and an update; the head, which is drawn, is the same."""
     chosen = settings(
-        data_dir, vgg_weights, iterations=1, batch_size=2, log_every=1, save_every=1
+        data_dir, narrow_vgg, iterations=1, batch_size=2, log_every=1, save_every=1
     )
     one, two = (
         finetune(chosen, tmp_path / name, strategy=strategy)
@@ -124,26 +125,26 @@ def test_two_replicas_do_what_one_does(data_dir, vgg_weights, tmp_path, two_repl
     )
     losses = [lines(made)[0]["loss"] for made in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    before = stored(vgg_weights)
+    before = stored(narrow_vgg)
     pairs = zip(stored(one.weights_path), stored(two.weights_path), before, strict=True)
     for ours, theirs, began in pairs:
         step = np.abs(ours - began).max()
         assert step > 0.0 and np.abs(ours - theirs).max() < 1e-3 * step + 1e-9
 
 
-def test_it_learns_what_can_be_learnt(data_dir, vgg_weights, tmp_path):
+def test_it_learns_what_can_be_learnt(data_dir, narrow_vgg, tmp_path):
     """A head alone at a rate that would not do for convolutions."""
     chosen = settings(
-        data_dir, vgg_weights, iterations=20, save_every=20, learning_rate=0.01
+        data_dir, narrow_vgg, iterations=40, save_every=40, learning_rate=0.02
     )
     line = lines(finetune(chosen, tmp_path / "run"))[-1]
     assert line["val_accuracy"] == 1.0 and line["val_loss"] < 0.6
 
 
-def test_other_settings_and_data_are_refused(straight, data_dir, vgg_weights):
+def test_other_settings_and_data_are_refused(straight, data_dir, narrow_vgg):
     run_dir = straight.folder.path
     with pytest.raises(RunFolderError, match=r"--momentum: 0\.9 there, 0\.5 now"):
-        finetune(settings(data_dir, vgg_weights, momentum=0.5), run_dir)
+        finetune(settings(data_dir, narrow_vgg, momentum=0.5), run_dir)
     manifest = json.loads((run_dir / "manifest.json").read_text())
     assert manifest["data"]["classes"] == 2
     assert "dense layers random" in manifest["vgg"]["began_with"]
@@ -161,9 +162,9 @@ def test_the_run_folder_is_that_of_a_training(straight, data_dir):
 
 
 def test_a_loss_that_is_not_finite_stops_it_and_nothing_is_saved(
-    data_dir, vgg_weights, tmp_path
+    data_dir, narrow_vgg, tmp_path
 ):
-    chosen = settings(data_dir, vgg_weights, learning_rate=1e30)
+    chosen = settings(data_dir, narrow_vgg, learning_rate=1e30)
     with pytest.raises(NonFiniteError, match=r"Nothing was saved yet. Try a lower --l"):
         finetune(chosen, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.h5"))
@@ -233,7 +234,8 @@ def test_training_images_keep_their_aspect(data_dir):
     assert wide.shape == (256, 512, 3)
 
 
-def test_the_head_of_vgg_has_its_shapes():
+def test_the_head_of_vgg_has_its_shapes(monkeypatch):
+    monkeypatch.setitem(vgg.APPLICATIONS, "vgg16", keras.applications.VGG16)
     model = networks.vgg_classifier("vgg16", True, 10, "vgg", 32)
     own = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), classes=10)
     assert [w.shape for w in model.weights if "seed" not in w.path] == [
@@ -268,18 +270,18 @@ def test_a_broken_file_is_named_before_training(data_dir, tmp_path):
 
 
 def test_a_rerun_of_a_finished_run_gives_the_weights_back(
-    straight, data_dir, vgg_weights, tmp_path
+    straight, data_dir, narrow_vgg, tmp_path
 ):
     shutil.copytree(straight.folder.path, tmp_path / "run")
     lost = tmp_path / "run" / straight.weights_path.name
     before = lost.read_bytes()
     lost.unlink()
-    made = finetune(settings(data_dir, vgg_weights), tmp_path / "run")
+    made = finetune(settings(data_dir, narrow_vgg), tmp_path / "run")
     assert lines(made) == lines(straight) and made.weights_path == lost
     assert len(lost.read_bytes()) == len(before)
 
 
-def test_a_foreign_folder_is_not_written_into(data_dir, vgg_weights, tmp_path):
+def test_a_foreign_folder_is_not_written_into(data_dir, narrow_vgg, tmp_path):
     pathlib.Path(tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunFolderError, match=r"--run_dir=.* holds files but no run\.cfg"):
-        finetune(settings(data_dir, vgg_weights), tmp_path)
+        finetune(settings(data_dir, narrow_vgg), tmp_path)
