@@ -28,7 +28,9 @@ from pan_tf.runs import lock
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
+from tests import commands
 from tests.conftest import smooth_noise
+from tests.trained import train
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -205,10 +207,14 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, f
         assert f"- failed: {label}, seed 1: exit status 3\n" in said
 
 
-def test_a_table_without_pairs_in_miniature(lists, tmp_path):
+def test_a_table_without_pairs_in_miniature(lists, tmp_path, monkeypatch):
+    """In this process; with trainings in their own: the tables of faces, which are slow."""
+    monkeypatch.setattr(trials.Trial, "train", lambda trial, stop: train(trial.config))
     out = tmp_path / "out"
-    result = finish(
-        out,
+    result = commands.finish(
+        "reproduce",
+        "--width=0.015625",
+        f"--output_dir={out}",
         "--table=pan_fig11",
         "--systems=cyclegan_pa",
         "--budget=2,64,1",
