@@ -86,8 +86,8 @@ def test_it_translates_arrays_and_files(run, tmp_path):
     pixels = picture(np.random.default_rng(1), source)
     output = translator(pixels)
     assert output.shape == (HEIGHT, WIDTH, target) and output.dtype == np.uint8
-    tiled = translator(np.tile(pixels, (5, 3, 1))) if source == 1 else None
-    assert tiled is None or tiled.shape == (5 * HEIGHT, 3 * WIDTH, target)
+    tiled = translator(np.tile(pixels, (5, 3, 1)))
+    assert tiled.shape == (5 * HEIGHT, 3 * WIDTH, target)
     with pytest.raises(ValueError, match=rf"must be uint8 \[H, W, {source}\]"):
         translator(picture(np.random.default_rng(1), 2))
     outcome = TranslationJob(data_dir / "testA", tmp_path / "out").run(translator)
