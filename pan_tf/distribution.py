@@ -160,13 +160,18 @@ def lost_worker(strategy, error):
 
 
 def check_replicas(config, replicas):
-    """Raises ValueError where a setting does not go with the number of replicas."""
+    """Raises ValueError where a setting does not go with the number of replicas.
+
+    Args:
+        config: `Config`, or the settings of a fine-tuning.
+        replicas: their number.
+    """
     if config.batch_size % replicas:
         raise ValueError(
             f"--batch_size is global and must be a multiple of the {replicas} replicas. "
             f"Received: batch_size={config.batch_size}."
         )
-    if config.jit_compile and replicas > 1:
+    if getattr(config, "jit_compile", False) and replicas > 1:
         raise ValueError(
             "--jit_compile goes with one replica only: XLA cannot compile the all-reduce "
             f"of batch statistics. Received: {replicas} replicas."

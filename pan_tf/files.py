@@ -91,6 +91,11 @@ def write(path, text):
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def write_json(path, value):
+    """Writes a value as JSON for people, whole or not at all."""
+    write(path, json.dumps(value, indent=2) + "\n")
+
+
 def trouble(error):
     """A failure of disk, memory or an image as a sentence; None for other errors.
 
@@ -128,7 +133,7 @@ def unusable(error):
 
 
 def lack_of_memory(error):
-    """The same for a failure of memory."""
+    """A failure of memory as a sentence; None for other errors."""
     if isinstance(error, MemoryError):
         return "There is too little memory."
     found = re.search(r"OOM when allocating tensor with shape(\S+)", str(error))

@@ -16,7 +16,7 @@ def type_of(field):
     return str
 
 
-def define_flags(settings, flag_values=flags.FLAGS):
+def define_flags(settings, flag_values):
     """Defines one absl flag for each setting.
 
     Args:
@@ -56,17 +56,17 @@ def define_flags(settings, flag_values=flags.FLAGS):
             flags.DEFINE_alias(limits["former"], field.name, flag_values)
 
 
-def from_flags(settings, flag_values=flags.FLAGS, **changes):
+def from_flags(settings, flag_values):
     """The settings that parsed flags ask for.
 
     Raises:
         ValueError: if one is not legal.
     """
     values = {f.name: flag_values[f.name].value for f in dataclasses.fields(settings)}
-    return settings(**{**values, **changes})
+    return settings(**values)
 
 
-def accept_empty(flag_values=flags.FLAGS):
+def accept_empty(flag_values):
     """Lets an empty value take a value back: `--name=` gives the flag its default again.
 
     Call it when all flags are defined. Flags that may be given several times are left

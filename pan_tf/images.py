@@ -81,6 +81,10 @@ class ImageSpec:
         # Numbers of classes are no image.
         return not self.labels and can_convert(self.channels, other.channels)
 
+    def convert(self, pixels):
+        """Pixels of another depth or number of channels, as these images have them."""
+        return to_bits(with_channels(pixels, self.channels), self.bits)
+
     def fit(self, values):
         """Values of a file -> pixels in memory.
 

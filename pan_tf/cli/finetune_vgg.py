@@ -29,8 +29,7 @@ def main(options):
     from pan_tf.runs import training
     from pan_tf.runs.guards import NonFiniteError
 
-    names = (field.name for field in dataclasses.fields(Settings))
-    settings = Settings(**{name: getattr(options, name) for name in names})
+    settings = Settings(**{name: getattr(options, name) for name in Settings.names()})
     with training.StopRequest().listening() as stop:
         try:
             finetuning = Finetuning(settings, options.run_dir, stop)

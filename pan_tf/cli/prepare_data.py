@@ -107,12 +107,4 @@ def _shards(options):
 def _edges(options):
     from pan_tf.data import edges
 
-    done = []
-
-    def show(path):
-        done.append(path)
-        print(f"\r{len(done)} pairs", end="", flush=True)
-
-    counts = edges.write_pairs(options.edges_of, options.data_dir, on_file=show)
-    print()
-    return counts
+    return edges.write_pairs(options.edges_of, options.data_dir)

@@ -76,9 +76,8 @@ def main(options):
     # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import interface
 
-    names = (field.name for field in dataclasses.fields(options))
     try:
-        outcome = interface.translate(**{name: getattr(options, name) for name in names})
+        outcome = interface.translate(**vars(options))
     except (ImportError, OSError, ValueError) as error:
         sys.exit(f"\n{error}")
     print(outcome)

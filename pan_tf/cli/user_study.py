@@ -65,9 +65,8 @@ class Options(Settings):
             raise ValueError(
                 "Either --output_dir, to make a study, or --score, to score one."
             )
-        for field in dataclasses.fields(self) if self.score else ():
-            name = field.name
-            if name != "score" and getattr(self, name) != field.default:
+        for name in self.names() if self.score else ():
+            if name != "score" and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"--{name} makes a study; it does not go with --score.")
         for name in () if self.dfi else ("vgg", "vgg_weights"):
             if getattr(self, name) is not None:

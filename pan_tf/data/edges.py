@@ -17,21 +17,20 @@ from pan_tf import files
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts import reading
 from pan_tf.images import ImageSpec
+from pan_tf.progress import followed
 
 THRESHOLD = 0.3
 _SHORTEST = 10  # Pixels of a line that is kept.
 _BORDER = 3  # Pixels along an image's border that have no lines.
 
 
-def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
+def write_pairs(source_dir, data_dir):
     """Writes pairs side by side, edges on the left, for every photo of a folder.
 
     Args:
         source_dir: holds `train`, and perhaps `val` and `test`, of photos.
         data_dir: gets the same splits as PNG files; those that are there are kept, so
             that an interrupted command goes on.
-        threshold: of HED's probability, 0 to 1.
-        on_file: called with the path of each pair written.
 
     Returns:
         split -> number of pairs.
@@ -49,22 +48,21 @@ def write_pairs(source_dir, data_dir, threshold=THRESHOLD, on_file=None):
         raise FileNotFoundError(f"No train/ of photos in {source_dir}.")
     detect = _detector()
     counts = {}
-    for split in ("train", "val", "test"):
+    for split in listing.SPLITS:
         photos = listing.find_photos(source_dir, split)
         if photos is None:
             continue
         place = pathlib.Path(data_dir) / split
         place.mkdir(parents=True, exist_ok=True)
-        for name, (file,) in zip(photos.names, photos.files, strict=True):
+        both = zip(photos.names, photos.files, strict=True)
+        for name, (file,) in followed(both, f"edges of {split}", len(photos.names)):
             target = place / f"{name}.png"
             if not target.exists():
                 pixels = reading.read((file,), (ImageSpec(),))[0]
-                edges = lines(detect(pixels), threshold)
+                edges = lines(detect(pixels))
                 pair = np.concatenate([edges[..., None].repeat(3, -1), pixels], axis=1)
                 with files.whole(target) as partial:
                     Image.fromarray(pair).save(partial, format="png")
-            if on_file:
-                on_file(target)
         counts[split] = len(photos.names)
     return counts
 

@@ -163,7 +163,7 @@ class Geometry:
         return tf.concat([tf.cast(image, dtype) for image in images_of_size], -1)
 
     def cropped(self, loaded, seed, augmentations, specs):
-        """The rest of `jitter`."""
+        """The part of `jitter` that is random: crop and augmentation, then floats."""
         count = sum(spec.planes for spec in specs)
         is_squash = self.preprocess == "squash"
         known = self.load_size if is_squash else (None, None)

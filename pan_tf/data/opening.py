@@ -137,8 +137,7 @@ def _require(config, needs_train):
 def _check_data_dir(config):
     """Raises ValueError for a user's own images that the data set would not read."""
     name, row = config.dataset, DATASETS[config.dataset]
-    (usual,) = (f.default for f in dataclasses.fields(config) if f.name == "data_dir")
-    is_asked_for = config.data_dir != usual
+    is_asked_for = config.data_dir != type(config).data_dir  # The field's default.
     reads = row.is_own or not (row.archive or row.in_package)
     if reads or not is_asked_for or not listing.exists(config.data_dir, "train"):
         return

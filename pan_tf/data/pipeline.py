@@ -15,13 +15,13 @@ and augmentation of their own: which meet is another matter in every epoch.
 import os
 import time
 
-import numpy as np
 import tensorflow as tf
 
 from pan_tf import tracing
 from pan_tf.data.cache import Cache
 from pan_tf.data.geometry import Geometry
 from pan_tf.data.geometry import loaded_dtype
+from pan_tf.data.split import evenly
 
 _FOREVER = 2**62
 _HELD_OUT = -1  # In place of a seed, where none is to matter.
@@ -239,9 +239,8 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
 
 def spread(split, count, geometry, centre=False):
     """At most `count` examples, spread over a split; a batch of `evaluation_dataset`."""
-    count = min(count, split.num_together)
-    places = np.linspace(0, split.num_together - 1, count).round()
+    some = split.subset(evenly(split.num_together, count))
     (batch,) = evaluation_dataset(
-        split.subset(places), geometry=geometry, batch_size=count, centre=centre
+        some, geometry=geometry, batch_size=len(some), centre=centre
     )
     return batch

@@ -21,7 +21,7 @@ def decode(contents, spec=3):
 
 
 def read(path, spec=3):
-    """The image in a file whose path is a string scalar; likewise."""
+    """As `decode`, of a file; `path` is a string scalar."""
     return _read(path, ImageSpec.of(spec), str)
 
 

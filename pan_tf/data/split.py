@@ -30,7 +30,7 @@ class Images:
 
     Attributes:
         names: one an image.
-        load: graph function, int64 scalar -> uint8 `[H, W, C]`.
+        load: graph function, int64 scalar -> uint8 or uint16 `[H, W, C]`.
         attributes: function without arguments, for it takes a while, that gives what is
             known of the images, `[N, A]` of 0 and 1; None where nothing is.
         spec: `ImageSpec`.
@@ -46,13 +46,6 @@ class Images:
 
     def __len__(self):
         return len(self.names)
-
-    @property
-    def channels(self):
-        """Channels that networks see of its images."""
-        if self.spec.labels:
-            return self.spec.channels
-        return self.load(tf.constant(0, tf.int64)).shape[-1]
 
     def sizes(self, limit=None):
         """Height and width, int `[n, 2]`: of each, or of at most so many.
@@ -78,12 +71,7 @@ class Images:
 
     def with_spec(self, spec):
         """The same images, of the channels and bits of an `ImageSpec`."""
-
-        def load(index):
-            pixels = images.with_channels(self.load(index), spec.channels)
-            return images.to_bits(pixels, spec.bits)
-
-        return dataclasses.replace(self, load=load)
+        return dataclasses.replace(self, load=lambda i: spec.convert(self.load(i)))
 
     def at_most(self, limit):
         """As many images as a limit, spread over the list."""
@@ -99,7 +87,7 @@ class Split:
         name: the split's own name in the data set.
         source: `Images`.
         target: `Images`.
-        load_pair: graph function, int64 scalar -> (source, target), uint8 `[H, W, C]`
+        load_pair: graph function, int64 scalar -> (source, target), as `Images.load`
             each, where a target belongs to each source; None where none does.
         synthesize: graph function (target, seed) that makes the source, see `synthesis`;
             None where `load_pair` gives it.

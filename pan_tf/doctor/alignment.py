@@ -28,6 +28,7 @@ LEAST_PAIRS = 20
 # best of 1681 shifts; aerial photos and their maps have 76, edges and shoes 408.
 LEAST_PEAK = 15.0
 _LEAST_SIDE = 64  # Working pixels.
+_POINTS = 500  # Of each pair, to find the common shift by.
 _SHIFTS = np.arange(-REACH, REACH + 1)
 
 
@@ -169,7 +170,7 @@ def _overlap_sums(plane):
     return rows[:, right] - rows[:, left]
 
 
-def _common_shift(random, planes, count=500):
+def _common_shift(random, planes):
     """The shift at which each side explains the other best: (dy, dx), working pixels.
 
     Fitting at one shift and correlating would stay at that shift. So the fit is solved
@@ -181,7 +182,7 @@ def _common_shift(random, planes, count=500):
         samples, places, others = [], [], []
         for a, b in sides:
             found = cross_prediction.features(a)
-            y, x = (random.integers(REACH, n - REACH, count) for n in found.shape[1:])
+            y, x = (random.integers(REACH, n - REACH, _POINTS) for n in found.shape[1:])
             samples.append(found[:, y, x].T)
             places.append((y, x))
             others.append(cross_prediction.targets(b))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from pan_tf import pages
+from pan_tf.data.split import evenly
 from pan_tf.doctor.pairs import BrokenPairError
 from pan_tf.pages import pictures
 
@@ -32,8 +33,7 @@ def render(title, items, record, findings, estimates, checks):
         several = [finding for finding in findings if finding.check == check]
         if several:
             rows = [_row(finding, found, estimates) for finding in several[:_MOST_SHOWN]]
-            severity = record["checks"][check]["severity"]
-            sections.append((check, heading, severity, len(several), rows))
+            sections.append((heading, len(several), rows))
     context = {
         "title": title,
         "record": record,
@@ -48,8 +48,7 @@ def _some(items, findings):
     """(name, pictures) of a few pairs of which nothing bad is known."""
     suspects = {(finding.split, finding.name) for finding in findings}
     sound = [item for item in items if (item.split, item.name) not in suspects]
-    places = np.linspace(0, len(sound) - 1, min(_FEW, len(sound))).round().astype(int)
-    chosen = (sound[i] for i in places)
+    chosen = (sound[i] for i in evenly(len(sound), _FEW))
     return [(f"{i.split}/{i.name}", _pictured(_captioned(i, "AB"))) for i in chosen]
 
 

@@ -59,8 +59,7 @@ def translations(split, geometry, fitted):
     found = {}
 
     def copied(pixels):
-        pixels = images.with_channels(source.to_levels(pixels), target.channels)
-        return images.to_bits(pixels, target.bits)
+        return target.convert(source.to_levels(pixels))
 
     if source.converts_to(target):
         found["copy_input"] = copied

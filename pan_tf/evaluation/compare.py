@@ -174,7 +174,10 @@ def _merit(metric, gap):
 
 
 def _apart(metric, one, other):
-    """Likewise of two means, whose intervals leave each other out."""
+    """+1 or -1 if one mean is surely better or worse than another, else 0.
+
+    Surely: their intervals leave each other out.
+    """
     (low, high), (other_low, other_high) = one["ci95"], other["ci95"]
     sign = int(low > other_high) - int(high < other_low)
     return sign if ROWS[metric].higher_is_better else -sign

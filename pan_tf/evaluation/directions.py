@@ -20,7 +20,7 @@ from pan_tf.evaluation.measure import sizes_recur
 from pan_tf.evaluation.measure import too_small
 from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import ROWS
-from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.metrics.intervals import summarized
 from pan_tf.size import Size
 
 
@@ -35,7 +35,8 @@ class System:
     Attributes:
         name: unique in a report.
         checkpoint: `Translator.checkpoint`; None of a baseline.
-        translate: float32 `[B, H, W, 3]` in [-1, 1] -> uint8, of sources in order.
+        translate: float32 `[B, H, W, C]` in [-1, 1] -> pixels as of the targets' spec, of
+            sources in order.
         back: likewise its inverse; None where there is none.
         takes_all: whether it translates other images than sources.
     """
@@ -56,7 +57,7 @@ class Direction:
         split: `Split`, its sources those of the direction.
         results: `Result`s of the systems, in order.
         baselines: baseline -> `Result`.
-        outputs: system -> uint8 `[N, H, W, 3]`, where they were kept.
+        outputs: system -> uint8 `[N, H, W, C]`, where they were kept.
         translators: those of the systems that are networks.
         native: (`Result`s, baseline -> `Result`) on files as they are, at their own size:
             of each T at its scale, and at the files' own, `NATIVE_SCALE`; None where that
@@ -253,23 +254,14 @@ class Directions:
         outputs = images.shown(self._asked.geometry.middles(keep["output"]))
         of_sets = {}
         for name, value in sets.judge(outputs).items():
-            if is_baseline and isinstance(value, np.ndarray):
-                value = mean_and_interval(value)
+            value = summarized(value) if is_baseline else value
             (scores if isinstance(value, np.ndarray) else of_sets)[name] = value
         return Result(system.name, system.checkpoint, scores, of_sets), outputs
 
     def _baselines(self, split):
-        if not split.paired:
-            spec, target = split.specs
-            if not spec.converts_to(target):
-                return []
-
-            def copied(source):
-                pixels = images.with_channels(spec.to_levels(source), target.channels)
-                return images.to_bits(pixels, target.bits)
-
-            return [System("copy_input", None, copied)]
-        found = translations(split, self._asked.geometry, self.fitted)
+        # Without pairs there is nothing to fit a colour by.
+        fitted = self.fitted if split.paired else None
+        found = translations(split, self._asked.geometry, fitted)
         return [System(name, None, translate) for name, translate in found.items()]
 
     def _systems(self, is_back, split, train):

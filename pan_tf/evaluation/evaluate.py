@@ -8,11 +8,10 @@ With pairs each output is compared with its own target. Without pairs, outputs a
 as a set, and beside that what they keep of their sources, in both directions of a cycle.
 """
 
-import numpy as np
-
 from pan_tf import files
 from pan_tf import inference
 from pan_tf import paths
+from pan_tf.data.split import evenly
 from pan_tf.evaluation import page
 from pan_tf.evaluation import record
 from pan_tf.evaluation.directions import Directions
@@ -110,12 +109,13 @@ class Evaluation(Inputs):
         self.limit, self.epochs = limit or LIMIT, epochs or 30
         self.seeds = tuple(range(1, (seeds or 5) + 1))
         if rank_by and not self.split.paired:
-            raise ValueError("--rank_by goes with pairs, and here are none.")
+            raise ValueError("--rank_by goes with pairs, and there are none here.")
         also = [self.rank_by] if self.split.paired else []
         self._choose_metrics([*(metrics or ()), *also])
         self._check_train()
         if self.split.paired:
-            check_channels(self.of_images + self.of_sets, self.split.target.channels)
+            channels = self.split.target.spec.channels
+            check_channels(self.of_images + self.of_sets, channels)
             if problem := too_small(self.split, self.geometry, self.of_images):
                 raise ValueError(f"{problem} Remove it, or measure at another size.")
         self.weights = locate_weights(
@@ -126,8 +126,8 @@ class Evaluation(Inputs):
             least = max(ROWS[name].least for name in self.of_sets)
             splits = filter(None, (self.data.train, self.split))
             check_sizes(splits, self.limit, least)
+        by_classifier = any(not ROWS[name].needs for name in self.of_sets)
         for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
-            by_classifier = [m for m in self.of_sets if not ROWS[m].needs]
             heard = by_classifier or (name == "limit" and not self.split.paired)
             if given is not None and not heard:
                 raise ValueError(f"--{name} goes without pairs: add --unaligned.")
@@ -163,7 +163,8 @@ class Evaluation(Inputs):
                     f"with pairs. Without pairs go: {', '.join(SET_METRICS)}."
                 )
         self.of_images = [name for name in asked if name in METRICS]
-        by_itself = [] if self.split.paired else _usual_sets()
+        usual = [name for name, metric in SET_METRICS.items() if metric.is_usual]
+        by_itself = [] if self.split.paired else usual
         source, target = self.split.specs
         if not source.converts_to(target):
             unlike = {n for n in SET_METRICS if "source" in SET_METRICS[n].compares}
@@ -192,8 +193,10 @@ class Evaluation(Inputs):
 
     def _check_dfi(self, dfi):
         if "dfi" in self.names:
-            raise ValueError("--dfi needs its name: call the run folder 'dfi' otherwise.")
-        if {self.split.source.channels, self.split.target.channels} != {3}:
+            raise ValueError(
+                "--dfi is called 'dfi' in the report: rename the run folder 'dfi'."
+            )
+        if {spec.channels for spec in self.split.specs} != {3}:
             raise ValueError("--dfi looks through VGG, which takes RGB on both sides.")
         if dfi.by == "attributes" and self.split.source.attributes is None:
             raise ValueError(
@@ -256,15 +259,10 @@ class Evaluation(Inputs):
         """
         direction = self.directions[0]
         split = direction.split
-        places = np.linspace(0, split.num_together - 1, min(count, split.num_together))
-        places = places.round().astype(int)
+        places = evenly(split.num_together, count)
         some = split.subset(places)
         return {
             "source": self.pixels(some.source),
             "target": self.pixels(some.target),
             "outputs": {n: made[places] for n, made in direction.outputs.items()},
         }
-
-
-def _usual_sets():
-    return [name for name, metric in SET_METRICS.items() if metric.is_usual]

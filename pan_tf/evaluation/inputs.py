@@ -97,21 +97,20 @@ class Inputs:
 
     def pixels(self, listed):
         """`Images` -> uint8 `[N, H, W, C]`, all at `image_size`: `Geometry.centre`."""
-        batches = data.evaluation_dataset(
-            listed, geometry=self.geometry, batch_size=16, centre=True
-        )
-        # Judges of sets, and eyes, look at 8 bits.
-        made = [images.to_uint8(batch["image"]).numpy() for batch in batches]
-        return np.concatenate(made)
+        return self._pixels(listed, "image", centre=True)
 
     def sources(self, split, places):
         """Sources of a `Split`, by their numbers, given or made: as of `pixels`."""
         if split.synthesize is None:
             return self.pixels(split.source.subset(places))
-        some = split.subset(places)
-        batches = data.evaluation_dataset(some, geometry=self.geometry, batch_size=16)
-        made = [images.to_uint8(batch["source"]).numpy() for batch in batches]
-        return np.concatenate(made)
+        return self._pixels(split.subset(places), "source")
+
+    def _pixels(self, split, name, centre=False):
+        batches = data.evaluation_dataset(
+            split, geometry=self.geometry, batch_size=16, centre=centre
+        )
+        # Judges of sets, and eyes, look at 8 bits.
+        return np.concatenate([images.to_uint8(batch[name]).numpy() for batch in batches])
 
     def interpolated(self, settings, train, listed):
         """`Images` as deep feature interpolation translates them, uint8.
@@ -245,8 +244,6 @@ def _names_of(translators):
 def _measured_by(config, translators, changes):
     """A configuration by which images are measured: as the first T was trained."""
     geometry = next((t.geometry for t in translators if t.geometry), None)
-    if geometry is not None and "image_size" not in changes:
-        config = config.replace(load_size=None, image_size=geometry.image_size)
     # What a squash cropped in training does not matter here.
     config = config.replace(load_size=None)
     if geometry is None:
@@ -254,9 +251,10 @@ def _measured_by(config, translators, changes):
         config = config.replace(preprocess="squash" if translators else None)
     else:
         config = config.replace(preprocess=geometry.preprocess)
-        is_kept = geometry.preprocess == "scale" and not {"image_size"} & set(changes)
-        if is_kept and changes.get("preprocess", "scale") == "scale":
-            config = config.replace(load_size=geometry.load_size)
+        if "image_size" not in changes:
+            config = config.replace(image_size=geometry.image_size)
+            if geometry.preprocess == changes.get("preprocess", "scale") == "scale":
+                config = config.replace(load_size=geometry.load_size)
     return config.replace(**changes)
 
 

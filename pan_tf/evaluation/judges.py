@@ -1,15 +1,15 @@
 """What judges outputs as whole sets, and how many images that takes."""
 
-import numpy as np
 from absl import logging
 
 from pan_tf import images
+from pan_tf.data.split import evenly
 from pan_tf.evaluation.compare import Result
 from pan_tf.metrics import ROWS
 from pan_tf.metrics.distribution.sets import Sets
 from pan_tf.metrics.distribution.sets import domain_classifier
 from pan_tf.metrics.distribution.two_sample import LEAST
-from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.metrics.intervals import summarized
 
 
 class Judges:
@@ -55,14 +55,10 @@ class Judges:
         """`Result` of other real targets; the classifier of both domains, which was
         trained on those, is asked of the held-out ones."""
         # As many as there are held-out ones: what the best T could have.
-        few = min(len(self._train.target), len(self._real))
-        places = np.linspace(0, len(self._train.target) - 1, few).round().astype(int)
+        places = evenly(len(self._train.target), len(self._real))
         others = self._evaluation.pixels(self._train.target.subset(places))
         found = self.judge(others, judged=self._real)
-        of_sets = {
-            name: mean_and_interval(value) if isinstance(value, np.ndarray) else value
-            for name, value in found.items()
-        }
+        of_sets = {name: summarized(value) for name, value in found.items()}
         return Result("real", None, {}, of_sets)
 
 

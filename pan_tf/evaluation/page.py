@@ -32,6 +32,8 @@ def render(evaluation, record):
     directions = evaluation.directions
     names = list(dict.fromkeys(r.name for d in directions for r in d.results))
     results = directions[0].results
+    # Deep feature interpolation, the last result, is no network.
+    both = list(zip(results, directions[0].translators, strict=False))
     context = {
         "title": " | ".join(names),
         "record": record,
@@ -48,19 +50,9 @@ def render(evaluation, record):
         "histograms": _histograms(directions[0]),
         "marks": [TITLES[name] for name in directions[0].baselines],
         "planes": _planes(directions[0], record),
-        "curves": [
-            (result.name, _curves(translator, result, directions[0]))
-            for result, translator in zip(
-                results, directions[0].translators, strict=False
-            )
-        ],
+        "curves": [(r.name, _curves(t, r, directions[0])) for r, t in both],
         "about": [metric.about for metric in _measured(directions) if metric.about],
-        "manifests": [
-            (result.name, _manifest(translator.path))
-            for result, translator in zip(
-                results, directions[0].translators, strict=False
-            )
-        ],
+        "manifests": [(r.name, _manifest(t.path)) for r, t in both],
         "full_error": pictures.FULL_ERROR,
         "scale": pictures.data_uri(
             pictures.colors(np.tile(np.linspace(0, 1, 160), (10, 1)))
@@ -188,19 +180,17 @@ def _sections(direction, rank_by):
     if not direction.split.paired:
         return [random]
     metric = METRICS[rank_by]
+    order = np.argsort(metric.merit(results[0].scores[rank_by]), kind="stable")
     if count < 2 * _EXTREMES:  # Worst and best would be the same ones.
-        order = np.argsort(metric.merit(results[0].scores[rank_by]), kind="stable")
         of = f" of {results[0].name}" if len(results) > 1 else ""
         return [(f"All {count}, by {metric.label}{of}, the worst first", order)]
-    merits = [metric.merit(metric.finite(r.scores[rank_by])) for r in results]
     if len(results) == 1:
-        order = np.argsort(metric.merit(results[0].scores[rank_by]), kind="stable")
         return [
             (f"The {_EXTREMES} worst by {metric.label}", order[:_EXTREMES]),
             (f"The {_EXTREMES} best by {metric.label}", order[::-1][:_EXTREMES]),
             random,
         ]
-    every = np.stack(merits)
+    every = np.stack([metric.merit(metric.finite(r.scores[rank_by])) for r in results])
     if len(results) > 2:
         widest = np.argsort(-np.ptp(every, axis=0), kind="stable")[:_EXTREMES]
         return [
@@ -365,7 +355,7 @@ def _planes(direction, record):
 
 def _curves(translator, result, direction):
     """(title, SVG) of validation metrics, then of losses, from metrics.jsonl."""
-    if translator is None or translator.config is None:
+    if translator.config is None:
         return []
     columns = {}
     for row in RunFolder(translator.path).read_metrics():

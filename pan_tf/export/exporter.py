@@ -14,7 +14,6 @@ watches the folder, sees it whole or not at all. No version that is there is tou
 import dataclasses
 import datetime
 import hashlib
-import json
 import math
 import os
 import pathlib
@@ -89,7 +88,9 @@ class Export:
             )
         self.notes = []
         if not self._are_files():
-            self.notes.append("There is no signature of files: PNG has four channels.")
+            self.notes.append(
+                "There is no signature of files: PNG has at most four channels."
+            )
         special = sorted(paths.SPECIAL & set(str(self.export_dir.absolute())))
         if special:
             self.notes.append(
@@ -146,8 +147,7 @@ class Export:
         extra = path / "assets.extra"
         extra.mkdir()
         write_warmup(extra, sources[:1], self.translator.source, self._are_files())
-        label = self._label(is_optimized)
-        files.write(path / LABEL, json.dumps(label, indent=2) + "\n")
+        files.write_json(path / LABEL, self._label(is_optimized))
         sent = parity.requests(
             sources,
             self.max_pixels,
@@ -158,7 +158,7 @@ class Export:
         )
         report = parity.compare(self.translator, sent, parity.run(path, sent))
         record = {"images": origin, "signatures": report}
-        files.write(extra / "parity.json", json.dumps(record, indent=2) + "\n")
+        files.write_json(extra / "parity.json", record)
         return report
 
     def _pixels_of(self, height, width):
@@ -220,7 +220,8 @@ class Export:
             # The label goes with the model: it names no folder of this machine.
             self._note(f"Parity was looked at with Blue Marble: the run's data {state}.")
             logging.warning("%s", error)
-            side = min(config.image_size)
+            # Blue Marble has no larger tiles; a T of one size needs its own.
+            side = min(*config.image_size, self.translator.field.size or 512)
             config = config.replace(
                 dataset="bluemarble",
                 direction=None,

@@ -88,7 +88,7 @@ def read_raw(source, as_labels=False):
         if kind == "npy":
             return Picture(_array(file))
         if kind == "tiff" and (pages := tiff.pages_of(file)):
-            _check_claim(tiff.header(file, pages), file)
+            _check_claim(tiff.header(pages), file)
             return _whole(tiff.read(file, pages))
         with Image.open(file, formats=READ) as image:
             _check_claim(pillow.header(image, file), file)
@@ -103,7 +103,7 @@ def read_header(source):
             array = _array(file)
             return Header(*array.shape, str(array.dtype), False, "NPY")
         if kind == "tiff" and (pages := tiff.pages_of(file)):
-            return tiff.header(file, pages)
+            return tiff.header(pages)
         with Image.open(file, formats=READ) as image:
             return pillow.header(image, file)
 
@@ -131,7 +131,7 @@ def _opened(source):
                     raise ImageFileError(problem)
                 place = source if hasattr(source, "open") else pathlib.Path(source)
                 source = stack.enter_context(place.open("rb"))
-            stack.enter_context(_unlimited())
+            stack.enter_context(_GUARD)
             yield source
     except ImageFileError:
         raise
@@ -190,7 +190,7 @@ def _check_claim(header, file):
 
 
 def _whole(picture):
-    """The same; raises ImageFileError if damage has left no image of it."""
+    """A picture as it is; raises ImageFileError if damage has left no image of it."""
     if picture.pixels.ndim != 3 or 0 in picture.pixels.shape:
         raise ImageFileError(
             f"is damaged: it holds numbers {list(picture.pixels.shape)}, no image"
@@ -239,7 +239,3 @@ class _Guard:
 
 
 _GUARD = _Guard()
-
-
-def _unlimited():
-    return _GUARD

@@ -56,7 +56,7 @@ def pages_of(file):
 
 
 def read(file, pages):
-    """The `Picture` that `pages_of` found."""
+    """`Picture` of a TIFF by the pages that `pages_of` found."""
     first = pages[0]
     if any(len(page.dataoffsets) < math.prod(page.chunked) for page in pages):
         raise ImageFileError("is damaged: parts of its pixels are missing")
@@ -82,8 +82,7 @@ def read(file, pages):
         pixels = pixels[..., None]
     if first.axes.startswith("S"):  # Channels are stored one after the other.
         pixels = np.moveaxis(pixels, 0, -1)
-    orientation = first.tags.get(ORIENTATION)
-    pixels = pillow.upright(pixels, int(orientation.value) if orientation else 1)
+    pixels = pillow.upright(pixels, _orientation(first))
     tags = {
         tag.code: (int(tag.dtype), _value(tag))
         for tag in first.tags
@@ -122,12 +121,16 @@ def _colors(pages):
     return first.samplesperpixel - has_alpha
 
 
-def header(file, pages):
-    """Likewise its `Header`."""
+def _orientation(page):
+    found = page.tags.get(ORIENTATION)
+    return int(found.value) if found else 1
+
+
+def header(pages):
+    """`Header` of a TIFF by the pages that `pages_of` found."""
     first = pages[0]
     height, width = first.imagelength, first.imagewidth
-    found = first.tags.get(ORIENTATION)
-    orientation = int(found.value) if found else 1
+    orientation = _orientation(first)
     if orientation in (5, 6, 7, 8):
         height, width = width, height
     channels = _colors(pages)

@@ -120,7 +120,7 @@ class WholeImages:
             except tf.errors.InvalidArgumentError as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 raise ValueError(
-                    f"{self._name} refused {pixels.shape[0]} x {pixels.shape[1]} pixels: "
+                    f"{self._name} refused {pixels.shape[1]} x {pixels.shape[0]} pixels: "
                     + next((line for line in lines if "assertion" in line), lines[-1])
                 ) from error
             except (tf.errors.OpError, MemoryError) as error:
@@ -196,12 +196,12 @@ class WholeImages:
             if size >= 4 * multiple:
                 logging.warning(
                     "*** %d x %d pixels: too little memory %s; tiles of %d px then. ***",
-                    *shape[:2],
+                    *shape[1::-1],
                     f"with tiles of {tiling.tile_size} px" if tiling else "as a whole",
                     size,
                 )
                 return Tiling.of(size, self.field)
         raise MemoryError(
-            f"{shape[0]} x {shape[1]} pixels are too many for the memory here, and "
+            f"{shape[1]} x {shape[0]} pixels are too many for the memory here, and "
             "cannot be cut into smaller tiles."
         ) from error

@@ -126,7 +126,7 @@ class Work:
         seen = translator.seen_size(height, width)
         if tiling is not None:
             print(
-                f"{source}: {height} x {width} pixels, {tiling.count(*seen)} "
+                f"{source}: {width} x {height} pixels, {tiling.count(*seen)} "
                 f"tiles of {tiling.tile_size} px, each {tiling.step} further",
                 flush=True,
             )

@@ -201,7 +201,7 @@ def _normalize_by_batch(x, gamma, beta, epsilon):
 
 
 def _normalize_fused(x, gamma, beta, epsilon):
-    """The same on one replica; the gradient is a kernel.
+    """As `_normalize_by_batch`, on one replica; the gradient is a kernel.
 
     On a GPU the statistics are too: the gradient's kernel wants of them what only the
     kernel that computes them can give it. On a CPU it wants mean and variance.

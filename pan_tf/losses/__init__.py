@@ -1,7 +1,5 @@
 """Losses: functions of tensors (`functional`), and the two-sided terms of them."""
 
-import keras
-
 import pan_tf.layers  # noqa: F401 (whose classes register with Keras)
 from pan_tf.losses.adversarial import AdversarialLoss
 from pan_tf.losses.adversarial import FeatureMatchingLoss
@@ -11,6 +9,7 @@ from pan_tf.losses.reconstruction import CycleConsistencyLoss
 from pan_tf.losses.reconstruction import IdentityLoss
 from pan_tf.losses.reconstruction import PerceptualLoss
 from pan_tf.losses.reconstruction import PixelLoss
+from pan_tf.losses.terms import TERMS
 from pan_tf.losses.terms import DiscriminatorOutput
 from pan_tf.losses.terms import LossTerm
 from pan_tf.losses.terms import Translation
@@ -31,18 +30,3 @@ __all__ = [
     "Translation",
     "check_names",
 ]
-
-# Every kind of term, by the name of its class; Keras finds them by it too.
-TERMS = {
-    term.__name__: keras.saving.register_keras_serializable("pan_tf")(term)
-    for term in (
-        AdversarialLoss,
-        CentreLoss,
-        CycleConsistencyLoss,
-        FeatureMatchingLoss,
-        IdentityLoss,
-        PerceptualAdversarialLoss,
-        PerceptualLoss,
-        PixelLoss,
-    )
-}

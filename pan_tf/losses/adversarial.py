@@ -130,7 +130,7 @@ class AdversarialLoss(LossTerm):
         }
 
     def _probabilities(self, output):
-        """That an image is real, as D has it: a map for each of its maps of logits."""
+        """D's probability that an image is real: a map for each map of logits."""
         probability = _GAMES[self.kind].probability
         return [probability(tf.cast(z, tf.float32)) for z in output.logits]
 

@@ -11,6 +11,12 @@ from typing import Any
 from typing import ClassVar
 from typing import NamedTuple
 
+import keras
+
+from pan_tf.config import Config
+
+TERMS = {}  # Every kind of term, by the name of its class.
+
 
 class DiscriminatorOutput(NamedTuple):
     """What a discriminator says of a batch of images.
@@ -29,7 +35,7 @@ class Translation:
     """One batch in one direction: its images, and D's outputs for some of them.
 
     Attributes:
-        source: float `[B, H, W, 3]` in [-1, 1].
+        source: float `[B, H, W, C]` in [-1, 1].
         target: the ground truth y; of unpaired sets any image of its domain.
         output: T(source).
         cycled: the other direction's T(output), in the source's domain.
@@ -61,7 +67,7 @@ class LossTerm:
     A subclass defines `transformer_loss`, `discriminator_loss`, or both, each from a
     `Translation` to a float32 scalar, the mean over the replica's batch, which that
     player minimises. A side that it leaves out takes no part in the player's objective
-    and gets no metric.
+    and gets no metric. It is in `TERMS` once it is defined, and Keras knows it.
 
     Attributes:
         weight: multiplies T's side, and D's unless that has its own.
@@ -80,6 +86,15 @@ class LossTerm:
     images: ClassVar = ()
     settings: ClassVar = {}
     looks_through_vgg: ClassVar = False
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        if unknown := {*cls.settings} - {*Config.names()}:
+            raise ValueError(
+                f"{cls.__name__}.settings must name settings of `Config`. Received: "
+                f"{', '.join(sorted(unknown))}."
+            )
+        TERMS[cls.__name__] = keras.saving.register_keras_serializable("pan_tf")(cls)
 
     def with_vgg(self, features):
         """The term with the network that it looks through.

@@ -37,6 +37,11 @@ def mean_and_interval(values):
     return {"mean": mean, "ci95": [float(low), float(high)]}
 
 
+def summarized(value):
+    """`mean_and_interval` of scores `[n]`; of a set's own mean and interval, these."""
+    return mean_and_interval(value) if isinstance(value, np.ndarray) else value
+
+
 def verdict(difference):
     """+1 or -1 if a `mean_and_interval` of differences lies on one side of 0, else 0."""
     if difference["ci95"] is None:

@@ -27,7 +27,7 @@ def vgg_distance(weights):
         weights: `Weights` with "vgg16".
 
     Returns:
-        (reference, prediction), uint8 `[B, H, W, C]`, 32 px a side or more -> float32
+        (reference, prediction), uint8 `[B, H, W, C]`, 16 px a side or more -> float32
         `[B]`, at least 0, and 0 for equal images: the sum over `LAYERS` of the mean over
         positions of |a / |a| - b / |b||^2. Grey is taken as RGB.
     """

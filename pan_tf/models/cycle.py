@@ -19,8 +19,8 @@ class CycleModel(TranslationModel):
     Args:
         transformer: T, source -> target.
         discriminator: of the target's domain.
-        terms, schedule, ema_decay, encoder, image_pool: as of `TranslationModel`; the
-            encoder serves both Ds.
+        terms, schedule, **kwargs: as of `TranslationModel`; one encoder and one
+            augmentation serve both Ds.
         inverse: T, target -> source.
         inverse_discriminator: of the source's domain.
         inverse_ema_transformer: as `ema_transformer`, of the inverse.

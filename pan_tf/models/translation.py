@@ -90,7 +90,7 @@ class TranslationModel(keras.Model):
 
     @functools.cached_property
     def translate_pixels(self):
-        """T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
+        """T at test time, compiled: float32 `[B, H, W, C]` in [-1, 1] -> uint8."""
         return to_pixels(self.ema_transformer)
 
     translate_pixels_inversely = None  # Likewise its inverse, where there is one.
@@ -193,7 +193,7 @@ class TranslationModel(keras.Model):
         """One round on this replica.
 
         Args:
-            batch: dictionary of float32 `[B, N, H, W, 3]` in [-1, 1], N the schedule's
+            batch: dictionary of float32 `[B, N, H, W, C]` in [-1, 1], N the schedule's
                 `minibatches`; B is this replica's share of the global batch. (The
                 batch is the first axis, since that is the one that strategies split.)
             iteration: int64 scalar, for what D's terms weigh by then; None for all.
@@ -473,7 +473,7 @@ class TranslationModel(keras.Model):
 
 
 def to_pixels(network):
-    """A T at test time, compiled: float32 `[B, H, W, 3]` in [-1, 1] -> uint8."""
+    """A T at test time, compiled: float32 `[B, H, W, C]` in [-1, 1] -> uint8."""
 
     @tracing.function(reduce_retracing=True)
     def translate(source):

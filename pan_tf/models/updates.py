@@ -183,7 +183,7 @@ class MinibatchCache:
     T's images; what a frozen encoder makes of the minibatch's own images stays true.
 
     Attributes:
-        minibatch: image name -> float32 `[B, H, W, 3]` in [-1, 1].
+        minibatch: image name -> float32 `[B, H, W, C]` in [-1, 1].
         drawn: how D is shown it, see `Translation`; or None.
         terms: [(term, what it weighs in T's objective, as a share of its weight, or
             None)]; None for all terms of the model.

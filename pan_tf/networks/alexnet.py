@@ -1,7 +1,6 @@
 """AlexNet as torchvision has it, the eyes of LPIPS."""
 
 import keras
-import numpy as np
 from keras import layers
 
 from pan_tf.networks.torch_files import read_state_dict
@@ -51,16 +50,17 @@ def alexnet_features(weights):
     model = keras.Model(image, features, name="alexnet")
     found = read_state_dict(weights)
     for name in names:
-        kernel, bias = (_entry(found, f"{name}.{each}") for each in ("weight", "bias"))
+        kernel, bias = (entry(found, f"{name}.{each}") for each in ("weight", "bias"))
         set_weights(model, name.replace(".", "_"), [kernel.transpose(2, 3, 1, 0), bias])
     model.trainable = False
     return model
 
 
-def _entry(found, name):
+def entry(found, name):
+    """An array of a state dictionary; ValueError if it has none of that name."""
     if name not in found:
         raise ValueError(f"its state dictionary has no {name}")
-    return np.asarray(found[name])
+    return found[name]
 
 
 def set_weights(model, layer, arrays):

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+from pan_tf.config import Config
 from pan_tf.size import Size
 
 TRANSFORMERS = {}  # Name -> builder.
@@ -62,14 +63,29 @@ def discriminator(**declared):
 
 
 def _declare(table, declaration, builder):
+    if unknown := {*declaration.settings} - {*Config.names()}:
+        raise ValueError(
+            f"{builder.__name__}: settings must be those of `Config`. Received: "
+            f"{', '.join(sorted(unknown))}."
+        )
     builder.declaration = declaration
     table[builder.__name__] = builder
     return builder
 
 
 def declaration(builder):
-    """The `Declaration` of a builder, or of one with some arguments in place."""
-    return original(builder).declaration
+    """The `Declaration` of a builder, or of one with some arguments in place.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    function = original(builder)
+    if not hasattr(function, "declaration"):
+        raise ValueError(
+            f"{function.__name__} is no network of a recipe: decorate it by "
+            "@transformer(...) or @discriminator(...)."
+        )
+    return function.declaration
 
 
 def original(builder):

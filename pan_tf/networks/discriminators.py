@@ -1,7 +1,7 @@
 """Discriminators D: `{"source", "image"}` -> `{"logits", "features"}`.
 
 The contract is the same for all: `source` is what T was given (an unconditional D
-ignores it), `image` is a target or an output of T, both float `[B, H, W, 3]` in [-1, 1].
+ignores it), `image` is a target or an output of T, both float `[B, H, W, C]` in [-1, 1].
 `logits` lists one map per output scale, before any sigmoid; `features` lists the hidden
 layers that a perceptual adversarial loss compares, shallow to deep.
 """
@@ -85,7 +85,7 @@ def pan_discriminator(
     if first_stddev is None:
         first_stddev = _FIRST_STDDEV[first_activation]
     channels = source_channels, target_channels
-    inputs, x = _inputs(image_size, channels, conditional, region)
+    inputs, x = inputs_of(image_size, channels, conditional, region)
     (first, *rest) = scaled((64, *(filters for filters, _ in _TABLE_I)), width)
     if region == "centre":
         x = layers.Conv2D(
@@ -146,7 +146,7 @@ def patch_discriminator(
         layers after their activation.
     """
     channels = source_channels, target_channels
-    inputs, x = _inputs(image_size, channels, conditional, region)
+    inputs, x = inputs_of(image_size, channels, conditional, region)
     logits, features = patches(x, filters, num_strided, use_bias, normalization, width)
     return keras.Model(inputs, {"logits": [logits], "features": features}, name=name)
 
@@ -208,7 +208,7 @@ def context_encoder_discriminator(
         hidden layers after their activation.
     """
     channels = source_channels, target_channels
-    inputs, x = _inputs(image_size, channels, conditional=False, region="centre")
+    inputs, x = inputs_of(image_size, channels, region="centre")
     features = []
     halvings = Size.of(image_size).height.bit_length() - 4
     counts = [64 * min(2**i, 8) for i in range(halvings)]
@@ -222,8 +222,8 @@ def context_encoder_discriminator(
     return keras.Model(inputs, {"logits": [logit], "features": features}, name=name)
 
 
-def _inputs(image_size, channels, conditional, region):
-    """(D's inputs by name, what its first layer sees)."""
+def inputs_of(image_size, channels, conditional=False, region="image"):
+    """(D's inputs by name, what its first layer sees); `channels` of source, of image."""
     inputs = {
         name: image_input(image_size, count, name)
         for name, count in zip(("source", "image"), channels, strict=True)

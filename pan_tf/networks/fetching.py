@@ -17,7 +17,7 @@ except ImportError:  # Not of Windows.
 
 
 class WeightsNotFoundError(Exception):
-    """The ImageNet weights are not on disk, and could not be fetched."""
+    """Weights that a network needs are not on disk, and could not be fetched."""
 
 
 def fetched(name, url, folder, **options):

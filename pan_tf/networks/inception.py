@@ -8,6 +8,7 @@ where the one before takes an average. Names are those of its state dictionary.
 import keras
 from keras import layers
 
+from pan_tf.networks.alexnet import entry
 from pan_tf.networks.alexnet import set_weights
 from pan_tf.networks.torch_files import read_state_dict
 
@@ -56,15 +57,12 @@ def inception_features(weights):
 
 
 def _take(model, name, found):
-    def entry(key):
-        if f"{name}.{key}" not in found:
-            raise ValueError(f"its state dictionary has no {name}.{key}")
-        return found[f"{name}.{key}"]
-
     layer = name.replace(".", "_")
-    set_weights(model, layer, [entry("conv.weight").transpose(2, 3, 1, 0)])
+    kernel = entry(found, f"{name}.conv.weight").transpose(2, 3, 1, 0)
+    set_weights(model, layer, [kernel])
     norm = ("weight", "bias", "running_mean", "running_var")
-    set_weights(model, f"{layer}_norm", [entry(f"bn.{each}") for each in norm])
+    arrays = [entry(found, f"{name}.bn.{each}") for each in norm]
+    set_weights(model, f"{layer}_norm", arrays)
 
 
 class _Builder:

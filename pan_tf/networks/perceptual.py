@@ -11,12 +11,12 @@ from keras import layers
 from pan_tf.layers import SymmetricAveragePooling2D
 from pan_tf.networks import vgg
 from pan_tf.networks.blocks import conv4
-from pan_tf.networks.blocks import image_input
 from pan_tf.networks.blocks import leaky
 from pan_tf.networks.blocks import normal
 from pan_tf.networks.blocks import scaled
 from pan_tf.networks.blocks import torch_bias
 from pan_tf.networks.declarations import discriminator
+from pan_tf.networks.discriminators import inputs_of
 from pan_tf.networks.discriminators import patches
 from pan_tf.networks.vgg import vgg_encoder
 from pan_tf.size import Size
@@ -117,12 +117,12 @@ def perceptual_discriminator(
 
 def _inputs(image_size, channels, sees):
     """(D's inputs by name, the maps that its trunk is given, large to small)."""
-    inputs = _images(image_size, channels)
+    inputs, image = inputs_of(image_size, channels)
     if sees == "image":
-        return inputs, [inputs["image"]]
+        return inputs, [image]
     if sees == "own_features":
         encoder = vgg_encoder("vgg19", star=True, size=Size.of(image_size).height)
-        return inputs, encoder(inputs["image"])
+        return inputs, encoder(image)
     side = Size.of(image_size).height
     sizes = (side // 2**i for i in range(len(vgg.CHANNELS)))
     maps = [
@@ -130,14 +130,6 @@ def _inputs(image_size, channels, sees):
         for size, channels in zip(sizes, vgg.CHANNELS, strict=True)
     ]
     return {**inputs, "image": maps}, maps
-
-
-def _images(image_size, channels):
-    """D's inputs by name."""
-    return {
-        name: image_input(image_size, count, name)
-        for name, count in zip(("source", "image"), channels, strict=True)
-    }
 
 
 def _released_stage(x, stage, filters):
@@ -210,10 +202,9 @@ def separate_discriminators(
         A functional `keras.Model` with a map of logits a scale (35 x 35 for 256 px), and
         as features their hidden layers.
     """
-    inputs = _images(image_size, (source_channels, target_channels))
-    x, logits, features = inputs["image"], [], []
-    if conditional:
-        x = layers.Concatenate()([inputs["source"], x])
+    channels = source_channels, target_channels
+    inputs, x = inputs_of(image_size, channels, conditional)
+    logits, features = [], []
     for scale in range(num_scales):
         if scale:
             x = SymmetricAveragePooling2D()(x)

@@ -21,6 +21,7 @@ import tensorflow as tf
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import tracing
+from pan_tf.data.split import evenly
 
 _LAYERS = ("block3_conv1", "block4_conv1", "block5_conv1")
 _AT_ONCE = 16
@@ -187,7 +188,7 @@ class Interpolation:
         means = []
         for domain in self._domains:
             few = min(_FEW, len(domain)) // _AT_ONCE * _AT_ONCE or len(domain)
-            spread = domain[np.linspace(0, len(domain) - 1, few).round().astype(int)]
+            spread = domain[evenly(len(domain), few)]
             parts = [
                 [
                     tf.reduce_mean(f, axis=(0, 1, 2))

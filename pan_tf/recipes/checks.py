@@ -121,7 +121,7 @@ def check_filling(config, row, system):
 
 
 def check_course(system, config):
-    """Refuses to train T alone on nothing."""
+    """Refuses a training of T alone that has no loss without D."""
     course = system.course
     if course is None or not (course.alone or course.settle):
         return
@@ -136,7 +136,7 @@ def check_course(system, config):
 
 
 def check_augmentation(system):
-    """Refuses to adapt what is not there, or to nothing."""
+    """Refuses an --ada_target without augmentation, or without D's logits to follow."""
     if not system.ada_target:
         return
     needs = None

@@ -77,7 +77,7 @@ def check_stored(config, folder):
 
 
 def _check_revisions(config, folder, for_training):
-    """Likewise for a run from before there was a system.json.
+    """As `check_stored`, for a run from before there was a system.json.
 
     Its manifest may have the revisions of its networks; else they are 1.
     """

@@ -17,6 +17,7 @@ from pan_tf import networks
 from pan_tf import tables
 from pan_tf.images import ImageSpec
 from pan_tf.losses import TERMS
+from pan_tf.losses import LossTerm
 from pan_tf.models import Course
 from pan_tf.models import UpdateSchedule
 from pan_tf.size import Size
@@ -183,7 +184,7 @@ def to_json(value):
         }
         if isinstance(value, ImageSpec) and value.labels is None:
             del found["labels"]
-        is_term = type(value).__name__ in TERMS
+        is_term = isinstance(value, LossTerm)
         return {"term": type(value).__name__, **found} if is_term else found
     if callable(value):
         function = networks.original(value)

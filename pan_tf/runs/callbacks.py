@@ -91,7 +91,6 @@ class Clock(keras.callbacks.Callback):
         super().__init__()
         self.batch_size, self.iterations = batch_size, iterations
         self._cost_of_data = cost_of_data
-        self._marks = []
 
     def on_train_begin(self, logs=None):
         self._start = None
@@ -119,9 +118,8 @@ class Clock(keras.callbacks.Callback):
 
     def seconds_left(self):
         """Estimate from the pace since the first round; None before there is one."""
-        seconds = self.now[0] - self._start[0]
         done = self.now[1] - self._start[1]
-        return (self.iterations - self.now[1]) * seconds / done if done else None
+        return (self.iterations - self.now[1]) * self.seconds() / done if done else None
 
     def _figures(self, since):
         seconds, done = self.now[0] - since[0], self.now[1] - since[1]

@@ -125,9 +125,6 @@ class Checkpoints:
             wait: whether the files are there when it returns. If not, a thread writes
                 them while training goes on; what goes wrong with it is raised by the
                 next call, or by `settle`.
-
-        Returns:
-            The path, without the endings.
         """
         self.settle()
         number = self._model.iteration
@@ -137,7 +134,6 @@ class Checkpoints:
             self._writing = self._writer.submit(self._replace, snapshot, prefix)
         if wait:
             self.settle()
-        return str(prefix)
 
     def settle(self, wait=True):
         """Waits for what is being written, or only looks; raises what went wrong."""

@@ -236,7 +236,7 @@ class RunFolder:
             config = config.going_on_from(self.config())
         files.write(self._config, config.to_flagfile())
         if system is not None and not self._system.exists():
-            files.write(self._system, json.dumps(system, indent=2) + "\n")
+            files.write_json(self._system, system)
         manifest = self._read_manifest()
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         manifest.setdefault("started", now)
@@ -260,13 +260,11 @@ class RunFolder:
         manifest.pop("lock", None)
         if self._unlocked:
             manifest["lock"] = self._unlocked
-        files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+        files.write_json(self._manifest, manifest)
 
     def note(self, key, value):
         """Records one more fact in the manifest."""
-        manifest = self._read_manifest()
-        manifest[key] = value
-        files.write(self._manifest, json.dumps(manifest, indent=2) + "\n")
+        files.write_json(self._manifest, self._read_manifest() | {key: value})
 
     def note_fingerprint(self, fingerprint):
         """Records what the data are, once all files are read."""
@@ -326,7 +324,7 @@ class RunFolder:
 
     def save_result(self, result):
         """Writes result.json."""
-        files.write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        files.write_json(self.path / "result.json", result)
 
     def forget_result(self):
         """Deletes what an end before has left, of a run that goes on."""

@@ -70,7 +70,6 @@ class Training:
         self.strategy = distribution.make_strategy()
         replicas = self.strategy.num_replicas_in_sync
         distribution.check_replicas(config, replicas)
-        system = recipes.resolve(config)
         requested, config = config.dataset, data.locate(config)
         self.config = config.replace(run_dir=config.run_dir or default_run_dir(config))
         self.folder = RunFolder(self.config.run_dir)
@@ -96,8 +95,7 @@ class Training:
         patience = _PATIENCE if is_alone and not config.dry_run else None
         self.data = _open(self.config, requested, known, system, patience)
         self.folder.check_data(self.data.fingerprint)
-        self.geometry = self.data.geometry
-        self.config = self.config.replace(preprocess=self.geometry.preprocess)
+        self.config = self.config.replace(preprocess=self.data.geometry.preprocess)
         self.vgg = None  # What the manifest records of it.
         if system.vgg:
             _, sha256 = networks.locate_vgg_weights(config.vgg_weights, system.vgg)

@@ -22,7 +22,7 @@ class Validation(EveryIterations):
         writer: TensorBoard summary writer.
         checkpoints: `Checkpoints`.
         split: `Split` to measure on.
-        samples: `{"source", "target"}`, float32 `[N, H, W, 3]` in [-1, 1], to show.
+        samples: `{"source", "target"}`, float32 `[N, H, W, C]` in [-1, 1], to show.
         geometry: `Geometry` of training.
         config: `Config`: interval, and what chooses the best.
         weights: `metrics.Weights` of what chooses the best, and of `config.metrics`.

@@ -12,7 +12,10 @@ A layout is an object with these methods; `name` is the data set's, `config` a `
 
 `verified` is what a manifest says of the same data, opened before: where no name or size
 has changed since then, files are not decoded again. `paired` says whether targets must
-belong to sources, where a layout can be read both ways;
-`specs` are the `ImageSpec`s of side A and of side B. Both raise FileNotFoundError
-where a split is empty, and ValueError, naming the files, where some are unusable.
+belong to sources, where a layout can be read both ways; `specs` are the `ImageSpec`s of
+side A and of side B. `open` raises FileNotFoundError where a split is empty, and
+ValueError, naming the files, where some are unusable.
+
+One of a user's own files has `sides(config, limit)` too: (files, headers) of side A and
+of side B. One of archives is an `archives.Archived`.
 """

@@ -80,7 +80,7 @@ class Archived:
 
     archive: Archive
 
-    def missing(self, name, config, splits=("train",)):
+    def missing(self, name, config, splits):
         data_dir = config.data_dir
         if self.is_prepared(name, data_dir):
             return None

@@ -154,7 +154,7 @@ class BlueMarble:
 
     source: str = _SATELLITE
 
-    def missing(self, name, config, splits=("train",)):
+    def missing(self, name, config, splits):
         return None
 
     def open(self, name, config, verified, paired, specs):

@@ -20,7 +20,7 @@ class Files:
     the two `Listing`s of what has none; None where there is no such split.
     """
 
-    def missing(self, name, config, splits=("train",)):
+    def missing(self, name, config, splits):
         if all(self.find(name, config, split) is None for split in splits):
             return self.sentence(name, config)
         return None
@@ -30,10 +30,10 @@ class Files:
         return _open(found, verified, specs)
 
 
-class Folder(Files):
+class Folder:
     """`folder`: a user's own images in `train`, or `trainA` and `trainB`, and so on."""
 
-    def missing(self, name, config, splits=("train",)):
+    def missing(self, name, config, splits):
         if any(listing.exists(config.data_dir, split) for split in splits):
             return None  # Whether pairs or two lists, is looked at when it is opened.
         every = ", ".join(f"{split}/, nor {split}A/ and {split}B/" for split in splits)
@@ -46,7 +46,7 @@ class Folder(Files):
         found = {split: list_split(config.data_dir, split) for split in listing.SPLITS}
         return _open(found, verified, specs)
 
-    def sides(self, config, limit=None):
+    def sides(self, config, limit):
         """(files, their headers) of the first split's images of side A, and of side B.
 
         Args:
@@ -69,7 +69,7 @@ class Photos(Files):
     def sentence(self, name, config):
         return f"No train/ in --data_dir={config.data_dir}."
 
-    def sides(self, config, limit=None):
+    def sides(self, config, limit):
         """As of `Folder`: one list is both sides."""
         first = listing.first_split(config.data_dir)
         return [_of_side(listing.find_photos(config.data_dir, first), limit)] * 2

@@ -35,16 +35,17 @@ class Listing:
     Attributes:
         names: one a pair.
         files: tuples of one path (side by side) or two (A, B), one tuple a pair.
-        is_photos: whether the files are single images, of which sources are to be made.
+        is_single: whether each file is an image by itself, not A | B: of a list without
+            pairs, or one whose source is to be made of it.
     """
 
     names: tuple
     files: tuple
-    is_photos: bool = False
+    is_single: bool = False
 
     @property
     def side_by_side(self):
-        return bool(self.files) and len(self.files[0]) == 1 and not self.is_photos
+        return bool(self.files) and len(self.files[0]) == 1 and not self.is_single
 
     def sizes(self, places=None):
         """Height and width of the images, by the files' headers: int `[n, 2]`.
@@ -185,18 +186,14 @@ def list_files(data_dir, split):
     if not any(folder.is_dir() for folder in folders):
         return side_by_side(place(data_dir, split)), []
     if (pairs := place(data_dir, split)).is_dir():
-        logging.warning(
-            "*** %s is left alone: %s hold the pairs. ***",
-            pairs,
-            " and ".join(map(str, folders)),
-        )
+        both = " and ".join(map(str, folders))
+        _warn(f"{pairs} is left alone: {both} hold the pairs.")
     return two_folders(*folders)
 
 
 def side_by_side(folder):
     """`Listing` of a folder of pairs side by side."""
-    files = images_of(folder)
-    return Listing(tuple(f.stem for f in files), tuple((f,) for f in files))
+    return dataclasses.replace(single(images_of(folder)), is_single=False)
 
 
 def two_folders(a, b, key=lambda stem: stem):
@@ -244,13 +241,11 @@ def images_of(folder, unique=True):
             + (f"; {left} Put their images into it." if left else ".")
         )
     if left:
-        logging.warning("*** %s: %s ***", folder, left)
+        _warn(f"{folder}: {left}")
     if others:
-        logging.warning(
-            "*** %s: %d files are left alone, being no images by their names: %s ***",
-            folder,
-            len(others),
-            some(others),
+        _warn(
+            f"{folder}: {len(others)} files are left alone, being no images by their "
+            f"names: {some(others)}"
         )
     counts = collections.Counter(file.stem for file in files)
     twice = [file for file in files if counts[file.stem] > 1] if unique else []
@@ -319,6 +314,12 @@ def _header(file):
 def _header_as_of(file, changed, size):
     """`Header` of a file as it is: opening a data set asks for it again and again."""
     return read_header(file)
+
+
+@functools.cache
+def _warn(sentence):
+    """Once: a data set's folders are listed again and again while it is opened."""
+    logging.warning("*** %s ***", sentence)
 
 
 def some(items):

@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 
-from pan_tf import images
 from pan_tf.data import preprocessing
 from pan_tf.data import records
 from pan_tf.data.layouts import archives
@@ -43,10 +42,8 @@ class Pix2pix(archives.Archived):
 
             def load_pair(index):
                 sides = preprocessing.halve(load(index))
-                return tuple(
-                    images.to_bits(images.with_channels(side, spec.channels), spec.bits)
-                    for side, spec in zip(sides, specs, strict=True)
-                )
+                pairs = zip(sides, specs, strict=True)
+                return tuple(spec.convert(side) for side, spec in pairs)
 
             return Split.of_pairs(split, names, load_pair)
 

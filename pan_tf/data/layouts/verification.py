@@ -89,7 +89,7 @@ class Verification:
         if self._error:
             raise self._error
         if self._problems:
-            is_single = all(listing.is_photos for listing, _ in self._listings)
+            is_single = all(listing.is_single for listing, _ in self._listings)
             raise UnusableFilesError(
                 f"{len(self._problems)} of {self.total} "
                 f"{'images' if is_single else 'pairs'} cannot be used: "

@@ -74,12 +74,7 @@ class Finetuning:
             raise ValueError(
                 "VGG is fine-tuned on the devices of one machine: no TF_CONFIG."
             )
-        replicas = self.strategy.num_replicas_in_sync
-        if settings.batch_size % replicas:
-            raise ValueError(
-                f"--batch_size is global and must be a multiple of the {replicas} "
-                f"replicas. Received: batch_size={settings.batch_size}."
-            )
+        distribution.check_replicas(settings, self.strategy.num_replicas_in_sync)
         if (self.folder.path / "run.json").exists():
             raise RunFolderError(
                 f"--run_dir={run_dir} was made by an earlier version, whose folders are "

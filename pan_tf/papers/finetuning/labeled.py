@@ -10,7 +10,6 @@ import os
 import pathlib
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from pan_tf import image_files
@@ -135,12 +134,10 @@ def _records_split(builder, split):
         "image": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
     }
+    load_record = records.record_loader(found, features)
 
     def load(index):
-        record = tf.numpy_function(
-            lambda i: np.array(found[int(i)], object), [index], tf.string
-        )
-        parsed = tf.io.parse_single_example(tf.ensure_shape(record, []), features)
+        parsed = load_record(index)
         return preprocessing.decode(parsed["image"]), parsed["label"]
 
     classes = tuple(map(str, range(builder.info.features["label"].num_classes)))

@@ -18,7 +18,7 @@ from pan_tf.evaluation.baselines import fit
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
 from pan_tf.metrics.distribution.sets import Sets
-from pan_tf.metrics.intervals import mean_and_interval
+from pan_tf.metrics.intervals import summarized
 from pan_tf.runs.folder import RunFolder
 
 _PICTURES = 8  # Held-out images shown.
@@ -75,34 +75,27 @@ class Measuring:
             if keep:
                 outputs, real = (np.concatenate(keep[k]) for k in ("output", "target"))
                 sets = Sets(real, outputs, weights=self._weights, seen=seen)
-                for name in of_sets:
-                    value = ROWS[name].of_sets(sets)
-                    if isinstance(value, np.ndarray):
-                        value = mean_and_interval(value)
-                    found[name] = value
+                found |= {n: summarized(ROWS[n].of_sets(sets)) for n in of_sets}
             return found
 
+        made = evaluation.translations(split, size, fit(opened.train, size))
+
         def baselines(crop=0):
-            fitted = fit(opened.train, size)
-            made = evaluation.translations(split, size, fitted)
             return {name: summary(translate, crop) for name, translate in made.items()}
 
         batch = data.spread(split, _PICTURES, size)
         shown = _shown(batch)
 
-        def measured(translator, crop=0):
-            return summary(translator.translate, crop)
-
         rows = {}
         for trial in self._finished(rows):
             keras.backend.clear_session()
             translator = inference.Translator(trial.run_dir, "last")
-            seed = _seed(trial, measured(translator))
+            seed = _seed(trial, summary(translator.translate))
             if crop:
-                seed["metrics_of_centre"] = measured(translator, crop=crop)
+                seed["metrics_of_centre"] = summary(translator.translate, crop)
             if translator.system.bn_statistics == "image":
                 moving = inference.Translator(trial.run_dir, "last", "moving")
-                seed["metrics_with_moving"] = measured(moving)
+                seed["metrics_with_moving"] = summary(moving.translate)
             _add(rows, trial, seed)
             if trial.seed == 1:
                 outputs = translator.translate(batch["source"])

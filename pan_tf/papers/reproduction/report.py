@@ -1,7 +1,6 @@
 """A reproduced table as HTML, Markdown, JSON and pictures."""
 
 import itertools
-import json
 
 import numpy as np
 from PIL import Image
@@ -57,7 +56,7 @@ def write(reproduction, record, shown):
                 "columns": [label for label, _ in columns],
                 "rows": [
                     [pictures.data_uri(pixels[i]) for _, pixels in columns]
-                    for i in range(len(grid) and len(columns[0][1]))
+                    for i in range(len(columns[0][1]))
                 ],
                 "charts": _charts(task, metrics),
             }
@@ -74,7 +73,7 @@ def write(reproduction, record, shown):
     )
     files.write(output_dir / "index.html", page)
     # Last: it marks the rest as whole.
-    files.write(output_dir / "results.json", json.dumps(record, indent=2) + "\n")
+    files.write_json(output_dir / "results.json", record)
 
 
 def _width(task):
@@ -241,7 +240,8 @@ def _charts(task, metrics):
         watched = metrics
     for metric in watched:
         series = [
-            (row["label"], [(_images_seen(row, seed, i), v) for i, v in curve[metric]])
+            # Over images seen: systems differ in their batch sizes.
+            (row["label"], [(i * seed["batch_size"], v) for i, v in curve[metric]])
             for row in task["systems"].values()
             for seed, curve in zip(row["seeds"], row["curves"], strict=True)
             if curve.get(metric)
@@ -251,10 +251,6 @@ def _charts(task, metrics):
             level = max(means, key=ROWS[metric].merit, default=None)
             charted.append((ROWS[metric].label, charts.curves(series, level)))
     return charted
-
-
-def _images_seen(row, seed, iteration):
-    return iteration * seed["batch_size"]
 
 
 def _markdown(record, tasks):

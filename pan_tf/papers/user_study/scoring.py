@@ -46,7 +46,7 @@ def score(study_dir):
     if not any(answers.values()):
         raise FileNotFoundError(f"No choices in {study_dir / 'choices'}.")
     results = _results(key["systems"], answers)
-    files.write(study_dir / "results.json", json.dumps(results, indent=2) + "\n")
+    files.write_json(study_dir / "results.json", results)
     return results
 
 

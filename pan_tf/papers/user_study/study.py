@@ -13,7 +13,6 @@ of the questions, is drawn anew in every browser.
 """
 
 import dataclasses
-import json
 import pathlib
 import secrets
 
@@ -189,7 +188,7 @@ def write_study(study, output_dir):
     (output_dir / "choices").mkdir(parents=True, exist_ok=True)
     record = {"study": digest, "prompt": study.prompt, "systems": systems}
     record["questions"] = key
-    files.write(output_dir / "key.json", json.dumps(record, indent=2) + "\n")
+    files.write_json(output_dir / "key.json", record)
     files.write(output_dir / "index.html", page)
 
 

@@ -208,7 +208,7 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, f
 
 
 def test_a_table_without_pairs_in_miniature(lists, tmp_path, monkeypatch):
-    """In this process; with trainings in their own: the tables of faces, which are slow."""
+    """In this process; in those of faces, which are slow, trainings have their own."""
     monkeypatch.setattr(trials.Trial, "train", lambda trial, stop: train(trial.config))
     out = tmp_path / "out"
     result = commands.finish(
