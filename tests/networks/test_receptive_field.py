@@ -71,11 +71,71 @@ def test_of_a_network_for_one_size_says_so():
     assert networks.activation_bytes(transformer) > 4 * 3
 
 
-def test_an_unknown_layer_is_named():
+def squeezed(x):
+    share = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    return x * layers.Conv2D(x.shape[-1], 1, activation="sigmoid")(share)
+
+
+def halved_and_doubled(x, norm):
+    x = norm(layers.Conv2D(8, 3, strides=2, padding="same")(x))
+    return layers.UpSampling2D(interpolation="bilinear")(keras.ops.tanh(x))
+
+
+@pytest.mark.parametrize(
+    ("between", "multiple"),
+    [
+        (squeezed, 1),
+        (lambda x: halved_and_doubled(x, layers.GroupNormalization(4)), 2),
+        (lambda x: halved_and_doubled(x, layers.Lambda(lambda x: x[:, ::2, ::2])), 4),
+        (lambda x: layers.Conv2D(8, 3, (1, 2), padding="same")(x), 1),
+    ],
+)
+def test_what_is_not_known_looks_at_the_whole_image(between, multiple):
     image = keras.Input((None, None, 3))
-    model = keras.Model(image, layers.Resizing(64, 64)(image))
-    with pytest.raises(TypeError, match="Resizing"):
-        networks.receptive_field(model)
+    x = between(layers.Conv2D(8, 3, padding="same")(image))
+    model = keras.Model(image, layers.Conv2D(3, 3, padding="same")(x))
+    field = networks.receptive_field(model)
+    assert field == networks.ReceptiveField(multiple, math.inf)
+    assert networks.activation_bytes(model) > 4 * (3 + 8)
+
+
+def padded(x, before, kernel):
+    # As PyTorch pads: the kernel itself does not.
+    after = tuple((side - 1 - first) for first, side in zip(before, kernel, strict=True))
+    padding = tuple(zip(before, after, strict=True))
+    return layers.Conv2D(3, kernel)(layers.ZeroPadding2D(padding)(x))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: padded(padded(x, (1, 3), (3, 7)), (0, 1), (5, 3)),
+        lambda x: layers.UpSampling2D()(layers.MaxPooling2D(3, 2, padding="same")(x)),
+        lambda x: layers.SeparableConv2D(3, (1, 9), padding="same")(x),
+        lambda x: (conv := layers.Conv2D(3, 3, padding="same"))(conv(conv(x))),
+    ],
+)
+@pytest.mark.parametrize("axis", [1, 2])
+def test_no_gradient_reaches_further(between, axis):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, between(image))
+    field = networks.receptive_field(model)
+    source = tf.random.stateless_uniform((1, 64, 64, 3), (0, 1), -1, 1)
+    for position in (30, 31):
+        with tf.GradientTape() as tape:
+            tape.watch(source)
+            line = tf.reduce_sum(tf.gather(model(source), position, axis=axis))
+        others = tuple({0, 1, 2, 3} - {axis})
+        found = np.abs(tape.gradient(line, source)).max(axis=others).nonzero()[0]
+        assert max(position - found[0], found[-1] - position) <= field.radius < 32
+
+
+def test_maps_of_two_strides_cannot_meet():
+    image = keras.Input((None, None, 3))
+    small = layers.AveragePooling2D(2)(image)
+    fake = layers.Lambda(lambda pair: pair[0], name="mixed")
+    with pytest.raises(ValueError, match=r"strides \[1\.0, 2\.0\] meet in .*'mixed'"):
+        networks.receptive_field(keras.Model(image, fake([image, small])))
 
 
 def test_activation_bytes_add_up_all_layers():
