@@ -67,7 +67,7 @@ def value(draw, field):
         several = flagfiles.type_of(field) is tuple
         count = draw.randint(1, 2) if several else 1
         choices = {*rule["choices"]} - ({"none"} if count > 1 else set())
-        return ",".join(draw.sample(sorted(choices), count))
+        return ",".join(draw.sample(sorted(choices), min(count, len(choices))))
     kind = flagfiles.type_of(field)
     if kind is bool:
         return draw.choice(("true", "false"))

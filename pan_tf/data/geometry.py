@@ -162,8 +162,14 @@ class Geometry:
         dtype = loaded_dtype(specs)
         return tf.concat([tf.cast(image, dtype) for image in images_of_size], -1)
 
-    def cropped(self, loaded, seed, augmentations, specs):
-        """The part of `jitter` that is random: crop and augmentation, then floats."""
+    def cropped(self, loaded, seed, augmentations, specs, names=("source", "target")):
+        """The part of `jitter` that is random: crop and augmentation, then floats.
+
+        Args:
+            loaded: what `loaded` gave.
+            seed, augmentations, specs: as of `jitter`.
+            names: of the images, "source", "target", or both, one a spec.
+        """
         count = sum(spec.planes for spec in specs)
         is_squash = self.preprocess == "squash"
         known = self.load_size if is_squash else (None, None)
@@ -171,7 +177,9 @@ class Geometry:
         if not is_squash or self.load_size != self.image_size:
             shape = (1, *self.image_size, count)
             stacked = tf.image.stateless_random_crop(stacked, shape, seed)
-        return _unstack(augment.augment(stacked, seed, augmentations), specs)
+        sides = dict(zip(names, specs, strict=False))
+        stacked = augment.augment(stacked, seed, augmentations, sides)
+        return _unstack(stacked, specs)
 
     def whole(self, group, specs=None):
         """What is measured: all of an image, at training's scale.

@@ -137,6 +137,7 @@ def example_maker(split, geometry, augmentations, seed, cache=None):
                 tf.stack([tf.constant(own_seed, tf.int64), n]),
                 augmentations,
                 (listed.spec,),
+                (name,),
             )
         return made
 

@@ -7,6 +7,7 @@ from pan_tf.evaluation.evaluate import LIMIT
 from pan_tf.evaluation.evaluate import Evaluation
 from pan_tf.evaluation.inputs import Inputs
 from pan_tf.evaluation.judges import check_sizes
+from pan_tf.evaluation.measure import check_functions
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.measure import summary
@@ -18,6 +19,7 @@ __all__ = [
     "Evaluation",
     "Inputs",
     "StoppedError",
+    "check_functions",
     "check_sizes",
     "means",
     "measure",

@@ -6,6 +6,7 @@ from pan_tf import images
 from pan_tf.data.split import evenly
 from pan_tf.evaluation.compare import Result
 from pan_tf.metrics import ROWS
+from pan_tf.metrics import checked_set
 from pan_tf.metrics.distribution.sets import Sets
 from pan_tf.metrics.distribution.sets import domain_classifier
 from pan_tf.metrics.distribution.two_sample import LEAST
@@ -49,7 +50,11 @@ class Judges:
             seen=self._seen,
             **self._tests,
         )
-        return {name: ROWS[name].of_sets(sets) for name in self._names}
+        count = len(outputs if judged is None else judged)
+        return {
+            name: checked_set(name, ROWS[name].of_sets(sets), count)
+            for name in self._names
+        }
 
     def real_result(self):
         """`Result` of other real targets; the classifier of both domains, which was

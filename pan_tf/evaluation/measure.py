@@ -13,6 +13,7 @@ from pan_tf.data import evaluation_dataset
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
+from pan_tf.metrics import checked
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
@@ -83,21 +84,47 @@ def measure(
                 compared_by = _comparison if is_traced else _untraced
                 compare = compared_by(tuple(group), kind, weights)
                 for name, values in compare(*pair).items():
-                    scores[name].append(values)
+                    scores[name].append(checked(name, values, len(pair[0])))
             for name, kept in keep.items():
                 if _BASE[name] in shown:
                     kept.append(np.asarray(made[name]))
-    scores = {
-        name: np.concatenate(values).astype(np.float64)
-        for name, values in scores.items()
-        if values
-    }
+    scores = {name: np.concatenate(values) for name, values in scores.items() if values}
     # In the table's order: one that is made of others may stand before them.
-    return {
-        name: ROWS[name].of_scores(scores) if ROWS[name].of_scores else scores[name]
-        for name in names
-        if ROWS[name].of_scores or name in scores
-    }
+    found = {}
+    for name in names:
+        if of_scores := ROWS[name].of_scores:
+            count = len(next(iter(scores.values())))
+            found[name] = checked(name, of_scores(scores), count)
+        elif name in scores:
+            found[name] = scores[name]
+    return found
+
+
+def check_functions(names, size, channels, weights):
+    """Tries metrics on two images, so that a faulty row costs no training.
+
+    Args:
+        names: of rows that compare images.
+        size: `Size` of the images.
+        channels: of the images.
+        weights: as of `measure`.
+
+    Raises:
+        ValueError: naming a metric that does not give a number an image.
+    """
+    random = np.random.default_rng(0)
+    pair = random.integers(0, 256, (2, 2, *size, channels), np.uint8)
+    for name in names:
+        if not ROWS[name].of_images:
+            continue
+        try:
+            compare = _comparison((name,), (pair.shape[2:], tf.uint8), weights)
+            checked(name, compare(*map(tf.constant, pair))[name], 2)
+        except (AttributeError, NotImplementedError, TypeError) as error:
+            raise ValueError(
+                f"The metric {name!r} cannot be a part of a graph, which takes "
+                f"TensorFlow's operations: {error}"
+            ) from error
 
 
 def usual(split, has_inverse):

@@ -24,6 +24,8 @@ from pan_tf.metrics.table import METRICS
 from pan_tf.metrics.table import ROWS
 from pan_tf.metrics.table import SET_METRICS
 from pan_tf.metrics.table import Metric
+from pan_tf.metrics.table import checked
+from pan_tf.metrics.table import checked_set
 from pan_tf.metrics.weights import Weights
 from pan_tf.metrics.weights import check_channels
 from pan_tf.metrics.weights import locate_weights
@@ -43,6 +45,8 @@ __all__ = [
     "Metric",
     "Weights",
     "check_channels",
+    "checked",
+    "checked_set",
     "locate_weights",
     "psnr",
     "psnr_rgb",

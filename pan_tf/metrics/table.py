@@ -20,6 +20,9 @@ from pan_tf.metrics.distribution.two_sample import LEAST
 from pan_tf.metrics.full_reference import functional
 from pan_tf.metrics.full_reference import information
 
+# What a translation has, and is compared.
+_IMAGES = ("source", "target", "output", "cycled", "identity")
+
 
 @functools.lru_cache(maxsize=2)
 def _made(make, weights):
@@ -73,6 +76,22 @@ class Metric:
     of_realism: bool = False
     is_usual: bool = True
     about: str = ""
+
+    def __post_init__(self):
+        ways = "function", "make", "of_scores", "of_sets"
+        given = [way for way in ways if getattr(self, way) is not None]
+        wrong = None
+        if len(given) != 1:
+            wrong = f"needs one of {', '.join(ways)}, and has {given}"
+        elif unknown := {*self.compares} - {*_IMAGES}:
+            wrong = f"compares {sorted(unknown)}: images are {', '.join(_IMAGES)}"
+        elif self.of_images and len(self.compares) != 2:
+            wrong = f"compares two images, and {len(self.compares)} are named"
+        elif unknown := {*self.needs} - {"vgg16", *networks.PUBLISHED}:
+            known = ", ".join(("vgg16", *networks.PUBLISHED))
+            wrong = f"needs weights of {sorted(unknown)}: there are {known}"
+        if wrong:
+            raise ValueError(f"The metric {self.title!r} {wrong}.")
 
     @property
     def label(self):
@@ -294,3 +313,47 @@ KEPT_METRICS = {
 
 # Every row by its name.
 ROWS = METRICS | SET_METRICS | KEPT_METRICS
+
+
+def checked(name, values, count):
+    """Scores of a row as float64, if they are what its row promises.
+
+    Args:
+        name: of the row.
+        values: what its function gave of so many images.
+        count: of the images.
+
+    Raises:
+        ValueError: if they are not one finite number an image.
+    """
+    values = np.asarray(values, np.float64)
+    if values.shape != (count,):
+        raise ValueError(
+            f"The metric {name!r} must be one number an image, of the shape ({count},) "
+            f"here. Received: the shape {values.shape}."
+        )
+    odd = ~np.isfinite(ROWS[name].finite(values))
+    if odd.any():
+        raise ValueError(
+            f"The metric {name!r} is {values[odd][0]} for {odd.sum()} of {count} images: "
+            "a row must give a number for every image (`largest` is what an infinite one "
+            "counts as)."
+        )
+    return values
+
+
+def checked_set(name, value, count):
+    """As `checked`, of a row of sets: `[n]`, or `{"mean", "ci95"}` as plain floats."""
+    if not isinstance(value, dict):
+        if np.ndim(value):
+            return checked(name, value, count)
+        value = {"mean": value, "ci95": None}
+    ends = value.get("ci95")
+    numbers = [value.get("mean"), *(() if ends is None else ends)]
+    if len(numbers) not in (1, 3) or None in numbers or not np.isfinite(numbers).all():
+        raise ValueError(
+            f"The metric {name!r} must be `[n]`, one number an output, or a mean and the "
+            f"ends of its interval or None. Received: {value}."
+        )
+    mean, *ends = map(float, numbers)
+    return {**value, "mean": mean, "ci95": ends or None}

@@ -1,8 +1,12 @@
 """Builders of networks; each returns a functional `keras.Model`.
 
 Transformers map an image to an image. Discriminators map `{"source", "image"}` to
-`{"logits", "features"}`.
+`{"logits", "features"}`. Every module here is imported, so that `TRANSFORMERS` and
+`DISCRIMINATORS` have what it declares.
 """
+
+import importlib
+import pkgutil
 
 from pan_tf.networks.alexnet import ALEXNET_SMALLEST
 from pan_tf.networks.alexnet import alexnet_features
@@ -85,3 +89,6 @@ __all__ = [
     "vgg_encoder",
     "vgg_features",
 ]
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

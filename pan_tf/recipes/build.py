@@ -38,6 +38,7 @@ def complete(config):
         WeightsNotFoundError: if the recipe needs VGG's weights and there are none.
     """
     system = resolve(config)
+    checks.check_written(system)
     today = digest(RECIPES[config.recipe])
     if config.recipe_digest not in (None, today):
         raise ValueError(
@@ -71,6 +72,7 @@ def resolve(config):
     row = RECIPES[config.recipe]
     role, builder = _transformer(row, config)
     row = dataclasses.replace(row, **row.by_role.get(role, {}))
+    checks.check_row(config.recipe, row)
     parts = [networks.declaration(builder)]
     if row.discriminator is not None:
         parts.append(networks.declaration(row.discriminator))
@@ -281,10 +283,10 @@ def _direction(system, config, names=None):
         config: `Config`.
         names: argument -> name of the network, if not the same.
     """
-    size, target = config.image_size, system.target
+    size, sides = config.image_size, (system.source, system.target)
     transformer, discriminator = system.transformer, system.discriminator
     if names:
-        target, transformer = system.source, transformer.swapped()
+        sides, transformer = sides[::-1], transformer.swapped()
         discriminator = discriminator and discriminator.swapped()
     names = names or {}
 
@@ -293,11 +295,16 @@ def _direction(system, config, names=None):
             return build(*sizes, name=names[argument])
         return build(*sizes)
 
+    made = network(transformer, "transformer")
+    checks.check_transformer(made, system, size, sides)
+    judge = discriminator and network(discriminator, "discriminator", size)
+    if judge is not None:
+        checks.check_discriminator(judge, system)
     return {
-        "transformer": network(transformer, "transformer"),
-        "discriminator": discriminator and network(discriminator, "discriminator", size),
+        "transformer": made,
+        "discriminator": judge,
         "ema_transformer": transformer() if system.ema else None,
-        "image_pool": ImagePool((*size, target.channels), system.pool_size)
+        "image_pool": ImagePool((*size, sides[1].channels), system.pool_size)
         if system.pool_size
         else None,
     }

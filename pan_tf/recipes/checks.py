@@ -1,13 +1,117 @@
-"""Refuses settings that do not go with a recipe, in a sentence each."""
+"""Refuses settings and rows whose parts do not go together, in a sentence each."""
+
+import dataclasses
+import json
+import re
 
 from pan_tf import networks
 from pan_tf.losses import TERMS
+from pan_tf.losses import LossTerm
+from pan_tf.losses import Translation
+from pan_tf.networks.vgg import APPLICATIONS
 
 # Settings that need a D.
 _NEED_D = {
     *("d_updates", "d_learning_rate", "d_augment", "ada_target"),
     *("warm_up", "fade", "settle"),
 }
+
+
+_PLAYERS = ("transformer", "discriminator")
+
+
+def check_row(name, row):
+    """Refuses a row whose parts do not go together.
+
+    Raises:
+        ValueError: naming the row and the part.
+    """
+    if found := _disagreement(name, row):
+        raise ValueError(f"RECIPES[{name!r}] {found}.")
+
+
+def _disagreement(name, row):
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        return "must be named by letters, digits, _, . and - alone"
+    images = {field.name for field in dataclasses.fields(Translation)}
+    for term in row.terms:
+        kind = type(term).__name__
+        if not isinstance(term, LossTerm):
+            return f"has the term {term!r}, which is no LossTerm"
+        seen = {image for player in _PLAYERS for image in term.d_inputs(player)}
+        judges = term.concerns("discriminator") or seen
+        if unknown := {*term.images, *seen, *getattr(term, "between", ())} - images:
+            return f"has a {kind} of {sorted(unknown)}: images are {sorted(images)}"
+        if judges and row.discriminator is None:
+            return f"has a {kind}, which needs a discriminator, and none"
+        if "pooled" in seen and not row.pool_size:
+            return f"has a {kind} of pooled outputs, which needs a pool_size"
+        if "cycled" in term.images and not row.is_cycle:
+            return f"has a {kind} of cycled images, which needs is_cycle"
+    is_trained = any(term.concerns("discriminator") for term in row.terms)
+    if row.discriminator is not None and not is_trained:
+        return "has a discriminator that no term trains"
+    if row.discriminator is None and "discriminator" in row.schedule.players:
+        return "updates a discriminator that it does not have: schedule.d_updates=0"
+    if row.looks_through_vgg and row.vgg not in APPLICATIONS:
+        return f"looks through {row.vgg!r}; there are {' and '.join(APPLICATIONS)}"
+    return None
+
+
+def check_written(system):
+    """Refuses a system that cannot be read again from its `system.json`."""
+    try:
+        written = json.dumps(system.to_json())
+        is_same = type(system).from_json(json.loads(written)) == system
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"RECIPES[{system.recipe!r}] cannot be written into system.json: {error}."
+        ) from None
+    if not is_same:
+        raise ValueError(
+            f"RECIPES[{system.recipe!r}] is not the same once it is read from "
+            "system.json: arguments must be numbers, texts, or tuples of them."
+        )
+
+
+def check_transformer(network, system, size, sides):
+    """Refuses a T that does not make of a source what a target is.
+
+    Args:
+        network: the T, functional `keras.Model`.
+        system: `System`.
+        size: `Size` of images.
+        sides: `ImageSpec`s of what it is given and of what it is to make.
+    """
+    source, target = (side.channels for side in sides)
+    given = network.input_shape[-1]
+    made = network.compute_output_shape((1, *size, given))[1:]
+    if given != source or tuple(made) != (*size, target):
+        raise ValueError(
+            f"RECIPES[{system.recipe!r}]: {system.transformer.builder.__name__} makes "
+            f"images of {tuple(made)} of those of {(*size, given)}, and "
+            f"{(*size, target)} are to be made of {(*size, source)}."
+        )
+
+
+def check_discriminator(network, system):
+    """Refuses a D whose outputs are not those that terms take; `network` is it."""
+    name = f"RECIPES[{system.recipe!r}]: {system.discriminator.builder.__name__}"
+    for found, wanted, what in (
+        (network.input, {"source", "image"}, "must take some of"),
+        (network.output, {"logits", "features"}, "must return"),
+    ):
+        if not isinstance(found, dict) or not {*found} <= wanted:
+            raise ValueError(f"{name} {what} {sorted(wanted)}, a dictionary.")
+    if {*network.output} != {"logits", "features"}:
+        raise ValueError(f"{name} must return ['features', 'logits'], a dictionary.")
+    count = len(network.output["features"])
+    for term in system.terms:
+        if len(getattr(term, "lambdas", range(count))) != count:
+            raise ValueError(
+                f"{name} has {count} features, and {type(term).__name__} "
+                f"{len(term.lambdas)} lambdas, one a feature."
+            )
 
 
 def check_settings(config, row, parts, vgg):

@@ -52,6 +52,12 @@ class Network:
             **_arguments_of(builder),
             **arguments,
         }
+        taken = inspect.signature(function).parameters
+        if unknown := sorted(given.keys() - taken.keys()):
+            raise ValueError(
+                f"{function.__name__} must take {', '.join(unknown)}: see "
+                "`networks.Declaration`."
+            )
         declared.check_size(image_size, **given)
         return cls(
             function,

@@ -12,6 +12,7 @@ from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.metrics import ROWS
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.runs import loop
@@ -117,6 +118,10 @@ class Training:
         check_channels(asked, system.target.channels)
         _check_sizes(self.data, asked)
         self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
+        unusual = [name for name in asked if not ROWS[name].is_usual]
+        evaluation.check_functions(
+            unusual, config.image_size, system.target.channels, self.weights
+        )
         for network, sha256 in self.weights.digests().items():
             if network not in networks.PUBLISHED and self.vgg is None:
                 self.folder.check_vgg(sha256)

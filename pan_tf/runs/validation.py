@@ -51,7 +51,11 @@ class Validation(EveryIterations):
         self._source = images.ImageSpec() if split is None else split.source.spec
 
     def act(self, iteration, logs):
-        scores = self.measure()
+        try:
+            scores = self.measure()
+        except Exception:
+            self.checkpoints.save()  # Whatever is wrong with a metric or a file.
+            raise
         self.latest = iteration, scores
         if self.best_by in scores and self._is_best(scores[self.best_by]):
             self.state.best, self.state.best_by = scores[self.best_by], self.best_by

@@ -373,8 +373,10 @@ def test_the_gradients_are_those_of_the_losses(recipe, build):
     is_normalized = recipes.RECIPES[recipe].bn_statistics is not None
     weights = [0.0 if is_normalized else term.weight for term in model.terms]
     for player in model.players:
-        layer = "layer_2"
-        kernel = getattr(model, player).get_layer(layer).kernel
+        variables = getattr(model, player).trainable_variables
+        kernels = [v for v in variables if v.name == "kernel"]
+        # The second layer, where that is what a network calls it.
+        kernel = next((v for v in kernels if "layer_2/" in v.path), kernels[0])
         names = [v.path for v in model.variables_of(player)]
 
         def total(player=player):

@@ -57,7 +57,7 @@ def test_infinite_psnr_does_not_spoil_a_difference():
 
 
 def test_where_the_lower_value_is_better_the_lower_one_wins(monkeypatch):
-    lower = Metric("Distance", higher_is_better=False)
+    lower = Metric("Distance", higher_is_better=False, function=abs)
     monkeypatch.setitem(compare.ROWS, "distance", lower)
     near, far = (
         Result(name, {}, {"distance": np.array(values)})

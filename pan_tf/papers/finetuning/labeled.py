@@ -161,7 +161,7 @@ def training_batches(labeled, image_size, batch_size, seed, first_iteration):
         image = tf.image.stateless_random_crop(
             _shorter_side(image, image_size), (image_size, image_size, 3), own
         )
-        image = augment.augment(image[None], own, ("flip",))[0]
+        image = augment.flip(image[None], own, {})[0]
         return images.to_float(image), label
 
     numbers = tf.data.Dataset.range(first_iteration * batch_size, _FOREVER)

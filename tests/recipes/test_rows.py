@@ -1,0 +1,135 @@
+"""A row whose parts do not go together is refused in a sentence, before a training."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from pan_tf import networks
+from pan_tf import recipes
+from pan_tf.losses import AdversarialLoss
+from pan_tf.losses import CycleConsistencyLoss
+from pan_tf.losses import FeatureMatchingLoss
+from pan_tf.losses import PerceptualLoss
+from pan_tf.losses import PixelLoss
+from pan_tf.models import UpdateSchedule
+from pan_tf.networks import declarations
+from pan_tf.recipes import checks
+
+
+def t_of(change):
+    """A builder of a T with another last layer."""
+
+    @declarations.transformer()
+    def own(image_size=None, width=1.0, source_channels=3, target_channels=3, name=None):
+        image = keras.Input((None, None, source_channels), name="source")
+        return keras.Model(image, change(image, target_channels), name=name)
+
+    return {"transformers": {"translate": own}}
+
+
+def d_of(outputs):
+    """A builder of a D with other outputs."""
+
+    @declarations.discriminator()
+    def own(image_size=None, width=1.0, source_channels=3, target_channels=3, name=None):
+        shape = (None, None, source_channels)
+        given = {key: keras.Input(shape, name=key) for key in ("source", "image")}
+        seen = keras.layers.Conv2D(4, 3)(given["image"])
+        return keras.Model(given, outputs(seen), name=name)
+
+    return {"discriminator": own}
+
+
+def convolution(channels, **kwargs):
+    return keras.layers.Conv2D(channels, 3, padding="same", **kwargs)
+
+
+def without_width(decorate=lambda builder: builder):
+    def own(image_size=None, name=None):
+        pass
+
+    return {"transformers": {"translate": decorate(own)}}
+
+
+@pytest.fixture(autouse=True)
+def tables():
+    """Leaves the tables of networks as they were."""
+    kept = {
+        id(table): dict(table)
+        for table in (networks.TRANSFORMERS, networks.DISCRIMINATORS)
+    }
+    yield
+    for table in (networks.TRANSFORMERS, networks.DISCRIMINATORS):
+        table.clear()
+        table.update(kept[id(table)])
+
+
+ALONE = {"discriminator": None, "schedule": UpdateSchedule(d_updates=0, t_updates=1)}
+GAME = (AdversarialLoss(), PixelLoss("l1"))
+BAD = {
+    "needs a discriminator, and none": {**ALONE, "terms": GAME},
+    "has a discriminator that no term trains": {"terms": (PixelLoss("l1"),)},
+    r"schedule\.d_updates=0": {
+        **ALONE,
+        "terms": (PixelLoss("l1"),),
+        "schedule": UpdateSchedule(d_updates=1, t_updates=1),
+    },
+    "which needs a pool_size": {"terms": (AdversarialLoss(pooled=True),)},
+    "which needs is_cycle": {"terms": (*GAME, CycleConsistencyLoss())},
+    r"of \['ouput'\]: images are": {
+        "terms": (*GAME, PerceptualLoss(between=("target", "ouput")))
+    },
+    "looks through 'vgg11'": {"terms": (*GAME, PerceptualLoss()), "vgg": "vgg11"},
+    "which is no LossTerm": {"terms": (*GAME, keras.losses.MeanSquaredError())},
+    "float32 is not JSON": {"terms": (*GAME, PixelLoss("l2", weight=np.float32(2)))},
+    "4 features, and FeatureMatchingLoss 2 lambdas": {
+        "terms": (*GAME, FeatureMatchingLoss(lambdas=(1.0, 1.0)))
+    },
+    "own is no network of a recipe": without_width,
+    "own must take source_channels, target_channels, width": lambda: without_width(
+        declarations.transformer()
+    ),
+    r"makes images of \(32, 32, 3\) of those of \(64, 64, 3\)": lambda: t_of(
+        lambda x, channels: convolution(channels, strides=2)(x)
+    ),
+    r"makes images of \(64, 64, 1\) of .*\(64, 64, 3\) are to be made": lambda: t_of(
+        lambda x, channels: convolution(1)(x)
+    ),
+    r"own must return \['features', 'logits'\], a dictionary": lambda: d_of(
+        lambda seen: seen
+    ),
+    r"own must return \['features', 'logits'\]": lambda: d_of(
+        lambda seen: {"logits": [seen]}
+    ),
+}
+
+
+@pytest.mark.parametrize(("sentence", "changes"), BAD.items(), ids=range(len(BAD)))
+def test_it_is_named(sentence, changes, toy, monkeypatch):
+    changes = changes if isinstance(changes, dict) else changes()
+    row = dataclasses.replace(recipes.RECIPES["pan"], terms=GAME)
+    monkeypatch.setitem(recipes.RECIPES, "pan", dataclasses.replace(row, **changes))
+    config = toy(recipe="pan")
+    with pytest.raises(ValueError, match=sentence):
+        recipes.build(recipes.complete(config))
+
+
+def test_a_name_must_do_for_keras():
+    with pytest.raises(ValueError, match=r"RECIPES\['a/b'\] must be named by letters"):
+        checks.check_row("a/b", recipes.RECIPES["pan"])
+
+
+def test_what_can_be_written_down_is_read_again(toy, monkeypatch):
+    builder = functools.partial(networks.cyclegan_transformer, num_blocks=1)
+    row = dataclasses.replace(recipes.RECIPES["l1"], transformers={"translate": builder})
+    monkeypatch.setitem(recipes.RECIPES, "l1", row)
+    system = recipes.resolve(toy(recipe="l1"))
+    checks.check_written(system)
+    odd = dataclasses.replace(
+        system.transformer, arguments={**system.transformer.arguments, "width": {1: 2}}
+    )
+    with pytest.raises(ValueError, match=r"RECIPES\['l1'\] is not the same once"):
+        checks.check_written(dataclasses.replace(system, transformer=odd))
