@@ -45,13 +45,18 @@ def with_found(config):
 
 
 def specs_asked_for(config):
-    """(`ImageSpec` of sources, of targets) of a configuration; what is open is RGB."""
-    labels = config.source_labels
-    channels, bits = config.source_channels or 3, config.source_bits or 8
-    return (
-        ImageSpec(labels, 8, labels) if labels else ImageSpec(channels, bits),
-        ImageSpec(config.target_channels or 3, config.target_bits or 8),
-    )
+    """(`ImageSpec` of sources, of targets) of a configuration; what is open is the data
+    set's."""
+    source, target = DATASETS[config.dataset].images_of(config.direction)
+    if labels := config.source_labels:
+        source = ImageSpec(labels, 8, labels)
+    elif config.source_channels or config.source_bits:
+        channels = config.source_channels or source.channels
+        source = ImageSpec(channels, config.source_bits or source.bits)
+    if config.target_channels or config.target_bits:
+        channels = config.target_channels or target.channels
+        target = ImageSpec(channels, config.target_bits or target.bits)
+    return source, target
 
 
 def specs(config):

@@ -13,6 +13,7 @@ from pan_tf.data.layouts.published import NamedLists
 from pan_tf.data.layouts.published import Published
 from pan_tf.data.layouts.tfds import CelebA
 from pan_tf.data.layouts.tfds import CycleGAN
+from pan_tf.images import RGB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Dataset:
         paired: whether a target belongs to each source.
         has_sources: whether it has sources at all; if not, they are made of targets.
         has_attributes: whether --attribute parts its images into two lists.
+        images: `ImageSpec`s of side A and of side B, unless flags say; where `is_own`,
+            files say.
         flip: whether training examples are mirrored, unless the configuration says.
         archive: whether it is prepared from an archive.
         is_own: whether it is a user's own files, of any size.
@@ -37,10 +40,24 @@ class Dataset:
     paired: bool = True
     has_sources: bool = True
     has_attributes: bool = False
+    images: tuple = (RGB, RGB)
     flip: bool = True
     archive: bool = False
     is_own: bool = False
     in_package: bool = False
+
+    def __post_init__(self):
+        if self.direction not in ("AtoB", "BtoA"):
+            raise ValueError(f"{self.direction!r} is no direction: AtoB or BtoA.")
+        if self.is_own and not hasattr(self.layout, "sides"):
+            raise ValueError(
+                f"{type(self.layout).__name__} has no `sides`: is_own is of files of any "
+                "kind, which are looked at first."
+            )
+
+    def images_of(self, direction):
+        """`ImageSpec`s of sources and of targets, in a direction; None: in its own."""
+        return self.images[:: -1 if (direction or self.direction) == "BtoA" else 1]
 
 
 _PIX2PIX = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets"

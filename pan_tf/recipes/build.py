@@ -79,14 +79,14 @@ def resolve(config):
     vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
     checks.check_settings(config, row, parts, vgg)
     source, target = data.specs_asked_for(config)
-    checks.check_channels(config, row, parts, vgg, {source.channels, target.channels})
+    checks.check_channels(config, row, parts, vgg, (source, target))
     d_augment = tuple(
         name for name in _first(config.d_augment, row.d_augment) if name != "none"
     )
     system = System(
         recipe=config.recipe,
         role=role,
-        transformer=_network(builder, config, row, "image"),
+        transformer=_network(builder, config, row, "image", (source, target)),
         discriminator=None,
         terms=row.terms,
         schedule=_with(
@@ -127,7 +127,7 @@ def resolve(config):
     system = dataclasses.replace(
         system,
         discriminator=row.discriminator
-        and _network(row.discriminator, config, row, region),
+        and _network(row.discriminator, config, row, region, (source, target)),
         terms=_terms(row, config, region),
         bn_statistics=system.transformer.arguments.get("statistics"),
     )
@@ -151,14 +151,16 @@ def _transformer(row, config):
     )
 
 
-def _network(builder, config, row, region):
+def _network(builder, config, row, region, sides):
     """A T or D at the configuration's width and size, with the settings that it takes."""
     declared, arguments = networks.declaration(builder), {"width": config.width}
     if "bn_statistics" in declared.settings and row.bn_statistics is not None:
         arguments["statistics"] = row.bn_statistics
     if not declared.rgb_only:
-        arguments["source_channels"] = config.source_labels or config.source_channels or 3
-        arguments["target_channels"] = config.target_channels or 3
+        names = "source_channels", "target_channels"
+        arguments |= {
+            name: spec.channels for name, spec in zip(names, sides, strict=True)
+        }
     for name, argument in declared.settings.items():
         if getattr(config, name) is not None:
             arguments[argument] = getattr(config, name)

@@ -154,10 +154,12 @@ def check_pairs(config, row):
         )
 
 
-def check_channels(config, row, parts, vgg, channels):
-    """Refuses channels that a part of a system cannot take."""
+def check_channels(config, row, parts, vgg, sides):
+    """Refuses channels that a part of a system cannot take; `sides`: `ImageSpec`s."""
+    source, target = sides
+    channels = {source.channels, target.channels}
     needs = None
-    if config.source_labels and not row.paired:
+    if source.labels and not row.paired:
         raise ValueError(
             f"--source_labels goes with pairs; --recipe={config.recipe} learns both ways."
         )
@@ -168,23 +170,22 @@ def check_channels(config, row, parts, vgg, channels):
     if needs:
         raise ValueError(
             f"--recipe={config.recipe} {needs}. Received: "
-            f"source_channels={config.source_channels}, "
-            f"target_channels={config.target_channels}."
+            f"source_channels={source.channels}, target_channels={target.channels}."
         )
-    _check_synthesis(config, channels)
+    _check_synthesis(config, source, target)
 
 
-def _check_synthesis(config, channels):
+def _check_synthesis(config, source, target):
     """Refuses images that sources cannot be made of."""
     if config.synthesize == "none":
         return
     is_hole = config.synthesize == "hole"
+    channels = {source.channels, target.channels}
     if len(channels) > 1 or (is_hole and channels != {3}):
         raise ValueError(
             f"--synthesize={config.synthesize} makes sources that are as their targets: "
             f"{'RGB' if is_hole else 'channels must be equal'}. Received: "
-            f"source_channels={config.source_channels}, "
-            f"target_channels={config.target_channels}."
+            f"source_channels={source.channels}, target_channels={target.channels}."
         )
     if is_hole and not config.image_size.is_square:
         raise ValueError(

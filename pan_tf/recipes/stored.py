@@ -52,6 +52,8 @@ def check_stored(config, folder):
     if recorded is None:
         _check_revisions(config, folder, for_training=True)
         return
+    if not folder.has_checkpoint():
+        return  # Nothing was trained: it begins anew, as it is today.
     today = resolve(config).to_json()
     if recorded == today:
         return

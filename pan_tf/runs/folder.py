@@ -229,13 +229,15 @@ class RunFolder:
             config: `Config`.
             data: what `OpenedData.describe` gives.
             devices: names of the devices in use.
-            system: what `recipes.System.to_json` gives; written once.
+            system: what `recipes.System.to_json` gives; it stays once there is a
+                checkpoint of it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.is_run() and self.has_checkpoint():
             config = config.going_on_from(self.config())
         files.write(self._config, config.to_flagfile())
-        if system is not None and not self._system.exists():
+        is_begun = self._system.exists() and self.has_checkpoint()
+        if system is not None and not is_begun:
             files.write_json(self._system, system)
         manifest = self._read_manifest()
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import pathlib
 
 import pytest
 
@@ -34,12 +33,18 @@ def config_of(name, role=None, **changes):
 
 
 def run_of(path, config, system=None):
-    """A run folder with a `System`; without, as version 0.1 made it."""
+    """A run folder that is begun, with a `System`; without, as version 0.1 made it."""
     folder = RunFolder(path)
     folder.start(config, DATA, [], system and system.to_json())
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "ckpt-1.index").touch()
     if system is None:
         change(path / "manifest.json", lambda manifest: manifest.update(git="f96f81b"))
     return folder
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def change(path, edit):
@@ -103,6 +108,19 @@ def test_todays_runs_are_welcome(name, role, tmp_path):
 
 def test_a_new_folder_is_welcome(tmp_path):
     recipes.check_stored(Config(), RunFolder(tmp_path / "new"))
+
+
+def test_what_was_never_trained_begins_as_it_is_today(tmp_path):
+    """As after a start that a faulty row ended."""
+    config = Config()
+    before = dataclasses.replace(recipes.resolve(config), learning_rate=1.0)
+    folder = run_of(tmp_path / "run", config, before)
+    with pytest.raises(ValueError, match=r"learning_rate: 1\.0 there"):
+        recipes.check_stored(config, folder)
+    (folder.checkpoints / "ckpt-1.index").unlink()
+    recipes.check_stored(config, folder)
+    folder.start(config, DATA, [], recipes.resolve(config).to_json())
+    assert recipes.stored(config, folder) == recipes.resolve(config)
 
 
 def test_losses_that_changed_only_stop_a_run_from_going_on(tmp_path):
@@ -237,8 +255,7 @@ def test_going_on_with_an_old_run_is_refused_and_leaves_it_alone(settings, tmp_p
         dataset="bluemarble", image_size=64, run_dir=str(tmp_path / "run"), **settings
     )
     run_of(tmp_path / "run", recipes.complete(config))
-    before = {p: p.read_bytes() for p in pathlib.Path(tmp_path / "run").iterdir()}
+    before = contents(tmp_path / "run")
     with pytest.raises(ValueError, match="is a run of another pan_tf"):
         Training(config, StopRequest())
-    after = {p: p.read_bytes() for p in pathlib.Path(tmp_path / "run").iterdir()}
-    assert before == after
+    assert contents(tmp_path / "run") == before
