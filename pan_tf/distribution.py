@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import re
 import signal
 import threading
 
+import numpy as np
 import tensorflow as tf
 
 from pan_tf import tracing
@@ -138,6 +140,37 @@ def any_worker(strategy, flag):
     if num_workers(strategy) == 1:
         return flag
     return bool(_sum(strategy)(tf.constant(int(flag))) > 0)
+
+
+def check_alike(strategy, facts):
+    """Refuses workers that were not given the same; every worker must call it.
+
+    Args:
+        strategy: of the run.
+        facts: name -> what must be the same everywhere, of the same names on each.
+
+    Raises:
+        ValueError: on every worker, naming what differs and what it is here.
+    """
+    workers = num_workers(strategy)
+    if workers == 1:
+        return
+    digests = (hashlib.sha256(repr(fact).encode()).digest() for fact in facts.values())
+    own = np.array([int.from_bytes(digest[:4]) for digest in digests], np.int64)
+    replicas = strategy.num_replicas_in_sync // workers  # Of which each has a say.
+    summed = _sum(strategy)
+    first = summed(tf.constant(own * is_chief(strategy))).numpy() // replicas
+    differing = summed(tf.constant((own != first).astype(np.int64))).numpy()
+    if differing.any():
+        named = [
+            f"{name} ({str(fact)[:40]} here)"
+            for (name, fact), count in zip(facts.items(), differing, strict=True)
+            if count
+        ]
+        raise ValueError(
+            "Workers must be given the same flags and data. What differs: "
+            f"{', '.join(named)}."
+        )
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import Any
 from typing import ClassVar
 
 from pan_tf import flagfiles
+from pan_tf import paths
 from pan_tf.flagfiles import type_of
 from pan_tf.size import Size
 
@@ -212,6 +213,15 @@ class Settings:
     def names(cls):
         """Names of the settings, in order."""
         return [field.name for field in dataclasses.fields(cls)]
+
+    def as_others_have_it(self):
+        """name -> value of what a process must have in common with those it works with:
+        places are each machine's own."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.metadata["parse"] is not paths.place
+        }
 
     def with_defaults(self):
         """The same, as it was meant before these settings were there."""

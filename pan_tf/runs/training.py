@@ -3,6 +3,7 @@
 import tensorflow as tf
 from absl import logging
 
+import pan_tf
 from pan_tf import calling
 from pan_tf import data
 from pan_tf import distribution
@@ -15,6 +16,7 @@ from pan_tf import runtime
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
+from pan_tf.recipes.system import digest
 from pan_tf.runs import loop
 from pan_tf.runs.beginning import begin_with
 from pan_tf.runs.beginning import weights_of
@@ -130,6 +132,23 @@ class Training:
         if config.init_from and not self.folder.has_checkpoint():
             self.beginning = weights_of(config.init_from, system)
         self.system = system
+        self._check_workers()
+
+    def _check_workers(self):
+        """Refuses other flags, data or weights on some workers."""
+        # A version may have flags of its own, which the others cannot be asked of.
+        distribution.check_alike(self.strategy, {"pan_tf": pan_tf.__version__})
+        flags = self.config.as_others_have_it()
+        distribution.check_alike(
+            self.strategy,
+            {f"--{name}": value for name, value in flags.items() if name != "data_cache"}
+            | {
+                "data": self.data.fingerprint,
+                "system.json": digest(self.system),
+                "VGG": self.vgg,
+                "--metric_weights": self.weights.digests(),
+            },
+        )
 
     def build(self):
         """The model as a new run begins with it."""

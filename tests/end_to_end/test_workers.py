@@ -65,6 +65,23 @@ def config_file(toy, tmp_path, name, data_dir, **changes):
     return path
 
 
+def test_workers_of_other_flags_or_data_are_refused(toy, pair_folder, tmp_path):
+    few = pair_folder(train=3, folder="half_copied")
+    one = config_file(toy, tmp_path, "two", pair_folder())
+    other = config_file(toy, tmp_path, "other", few, seed=7)
+    cluster = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    workers = [
+        start(config, tmp_path / "none.npz", cluster, i)
+        for i, config in enumerate((one, other))
+    ]
+    for worker, seed in zip(workers, (1, 7), strict=True):
+        said = worker.communicate(timeout=300)[0]
+        assert worker.returncode == 1
+        assert f"What differs: --seed ({seed} here), data (" in said
+        assert "--run_dir" not in said.partition("What differs")[2]
+    assert not (tmp_path / "two").exists() and not (tmp_path / "other").exists()
+
+
 def test_two_workers_agree_with_each_other_and_with_one(
     toy, pair_folder, tmp_path, monkeypatch
 ):
