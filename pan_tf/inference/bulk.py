@@ -14,6 +14,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import time
 import uuid
 
 from pan_tf import files
@@ -34,6 +35,8 @@ except ImportError as error:
 
 FAILURES = "failures.tsv"
 _DIRECT = "direct"
+_OUTCOMES = "outcomes-"  # Folders that results are gathered in.
+_STALE = 86400.0  # Seconds without a result: nobody works there any more.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +120,9 @@ class Engine:
         Returns:
             List in the order of the items.
         """
+        _remove_stale(_absolute(folder))
         # Workers of other users write here too: no `mkdtemp`.
-        place = files.partial(_absolute(folder), f"outcomes-{uuid.uuid4().hex}")
+        place = files.partial(_absolute(folder), f"{_OUTCOMES}{uuid.uuid4().hex}")
         place.mkdir(parents=True)
         try:
             self._run(items, _Handler(made), place)
@@ -160,6 +164,14 @@ class Engine:
                 | "work" >> RunInference(handler)
                 | "keep" >> beam.ParDo(_Keep(os.fsencode(place)))
             )
+
+
+def _remove_stale(folder):
+    """Deletes what jobs that were killed have left; one under way writes results."""
+    for left in folder.glob(files.partial(folder, f"{_OUTCOMES}*").name):
+        newest = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+        if time.time() - newest > _STALE:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _translation(made, tile_size, existing):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pan_tf import files
 from pan_tf import image_files
+from pan_tf import printing
 from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
 from pan_tf.inference.traffic import Traffic
@@ -65,7 +66,7 @@ class Outcome:
         text = f"{count} in, {len(self.written)} out{there}, {len(self.failures)} failed."
         if self.left_alone:
             text = f"{len(self.left_alone)} files are not images by their names.\n{text}"
-        return "\n".join([*self.notes, text])
+        return "\n".join([*map(printing.one_line, self.notes), text])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ def contents(folder):
 def test_outputs_are_those_of_one_process(small_run, photos, tmp_path, workers):
     pytest.importorskip("apache_beam")
     places = {"input": photos, "existing": "fail"}
+    for name, age in (("killed", 1e6), ("other", 10.0)):
+        made = tmp_path / "[s]*" / f".partial-outcomes-{name}"
+        made.mkdir(parents=True)
+        (made / "1").touch()
+        for path in (made / "1", made):
+            os.utime(path, (time.time() - age,) * 2)
     alone = pan_tf.translate(small_run, output=tmp_path / "alone", **places)
     spread = pan_tf.translate(
         small_run, output=tmp_path / "[s]*", runner="direct", workers=workers, **places
@@ -46,7 +53,8 @@ def test_outputs_are_those_of_one_process(small_run, photos, tmp_path, workers):
     lines = (tmp_path / "[s]*" / "failures.tsv").read_text().splitlines()
     assert lines == ["\t".join(map(str, failure)) for failure in alone.failures]
     left = {path.name for path in (tmp_path / "[s]*").iterdir()}
-    assert left == {"failures.tsv", "more", "ü0.png", "ü2.png", "ü4.png"}
+    made = {"failures.tsv", "more", "ü0.png", "ü2.png", "ü4.png"}
+    assert left == made | {".partial-outcomes-other"}
 
 
 def test_one_file_and_places_relative_to_here(small_run, photos, tmp_path, monkeypatch):
