@@ -59,6 +59,11 @@ class Translation:
     encoded: dict = dataclasses.field(default_factory=dict)
     d_outputs: dict = dataclasses.field(default_factory=dict)
 
+    def images(self):
+        """Those that were translated, by their names: what T has to do with."""
+        names = "source", "target", "output", "cycled", "identity"
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclasses.dataclass(frozen=True)
 class LossTerm:

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from pan_tf import recipes
 from pan_tf import tracing
+from pan_tf.layers import Dropout
+from pan_tf.layers import ImagePool
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import PixelLoss
 from pan_tf.models import TranslationModel
@@ -19,19 +21,21 @@ def conv(filters, **kwargs):
     return keras.layers.Conv2D(filters, 3, padding="same", **kwargs)
 
 
-def game(**schedule):
+def game(dropout=0.0, pool=None, **schedule):
     """A T and a D without batch normalization, and plain gradient descent."""
     keras.utils.set_random_seed(3)
     source, image = keras.Input(SHAPE), keras.Input(SHAPE)
-    transformer = keras.Model(source, conv(3, activation="tanh")(source))
+    kept = Dropout(dropout)(conv(3, activation="tanh")(source))
+    transformer = keras.Model(source, kept)
     hidden = conv(4, activation="relu")(keras.layers.Concatenate()([source, image]))
     outputs = {"logits": [conv(1)(hidden)], "features": [hidden]}
     discriminator = keras.Model({"source": source, "image": image}, outputs)
     model = TranslationModel(
         transformer,
         discriminator,
-        [AdversarialLoss(), PixelLoss("l1", weight=3.0)],
+        [AdversarialLoss(pooled=pool is not None), PixelLoss("l1", weight=3.0)],
         UpdateSchedule(**schedule),
+        image_pool=pool,
     )
     model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
     return model
@@ -82,6 +86,41 @@ def test_gradients_of_several_minibatches_are_those_of_a_large_one(schedule, com
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=2e-6)
     for name in ("t_adversarial", "d_adversarial", "t_pixel"):
         assert logs[0][name] == pytest.approx(logs[1][name], abs=1e-5)
+
+
+def test_calls_of_one_function_do_what_passes_of_their_own_do():
+    """What passes write beside their gradients included: pools, counts of draws."""
+    schedule = {"d_updates": 2, "t_updates": 1, "reuse_minibatch": True}
+    called, apart = (
+        game(0.5, ImagePool(SHAPE, 4), **schedule, accumulate=3) for _ in range(2)
+    )
+    apart.image_pool.draws.assign(called.image_pool.draws)
+    step = tracing.function(called.train_step)
+    for _ in range(2):
+        batch = minibatches(called.schedule.minibatches, batch=2)
+        logs, others = step(batch), apart.train_step(batch)
+        assert logs.keys() == others.keys()
+        for name, value in logs.items():
+            assert float(value) == pytest.approx(float(others[name]), abs=1e-6)
+    states = [
+        [*model.variables, *model.image_pool.variables] for model in (called, apart)
+    ]
+    for one, other in zip(*states, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+    assert int(called.image_pool.count) == 2 * 2 * 3 * 2  # D's updates, each of 6.
+
+
+def nodes(model):
+    """Operations in the graph of a round, those of its functions included."""
+    batch = minibatches(model.schedule.minibatches, batch=2)
+    step = tracing.function(model.train_step).get_concrete_function(batch)
+    found = step.graph.as_graph_def()
+    return len(found.node) + sum(len(each.node_def) for each in found.library.function)
+
+
+def test_the_graph_grows_by_no_passes():
+    few, many = (nodes(game(t_updates=2, accumulate=count)) for count in (2, 10))
+    assert few < many < 1.8 * few
 
 
 def test_alone_t_has_as_many_updates_as_a_round_has():
