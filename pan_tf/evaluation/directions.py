@@ -184,7 +184,7 @@ class Directions:
         sizes = {Size(*map(int, size)) for size in split.sizes()}
         if all(self._asked.geometry.measured_size(*size) == size for size in sizes):
             return False
-        if problem := too_small(split, data.NATIVE, self._asked.of_images):
+        if problem := too_small(split, data.NATIVE):
             self._asked.notes.append(f"Files as they are were not measured: {problem}")
             return False
         return True

@@ -156,7 +156,8 @@ def load_saved_model(path):
         field = networks.ReceptiveField(found["multiple"], radius, size)
         geometry = data.Geometry.from_json(label.get("geometry"))
         if specs := label.get("images"):
-            source, target = (images.ImageSpec.from_json(specs[n]) for n in specs)
+            sides = (specs[name] for name in ("source", "target"))
+            source, target = map(images.ImageSpec.from_json, sides)
     limit = label["max_pixels"] if label else math.inf
     return Loaded(
         whole=WholeImages(translate, field, source, target, str(path), limit=limit),
