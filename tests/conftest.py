@@ -53,6 +53,15 @@ _FAST = (
     "test_images.py",
     "test_schedules.py",
 )
+# Files whose single tests are long: they begin.
+_LONG = (
+    "end_to_end/test_command_line.py",
+    "end_to_end/test_examples.py",
+    "end_to_end/test_wheel.py",
+    "evaluation/test_browser.py",
+    "evaluation/test_evaluate_unpaired.py",
+    "papers/reproduction/test_reproduce.py",
+)
 
 
 def pytest_configure(config):
@@ -69,10 +78,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    place = pathlib.Path(__file__).parent
     for item in items:
-        path = str(item.path.relative_to(pathlib.Path(__file__).parent))
-        if path.startswith(_FAST):
+        if str(item.path.relative_to(place)).startswith(_FAST):
             item.add_marker(pytest.mark.fast)
+    # A worker that is left with a long one at the end would have the other wait.
+    items.sort(key=lambda item: str(item.path.relative_to(place)) not in _LONG)
 
 
 @pytest.fixture(autouse=True)

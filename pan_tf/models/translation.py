@@ -222,9 +222,10 @@ class TranslationModel(keras.Model):
             )
         logs, caches, done = [], [], []
         each = self.schedule.accumulate
-        differentiate = (
-            self._in_one_function(terms) if self._shares_passes else self.differentiate
-        )
+        update = self.update
+        if self._shares_passes:
+            differentiate = self._in_one_function(terms)
+            update = functools.partial(update, differentiate=differentiate)
         for i, player in enumerate(players):
             if not caches or not self.schedule.reuse_minibatch:
                 first = 0 if self.schedule.reuse_minibatch else i * each
@@ -235,7 +236,7 @@ class TranslationModel(keras.Model):
                         self._cache_of(batch, number, terms)
                         for number in range(first, first + each)
                     ]
-            logs.append(self.update(player, *caches, differentiate=differentiate))
+            logs.append(update(player, *caches))
             done = caches[-1].gradients
         self._update_emas()
         return updates.means(logs)

@@ -38,9 +38,9 @@ def config_of(data_dir, run_dir, **changes):
         "recipe": "l1",
         "image_size": 64,
         "width": 1 / 16,
-        "iterations": 24,
+        "iterations": 8,
         "learning_rate": 0.01,
-        "validate_every": 24,
+        "validate_every": 8,
     }
     folders = {"data_dir": str(data_dir), "run_dir": str(run_dir)}
     return Config(**settings | folders | changes)

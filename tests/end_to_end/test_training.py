@@ -208,6 +208,7 @@ def test_workers_do_not_choose_for_themselves(config, monkeypatch, capsys):
     monkeypatch.setattr(runtime, "bfloat16_gain", lambda: 1.9)
     monkeypatch.setattr(distribution, "num_workers", lambda strategy: 2)
     monkeypatch.setattr(distribution, "is_chief", lambda strategy: True)
+    monkeypatch.setattr(distribution, "check_alike", lambda strategy, facts: None)
     settings = config(recipe="pan_plus", dtype_policy="auto")
     with pytest.raises(ValueError, match="workers could choose differently"):
         training.Training(settings, training.StopRequest())
