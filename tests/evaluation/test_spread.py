@@ -99,10 +99,13 @@ def both_ways(engine, *args, **kwargs):
     [{}, {"preprocess": "scale"}, {"synthesize": "rain"}],
     ids=lambda settings: "-".join(settings.values()) or "squash",
 )
-def test_files_are_those_of_one_process(settings, run, monkeypatch, capsys):
+def test_files_are_those_of_one_process(settings, run, tmp_path, monkeypatch, capsys):
+    """Of one run, or, where they are compared, of several."""
     monkeypatch.setattr(spread, "_OF_A_PART", 1)
     engine = Here()
     runs = [os.path.relpath(run)]
+    if not settings:
+        runs.append(shutil.copytree(run, tmp_path / "other"))
     fixed = {"checkpoint": "last", "batch_size": 2, "metrics": ["ssim_rgb"]}
     (alone, ours), (there, theirs) = both_ways(engine, runs, **fixed, **settings)
     assert engine.items == [(0, 2), (2, 4), (4, 6)]
@@ -111,15 +114,6 @@ def test_files_are_those_of_one_process(settings, run, monkeypatch, capsys):
     assert theirs == ours
     assert set(ours) == {"metrics.json", "per_image.csv", "index.html"}
     assert there.notes == alone.notes
-
-
-def test_several_runs_are_compared(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(spread, "_OF_A_PART", 1)
-    other = shutil.copytree(run, tmp_path / "other")
-    (_, ours), (_, theirs) = both_ways(
-        Here(), [run, other], checkpoint="last", batch_size=4
-    )
-    assert theirs == ours
 
 
 def test_another_checkpoint_is_not_taken_for_the_same(run, tmp_path, monkeypatch):
