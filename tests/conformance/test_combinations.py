@@ -55,7 +55,7 @@ def test_a_pair_that_every_recipe_refuses_is_kept_with_the_sentence(kinds, tmp_p
     assert "has no use for --" in path.read_text()
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_drawn_combination_trains_goes_on_and_translates(
     number, kinds, pairs, tmp_path
 ):

@@ -287,16 +287,6 @@ def test_half_precision_is_finite(recipe, policy, build, eagerly):
             assert np.isfinite(variable).all()
 
 
-@every_recipe
-def test_output_is_an_image_of_any_multiple_of_64(recipe, build):
-    """Or of the one size that the transformer knows."""
-    model = build(recipe)
-    width = networks.receptive_field(model.transformer).size or 128
-    output = model(tf.zeros((1, 64, width, 3)))
-    assert output.shape == (1, 64, width, 3) and output.dtype == tf.float32
-    assert np.abs(output).max() <= 1.0
-
-
 @every_transformer
 def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
     """In a fresh process, without pan_tf and Keras, on images of several sizes."""
@@ -324,11 +314,26 @@ def test_exported_it_is_the_same_function_elsewhere(recipe, build, tmp_path):
 
 
 @every_recipe
-def test_every_term_reaches_its_player(recipe, build, eagerly):
-    """Every term's T side sends T a gradient, every D side sends D one."""
+def test_it_makes_images_and_gradients_are_those_of_its_losses(recipe, build, eagerly):
+    """One test, since to build a model takes longer than to ask it."""
     model = build(recipe, active=True)
     if recipes.RECIPES[recipe].bn_statistics is None:
         strengthen(model)
+    check_output(model)
+    check_gradients(recipe, model)
+    check_terms(model)
+
+
+def check_output(model):
+    """An image of any multiple of 64, or of the one size that the transformer knows."""
+    width = networks.receptive_field(model.transformer).size or 128
+    output = model(tf.zeros((1, 64, width, 3)))
+    assert output.shape == (1, 64, width, 3) and output.dtype == tf.float32
+    assert np.abs(output).max() <= 1.0
+
+
+def check_terms(model):
+    """Every term's T side sends T a gradient, every D side sends D one."""
     frozen = vgg_of(model)
     before = [value.copy() for value in frozen]
     minibatch = {k: v[:, 0] for k, v in rounds(model.schedule, 1)[0].items()}
@@ -361,12 +366,8 @@ def strengthen(model):
             kernel.assign(random.normal(0.0, deviation, kernel.shape))
 
 
-@every_recipe
-def test_the_gradients_are_those_of_the_losses(recipe, build):
+def check_gradients(recipe, model):
     """Finite difference in one weight of each player against the update's gradient."""
-    model = build(recipe, active=True)
-    if recipes.RECIPES[recipe].bn_statistics is None:
-        strengthen(model)
     seeds = [v for v in model.transformer.variables if "float" not in v.dtype]
     drawn = [v.numpy() for v in seeds]
     minibatch = {k: v[:, 0] for k, v in rounds(model.schedule, 1)[0].items()}
