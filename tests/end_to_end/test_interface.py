@@ -13,6 +13,7 @@ from pan_tf import distribution
 from pan_tf import interface
 from pan_tf.runs import callbacks
 from pan_tf.runs.folder import RunFolderError
+from tests.trained import eagerly
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +175,7 @@ def test_metrics_of_both_directions_are_kept_apart():
     assert metrics == {"AtoB": {"a": {"c2st": 0.1}}, "BtoA": {"a": {"c2st": 0.9}}}
 
 
+@eagerly()  # Traced, runs are resumed in test_command_line.py.
 def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, capsys):
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
