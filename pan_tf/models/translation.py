@@ -18,6 +18,7 @@ from pan_tf import tracing
 from pan_tf.losses import DiscriminatorOutput
 from pan_tf.losses import Translation
 from pan_tf.losses import check_names
+from pan_tf.models import accumulation
 from pan_tf.models import updates
 from pan_tf.models.recomputation import Recomputed
 from pan_tf.models.updates import MinibatchCache
@@ -223,8 +224,8 @@ class TranslationModel(keras.Model):
         logs, caches, done = [], [], []
         each = self.schedule.accumulate
         update = self.update
-        if self._shares_passes:
-            differentiate = self._in_one_function(terms)
+        if each > 1 and accumulation.is_possible():
+            differentiate = accumulation.differentiation(self, terms)
             update = functools.partial(update, differentiate=differentiate)
         for i, player in enumerate(players):
             if not caches or not self.schedule.reuse_minibatch:
@@ -240,58 +241,6 @@ class TranslationModel(keras.Model):
             done = caches[-1].gradients
         self._update_emas()
         return updates.means(logs)
-
-    @property
-    def _shares_passes(self):
-        """Whether the passes of accumulated minibatches are calls of one function.
-
-        Else each is in the graph by itself, and tracing and memory grow by it. Replicas
-        meet in a pass, to normalize, and may not meet inside of a function.
-        """
-        is_alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        return self.schedule.accumulate > 1 and is_alone and tf.inside_function()
-
-    def _in_one_function(self, terms):
-        """`differentiate`, as calls of one function a player."""
-        states = [*self.variables, *self._controlled().values()]
-        states += [v for p in self.image_pools.values() if p for v in p.variables]
-        written = {}  # Player -> what a pass changes: averages, pools, counts of draws.
-
-        @functools.cache
-        def function_of(player):
-            @tracing.function(experimental_attributes={"_noinline": True})
-            def passed(minibatch, drawn, images_of):
-                cache = MinibatchCache(minibatch, drawn, terms)
-                if images_of is not None:
-                    cache.translations = [
-                        Translation(**images, drawn=drawn) for images in images_of
-                    ]
-                # A strategy's variables cannot be written inside of a function.
-                with keras.StatelessScope() as scope:
-                    logs = self.differentiate(player, cache)
-                found = {
-                    id(state): (state, scope.get_current_value(state)) for state in states
-                }
-                found = [pair for pair in found.values() if pair[1] is not None]
-                written[player] = [state for state, _ in found]
-                images_of = [translation.images() for translation in cache.translations]
-                return logs, cache.gradients, images_of, [value for _, value in found]
-
-            return passed
-
-        def differentiate(player, cache):
-            # T makes its images again; D judges those that are there.
-            is_there = player == "discriminator" and cache.translations is not None
-            images_of = [t.images() for t in cache.translations] if is_there else None
-            logs, cache.gradients, images_of, values = function_of(player)(
-                cache.minibatch, cache.drawn, images_of
-            )
-            cache.translations = [Translation(**images) for images in images_of]
-            for state, value in zip(written[player], values, strict=True):
-                state.assign(value)
-            return logs
-
-        return differentiate
 
     def _cache_of(self, batch, number, terms):
         """A minibatch of a round, as nobody has looked at it."""
