@@ -1,6 +1,5 @@
 """Refuses settings and rows whose parts do not go together, in a sentence each."""
 
-import dataclasses
 import json
 import re
 
@@ -15,8 +14,6 @@ _NEED_D = {
     *("d_updates", "d_learning_rate", "d_augment", "ada_target"),
     *("warm_up", "fade", "settle"),
 }
-
-
 _PLAYERS = ("transformer", "discriminator")
 
 
@@ -33,7 +30,7 @@ def check_row(name, row):
 def _disagreement(name, row):
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         return "must be named by letters, digits, _, . and - alone"
-    images = {field.name for field in dataclasses.fields(Translation)}
+    images = {*Translation(None, None, None).images(), "pooled"}
     for term in row.terms:
         kind = type(term).__name__
         if not isinstance(term, LossTerm):

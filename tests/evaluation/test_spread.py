@@ -96,7 +96,11 @@ def both_ways(engine, *args, **kwargs):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"preprocess": "scale"}, {"synthesize": "rain"}],
+    [
+        {},
+        pytest.param({"preprocess": "scale"}, marks=pytest.mark.slow),
+        {"synthesize": "rain"},
+    ],
     ids=lambda settings: "-".join(settings.values()) or "squash",
 )
 def test_files_are_those_of_one_process(settings, run, tmp_path, monkeypatch, capsys):
