@@ -165,7 +165,7 @@ def _step(before, sides, inputs, side):
     """Source pixels from one element of an output of so many to the next."""
     if before.step is None:
         return float(round(_PROBE / side))
-    (largest,) = {sides[id(t)] for t in inputs if sides[id(t)] is not None}
+    largest = max(sides[id(t)] for t in inputs if sides[id(t)] is not None)
     if side <= largest:  # Without padding a few are lacking.
         return before.step * round(largest / side)
     return before.step / round(side / largest)

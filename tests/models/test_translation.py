@@ -212,22 +212,28 @@ def test_what_a_reused_minibatch_shares_changes_no_update(toy):
         assert np.allclose(one, other, atol=1e-7)
 
 
-def test_xla_computes_the_same_round(toy, monkeypatch):
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_xla_is_asked_for_where_it_is_wanted(toy, monkeypatch, jit_compile):
+    model = recipes.build(toy(recipe="l1", jit_compile=jit_compile))
+    asked, function = [], tracing.function
+
+    def spy(*args, **kwargs):
+        asked.append(kwargs.get("jit_compile"))
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(tracing, "function", spy)
+    model.make_train_function()
+    assert (True in asked) == jit_compile
+
+
+@pytest.mark.slow  # XLA's compiler takes half a GiB, which the process keeps.
+def test_xla_computes_the_same_round(toy):
     """One update of T, from a D that stands still: a longer game is chaotic."""
     results = []
     for jit_compile in (False, True):
         model = recipes.build(toy(reuse_minibatch=True, t_updates=1))
         model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.0), jit_compile)
-        compiled, function = [], tracing.function
-
-        def spy(*args, compiled=compiled, function=function, **kwargs):
-            compiled.append(kwargs.get("jit_compile"))
-            return function(*args, **kwargs)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(tracing, "function", spy)
-            model.make_train_function()
-        assert (True in compiled) == jit_compile
+        model.make_train_function()
         # Op by op where it is not compiled, which spares a trace.
         with contextlib.nullcontext() if jit_compile else eagerly():
             logs = model.train_function(iter([round_of(minibatch(), 1)]))

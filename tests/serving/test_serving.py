@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import shutil
+import socket
 import socketserver
 import subprocess
 import sys
@@ -427,6 +428,10 @@ def answering(contents):
         def handle(self):
             self.request.recv(65536)
             self.request.sendall(contents)
+            # To close on what is not read would take back what has been sent.
+            self.request.shutdown(socket.SHUT_WR)
+            while self.request.recv(65536):
+                pass
 
     return Handler
 
