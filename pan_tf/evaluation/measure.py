@@ -120,7 +120,8 @@ def check_functions(names, size, channels, weights):
         try:
             compare = _comparison((name,), (pair.shape[2:], tf.uint8), weights)
             checked(name, compare(*map(tf.constant, pair))[name], 2)
-        except (AttributeError, NotImplementedError, TypeError) as error:
+        # What NumPy and Python raise that are given a tensor of a graph.
+        except (AttributeError, RuntimeError, TypeError) as error:
             raise ValueError(
                 f"The metric {name!r} cannot be a part of a graph, which takes "
                 f"TensorFlow's operations: {error}"

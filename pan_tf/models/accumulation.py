@@ -50,6 +50,8 @@ def differentiation(model, terms):
             # A strategy's variables cannot be written inside of a function.
             with keras.StatelessScope() as scope:
                 logs = model.differentiate(player, cache)
+            if scope.state_mapping.keys() - {id(state) for state in states}:
+                raise RuntimeError("A pass has changed what the model does not know.")
             found = [(state, scope.get_current_value(state)) for state in states]
             found = [pair for pair in found if pair[1] is not None]
             written[player] = [state for state, _ in found]
