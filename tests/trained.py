@@ -14,19 +14,20 @@ from pan_tf.runs import training
 
 
 @contextlib.contextmanager
-def shallow():
+def shallow(**arguments):
     """Context in which Ts have a single residual block: tracing nine takes half a minute.
 
+    Other arguments, too, are given to all Ts that take them: `depth` of U-Nets.
     A run folder stores what its system is, so that it is used outside as it was trained.
     """
+    arguments = {"num_blocks": 1, **arguments}
     with pytest.MonkeyPatch.context() as patch:
         for name, row in recipes.RECIPES.items():
-            transformers = {
-                role: functools.partial(build, num_blocks=1)
-                if "num_blocks" in inspect.signature(build).parameters
-                else build
-                for role, build in row.transformers.items()
-            }
+            transformers = {}
+            for role, build in row.transformers.items():
+                taken = arguments.keys() & inspect.signature(build).parameters.keys()
+                given = {key: arguments[key] for key in taken}
+                transformers[role] = functools.partial(build, **given)
             row = dataclasses.replace(row, transformers=transformers)
             patch.setitem(recipes.RECIPES, name, row)
         yield

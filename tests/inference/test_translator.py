@@ -52,6 +52,14 @@ def trained(tmp_path_factory, source):
     return run_dir, *images, model.ema_transformer
 
 
+@pytest.fixture(scope="module")
+def saved_model(trained, tmp_path_factory):
+    """Folder of T as Keras exports it."""
+    place = tmp_path_factory.mktemp("keras") / "mine"
+    trained[3].export(str(place), verbose=False)
+    return place
+
+
 def test_a_best_that_a_training_replaces_meanwhile_is_looked_for_again(
     trained, source, tmp_path, monkeypatch
 ):
@@ -90,9 +98,8 @@ def test_a_run_without_a_best_says_so(trained, source, tmp_path):
     assert (found.translate(source).numpy() == trained[2]).all()
 
 
-def test_a_saved_model_gives_the_same_image(trained, source, tmp_path):
-    trained[3].export(str(tmp_path / "exported"), verbose=False)
-    found = inference.Translator(tmp_path / "exported")
+def test_a_saved_model_gives_the_same_image(trained, source, saved_model):
+    found = inference.Translator(saved_model)
     assert (found.translate(source).numpy() == trained[2]).all()
 
 
@@ -139,8 +146,8 @@ def test_a_damaged_checkpoint_is_refused(trained, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["variables.data-00000-of-00001", "variables.index"])
-def test_a_damaged_saved_model_is_named(trained, place, tmp_path):
-    trained[3].export(str(tmp_path / "mine"), verbose=False)
+def test_a_damaged_saved_model_is_named(saved_model, place, tmp_path):
+    shutil.copytree(saved_model, tmp_path / "mine")
     file = tmp_path / "mine" / "variables" / place
     file.write_bytes(file.read_bytes()[:10])
     with pytest.raises(OSError, match=r"/mine is damaged: "):
@@ -155,8 +162,8 @@ def test_a_tile_size_is_a_number(trained):
 
 
 @pytest.mark.parametrize("text", ['{"checkpoint": {', "{}", "[]"])
-def test_a_damaged_label_is_named(trained, text, tmp_path):
-    trained[3].export(str(tmp_path / "mine"), verbose=False)
+def test_a_damaged_label_is_named(saved_model, text, tmp_path):
+    shutil.copytree(saved_model, tmp_path / "mine")
     (tmp_path / "mine" / "assets.extra").mkdir()
     (tmp_path / "mine" / "assets.extra" / "pan_tf.json").write_text(text)
     with pytest.raises(ValueError, match=r"pan_tf\.json is damaged: "):

@@ -11,6 +11,7 @@ from pan_tf.models import UpdateSchedule
 from tests.models.test_translation import minibatch
 from tests.models.test_translation import round_of
 from tests.models.test_translation import weights
+from tests.trained import shallow
 
 
 def test_terms_with_d_grow_linearly_once_t_is_no_longer_alone():
@@ -77,7 +78,10 @@ def played():
     Four of T alone, three with D, one of T alone; traced once for all tests.
     """
     settings = {"image_size": 64, "width": 1 / 16, "batch_size": 2, "iterations": 16}
-    model = recipes.build(Config(recipe="pan_plus", warm_up=0.45, settle=0.2, **settings))
+    with shallow(depth=3):
+        model = recipes.build(
+            Config(recipe="pan_plus", warm_up=0.45, settle=0.2, **settings)
+        )
     assert model.ema_decay > 0.9
 
     def seen(log):

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from pan_tf import recipes
+from pan_tf.config import Config
 from pan_tf.models import MinibatchCache
 from pan_tf.models.variation import variation
 from tests.models.test_translation import minibatch
 from tests.models.test_translation import moved
 from tests.models.test_translation import weights
+from tests.trained import shallow
 
 
 @pytest.fixture(scope="module")
 def model():
-    from pan_tf.config import Config
-
-    return recipes.build(
-        Config(dataset="bluemarble", image_size=64, width=1 / 32, recipe="cyclegan")
-    )
+    config = Config(dataset="bluemarble", image_size=64, width=1 / 32, recipe="cyclegan")
+    with shallow():
+        return recipes.build(config)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pan_tf.losses import PixelLoss
 from pan_tf.models import MinibatchCache
 from pan_tf.models import UpdateSchedule
 from tests.trained import eagerly
+from tests.trained import shallow
 
 
 def minibatch(seed=0, batch=2, size=64):
@@ -247,10 +248,10 @@ def test_xla_computes_the_same_round(toy):
 
 def test_copies_on_replicas_stay_equal(toy, two_replicas):
     """T, D and the average, over whole rounds, on a reused minibatch."""
-    with two_replicas.scope():
+    with two_replicas.scope(), shallow(depth=3):
         # Two updates a round: each is traced for each replica.
         model = recipes.build(
-            toy(batch_size=4, ema=0.9, reuse_minibatch=True, t_updates=1)
+            toy(recipe="pan_plus", batch_size=4, reuse_minibatch=True, warm_up=0.0)
         )
     model.make_train_function()
     batch = round_of(minibatch(batch=4), model.schedule.minibatches)
