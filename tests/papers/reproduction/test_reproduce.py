@@ -1,5 +1,6 @@
 """A table in miniature, from the command line."""
 
+import functools
 import json
 import os
 import pathlib
@@ -17,10 +18,13 @@ from PIL import Image
 
 from pan_tf import networks
 from pan_tf.data import DatasetNotFoundError
+from pan_tf.evaluation import Evaluation
 from pan_tf.networks import WeightsNotFoundError
+from pan_tf.networks import vgg
 from pan_tf.papers.reproduction import TABLES
 from pan_tf.papers.reproduction import Budget
 from pan_tf.papers.reproduction import Reproduction
+from pan_tf.papers.reproduction import measuring
 from pan_tf.papers.reproduction import report
 from pan_tf.papers.reproduction import trials
 from pan_tf.recipes import resolve
@@ -102,10 +106,10 @@ def check(output_dir, systems, seeds=1):
     return task
 
 
-def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
+def test_table_4_in_miniature_interrupted(photos, narrow_vgg, tmp_path, monkeypatch):
     """SIGTERM, then SIGKILL, to the command alone; the same command goes on."""
     out = tmp_path / "out"
-    arguments = "--table=pan4", "--budget=24,64,1", f"--data_dir={photos / 'photos'}"
+    arguments = "--table=pan4", "--budget=8,64,1", f"--data_dir={photos / 'photos'}"
     first = subprocess.Popen(command(out, *arguments), cwd=ROOT, stdout=subprocess.PIPE)
     run = out / "inpaint" / "context_encoder" / "seed-1"
     while first.poll() is None and not (run / "manifest.json").exists():
@@ -126,7 +130,15 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
     while not is_free(run):
         time.sleep(0.1)
 
-    result = finish(out, *arguments)
+    # The one that was interrupted, to its end in its own process; the other here.
+    alone = trials.Trial.train
+
+    def train_one(trial, stop):
+        return alone(trial, stop) if trial.run_dir == run else train(trial.config)
+
+    monkeypatch.setattr(trials.Trial, "train", train_one)
+    flags = command(out, *arguments)[2:]
+    result = commands.finish("reproduce", *flags)
     assert result.returncode == 0, result.stderr[-3000:]
     task = check(out, ["context_encoder", "pan"])
     # The missing centre is harder than the whole.
@@ -135,14 +147,17 @@ def test_table_4_in_miniature_interrupted(photos, vgg_weights, tmp_path):
         assert set(row["rank"]) == {"psnr", "ssim", "uqi", "vif"}
     assert task["systems"]["pan"]["paper_rank"]["psnr"] == 1
     assert task["dataset"]["synthesized"] == "hole"
-    trained = (run / "metrics.jsonl").stat().st_mtime_ns
+    logs = [
+        path / "seed-1" / "metrics.jsonl" for path in (run.parent, run.parents[1] / "pan")
+    ]
+    trained = [log.stat().st_mtime_ns for log in logs]
 
     # Nothing is trained twice, and results of other settings are not mixed in.
     same = {"data_dir": str(photos / "photos"), "width": 1 / 64, "output_dir": out}
-    same |= {"table": "pan4", "budget": Budget(24, 64, 1)}
-    realism = {"metrics": ["vgg_distance", "kid_vgg"], "vgg_weights": str(vgg_weights)}
+    same |= {"table": "pan4", "budget": Budget(8, 64, 1)}
+    realism = {"metrics": ["vgg_distance", "kid_vgg"], "vgg_weights": str(narrow_vgg)}
     assert Reproduction(**same, **realism).run(StopRequest())
-    assert (run / "metrics.jsonl").stat().st_mtime_ns == trained
+    assert [log.stat().st_mtime_ns for log in logs] == trained
     task = check(out, ["context_encoder", "pan"])
     for row in (*task["baselines"].values(), task["systems"]["pan"]["mean"]):
         assert row["vgg_distance"]["mean"] > 0.0 and "kid_vgg" in row
@@ -210,6 +225,9 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, f
 def test_a_table_without_pairs_in_miniature(lists, tmp_path, monkeypatch):
     """In this process; in those of faces, which are slow, trainings have their own."""
     monkeypatch.setattr(trials.Trial, "train", lambda trial, stop: train(trial.config))
+    # One two-sample test of each system in place of five.
+    once = functools.partial(Evaluation, seeds=1)
+    monkeypatch.setattr(measuring.evaluation, "Evaluation", once)
     out = tmp_path / "out"
     result = commands.finish(
         "reproduce",
@@ -281,10 +299,12 @@ def test_trainings_without_pairs_that_fail_are_named(lists, tmp_path, failing):
     assert "exit status 3" in (tmp_path / "out" / "index.html").read_text()
 
 
-def test_what_is_begun_with_comes_first_and_vgg_star_has_its_own_weights(lists, tmp_path):
+def test_what_is_begun_with_comes_first_and_vgg_star_has_its_own_weights(
+    lists, narrow_vgg, tmp_path
+):
     weights = {}
     for name in ("plain", "star"):
-        network = keras.applications.VGG19(include_top=False, weights=None)
+        network = vgg.APPLICATIONS["vgg19"](include_top=False)
         weights[name] = str(tmp_path / f"{name}.weights.h5")
         network.save_weights(weights[name])
     made = Reproduction(
@@ -460,7 +480,7 @@ def test_trainings_of_other_files_or_longer_ones_are_not_taken(photos, lists, tm
         made(tmp_path / "other")
 
 
-def test_trainings_through_other_weights_are_not_taken(lists, tmp_path):
+def test_trainings_through_other_weights_are_not_taken(lists, narrow_vgg, tmp_path):
     def made(weights):
         return Reproduction(
             "pd1",
@@ -474,7 +494,7 @@ def test_trainings_through_other_weights_are_not_taken(lists, tmp_path):
         )
 
     paths = [tmp_path / f"{name}.weights.h5" for name in "ab"]
-    network = keras.applications.VGG19(include_top=False, weights=None)
+    network = vgg.APPLICATIONS["vgg19"](include_top=False)
     for path in paths:
         network.set_weights([value + 1e-3 for value in network.get_weights()])
         network.save_weights(path)
