@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pan_tf import distribution
 from pan_tf import recipes
+from pan_tf.metrics import METRICS
 from pan_tf.runs import training
 
 
@@ -41,6 +42,19 @@ def eagerly():
         yield
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+@contextlib.contextmanager
+def few_metrics():
+    """Context in which PSNR, UQI and what is made of them are measured unless asked.
+
+    To trace all, VIF above all, takes longer than to train a toy.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in METRICS.keys() - {"balanced", "psnr", "uqi"}:
+            row = dataclasses.replace(METRICS[name], is_usual=False)
+            patch.setitem(METRICS, name, row)
+        yield
 
 
 def train(config):

@@ -1,19 +1,16 @@
 """Two processes on this machine train together under MultiWorkerMirroredStrategy."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
+import pytest
 
 from pan_tf import recipes
 from pan_tf.config import Config
+from tests import programs
 from tests.ports import free_ports
+from tests.trained import few_metrics
 from tests.trained import train
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 # Trains, then leaves this worker's weights where the test finds them.
 WORKER = """
@@ -22,30 +19,30 @@ import numpy as np
 from pan_tf import recipes
 from pan_tf.runs import training
 from pan_tf.config import Config
+from tests.trained import few_metrics
 
 build, models = recipes.build, []
 recipes.build = lambda config: models.append(build(config)) or models[0]
 config = Config.from_flagfile(sys.argv[1])
-training.Training(config, training.StopRequest()).run()
+with few_metrics():
+    training.Training(config, training.StopRequest()).run()
 np.savez(sys.argv[2], *[v.numpy() for v in models[0].variables])
 """
 
 
-def start(config, weights, cluster=None, index=0):
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-    environment.pop("TF_CONFIG", None)
-    if cluster:
-        task = {"type": "worker", "index": index}
-        environment["TF_CONFIG"] = json.dumps(
-            {"cluster": {"worker": cluster}, "task": task}
-        )
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(config), str(weights)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Starts the worker of an index, of a cluster of some."""
+    program = tmp_path_factory.mktemp("worker") / "worker.py"
+    program.write_text(WORKER)
+    with programs.forks() as start:
+
+        def worker(config, weights, cluster, index):
+            task = {"type": "worker", "index": index}
+            known = {"cluster": {"worker": cluster}, "task": task}
+            return start(program, config, weights, TF_CONFIG=json.dumps(known))
+
+        yield worker
 
 
 def config_file(toy, tmp_path, name, data_dir, **changes):
@@ -54,6 +51,7 @@ def config_file(toy, tmp_path, name, data_dir, **changes):
         dataset="folder",
         data_dir=str(data_dir),
         recipe="pan_official",
+        width=1 / 64,
         batch_size=2,
         log_every=2,
         save_every=2,
@@ -65,7 +63,7 @@ def config_file(toy, tmp_path, name, data_dir, **changes):
     return path
 
 
-def test_workers_of_other_flags_or_data_are_refused(toy, pair_folder, tmp_path):
+def test_workers_of_other_flags_or_data_are_refused(start, toy, pair_folder, tmp_path):
     few = pair_folder(train=3, folder="half_copied")
     one = config_file(toy, tmp_path, "two", pair_folder())
     other = config_file(toy, tmp_path, "other", few, seed=7)
@@ -75,28 +73,30 @@ def test_workers_of_other_flags_or_data_are_refused(toy, pair_folder, tmp_path):
         for i, config in enumerate((one, other))
     ]
     for worker, seed in zip(workers, (1, 7), strict=True):
-        said = worker.communicate(timeout=300)[0]
-        assert worker.returncode == 1
+        ended = worker.finished()
+        said = ended.stdout + ended.stderr
+        assert ended.returncode == 1
         assert f"What differs: --seed ({seed} here), data (" in said
         assert "--run_dir" not in said.partition("What differs")[2]
     assert not (tmp_path / "two").exists() and not (tmp_path / "other").exists()
 
 
 def test_two_workers_agree_with_each_other_and_with_one(
-    toy, pair_folder, tmp_path, monkeypatch
+    start, toy, pair_folder, tmp_path, monkeypatch
 ):
     data_dir = pair_folder()
     shared = config_file(toy, tmp_path, "two", data_dir)
     alone = config_file(toy, tmp_path, "one", data_dir)
     cluster = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = [start(shared, tmp_path / f"worker{i}.npz", cluster, i) for i in range(2)]
-    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert [w.returncode for w in workers] == [0, 0], "\n".join(outputs)
+    for ended in [worker.finished() for worker in workers]:
+        assert ended.returncode == 0, ended.stdout + ended.stderr
     build, models = recipes.build, []
     monkeypatch.setattr(
         recipes, "build", lambda config: models.append(build(config)) or models[0]
     )
-    train(Config.from_flagfile(alone))
+    with few_metrics():
+        train(Config.from_flagfile(alone))
 
     first, second = (np.load(tmp_path / f"worker{i}.npz") for i in range(2))
     for name in first.files:
