@@ -71,7 +71,7 @@ def measure(
         is_traced = uniform or sizes_recur(split, geometry)
     for shown, batches in _streams(split, geometry, batch_size, centre):
         groups = {}
-        for name in names:
+        for name in dict.fromkeys(names):  # Some are asked for twice.
             if ROWS[name].of_images and _BASE[ROWS[name].compares[0]] in shown:
                 groups.setdefault(ROWS[name].compares, []).append(name)
         for batch in batches:
