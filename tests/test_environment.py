@@ -20,7 +20,7 @@ try:
     networks.check_vgg_weights("nowhere.weights.h5")  # Before anything is set up.
 except ValueError:
     print(keras.config.dtype_policy().name)
-settings = {"image_size": 64, "width": 1 / 32, "batch_size": 2, "t_updates": 1}
+settings = {"image_size": 64, "width": 1 / 64, "batch_size": 2, "t_updates": 1}
 model = recipes.build(pan_tf.Config(**settings))
 images = tf.random.stateless_uniform((2, 2, 64, 64, 3), (0, 1), -1, 1)
 logs = model.train_step({"source": images, "target": -images})
