@@ -13,6 +13,7 @@ from pan_tf import inference
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation import Evaluation
 from pan_tf.metrics import METRICS
+from tests.trained import few_metrics
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +250,7 @@ def test_a_crop_of_training_does_not_limit_the_size(small_run, tmp_path):
     assert Evaluation([tmp_path / "cropped"], image_size=64).config.image_size == (64, 64)
 
 
+@few_metrics()
 def test_a_metric_of_sets_is_measured_of_pairs_when_asked(
     small_run, narrow_vgg, tmp_path
 ):
@@ -266,6 +268,7 @@ def test_a_metric_of_sets_is_measured_of_pairs_when_asked(
     assert "KID, VGG" in (tmp_path / "out" / "index.html").read_text()
 
 
+@few_metrics()
 def test_images_are_ordered_by_a_metric_that_is_measured_for_it(
     small_run, narrow_vgg, tmp_path
 ):
