@@ -25,9 +25,17 @@ from pan_tf.inference import TranslationJob
 from pan_tf.inference import Translator
 from pan_tf.runs.folder import RunFolder
 from tests.hostile import encoded
+from tests.trained import few_metrics
 from tests.trained import train
 
 SIZE = 64, 96
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """What holds of one metric holds of all."""
+    with few_metrics():
+        yield
 
 
 def waves(random, channels):
