@@ -12,16 +12,25 @@ from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
 from pan_tf.inference import TranslationJob
 from pan_tf.inference import Translator
+from pan_tf.runs import loop
 from pan_tf.runs import training
 from pan_tf.runs.folder import RunFolder
 from tests.conftest import smooth_noise
+from tests.trained import few_metrics
 from tests.trained import train
 
 HEIGHT, WIDTH = 90, 150
 
 
-def folder_of(root, height, width, count=4):
-    """Pairs whose target is the source's negative."""
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """What holds of one metric holds of all."""
+    with few_metrics():
+        yield
+
+
+def folder_of(root, height, width, count=2):
+    """Pairs whose target is the source's negative; so few of a size are not traced."""
     random = np.random.default_rng(0)
     for split in ("train", "test"):
         for i in range(count):
@@ -82,7 +91,7 @@ def test_the_reports_number_is_that_of_the_translated_files(run, measured, tmp_p
     found = record if mode == "crop" else record["native"]
     job = TranslationJob(data_dir / "testA", tmp_path / "out")
     outcome = job.run(Translator(run_dir))
-    assert len(outcome.written) == 4 and not outcome.notes
+    assert len(outcome.written) == 2 and not outcome.notes
     expected = psnr_of_files(tmp_path / "out", data_dir / "testB")
     assert found["metrics"]["psnr"]["mean"] == pytest.approx(expected, abs=1e-3)
     copied = psnr_of_files(data_dir / "testA", data_dir / "testB")
@@ -153,11 +162,18 @@ def test_scales_can_be_asked_for_and_far_ones_are_told(run):
         Translator(run_dir, scale="double")
 
 
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Runs end without the table of baselines, which takes longer than they do."""
+    monkeypatch.setattr(loop, "conclude", lambda *_: None)
+
+
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("size", "mode"), [((64, 64), "squash"), ((80, 120), "crop"), ((300, 400), "scale")]
 )
 def test_own_files_choose_and_the_choice_stays(size, mode, tmp_path, capsys):
-    data_dir = folder_of(tmp_path / "data", *size, count=2)
+    data_dir = folder_of(tmp_path / "data", *size)
     config = config_of(data_dir, tmp_path / "run", iterations=1, validate_every=0)
     train(config)
     assert "(chosen: " in capsys.readouterr().out
@@ -170,8 +186,9 @@ def test_own_files_choose_and_the_choice_stays(size, mode, tmp_path, capsys):
         train(config.replace(preprocess=other))
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_run_without_a_geometry_was_squashed(tmp_path):
-    data_dir = folder_of(tmp_path / "data", HEIGHT, WIDTH, count=2)
+    data_dir = folder_of(tmp_path / "data", HEIGHT, WIDTH)
     config = config_of(data_dir, tmp_path / "run", preprocess="squash", iterations=1)
     train(config)
     cfg, manifest = (tmp_path / "run" / n for n in ("run.cfg", "manifest.json"))
@@ -188,8 +205,9 @@ def test_a_run_without_a_geometry_was_squashed(tmp_path):
     assert "squashed to 72x72, cropped to 64x64" in translator.describe_scale()
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_runs_of_other_geometries_are_compared_if_one_is_named(tmp_path):
-    data_dir = folder_of(tmp_path / "data", HEIGHT, WIDTH, count=2)
+    data_dir = folder_of(tmp_path / "data", HEIGHT, WIDTH)
     runs = []
     for mode in ("squash", "crop"):
         runs.append(tmp_path / mode)
