@@ -19,7 +19,15 @@ from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.evaluation import directions
 from pan_tf.evaluation import spread
+from tests.trained import few_metrics
 from tests.trained import train
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """What holds of one metric holds of all."""
+    with few_metrics():
+        yield
 
 
 class Here:
