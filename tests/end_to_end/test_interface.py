@@ -10,16 +10,25 @@ from PIL import Image
 
 import pan_tf
 from pan_tf import distribution
+from pan_tf import evaluation
 from pan_tf import interface
 from pan_tf.runs import callbacks
 from pan_tf.runs.folder import RunFolderError
 from tests.trained import eagerly
+from tests.trained import few_metrics
 
 
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """What holds of one metric holds of all."""
+    with few_metrics():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +38,7 @@ def settings(small_pairs, tmp_path_factory):
         "dataset": "folder",
         "data_dir": str(small_pairs),
         "image_size": 64,
-        "width": 1 / 32,
+        "width": 1 / 64,
         "batch_size": 2,
         "iterations": 10,
         "run_dir": str(tmp_path_factory.mktemp("runs") / "mine"),
@@ -38,7 +47,7 @@ def settings(small_pairs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(settings):
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eagerly():
         strategy = tf.distribute.OneDeviceStrategy("CPU:0")
         patch.setattr(distribution, "make_strategy", lambda: strategy)
         return pan_tf.train(**settings)
@@ -179,6 +188,8 @@ def test_metrics_of_both_directions_are_kept_apart():
 def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, capsys):
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
+    # Of a table of baselines, which takes longer than a training, there is one above.
+    monkeypatch.setattr(evaluation, "measure_baselines", lambda *_, **__: {})
     step = callbacks.Saving.on_train_batch_end
 
     def interrupt(self, batch, logs=None):

@@ -26,6 +26,7 @@ from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from tests.disk import limited_files
 from tests.trained import eagerly
+from tests.trained import few_metrics
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,12 @@ def unmeasured(monkeypatch):
     monkeypatch.setattr(loop, "conclude", lambda *_: None)
 
 
+@pytest.fixture
+def without_baselines(monkeypatch):
+    """Runs end with what they measure of their own T."""
+    monkeypatch.setattr(evaluation, "measure_baselines", lambda *_, **__: {})
+
+
 @pytest.mark.usefixtures("unmeasured")
 def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
     config, tmp_path, monkeypatch
@@ -87,7 +94,7 @@ def test_a_non_finite_weight_stops_the_run_and_spares_the_checkpoint(
         guards.NonFiniteError,
         match=r"layer_1/bias.*at iteration 4.*checkpoint of iteration 2 is intact",
     ):
-        train(config(iterations=8))
+        train(config(recipe="l1", iterations=8))
     newest = tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints"))
     assert newest.endswith("ckpt-2") and damage(newest) is None
     reader = tf.train.load_checkpoint(newest)
@@ -101,6 +108,7 @@ def test_a_diverging_learning_rate_is_named_by_its_losses(config):
         train(config(iterations=40, learning_rate=1e30, save_every=100))
 
 
+@pytest.mark.usefixtures("without_baselines")
 def test_signs_of_collapse_are_told_at_once_at_the_end_and_in_the_report(
     config, tmp_path, capsys
 ):
@@ -126,7 +134,7 @@ def test_a_stop_request_before_the_first_cycle_trains_nothing(config, tmp_path, 
 
 @pytest.mark.usefixtures("unmeasured")
 def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
-    begun = config(iterations=2, validate_every=100)
+    begun = config(recipe="l1", iterations=2, validate_every=0)
     train(begun)
     checkpoints = tmp_path / "run" / "checkpoints"
     size = max(file.stat().st_size for file in checkpoints.iterdir() if file.is_file())
@@ -145,10 +153,10 @@ def test_a_full_disk_costs_nothing_that_was_saved(config, tmp_path):
 
 @pytest.mark.usefixtures("unmeasured")
 def test_a_run_folder_that_may_not_be_written_to_is_named(config, tmp_path, monkeypatch):
-    train(config(iterations=2, validate_every=100))
+    train(config(recipe="l1", iterations=2, validate_every=0))
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "run")
     with pytest.raises(RunFolderError, match=r"run_dir=\S+/run: \S+ may not be written"):
-        train(config(iterations=4, data_dir=tmp_path / "pairs"))
+        train(config(recipe="l1", iterations=4, data_dir=tmp_path / "pairs"))
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -175,6 +183,7 @@ def test_the_policy_that_auto_chose_stays_with_the_run(config, monkeypatch, caps
         train(settings.replace(dtype_policy="float32"))
 
 
+@pytest.mark.usefixtures("without_baselines")
 def test_the_result_of_an_end_before_is_forgotten_where_a_run_goes_on(config):
     settings = config(recipe="l1", iterations=2)
     train(settings)
@@ -291,7 +300,7 @@ def test_a_file_that_is_damaged_in_the_middle_of_a_training_is_named(
     with pytest.raises(files.TroubleError, match=said):
         train(settings.replace(iterations=8))
     (data_dir / name).write_bytes(whole)
-    train(settings.replace(iterations=8))
+    train(settings.replace(iterations=4))
 
 
 def test_without_validation_pairs_it_still_trains(config, pair_folder, tmp_path, capsys):
@@ -327,6 +336,7 @@ def test_metrics_name_iterations(config, narrow_vgg, tmp_path):
     assert usual | {"val_vgg_distance"} < rows[2].keys()
 
 
+@pytest.mark.usefixtures("without_baselines")
 @pytest.mark.parametrize("metric", ["uqi", "psnr_rgb"])
 def test_the_best_checkpoint_is_chosen_by_the_flag(config, tmp_path, metric):
     settings = {"validate_every": 2, "iterations": 8, "learning_rate": 0.02}
@@ -340,6 +350,8 @@ def test_the_best_checkpoint_is_chosen_by_the_flag(config, tmp_path, metric):
     assert result["best"]["chosen_by"] == metric
 
 
+@few_metrics()
+@pytest.mark.usefixtures("without_baselines")
 def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
     config, tmp_path, narrow_vgg
 ):
@@ -364,6 +376,7 @@ def test_the_lowest_is_the_best_by_a_metric_whose_lower_value_is_better(
     assert page.count("<title>run, measured here: ") == 1
 
 
+@few_metrics()
 def test_it_is_measured_by_an_evaluation_that_asks_for_it(
     small_run, narrow_vgg, tmp_path
 ):

@@ -12,6 +12,7 @@ from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
 from pan_tf.inference import Translator
+from pan_tf.runs import loop
 from pan_tf.runs.folder import RunFolder
 from serving.client import Client
 from tests.conftest import smooth_noise
@@ -125,8 +126,9 @@ def test_a_run_of_one_direction_has_no_inverse(small_run):
         Translator(small_run, inverse=True)
 
 
-def test_interrupted_and_resumed_is_straight(lists, tmp_path, run):
+def test_interrupted_and_resumed_is_straight(lists, tmp_path, run, monkeypatch):
     """History, order of both lists and all: the same last line of metrics."""
+    monkeypatch.setattr(loop, "conclude", lambda *_: None)
     train(config(lists, tmp_path / "run", iterations=2))
     train(config(lists, tmp_path / "run"))
     ours, theirs = (RunFolder(p).read_metrics()[-2:] for p in (tmp_path / "run", run))
@@ -137,8 +139,10 @@ def test_interrupted_and_resumed_is_straight(lists, tmp_path, run):
         }
 
 
-def test_a_run_can_begin_with_the_weights_of_another(lists, run, tmp_path):
+def test_a_run_can_begin_with_the_weights_of_another(lists, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "conclude", lambda *_: None)
     settings = {"init_from": str(run), "learning_rate": 0.0, "iterations": 1}
+    settings["validate_every"] = 0
     train(config(lists, tmp_path / "begun", **settings))
     pixels = smooth_noise(np.random.default_rng(1), 64, 64)
     for inverse in (False, True):
