@@ -26,7 +26,7 @@ def dark_and_bright(tmp_path_factory):
     """Two lists that any classifier tells apart: dark blocks, and bright ones."""
     random = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("lists")
-    for split, count in (("train", 24), ("test", 12)):
+    for split, count in (("train", 12), ("test", 12)):
         for side, level in (("A", 0), ("B", 128)):
             (root / f"{split}{side}").mkdir()
             for i in range(count):
