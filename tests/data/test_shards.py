@@ -20,6 +20,9 @@ from pan_tf.data import open_data
 from pan_tf.data import training_dataset
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts import shards
+from pan_tf.runs import loop
+from pan_tf.runs.folder import RunFolder
+from tests.trained import eagerly
 
 
 def fill(folder, names, size=(24, 20), seed=0):
@@ -232,13 +235,18 @@ def test_what_cannot_be_is_refused(folders, flags, sentence, capsys):
     assert sentence in f"{ended.value}{capsys.readouterr().err}"
 
 
-def test_a_run_goes_on_from_shards_and_is_doctored(small_pairs, tmp_path):
+def test_a_run_goes_on_from_shards_and_is_doctored(small_pairs, tmp_path, monkeypatch):
     own = tmp_path / "own"
     shutil.copytree(small_pairs, own)
     flags = ["--recipe=l1", "--image_size=64", f"--width={1 / 64}", "--batch_size=2"]
     flags += ["--nodownload", f"--run_dir={tmp_path / 'run'}", "--save_every=2"]
-    assert not cli.run("train", [*flags, f"--data_dir={own}", "--iterations=2"])
-    place = sharded(own)
-    assert not cli.run("train", [*flags, f"--data_dir={place}", "--iterations=4"])
+    flags += ["--validate_every=0"]
+    monkeypatch.setattr(loop, "conclude", lambda *_: None)
+    with eagerly():
+        assert not cli.run("train", [*flags, f"--data_dir={own}", "--iterations=2"])
+        place = sharded(own)
+        assert not cli.run("train", [*flags, f"--data_dir={place}", "--iterations=4"])
+    rows = RunFolder(tmp_path / "run").read_metrics()
+    assert rows[-1]["iteration"] == 4
     verdicts = [cli.run("doctor", [f"--data_dir={each}"]) for each in (own, place)]
     assert verdicts[0] == verdicts[1]
