@@ -11,6 +11,7 @@ from PIL import Image
 import pan_tf
 from pan_tf import doctor
 from tests.conftest import smooth_noise
+from tests.trained import few_metrics
 from tests.trained import train
 
 # Not UTF-8, not ASCII, of two lines, and of what patterns, formats and HTML are made of.
@@ -26,6 +27,13 @@ def save(folder, shape):
         with open(os.fsencode(folder) + b"/" + name + b".png", "wb") as file:
             Image.fromarray(pixels).save(file, "png")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """Names are the same beside any number."""
+    with few_metrics():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -529,5 +529,6 @@ def test_without_a_budget_each_task_has_its_papers(lists, tmp_path):
 
 def test_somebody_elses_folder_is_refused(tmp_path):
     (tmp_path / "mine.txt").touch()
-    result = finish(tmp_path, "--table=pan4")
+    flags = f"--output_dir={tmp_path}", "--table=pan4"
+    result = commands.finish("reproduce", *flags)
     assert result.returncode == 1 and "--output_dir" in result.stderr
