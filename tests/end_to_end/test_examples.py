@@ -12,9 +12,12 @@ from nbclient import NotebookClient
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[2]
-FEWER_TILES = """
+FEWER = """
 from pan_tf.data.layouts import bluemarble
+from tests.trained import few_metrics
 bluemarble._MIN_CONTRAST = 40.0
+few = few_metrics("ssim")
+few.__enter__()
 """
 
 
@@ -26,14 +29,14 @@ def clone(monkeypatch):
 
 
 def test_the_notebook_runs(clone, tmp_path):
-    """All of it, with fewer iterations, narrow networks and a seventh of the tiles."""
+    """All of it; iterations, tiles and metrics are fewer, networks narrow."""
     notebook = nbformat.read(ROOT / "docs" / "tutorials" / "quickstart.ipynb", 4)
     (training,) = (c for c in notebook.cells if "pan_tf.train(" in c.source)
     assert "iterations = 2000" in training.source
     training.source = training.source.replace("2000", "8").replace(
-        'task="quickstart",', 'task="quickstart", width=1 / 32, image_size=128,'
+        'task="quickstart",', 'task="quickstart", width=1 / 64, image_size=128,'
     )
-    notebook.cells.insert(1, nbformat.v4.new_code_cell(FEWER_TILES))
+    notebook.cells.insert(1, nbformat.v4.new_code_cell(FEWER))
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=600, resources=resources).execute()
     shown = [
