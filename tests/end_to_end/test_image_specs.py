@@ -58,6 +58,13 @@ def run(request, tmp_path_factory):
     return root / "run", root / "data", *request.param
 
 
+@pytest.fixture(scope="module")
+def model(run, tmp_path_factory):
+    """(version 1, parity report): the run, exported."""
+    place = tmp_path_factory.mktemp("export") / "model"
+    return Export(run[0], place, "last", 2**16).run()
+
+
 def test_it_trains_and_shows_what_it_does(run):
     run_dir, _, source, target = run
     system = json.loads((run_dir / "system.json").read_text())
@@ -101,9 +108,8 @@ def test_it_translates_arrays_and_files(run, tmp_path):
     np.testing.assert_array_equal(found.reshape(expected.shape), expected)
 
 
-def test_it_is_exported_and_proven(run, tmp_path):
-    run_dir, _, source, target = run
-    path, report = Export(run_dir, tmp_path / "export", "last", 2**16).run()
+def test_it_is_exported_and_proven(run, model):
+    (run_dir, _, source, target), (path, report) = run, model
     assert set(report) == {"float_image", "image", "serving_default"}
     label = json.loads((path / "assets.extra" / "pan_tf.json").read_text())
     assert label["channels"] == {"source": source, "target": target}
@@ -191,9 +197,8 @@ def test_runs_of_other_channels_are_not_compared(run, small_run):
         )
 
 
-def test_a_saved_model_says_which_channels_it_takes(run, tmp_path):
-    run_dir, data_dir, source, _ = run
-    path, _ = Export(run_dir, tmp_path / "export", "last", 2**16).run()
+def test_a_saved_model_says_which_channels_it_takes(run, model, tmp_path):
+    (_, data_dir, source, _), (path, _) = run, model
     made = Evaluation(
         saved_models=[path],
         dataset="folder",
