@@ -68,7 +68,6 @@ def main(options):
         files.check_output_dir(output_dir, "doctor.json", ["checks", "pairs"])
     except ValueError as error:
         sys.exit(str(error))
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import data
     from pan_tf import doctor
 

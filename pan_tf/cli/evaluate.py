@@ -87,11 +87,7 @@ class Options(Settings):
         None, f"{_UNPAIRED}of each classifier, at most; empty: 30.", minimum=1
     )
     dfi: bool = setting(False, f"{_UNPAIRED}measure deep feature interpolation too.")
-    vgg: str | None = setting(
-        None,
-        "The VGG that --dfi looks through; empty: vgg19.",
-        choices=("vgg16", "vgg19"),
-    )
+    vgg: str | None = shared.DFI_VGG
     vgg_weights: str | None = setting(
         None, "For --dfi, or --metrics that need some: as of train.", parse=place
     )
@@ -126,7 +122,6 @@ _OTHERWISE = {"run_dir", "saved_model", "unaligned", "dfi", *_DFI, *_BEAM}
 
 
 def main(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import interface
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.evaluation import Evaluation

@@ -44,7 +44,6 @@ class Options(Settings):
 
 
 def main(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.export import Export
     from pan_tf.export import ParityError
 

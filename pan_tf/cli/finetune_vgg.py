@@ -24,7 +24,6 @@ class Options(Settings):
 
 
 def main(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.papers.finetuning.finetuning import Finetuning
     from pan_tf.runs import training
     from pan_tf.runs.guards import NonFiniteError

@@ -73,7 +73,6 @@ def main(options):
 
 
 def _archive(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import DATASETS
 
     name, data_dir = options.dataset, options.data_dir

@@ -79,7 +79,6 @@ _OTHERWISE = {"table", "budget", "output_dir", "limit", "epochs"}
 
 
 def main(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.papers.reproduction import Budget
     from pan_tf.papers.reproduction import Reproduction
     from pan_tf.runs import training

@@ -25,6 +25,11 @@ ATTRIBUTE = setting(None, "Attribute of faces; empty: the run's.")
 SYNTHESIZE = setting(
     None, "Make sources of targets; empty: as the run.", choices=SYNTHESIS_NAMES
 )
+DFI_VGG = setting(
+    None,
+    "The VGG that --dfi looks through; empty: vgg19.",
+    choices=("vgg16", "vgg19"),
+)
 # Where it is done.
 RUNNER = setting(
     None,

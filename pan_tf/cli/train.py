@@ -19,7 +19,6 @@ __all__ = ["Options", "main"]
 
 
 def main(config):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import data
     from pan_tf import dry_run
     from pan_tf.runs import training

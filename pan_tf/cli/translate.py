@@ -73,7 +73,6 @@ class Options(Settings):
 
 
 def main(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf import interface
 
     try:

@@ -39,11 +39,7 @@ class Options(Settings):
         repeated=True,
     )
     dfi: bool = setting(False, "Deep feature interpolation as one more system.")
-    vgg: str | None = setting(
-        None,
-        "The VGG that --dfi looks through; empty: vgg19.",
-        choices=("vgg16", "vgg19"),
-    )
+    vgg: str | None = shared.DFI_VGG
     vgg_weights: str | None = setting(None, "As of train.", parse=place)
     checkpoint: str | None = shared.CHECKPOINT
     inverse: bool = setting(False, "Ask about the inverse of cycles.")
@@ -79,7 +75,6 @@ _DFI = {"vgg", "vgg_weights"}
 
 
 def main(options):
-    # Now, not above: TensorFlow takes seconds to import, --help must not.
     from pan_tf.data import DatasetNotFoundError
     from pan_tf.image_files import ImageFileError
     from pan_tf.networks import WeightsNotFoundError
