@@ -1,6 +1,7 @@
 """Files of weights: fetched once, and known by their digest."""
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import os
@@ -9,11 +10,6 @@ import pathlib
 import keras
 
 from pan_tf import printing
-
-try:
-    import fcntl
-except ImportError:  # Not of Windows.
-    fcntl = None
 
 
 class WeightsNotFoundError(Exception):
@@ -39,15 +35,14 @@ def fetched(name, url, folder, **options):
 
 @contextlib.contextmanager
 def _alone():
-    """Lets one process of this user in at a time, where the system has locks."""
+    """Lets one process of this user in at a time, where the file system has locks."""
     folder = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     with contextlib.ExitStack() as stack:
         # Without a lock it goes on: two may meet, and the checksum tells.
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(open(folder / "pan_tf.lock", "a"))
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -8,17 +8,13 @@ that ends, so that none is ever left behind; on NFS other machines see it as wel
 import contextlib
 import datetime
 import errno
+import fcntl
 import os
 import pathlib
 import socket
 import time
 
 from absl import logging
-
-try:
-    import fcntl
-except ImportError:  # Windows.
-    fcntl = None
 
 # Kept when the lock is given back: to delete it would let two hold a lock each.
 NAME = ".lock"
@@ -68,20 +64,17 @@ def _taken(file, path, shared=False, seconds=0.0):
 
     Others who look hold it, shared, for a moment, which is waited for.
     """
-    problem = "this system has no flock"
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = time.monotonic() + seconds
-    while fcntl is not None:
+    while True:
         try:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
             return fcntl.flock(file, kind | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _TAKEN:
-                problem = error.strerror
-                break
+                return (
+                    f"{path.parent} cannot be locked ({error.strerror}): nothing keeps a "
+                    "second training out of it."
+                )
         if time.monotonic() >= deadline:
             raise HeldError(path.read_text(encoding="utf-8") or "another process")
         time.sleep(0.05)
-    return (
-        f"{path.parent} cannot be locked ({problem}): nothing keeps a second training "
-        "out of it."
-    )

@@ -30,20 +30,19 @@ class StopRequest:
         Signals that are ignored, as SIGHUP under nohup, stay so. Other threads than the
         main one get none. Where the environment names a `PARENT`, its end is a SIGTERM.
         """
-        names = ("SIGTERM", "SIGINT", "SIGHUP")  # Windows has no SIGHUP.
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         before = {number: signal.getsignal(number) for number in numbers}
         before = {n: h for n, h in before.items() if h is not signal.SIG_IGN}
         if threading.current_thread() is not threading.main_thread():
             before = {}
 
         def remember(number, frame):
-            name = signal.Signals(number).name
-            if name == "SIGHUP":
+            if number == signal.SIGHUP:
                 _leave_terminal()
             if self.at_once:
                 raise KeyboardInterrupt
             self.requested = True
+            name = signal.Signals(number).name
             print(f"\n{name}: saving, then stopping.", flush=True)
             for each, handler in before.items():
                 signal.signal(each, handler)
