@@ -138,8 +138,7 @@ def patch_discriminator(
             Torch code that zeroes them in every step has none.
         normalization: "batch", as Torch has it, or "instance".
         width: multiplies the number of channels; 1 as published.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        source_channels, target_channels, name: as of `pan_discriminator`.
 
     Returns:
         A functional `keras.Model` with one map of logits, and as features its hidden
@@ -199,9 +198,7 @@ def context_encoder_discriminator(
     Args:
         image_size: height and width in pixels, a power of 2 from 64 up; 128 as
             published.
-        width: multiplies the number of channels; 1 as published.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        width, source_channels, target_channels, name: as of `patch_discriminator`.
 
     Returns:
         A functional `keras.Model` with one logit `[B, 1, 1, 1]`, and as features its

@@ -192,11 +192,8 @@ def separate_discriminators(
     Args:
         image_size: height and width in pixels.
         num_scales: number of PatchGANs; 2 in pix2pixHD's code.
-        conditional: whether D judges an image together with its source, as pix2pixHD has
-            it.
-        width: multiplies the number of channels; 1 as published.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        conditional, width, source_channels, target_channels, name: as of
+            `patch_discriminator`; pix2pixHD's is conditional.
 
     Returns:
         A functional `keras.Model` with a map of logits a scale (35 x 35 for 256 px), and

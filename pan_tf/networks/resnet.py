@@ -117,13 +117,10 @@ def manipulation_transformer(
     2 993 888 with M = 2 and N = 9 (monet2photo).
 
     Args:
-        image_size: pixels a side, or (height, width), multiples of
-            2 ** halvings; None for any.
+        image_size: as of `cyclegan_transformer`, but multiples of 2 ** halvings.
         halvings: M.
         num_blocks: N.
-        width: multiplies the number of channels; 1 as published.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        width, source_channels, target_channels, name: as there.
 
     Returns:
         A functional `keras.Model`.

@@ -21,7 +21,10 @@ from pan_tf.networks.declarations import transformer
 
 # Encoder of Table II, then what the deeper networks append.
 _FILTERS = (64, 128, 256, 512, 512, 512, 512, 512)
-_HALVED_SIX_TIMES = multiple_of(64, "T halves the image six times")
+_DECLARED = {
+    "settings": {"bn_statistics": "statistics"},
+    "check_size": multiple_of(64, "T halves the image six times"),
+}
 
 
 def _deepest(image_size):
@@ -30,7 +33,7 @@ def _deepest(image_size):
     return {"depth": max(fits, default=6)}
 
 
-@transformer(settings={"bn_statistics": "statistics"}, check_size=_HALVED_SIX_TIMES)
+@transformer(**_DECLARED)
 def pan_transformer(
     image_size=None,
     width=1.0,
@@ -72,11 +75,7 @@ def pan_transformer(
     return keras.Model(image, x, name=name)
 
 
-@transformer(
-    settings={"bn_statistics": "statistics"},
-    check_size=_HALVED_SIX_TIMES,
-    arguments_at=_deepest,
-)
+@transformer(**_DECLARED, arguments_at=_deepest)
 def official_pan_transformer(
     image_size=None,
     depth=8,
@@ -93,13 +92,9 @@ def official_pan_transformer(
     innermost layer without normalization. 45 873 987 parameters at depth 8.
 
     Args:
-        image_size: pixels a side, or (height, width), multiples of 2 ** depth;
-            None for any.
+        image_size: as of `pan_transformer`, but multiples of 2 ** depth.
         depth: number of encoder layers, 3 to 8; the released network has 8.
-        width: multiplies the number of channels; 1 as released.
-        statistics: of `layers.BatchNormalization`, outside of training.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        width, statistics, source_channels, target_channels, name: as there.
 
     Returns:
         A functional `keras.Model`.
@@ -119,11 +114,7 @@ def official_pan_transformer(
     return keras.Model(image, x, name=name)
 
 
-@transformer(
-    settings={"bn_statistics": "statistics"},
-    check_size=_HALVED_SIX_TIMES,
-    arguments_at=_deepest,
-)
+@transformer(**_DECLARED, arguments_at=_deepest)
 def pix2pix_transformer(
     image_size=None,
     depth=8,
@@ -143,14 +134,10 @@ def pix2pix_transformer(
     parameters at depth 8.
 
     Args:
-        image_size: pixels a side, or (height, width), multiples of 2 ** depth;
-            None for any.
+        image_size: as of `pan_transformer`, but multiples of 2 ** depth.
         depth: number of encoder layers, 3 to 8; the published network has 8.
-        width: multiplies the number of channels; 1 as published.
-        statistics: of `layers.BatchNormalization`, outside of training; pix2pix tests
-            with those of the one image.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        statistics: as there; pix2pix tests with those of the one image.
+        width, source_channels, target_channels, name: as there.
 
     Returns:
         A functional `keras.Model`.
@@ -177,8 +164,7 @@ def pix2pix_transformer(
 
 
 @transformer(
-    settings={"bn_statistics": "statistics"},
-    check_size=_HALVED_SIX_TIMES,
+    **_DECLARED,
     arguments_at=lambda image_size: {"depth": min(_deepest(image_size)["depth"], 7)},
 )
 def resize_transformer(
@@ -201,15 +187,11 @@ def resize_transformer(
     the outer ones. 35 095 299 parameters at depth 7.
 
     Args:
-        image_size: pixels a side, or (height, width), multiples of 2 ** depth;
-            None for any.
+        image_size: as of `pan_transformer`, but multiples of 2 ** depth.
         depth: number of halvings, 3 to 8.
         num_resized: decoder layers, the outermost ones, that enlarge before they
             convolve.
-        width: multiplies the number of channels.
-        statistics: of `layers.BatchNormalization`, outside of training.
-        source_channels, target_channels: of the images.
-        name: name of the model.
+        width, statistics, source_channels, target_channels, name: as there.
 
     Returns:
         A functional `keras.Model`.
