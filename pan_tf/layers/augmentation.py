@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from pan_tf.layers.stochastic import draw
+from pan_tf.layers.stochastic import kept
 from pan_tf.layers.stochastic import seed_of
 
 # Largest shift, as a share of the side; and of brightness, in the unit of images.
@@ -90,13 +91,7 @@ class DiscriminatorAugmentation(keras.layers.Layer):
         self.built = True
         self.state = seed_of(self, "seed_and_draws")
         if ada_target:
-            self.probability = self.add_weight(
-                name="probability",
-                shape=(),
-                initializer="zeros",
-                trainable=False,
-                aggregation="only_first_replica",
-            )
+            self.probability = kept(self, "probability", 0.0)
 
     def draw(self, batch):
         """Numbers in [0, 1) for a minibatch: float32 `[B, len(names), 2]`.

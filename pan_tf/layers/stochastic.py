@@ -6,6 +6,26 @@ import keras
 import tensorflow as tf
 
 
+def kept(layer, name, value, shape=(), dtype=None):
+    """A weight of a layer that it changes by itself, equally on all replicas.
+
+    Args:
+        layer: `keras.layers.Layer`, being made.
+        name: of the weight.
+        value: what it begins with: a number, or numbers of the shape.
+        shape: of the weight.
+        dtype: of the weight; None: the layer's.
+    """
+    return layer.add_weight(
+        name=name,
+        shape=shape,
+        dtype=dtype,
+        initializer=lambda shape, dtype: tf.broadcast_to(tf.cast(value, dtype), shape),
+        trainable=False,
+        aggregation="only_first_replica",
+    )
+
+
 def seed_of(layer, name):
     """A weight of a layer: the seed of what it draws, and a count of draws.
 
@@ -14,15 +34,7 @@ def seed_of(layer, name):
         name: of the weight, "seed" in it: it is saved with a model's others.
     """
     # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
-    seed = random.getrandbits(31)
-    return layer.add_weight(
-        name=name,
-        shape=(2,),
-        dtype="int64",
-        initializer=lambda shape, dtype: tf.constant([seed, 0], dtype),
-        trainable=False,
-        aggregation="only_first_replica",
-    )
+    return kept(layer, name, [random.getrandbits(31), 0], (2,), "int64")
 
 
 def draw(state, shape):
@@ -114,21 +126,9 @@ class ImagePool(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.image_shape, self.capacity = tuple(image_shape), capacity
         self.built = True
-
-        def state(name, shape, dtype, value):
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                initializer=lambda shape, dtype: tf.fill(shape, tf.cast(value, dtype)),
-                trainable=False,
-                aggregation="only_first_replica",
-            )
-
-        # Python's generator, as Keras' own initializers: `set_random_seed` seeds it.
-        self.draws = state("seed", (), "int64", random.getrandbits(31))
-        self.count = state("count", (), "int64", 0)  # Images seen so far.
-        self.images = state("images", (capacity, *self.image_shape), self.dtype, 0.0)
+        self.draws = kept(self, "seed", random.getrandbits(31), dtype="int64")
+        self.count = kept(self, "count", 0, dtype="int64")  # Images seen so far.
+        self.images = kept(self, "images", 0.0, (capacity, *self.image_shape))
 
     def call(self, inputs):
         """float32 `[B, *image_shape]` -> as many, each new or of the past."""

@@ -9,6 +9,8 @@ updates in which it is active is fixed, and the margin follows.
 import keras
 import tensorflow as tf
 
+from pan_tf.layers.stochastic import kept
+
 # The margin stays within this factor of what it began with. The bound is a fuse: P grows
 # with D's weights, and a margin without one could drive both up for ever.
 BOUND = 16.0
@@ -41,16 +43,8 @@ class MarginController(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.activity = activity
         self.built = True
-        self.margin, self.first = (
-            self.add_weight(
-                name=name,
-                shape=(),
-                initializer="zeros",
-                trainable=False,
-                aggregation="only_first_replica",
-            )
-            for name in ("margin", "first_distance")
-        )
+        self.margin = kept(self, "margin", 0.0)
+        self.first = kept(self, "first_distance", 0.0)
 
     def value(self, distance):
         """The margin, float32 scalar.
