@@ -20,6 +20,7 @@ from pan_tf.config import Config
 from pan_tf.inference.whole import WholeImages
 from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
+from pan_tf.runs.checkpoints import iteration_of
 from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
 from pan_tf.runs.folder import RunFolder
@@ -34,16 +35,13 @@ class Loaded:
     """A T that was loaded, and what is known of it; attributes as of `Translator`.
 
     Attributes:
-        whole: `WholeImages` through it.
+        whole: `WholeImages` through it, which has its `source`, `target` and `field`.
         model: the SavedModel, whose variables live as long as this; None for a run.
     """
 
     whole: WholeImages
     checkpoint: dict
-    source: images.ImageSpec
-    target: images.ImageSpec
     geometry: data.Geometry | None
-    field: networks.ReceptiveField | None
     config: Config | None = None
     system: recipes.System | None = None
     network: keras.Model | None = None
@@ -101,14 +99,10 @@ def load_run(path, kind, bn_statistics, inverse):
         sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
     source, target = sides[::-1] if inverse else sides
     geometry = data.Geometry.from_json(known.get("geometry"))
-    whole = WholeImages.of_network(network, source, target, str(path))
     return Loaded(
-        whole=whole,
+        whole=WholeImages.of_network(network, source, target, str(path)),
         checkpoint=checkpoint,
-        source=source,
-        target=target,
         geometry=geometry or data.geometry_asked_for(config),
-        field=whole.field,
         config=config,
         system=system,
         network=network,
@@ -162,10 +156,7 @@ def load_saved_model(path):
     return Loaded(
         whole=WholeImages(translate, field, source, target, str(path), limit=limit),
         checkpoint=checkpoint,
-        source=source,
-        target=target,
         geometry=geometry,
-        field=field,
         label=label,
         shape=tuple(spec.shape),
         model=model,
@@ -202,23 +193,20 @@ def _find_checkpoint(run_dir, kind, config, inverse):
             f"--checkpoint must be one of: best, last. Received: checkpoint={kind!r}."
         )
     checkpoint, prefix = {"kind": kind, "chosen_by": None}, None
-    if kind == "best" and inverse:
-        # What is chosen by pairs is chosen for the way there.
-        checkpoint["kind"] = "last"
-        checkpoint["note"] = "The inverse has no best checkpoint; this is the last."
-        logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
-    elif kind == "best":
+    # What is chosen by pairs is chosen for the way there.
+    if kind == "best" and not inverse:
         prefix = newest_best(run_dir / "checkpoints")
-        if prefix:
-            checkpoint["chosen_by"] = best_is_chosen_by(prefix, config.best_by)
-        else:
-            checkpoint["kind"] = "last"
-            checkpoint["note"] = "There is no best checkpoint; this is the last."
-            logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
+    if prefix:
+        checkpoint["chosen_by"] = best_is_chosen_by(prefix, config.best_by)
+    elif kind == "best":
+        lacking = "The inverse has" if inverse else "There is"
+        checkpoint["kind"] = "last"
+        checkpoint["note"] = f"{lacking} no best checkpoint; this is the last."
+        logging.warning("*** %s: %s ***", run_dir, checkpoint["note"])
     prefix = prefix or newest(run_dir / "checkpoints")
     if prefix is None:
         raise FileNotFoundError(f"No checkpoint in {run_dir}. Has it been trained?")
-    checkpoint["iteration"] = int(prefix.rpartition("-")[2])
+    checkpoint["iteration"] = iteration_of(prefix)
     return prefix, checkpoint
 
 

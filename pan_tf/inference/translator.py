@@ -87,8 +87,9 @@ class Translator:
         self._loaded, self._whole = found, found.whole
         self.checkpoint, self.shape = found.checkpoint, found.shape
         self.config, self.system, self.network = found.config, found.system, found.network
-        self.source, self.target = found.source, found.target
-        self.geometry, self.label, self.field = found.geometry, found.label, found.field
+        self.source, self.target = found.whole.source, found.whole.target
+        self.geometry, self.field = found.geometry, found.whole.field
+        self.label = found.label
         own = self.label.get("scale", "native") if self.label else "auto"
         try:
             self.scale = Scale.of(own if scale is None else scale)

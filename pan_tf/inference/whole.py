@@ -47,7 +47,7 @@ class WholeImages:
         bytes_per_pixel=None,
     ):
         self.floats, self.field = translate, field
-        self._source, self._target = source, target
+        self.source, self.target = source, target
         self._name, self._limit, self._bytes = name, limit, bytes_per_pixel
 
     @classmethod
@@ -74,8 +74,8 @@ class WholeImages:
     def __call__(self, source):
         """float32 `[B, H, W, C]` in [-1, 1] -> pixels as of `target`, a tensor."""
         if self.tiling(*source.shape[1:3]) is None:
-            return self._target.to_levels(self.floats(source))
-        pixels = self._source.to_levels(source).numpy()
+            return self.target.to_levels(self.floats(source))
+        pixels = self.source.to_levels(source).numpy()
         return tf.constant(np.stack([self.translate(each)[0] for each in pixels]))
 
     def translate(self, pixels, tile_size=None, on_tile=None):
@@ -111,10 +111,10 @@ class WholeImages:
         while True:
             try:
                 if tiling is None:
-                    output = self.floats(self._source.to_float(pixels[None]))
-                    return self._target.to_levels(output)[0].numpy(), None
+                    output = self.floats(self.source.to_float(pixels[None]))
+                    return self.target.to_levels(output)[0].numpy(), None
                 output = translate_tiles(
-                    self.floats, pixels, tiling, on_tile, self._source, self._target
+                    self.floats, pixels, tiling, on_tile, self.source, self.target
                 )
                 return output, tiling
             except tf.errors.InvalidArgumentError as error:

@@ -76,7 +76,7 @@ class Checkpoints:
     def __init__(self, folder, model, state, keep):
         self._folder = pathlib.Path(folder)
         self._is_chief = distribution.is_chief(model.distribute_strategy)
-        self._model, self._state = model, state
+        self._model = model
         self._checkpoint = tf.train.Checkpoint(state=state, **model.saved_parts())
         if self._is_chief:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -199,7 +199,8 @@ class Checkpoints:
     def last_iteration(self):
         """Iteration of the newest checkpoint, once that is written; None without one."""
         self.settle()
-        return iteration_of(newest(self._folder))
+        prefix = newest(self._folder)
+        return iteration_of(prefix) if prefix else None
 
     def save_best(self, chosen_by):
         """Saves the T to translate with as the best so far, then drops the one before.
@@ -239,7 +240,7 @@ class Checkpoints:
         if prefix is None:
             raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
         self._best().read(str(paths.literal(prefix))).expect_partial()
-        return int(prefix.rpartition("-")[2])
+        return iteration_of(prefix)
 
     def _best(self):
         return tf.train.Checkpoint(transformer=self._model.ema_transformer)
@@ -254,8 +255,8 @@ def newest_best(folder):
 
 
 def iteration_of(prefix):
-    """Iteration of a checkpoint, by its name; None of None."""
-    return int(prefix.rpartition("-")[2]) if prefix else None
+    """Iteration of a checkpoint, by its name."""
+    return int(prefix.rpartition("-")[2])
 
 
 def newest(folder):

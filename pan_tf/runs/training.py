@@ -20,8 +20,6 @@ from pan_tf.recipes.system import digest
 from pan_tf.runs import loop
 from pan_tf.runs.beginning import begin_with
 from pan_tf.runs.beginning import weights_of
-from pan_tf.runs.checkpoints import iteration_of
-from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.stopping import StopRequest
@@ -183,9 +181,8 @@ class Training:
                     raise self._unusable(found) from error
             if trouble is None:
                 raise
-            last = iteration_of(newest(self.folder.checkpoints))
             kept = "Nothing was saved yet."
-            if last is not None:
+            if last := self.folder.last_iteration():
                 kept = f"The same command goes on from iteration {last}, which is saved."
                 if files.unusable(error):
                     kept = f"{kept[:-1]}, once that file can be read."
@@ -199,8 +196,8 @@ class Training:
 
     def _unusable(self, error):
         """The same error, which says what becomes of the run."""
-        last = iteration_of(newest(self.folder.checkpoints))
-        if last is None:
+        last = self.folder.last_iteration()
+        if not last:
             return error
         return data.UnusableFilesError(
             f"{error} Other files are another run: choose another --run_dir; "
