@@ -44,10 +44,9 @@ def read(image, file, as_labels):
     if _is_deep_png(image, file):
         return _read_deep_png(image, file)
     image.load()
-    is_png = image.format == "PNG"
     turned = ImageOps.exif_transpose(image)
     if turned.mode in _GREY:
-        return Picture(_grey(turned, is_png), _alpha_of_grey(turned), tags)
+        return Picture(_grey(turned), _alpha_of_grey(turned), tags)
     alpha = None
     if turned.has_transparency_data:
         alpha = np.asarray(turned.convert("RGBA").getchannel("A"))
@@ -66,13 +65,12 @@ def _with_numbers(image):
     return numbers
 
 
-def _grey(image, is_png):
+def _grey(image):
     """`[H, W, 1]` of a grey image of any depth."""
     if image.mode == "1":
         image = image.convert("L")
     values = np.asarray(image)
-    # Older versions of Pillow call 16-bit grey in a PNG "I".
-    if image.mode in _DEEP or (image.mode == "I" and is_png):
+    if image.mode in _DEEP:
         values = values.astype(np.uint16)
     return values[..., None]
 
@@ -159,8 +157,7 @@ def header(image, file):
         width, height = (image.tag_v2[tag] for tag in _SIDES)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    is_deep = _is_deep_png(image, file)
-    is_deep = is_deep or image.mode in _DEEP or (image.mode == "I" and _is_png(image))
+    is_deep = _is_deep_png(image, file) or image.mode in _DEEP
     kind = {"F": "float32", "I": "int32"}.get(image.mode, "uint8")
     return Header(
         height,
