@@ -129,6 +129,11 @@ class Split:
         """Whether a target belongs to each source."""
         return self.load_pair is not None
 
+    @property
+    def by_middle(self):
+        """Whether only middles of images are measured: of what is made, or no pairs."""
+        return not self.paired or self.synthesize is not None
+
     def __len__(self):
         """Examples in an epoch: those of the longer list."""
         return max(len(self.source), len(self.target))

@@ -177,7 +177,7 @@ class Directions:
     def _has_native(self):
         """Whether files as they are, are measured too: where that is something else."""
         split = self._asked.split
-        if not split.paired or split.synthesize or self._asked.geometry.is_native:
+        if split.by_middle or self._asked.geometry.is_native:
             return False
         if any(t.geometry is None or t.field.size for t in self._asked.translators):
             return False  # Nobody knows the scale of training, or T takes one size.

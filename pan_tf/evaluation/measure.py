@@ -170,7 +170,7 @@ def too_small(split, geometry, also=()):
 def sizes_recur(split, geometry):
     """Whether images are measured at so few sizes that it pays to trace for each."""
     geometry = Geometry.of(geometry)
-    if geometry.is_uniform or not split.paired or split.synthesize:
+    if geometry.is_uniform or split.by_middle:
         return True
     sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
     return len(sizes) > _UNTRACED * len(set(sizes))

@@ -38,9 +38,7 @@ def render(evaluation, record):
         "title": " | ".join(names),
         "record": record,
         "image_size": evaluation.config.image_size,
-        "measured": evaluation.geometry.measured(
-            not directions[0].split.paired or directions[0].split.synthesize is not None
-        ),
+        "measured": evaluation.geometry.measured(directions[0].split.by_middle),
         "geometry": _trained(evaluation),
         "paired": directions[0].split.paired,
         "many": len(results) > 1,

@@ -4,11 +4,19 @@ from pan_tf import calling
 from pan_tf import evaluation
 
 
-def conclude(config, run, pairs, model, state, checkpoints, validation):
-    """Measures the last and the best T beside the baselines, and shows them."""
+def conclude(config, run, pairs, validation):
+    """Measures the last and the best T beside the baselines, and shows them.
+
+    Args:
+        config: `Config`.
+        run: `RunFolder`.
+        pairs: `OpenedData`.
+        validation: `Validation`; None where there is nothing to measure on.
+    """
     if validation is None:
         print("No val/ and no test/: nothing is measured.", flush=True)
         return
+    model, state, checkpoints = validation.model, validation.state, validation.checkpoints
     rows, baselines = {}, {}
     if pairs.train.paired:
         baselines = {
@@ -42,7 +50,7 @@ def conclude(config, run, pairs, model, state, checkpoints, validation):
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
-    how = pairs.geometry.measured(_by_middle(pairs.validation))
+    how = pairs.geometry.measured(pairs.validation.by_middle)
     print(f"\n{pairs.name}, {pairs.validation}, {how}:")
     widths = {name: max(9, len(name) + 2) for name in last}
     print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
@@ -54,8 +62,3 @@ def conclude(config, run, pairs, model, state, checkpoints, validation):
         print(f"Warning: {warning}")
     command = calling.command("evaluate", f"--run_dir={config.run_dir}")
     print(f"Report: {command}", flush=True)
-
-
-def _by_middle(split):
-    """Whether the middles of images are measured: of what is made, or has no pairs."""
-    return not split.paired or split.synthesize is not None

@@ -50,18 +50,7 @@ def fit(config, run, folder, pairs, model, stop, weights):
     validation = None
     if pairs.validation is not None:
         validation = Validation(
-            run,
-            state,
-            writer,
-            checkpoints,
-            pairs.validation,
-            data.spread(
-                pairs.validation, config.sample_images, pairs.geometry, centre=True
-            ),
-            pairs.geometry,
-            config,
-            weights,
-            until,
+            run, state, writer, checkpoints, pairs, config, weights, until
         )
         validation.set_model(model)  # A finished run is measured without a fit.
     checked = pairs.verification
@@ -109,7 +98,7 @@ def fit(config, run, folder, pairs, model, stop, weights):
         stop.at_once = True  # All is saved.
         if files_read:
             files_read.finish()
-        conclude(config, run, pairs, model, state, checkpoints, validation)
+        conclude(config, run, pairs, validation)
 
 
 def training_dataset(config, pairs, model, first_iteration, kept):

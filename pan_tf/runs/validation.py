@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
@@ -21,34 +22,24 @@ class Validation(EveryIterations):
         state: `RunState`.
         writer: TensorBoard summary writer.
         checkpoints: `Checkpoints`.
-        split: `Split` to measure on.
-        samples: `{"source", "target"}`, float32 `[N, H, W, C]` in [-1, 1], to show.
-        geometry: `Geometry` of training.
+        pairs: `OpenedData`, of whose validation split some are shown.
         config: `Config`: interval, and what chooses the best.
         weights: `metrics.Weights` of what chooses the best, and of `config.metrics`.
         until: the last iteration of the run, after which it validates too; or None.
     """
 
     def __init__(
-        self,
-        run,
-        state,
-        writer,
-        checkpoints,
-        split,
-        samples,
-        geometry,
-        config,
-        weights=None,
-        until=None,
+        self, run, state, writer, checkpoints, pairs, config, weights=None, until=None
     ):
         super().__init__(config.validate_every, until)
         self.run, self.state, self.writer = run, state, writer
-        self.checkpoints, self.split, self.samples = checkpoints, split, samples
-        self.geometry, self.best_by = geometry, config.best_by
+        self.checkpoints, self.best_by = checkpoints, config.best_by
+        self.split, self.geometry = pairs.validation, pairs.geometry
         self.weights, self.also = weights, [config.best_by, *config.metrics]
         self.latest = None, None  # (iteration, scores) of the last validation.
-        self._source = images.ImageSpec() if split is None else split.source.spec
+        self._samples = data.spread(
+            self.split, config.sample_images, self.geometry, centre=True
+        )
 
     def act(self, iteration, logs):
         try:
@@ -103,10 +94,10 @@ class Validation(EveryIterations):
 
     def picture(self):
         """The samples, one a row, with the columns that `title` names."""
-        source, target = self.samples["source"], self.samples["target"]
+        source, target = self._samples["source"], self._samples["target"]
         there, back = self.model.translate_pixels, self.model.translate_pixels_inversely
         output = there(source)
-        columns = [self._source.show(source), output]
+        columns = [self.split.source.spec.show(source), output]
         if self._shows_both:
             inverse = back(target)
             columns.append(back(images.to_float(output)))

@@ -1,14 +1,16 @@
 import json
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pan_tf import images
 from pan_tf import progress
 from pan_tf import recipes
 from pan_tf.config import Config
+from pan_tf.data import Geometry
+from pan_tf.data import Split
 from pan_tf.runs import callbacks
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.folder import RunFolder
@@ -126,13 +128,15 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
             assert chosen_by == "uqi"
             saves.append(model.iteration)
 
-    source = tf.random.stateless_uniform((2, 64, 64, 3), (0, 1), -1, 1)
-    samples = {"source": source, "target": -source}
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    source, target = tf.constant(drawn), tf.constant(255 - drawn)
+    split = Split.of_pairs("val", ("a", "b"), lambda i: (source[i], target[i]))
+    pairs = types.SimpleNamespace(validation=split, geometry=Geometry("squash", 64))
     writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
     state = RunState(model)
     config = Config(image_size=64, validate_every=4, best_by="uqi")
     validation = Validation(
-        RunFolder(tmp_path), state, writer, Checkpoints(), None, samples, None, config
+        RunFolder(tmp_path), state, writer, Checkpoints(), pairs, config
     )
     scores = iter([(20.0, 0.3), (19.0, 0.4), (22.0, 0.2)])
     monkeypatch.setattr(
@@ -153,8 +157,8 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
         shown = np.asarray(Image.open(path))
         for i, top in enumerate((0, 68)):  # 64 px, and a gap of 4.
             row = shown[top : top + 64]
-            assert np.array_equal(row[:, :64], images.to_uint8(source)[i])
-            assert np.array_equal(row[:, 136:200], images.to_uint8(-source)[i])
+            assert np.array_equal(row[:, :64], source[i])
+            assert np.array_equal(row[:, 136:200], target[i])
 
 
 @pytest.mark.parametrize(
