@@ -26,6 +26,11 @@ TITLES = {
 }
 
 
+def label_of(name):
+    """What tables call it; real targets are no baseline."""
+    return TITLES[name] if name == "real" else f"baseline: {TITLES[name]}"
+
+
 def measure_baselines(train, split, geometry, **settings):
     """Fits the baselines on the training pairs and measures them on others.
 

@@ -8,6 +8,7 @@ from pan_tf import data
 from pan_tf import images
 from pan_tf import pages
 from pan_tf.evaluation.baselines import TITLES
+from pan_tf.evaluation.baselines import label_of
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
@@ -109,10 +110,7 @@ def _direction(evaluation, direction, record):
 def _table(results, baselines):
     """Columns and rows of a table of metrics."""
     columns = [(r.name, False, r.metrics) for r in results]
-    columns += [
-        (f"baseline: {TITLES[name]}" if name != "real" else TITLES[name], True, r.metrics)
-        for name, r in baselines.items()
-    ]
+    columns += [(label_of(name), True, r.metrics) for name, r in baselines.items()]
     rows = [
         (
             metric.label,
@@ -196,15 +194,13 @@ def _sections(direction, rank_by):
             random,
         ]
     gap = np.argsort(every[1] - every[0], kind="stable")
-    a, b = (result.name for result in results)
-    return [
-        (f"The {_EXTREMES} that speak most for {a}, by {metric.label}", gap[:_EXTREMES]),
-        (
-            f"The {_EXTREMES} that speak most for {b}, by {metric.label}",
-            gap[::-1][:_EXTREMES],
-        ),
-        random,
+    sections = [
+        (f"The {_EXTREMES} that speak most for {r.name}, by {metric.label}", order)
+        for r, order in zip(
+            results, (gap[:_EXTREMES], gap[::-1][:_EXTREMES]), strict=True
+        )
     ]
+    return [*sections, random]
 
 
 class _Pictures:

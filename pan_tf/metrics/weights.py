@@ -21,11 +21,6 @@ class Weights:
         """Path of a network's file."""
         return dict(self.files)[network][0]
 
-    @property
-    def has_published(self):
-        """Whether some are of `networks.PUBLISHED`."""
-        return any(network in networks.PUBLISHED for network, _ in self.files)
-
     def check_needed(self, folder):
         """Refuses a --metric_weights that nothing is looked for in.
 
@@ -35,7 +30,7 @@ class Weights:
         Raises:
             ValueError: if no metric needs published weights.
         """
-        if folder and not self.has_published:
+        if folder and not any(each in networks.PUBLISHED for each, _ in self.files):
             raise ValueError(
                 "--metric_weights goes with --metrics that need some: lpips, fid, kid."
             )

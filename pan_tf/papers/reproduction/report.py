@@ -9,6 +9,7 @@ from pan_tf import files
 from pan_tf import images
 from pan_tf import pages
 from pan_tf.evaluation.baselines import TITLES
+from pan_tf.evaluation.baselines import label_of
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.pages import charts
@@ -168,27 +169,19 @@ def _sentences(task, metrics):
 
 def _table(task, metrics, key="metrics"):
     """Rows of cells as text: label, ours, the paper's, ranks, cost."""
-    is_main = key == "metrics"
-    rows = []
-    for row in task["systems"].values():
-        mean = row[key.replace("metrics", "mean")]
-        if mean is None and not is_main:
-            continue
-        cells = [_cell(row, mean, metric, is_main) for metric in metrics]
-        rows.append({"label": row["label"], "cells": cells, **_cost(row)})
+    is_main, untrained = key == "metrics", {"paper": None, "seeds": [], "failures": []}
+    rows = [(r, r[key.replace("metrics", "mean")]) for r in task["systems"].values()]
+    rows = [(row, mean) for row, mean in rows if mean is not None or is_main]
     for name, numbers in task.get(key.replace("metrics", "baselines"), {}).items():
-        cells = [
-            {
-                "ours": _number(m, numbers[m]["mean"]) if m in numbers else None,
-                "range": None,
-                "paper": None,
-            }
-            for m in metrics
-        ]
-        label = TITLES[name] if name == "real" else f"baseline: {TITLES[name]}"
-        baseline = {"label": label, "cells": cells, "minutes": None}
-        rows.append({**baseline, "batch_size": None, "failures": []})
-    return rows
+        rows.append(({"label": label_of(name), **untrained}, numbers))
+    return [
+        {
+            "label": row["label"],
+            "cells": [_cell(row, mean, metric, is_main) for metric in metrics],
+            **_cost(row),
+        }
+        for row, mean in rows
+    ]
 
 
 def _cell(row, mean, metric, is_main):
