@@ -65,7 +65,7 @@ class _Hook:
         def exec_module(module):
             is_outer, cls.under_way = not cls.under_way, cls.under_way + 1
             try:
-                with without_noise() if is_outer else _as_it_is():
+                with without_noise() if is_outer else contextlib.nullcontext():
                     load(module)
             finally:
                 cls.under_way -= 1
@@ -83,9 +83,6 @@ def _is_worth_reading(log_record):
     if log_record.levelno < logging.WARNING:
         return False
     return "triggered tf.function retracing" not in str(log_record.msg)
-
-
-_as_it_is = contextlib.nullcontext
 
 
 def register():

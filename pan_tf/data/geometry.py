@@ -250,10 +250,10 @@ class Geometry:
         elif self.preprocess == "squash":
             said = f"squashed to {load}{cropped}"
         else:
-            side = load if not self.load_size.is_square else self.load_size.height
-            what = "until they cover" if not self.load_size.is_square else "until the "
-            what += "" if not self.load_size.is_square else "shorter side is"
-            said = f"scaled, with their aspect, {what} {side}, then cropped to {crop}"
+            until = f"until they cover {load}"
+            if self.load_size.is_square:
+                until = f"until the shorter side is {self.load_size.height}"
+            said = f"scaled, with their aspect, {until}, then cropped to {crop}"
         if self.files is None:
             return said
         low, high = self.files.scale[1:]

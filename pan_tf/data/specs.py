@@ -1,5 +1,7 @@
 """What a user's own files hold: channels, bits, and the range of their values."""
 
+import dataclasses
+
 import numpy as np
 from absl import logging
 
@@ -150,9 +152,10 @@ def _of_kind(spec, asked, files, kind):
     if kind in ("uint8", "uint16") and asked in (None, "full"):
         if kind == "uint16" and asked is None:
             _warn_of_dark(files)
-        return _replaced(spec, None, None, kind)
+        return dataclasses.replace(spec, kind=kind)
     if asked not in (None, "full", "percentiles"):
-        return _replaced(spec, *map(float, asked.split(",")), kind)
+        low, high = map(float, asked.split(","))
+        return dataclasses.replace(spec, low=low, high=high, kind=kind)
     places = evenly(len(files), _SAMPLE)
     if asked == "full":
         places = range(len(files))
@@ -168,7 +171,7 @@ def _of_kind(spec, asked, files, kind):
             f"{files[0].parent}: all values are equal, or none is finite; there is no "
             "range to train on."
         )
-    return _replaced(spec, float(low), float(high), kind)
+    return dataclasses.replace(spec, low=float(low), high=float(high), kind=kind)
 
 
 def _warn_of_dark(files):
@@ -197,7 +200,3 @@ def _some_values(file, extremes_only):
         finite = values[np.isfinite(values)]
         return np.array([finite.min(), finite.max()]) if len(finite) else finite
     return values[:: max(1, len(values) // 100_000)]
-
-
-def _replaced(spec, low, high, kind):
-    return ImageSpec(spec.channels, spec.bits, spec.labels, low, high, kind)

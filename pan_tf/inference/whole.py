@@ -83,10 +83,7 @@ class WholeImages:
 
         Args:
             pixels: `[H, W, C]` as of `source`, NumPy.
-            tile_size: pixels a side of the tiles that a larger image is cut into; None:
-                1024 above two million pixels, if T does not look at the whole image;
-                0: none, unless memory is short.
-            on_tile: called without arguments after each tile.
+            tile_size, on_tile: as in a call of a `Translator`.
 
         Returns:
             (`[H, W, C]` as of `target`, the `Tiling` that was used or None): a finer one
@@ -169,8 +166,7 @@ class WholeImages:
             raise ValueError(
                 f"--tile_size cannot be used with {self._name}: its T normalizes each "
                 "image by that image's own statistics, or knows one size of images only. "
-                "Received: "
-                f"tile_size={tile_size}."
+                f"Received: tile_size={tile_size}."
             )
         tiling = Tiling.of(tile_size, self.field)
         return tiling if tiling.count(height, width) > 1 else None

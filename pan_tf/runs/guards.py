@@ -188,11 +188,9 @@ class CollapseGuard(keras.callbacks.Callback):
         for name, value in logs.items():
             means[name] = means.get(name, 0.0) + share * (value - means.get(name, 0.0))
         for sign in SIGNS:
-            if not all(name in logs for name in sign.reads):
-                since.pop(sign.name, None)  # Its player rests: nothing is seen of it.
-                continue
-            values = [means[name] for name in sign.reads]
-            if not sign.shows(*values):
+            values = [means[name] for name in sign.reads if name in logs]
+            # Where its player rests, nothing is seen of it.
+            if len(values) < len(sign.reads) or not sign.shows(*values):
                 since.pop(sign.name, None)
                 continue
             start = since.setdefault(sign.name, iteration)
