@@ -244,11 +244,11 @@ def with_channels(pixels, channels):
         raise ValueError(f"has {own} channels; {channels} are wanted")
     is_numpy = isinstance(pixels, np.ndarray)
     pixels = tf.convert_to_tensor(pixels)
-    rgb = _repeated(pixels[..., :1], 3) if own < 3 else pixels[..., :3]
-    if channels < 3:
+    # TensorFlow tiles no uint16.
+    rgb = tf.concat([pixels] * 3, -1) if own == 1 else pixels[..., :3]
+    if channels == 1:
         luma = tf.tensordot(tf.cast(rgb, tf.float32), tf.constant(LUMA), 1)
-        grey = tf.cast(tf.round(luma), pixels.dtype)[..., None]
-        pixels = _repeated(pixels[..., :1] if own < 3 else grey, channels)
+        pixels = tf.cast(tf.round(luma), pixels.dtype)[..., None]
     elif channels == 3:
         pixels = rgb
     else:
@@ -257,10 +257,6 @@ def with_channels(pixels, channels):
         )
         pixels = tf.concat([rgb, opaque], -1)
     return pixels.numpy() if is_numpy else pixels
-
-
-def _repeated(plane, count):
-    return tf.concat([plane] * count, -1)  # TensorFlow tiles no uint16.
 
 
 def to_float(pixels):

@@ -31,12 +31,12 @@ def measure(
     also=(),
     weights=None,
     keep=None,
-    centre=None,
     is_traced=None,
 ):
     """Translates every example of a split and compares the images that metrics name.
 
-    Outputs are rounded to their bits first: scored is what would be saved.
+    Outputs are rounded to their bits first: scored is what would be saved. Without pairs
+    the middles of images are measured, as of training's size: they are judged together.
 
     Args:
         translate: float32 `[B, H, W, C]` in [-1, 1] -> pixels as of the targets' spec.
@@ -49,8 +49,6 @@ def measure(
         names: rows of the table of metrics; None: the usual ones of such a split.
         also: rows beside the usual ones.
         weights: `metrics.Weights`, for metrics that look through networks.
-        centre: whether to measure the middle of images only, as of training's size; None:
-            of what has no pairs, whose images are judged together.
         keep: image name -> list, to which that image is appended batch by batch.
         is_traced: whether comparisons are traced, which takes longer than to compare one
             pair of a size; None: where sizes recur. Scores may differ in their last bits.
@@ -63,13 +61,11 @@ def measure(
         chosen = {*usual(split, back is not None), *also}
         names = [name for name in ROWS if name in chosen]
     geometry = Geometry.of(geometry)
-    centre = not split.paired if centre is None else centre
-    uniform = geometry.is_uniform or centre or bool(split.synthesize)
     batch_size = batch_size or images_at_a_time(geometry.image_size)
     keep, scores = {} if keep is None else keep, {name: [] for name in names}
     if is_traced is None:
-        is_traced = uniform or sizes_recur(split, geometry)
-    for shown, batches in _streams(split, geometry, batch_size, centre):
+        is_traced = sizes_recur(split, geometry)
+    for shown, batches in _streams(split, geometry, batch_size):
         groups = {}
         for name in dict.fromkeys(names):  # Some are asked for twice.
             if ROWS[name].of_images and _BASE[ROWS[name].compares[0]] in shown:
@@ -258,15 +254,15 @@ class _Made:
         return self._specs[name].to_levels(self._batch[name])
 
 
-def _streams(split, geometry, batch_size, centre):
+def _streams(split, geometry, batch_size):
     """(names of the images of a batch, batches): one stream of pairs, or one a list."""
-    sizes = {"geometry": geometry, "batch_size": batch_size, "centre": centre}
+    sizes = {"geometry": geometry, "batch_size": batch_size}
     if split.paired:
         pairs = evaluation_dataset(split, **sizes)
         yield ("source", "target"), progress.followed(pairs, "measuring")
         return
     for name in ("source", "target"):
-        alone = evaluation_dataset(getattr(split, name), **sizes)
+        alone = evaluation_dataset(getattr(split, name), centre=True, **sizes)
         alone = progress.followed(alone, f"measuring {name}s")
         yield (name,), ({name: batch["image"]} for batch in alone)
 

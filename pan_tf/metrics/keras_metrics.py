@@ -26,6 +26,12 @@ class _MeanOverImages(keras.metrics.Mean):
 
     row = None
 
+    def __init_subclass__(cls, row=None):
+        super().__init_subclass__()
+        if row is not None:
+            cls.row = row
+            keras.saving.register_keras_serializable("pan_tf")(cls)
+
     def __init__(self, name=None, dtype=None, value_range=_LEVELS):
         super().__init__(name=name or self.row, dtype=dtype)
         low, high = map(float, value_range)
@@ -54,50 +60,29 @@ class _MeanOverImages(keras.metrics.Mean):
         return {**super().get_config(), "value_range": self.value_range}
 
 
-@keras.saving.register_keras_serializable("pan_tf")
-class PSNR(_MeanOverImages):
+class PSNR(_MeanOverImages, row="psnr"):
     """Mean of `psnr` in dB; more than 100 dB, as of equal images, counts as 100."""
 
-    row = "psnr"
 
-
-@keras.saving.register_keras_serializable("pan_tf")
-class PSNRRGB(_MeanOverImages):
+class PSNRRGB(_MeanOverImages, row="psnr_rgb"):
     """Mean of `psnr_rgb` in dB; more than 100 dB, as of equal images, counts as 100."""
 
-    row = "psnr_rgb"
 
-
-@keras.saving.register_keras_serializable("pan_tf")
-class SSIM(_MeanOverImages):
+class SSIM(_MeanOverImages, row="ssim"):
     """Mean of `ssim`."""
 
-    row = "ssim"
 
-
-@keras.saving.register_keras_serializable("pan_tf")
-class SSIMRGB(_MeanOverImages):
+class SSIMRGB(_MeanOverImages, row="ssim_rgb"):
     """Mean of `ssim_rgb`."""
 
-    row = "ssim_rgb"
 
-
-@keras.saving.register_keras_serializable("pan_tf")
-class UQI(_MeanOverImages):
+class UQI(_MeanOverImages, row="uqi"):
     """Mean of `uqi`."""
 
-    row = "uqi"
 
-
-@keras.saving.register_keras_serializable("pan_tf")
-class VIF(_MeanOverImages):
+class VIF(_MeanOverImages, row="vif"):
     """Mean of `vif`."""
 
-    row = "vif"
 
-
-@keras.saving.register_keras_serializable("pan_tf")
-class VIFP(_MeanOverImages):
+class VIFP(_MeanOverImages, row="vifp"):
     """Mean of `vifp`."""
-
-    row = "vifp"

@@ -17,14 +17,12 @@ class CycleModel(TranslationModel):
     does not depend on the others.
 
     Args:
-        transformer: T, source -> target.
-        discriminator: of the target's domain.
-        terms, schedule, **kwargs: as of `TranslationModel`; one encoder and one
-            augmentation serve both Ds.
         inverse: T, target -> source.
         inverse_discriminator: of the source's domain.
         inverse_ema_transformer: as `ema_transformer`, of the inverse.
         inverse_image_pool: `layers.ImagePool` of the inverse's outputs, or None.
+        **kwargs: as of `TranslationModel`, of source -> target; one encoder and one
+            augmentation serve both Ds.
 
     Attributes:
         inverse_ema_transformer: the inverse to translate with.
@@ -32,10 +30,6 @@ class CycleModel(TranslationModel):
 
     def __init__(
         self,
-        transformer,
-        discriminator,
-        terms,
-        schedule,
         *,
         inverse,
         inverse_discriminator,
@@ -43,7 +37,7 @@ class CycleModel(TranslationModel):
         inverse_image_pool=None,
         **kwargs,
     ):
-        super().__init__(transformer, discriminator, terms, schedule, **kwargs)
+        super().__init__(**kwargs)
         self.inverse = inverse
         self.inverse_ema_transformer = ema_of(inverse_ema_transformer, inverse)
         self.inverse_discriminator = inverse_discriminator

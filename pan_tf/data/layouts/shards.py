@@ -50,10 +50,6 @@ class Member:
     def stem(self):
         return os.path.splitext(self.name)[0]
 
-    @property
-    def suffix(self):
-        return os.path.splitext(self.name)[1]
-
     def is_file(self):
         return True
 
