@@ -98,15 +98,14 @@ def lines(probability, threshold=THRESHOLD):
     # Across an edge its map falls to both sides: that is where its second derivative is
     # most negative. Of four directions, the one of least curvature decides.
     shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
-    sides = []
-    for dy, dx in shifts:
-        height, width = probability.shape
-        sides.append(
-            [
-                padded[1 + s * dy : 1 + s * dy + height, 1 + s * dx : 1 + s * dx + width]
-                for s in (1, -1)
-            ]
-        )
+    height, width = probability.shape
+    sides = [
+        [
+            padded[1 + s * dy : 1 + s * dy + height, 1 + s * dx : 1 + s * dx + width]
+            for s in (1, -1)
+        ]
+        for dy, dx in shifts
+    ]
     curvature = np.stack(
         [
             (a + b - 2.0 * probability) / (dy * dy + dx * dx)

@@ -75,10 +75,16 @@ def _rain100(density):
     return Published(splits, _YANG, a_suffix="x2")
 
 
+def _cyclegan(name):
+    return CycleGAN(Archive(f"{_CYCLEGAN}/{name}.zip"))
+
+
+def _pix2pix(name, **known):
+    return Pix2pix(Archive(f"{_PIX2PIX}/{name}.tar.gz", **known))
+
+
 DATASETS = {
-    "apple2orange": Dataset(
-        CycleGAN(Archive(f"{_CYCLEGAN}/apple2orange.zip")), paired=False, archive=True
-    ),
+    "apple2orange": Dataset(_cyclegan("apple2orange"), paired=False, archive=True),
     # Satellite image -> shaded relief, which is lit from the north-west; mirrored, it
     # would be lit from elsewhere.
     "bluemarble": Dataset(BlueMarble(), flip=False, in_package=True),
@@ -108,42 +114,21 @@ DATASETS = {
         "BtoA",
         archive=True,
     ),
-    "edges2handbags": Dataset(
-        Pix2pix(Archive(f"{_PIX2PIX}/edges2handbags.tar.gz")), archive=True
-    ),
-    "edges2shoes": Dataset(
-        Pix2pix(Archive(f"{_PIX2PIX}/edges2shoes.tar.gz")), archive=True
-    ),
+    "edges2handbags": Dataset(_pix2pix("edges2handbags"), archive=True),
+    "edges2shoes": Dataset(_pix2pix("edges2shoes"), archive=True),
     # Heights in colours -> shaded relief; lit as Blue Marble's.
     "etopo1": Dataset(BlueMarble("etopo1.jpg"), flip=False, in_package=True),
     "facades": Dataset(  # Labels -> photo.
-        Pix2pix(
-            Archive(
-                f"{_PIX2PIX}/facades.tar.gz",
-                splits=("train", "val", "test"),
-                num_bytes=30_168_306,
-            )
-        ),
+        _pix2pix("facades", splits=("train", "val", "test"), num_bytes=30_168_306),
         "BtoA",
         archive=True,
     ),
     "folder": Dataset(Folder(), is_own=True),
-    "horse2zebra": Dataset(
-        CycleGAN(Archive(f"{_CYCLEGAN}/horse2zebra.zip")), paired=False, archive=True
-    ),
+    "horse2zebra": Dataset(_cyclegan("horse2zebra"), paired=False, archive=True),
     "maps": Dataset(  # Aerial photo -> map.
-        Pix2pix(
-            Archive(
-                f"{_PIX2PIX}/maps.tar.gz",
-                num_bytes=250_242_400,
-                sha256=_SATELLITE_TO_MAP,
-            )
-        ),
-        archive=True,
+        _pix2pix("maps", num_bytes=250_242_400, sha256=_SATELLITE_TO_MAP), archive=True
     ),
-    "monet2photo": Dataset(
-        CycleGAN(Archive(f"{_CYCLEGAN}/monet2photo.zip")), paired=False, archive=True
-    ),
+    "monet2photo": Dataset(_cyclegan("monet2photo"), paired=False, archive=True),
     "photos": Dataset(Photos(), has_sources=False, is_own=True),
     "rain100h": Dataset(_rain100("Heavy")),  # Rainy -> clean.
     "rain100l": Dataset(_rain100("Light")),

@@ -127,6 +127,10 @@ def against_baselines(result, baselines):
     return sentences
 
 
+_SAID_OF_OTHERS = (
+    "Outputs of {} are {} than their sources by {}.",
+    {1: "better", -1: "worse", 0: "neither better nor worse"},
+)
 _SAID = {
     "c2st": (
         "Outputs of {} are {} to tell from real targets than their sources.",
@@ -153,17 +157,11 @@ def against_sources(results, sources):
             one, other = (r.metrics.get(metric) for r in (result, sources))
             if not (other and one["ci95"] and other["ci95"]):
                 continue
-            if metric in _SAID:
-                sentence, words = _SAID[metric]
-                word = words[_apart(metric, one, other)]
-                said.append(sentence.format(result.name, word))
-            elif ROWS[metric].of_sets:
-                words = {1: "better", -1: "worse", 0: "neither better nor worse"}
-                word = words[_apart(metric, one, other)]
-                said.append(
-                    f"Outputs of {result.name} are {word} than their sources by "
-                    f"{ROWS[metric].title}."
-                )
+            if not ROWS[metric].of_sets:
+                continue
+            sentence, words = _SAID.get(metric, _SAID_OF_OTHERS)
+            word = words[_apart(metric, one, other)]
+            said.append(sentence.format(result.name, word, ROWS[metric].title))
     return said
 
 

@@ -287,34 +287,25 @@ def _check_synthesis(first, changes):
 
 def _check_alike(translators, names, changes):
     """Runs of one report must see the same source images."""
-    (first, config), *others = [
-        (name, t.config) for name, t in zip(names, translators, strict=True) if t.config
-    ] or [(None, None)]
-    for name, other in others:
-        for field, of in (
-            ("dataset", lambda c: c.dataset),
-            ("direction", data.direction),
-            ("synthesize", lambda c: c.synthesize),
-            ("attribute", lambda c: c.attribute),
-        ):
-            if field not in changes and of(config) != of(other):
-                raise ValueError(
-                    f"Runs to compare must have one --{field}, or the flag must be "
-                    f"given. Received: {of(config)} in {first}, {of(other)} in {name}."
-                )
-    known = [(n, t.geometry) for n, t in zip(names, translators, strict=True)]
-    known = [(name, geometry) for name, geometry in known if geometry]
-    for name, other in known[1:]:
-        for field in ("image_size", "preprocess", "load_size"):
-            own = getattr(known[0][1], field)
-            theirs = getattr(other, field)
+    first = {}  # Setting -> (name of the first T that has it, its value).
+    for name, t in zip(names, translators, strict=True):
+        settings = {}
+        if t.config:
+            settings = {n: getattr(t.config, n) for n in ("dataset", "synthesize")}
+            settings["direction"] = data.direction(t.config)
+            settings["attribute"] = t.config.attribute
+        if t.geometry and "preprocess" not in changes:
+            settings["image_size"] = t.geometry.image_size
+            settings["preprocess"] = t.geometry.preprocess
             # What a squash cropped in training does not matter here.
-            is_free = field == "load_size" and other.preprocess == "squash"
-            is_free = is_free or "preprocess" in changes
-            if field not in changes and own != theirs and not is_free:
+            if t.geometry.preprocess != "squash":
+                settings["load_size"] = t.geometry.load_size
+        for field, theirs in settings.items():
+            there, own = first.setdefault(field, (name, theirs))
+            if field not in changes and own != theirs:
                 raise ValueError(
                     f"Runs to compare must have one --{field}, or the flag must be "
-                    f"given. Received: {own} in {known[0][0]}, {theirs} in {name}."
+                    f"given. Received: {own} in {there}, {theirs} in {name}."
                 )
     if len(set(names)) < len(names):
         raise ValueError(f"Each run once. Received: {', '.join(names)}.")

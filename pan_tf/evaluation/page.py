@@ -246,21 +246,21 @@ class _Pictures:
 
     def row(self, place):
         """What the page shows of one example."""
+
+        def shown(pixels):
+            return pictures.data_uri(pictures.fitted(pixels))
+
         place = int(place)
         source, target, outputs = self._made[place]
         rank_by = self._evaluation.rank_by
         made = []
         for result, output in zip(self._direction.results, outputs, strict=True):
             scores = {n: v[place] for n, v in result.scores.items() if n in METRICS}
-            shown = {
-                "name": result.name,
-                "output": pictures.data_uri(pictures.fitted(output)),
-            }
-            shown |= dict.fromkeys(("error", "ranked", "scores"))
+            own = {"name": result.name, "output": shown(output)}
+            own |= dict.fromkeys(("error", "ranked", "scores"))
             if target is not None:
-                error = pictures.error_map(output, target)
-                shown |= {
-                    "error": pictures.data_uri(pictures.fitted(error)),
+                own |= {
+                    "error": shown(pictures.error_map(output, target)),
                     "ranked": f"{METRICS[rank_by].label} "
                     f"<b>{METRICS[rank_by].text(scores[rank_by])}</b>",
                     "scores": ", ".join(
@@ -269,13 +269,11 @@ class _Pictures:
                         if n != "balanced" and not n.endswith("_rgb")
                     ),
                 }
-            made.append(shown)
+            made.append(own)
         return {
             "name": self._direction.split.source.names[place],
-            "source": pictures.data_uri(pictures.fitted(source)),
-            "target": None
-            if target is None
-            else pictures.data_uri(pictures.fitted(target)),
+            "source": shown(source),
+            "target": None if target is None else shown(target),
             "outputs": made,
         }
 

@@ -106,10 +106,8 @@ class Reproduction:
         every = [trial for _, trials in self.tasks for trial in trials]
         self.interpolation = None
         if any(trial.system.recipe is None for trial in every):
-            weights = self.changes.get("vgg_weights")
-            self.interpolation = dfi.Settings(
-                vgg_weights=weights, iterations=dfi_iterations
-            ).located()
+            settings = dfi.Settings(vgg_weights=vgg_weights, iterations=dfi_iterations)
+            self.interpolation = settings.located()
         for trial in every:
             if trial.system.recipe:
                 recipes.complete(trial.config)
