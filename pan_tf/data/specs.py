@@ -109,7 +109,8 @@ def _sides(config, limit):
 
 
 def _spec(files, headers):
-    return ImageSpec(_channels(files, headers), _bits(headers))
+    is_deep = {header.kind for header in headers} - {"uint8", "bool"}
+    return ImageSpec(_channels(files, headers), 16 if is_deep else 8)
 
 
 def _channels(files, headers):
@@ -129,10 +130,6 @@ def _channels(files, headers):
         first.setdefault(header.channels, file)
     named = ", ".join(f"{count} in {file}" for count, file in sorted(first.items()))
     raise ValueError(f"Images of one side must have equal channels. Received: {named}.")
-
-
-def _bits(headers):
-    return 8 if {header.kind for header in headers} <= {"uint8", "bool"} else 16
 
 
 def _with_range(spec, asked, files, headers):

@@ -71,7 +71,6 @@ def examine(
     items,
     unpaired=(),
     max_misaligned=0.03,
-    say=print,
     image_size=None,
     suspicions=(),
 ):
@@ -82,7 +81,6 @@ def examine(
         unpaired: (split, name, sentence) of files without a partner.
         max_misaligned: share of the pairs judged that may seem misaligned in a set that
             passes.
-        say: called with a line now and then.
         image_size: `Size` to train at, of a user's own files: the record says how they
             would be brought to it; None says nothing on that.
         suspicions: (split, name, sentence) of files that do not look like two halves.
@@ -92,7 +90,7 @@ def examine(
     """
     findings = [Finding("unpaired", *each) for each in unpaired]
     findings += [Finding("halves", *each) for each in suspicions]
-    say(f"Reading {len(items)} pairs ...")
+    print(f"Reading {len(items)} pairs ...")
     whole, portraits, notes = _read(items)
     findings += notes
     findings += _sizes(whole, portraits)
@@ -116,7 +114,7 @@ def examine(
         reason = f"fewer than {alignment.LEAST_PAIRS} usable pairs"
         skipped |= {"misaligned": reason, "offset": reason}
     else:
-        common, estimates = _align(fit, say)
+        common, estimates = _align(fit)
         peak = np.median([each.peak for each in estimates.values()])
         if peak < alignment.LEAST_PEAK:
             # Whatever shift is the best, it is so by chance.
@@ -157,12 +155,10 @@ def write(output_dir, title, items, record, findings, estimates):
             numbers = [f"{value:.2f}" for value in values]
         writer.writerow([*key, *numbers, " ".join(sorted(set(found[key])))])
     output_dir.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("doctor.json", json.dumps(record, indent=2, allow_nan=False) + "\n"),
-        ("pairs.csv", table.getvalue()),
-        ("index.html", page),
-    ):
-        files.write(output_dir / name, text)
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    files.write(output_dir / "doctor.json", text)
+    files.write(output_dir / "pairs.csv", table.getvalue())
+    files.write(output_dir / "index.html", page)
 
 
 def _read(items):
@@ -243,11 +239,11 @@ def _copy(check, item, other):
     return Finding(check, item.split, item.name, f"the same as {place}", detail)
 
 
-def _align(items, say):
+def _align(items):
     """The common shift, and an `Estimate` of each pair."""
     train = [item for item in items if item.split == "train"]
     learn = train if len(train) >= alignment.LEAST_PAIRS else items
-    say(f"Learning from {min(len(learn), alignment.SUBSET)} pairs what is aligned ...")
+    print(f"Learning from {min(len(learn), alignment.SUBSET)} pairs what is aligned ...")
 
     class Loaded:
         def __len__(self):
@@ -263,7 +259,7 @@ def _align(items, say):
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         aligner = alignment.Aligner(Loaded())
-        say(f"Estimating the shift of {len(items)} pairs ...")
+        print(f"Estimating the shift of {len(items)} pairs ...")
         results = pool.map(lambda item: aligner.estimate(*item.load()), items)
         results = followed(results, "estimating shifts", len(items))
         for item, estimate in zip(items, results, strict=True):

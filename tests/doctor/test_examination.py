@@ -58,7 +58,7 @@ def known_shifts(monkeypatch):
 
 def look(root, **kwargs):
     items, unpaired = doctor.of_folder(root)
-    return doctor.examine(items, unpaired, say=lambda line: None, **kwargs)
+    return doctor.examine(items, unpaired, **kwargs)
 
 
 def found(record):
@@ -222,7 +222,7 @@ def test_a_file_that_goes_before_the_page_is_made_costs_its_picture(
     broken, without_alignment, tmp_path
 ):
     items, unpaired = doctor.of_folder(broken)
-    record, findings, estimates = doctor.examine(items, unpaired, say=lambda line: None)
+    record, findings, estimates = doctor.examine(items, unpaired)
     for place in (broken / "trainA").iterdir():
         place.unlink()
     out = tmp_path / "out"

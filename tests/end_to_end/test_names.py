@@ -82,7 +82,7 @@ def test_each_file_is_translated(run, tmp_path):
 
 def test_the_doctor_reads_them(run):
     items, unpaired = doctor.of_folder(run.config.data_dir)
-    record, findings, _ = doctor.examine(items, unpaired, say=lambda line: None)
+    record, findings, _ = doctor.examine(items, unpaired)
     assert len(items) == 2 * len(NAMES)
     # The files of both splits are the same: that is found, and nothing else.
     assert {finding.check for finding in findings} == {"leakage"}

@@ -56,7 +56,7 @@ def pages(small_run, small_pairs, tmp_path_factory):
             folder = root / "pairs" / split
             shutil.copy(root / "pairs" / "test" / "train-1.png", folder / f"{name}.png")
     items, _ = doctor.of_folder(root / "pairs")
-    looked = doctor.examine(items, say=lambda line: None)
+    looked = doctor.examine(items)
     doctor.write(root / "doctor", "pairs", items, *looked)
     for name, runs in (("one", [small_run]), ("two", [small_run, other])):
         Evaluation(runs, output_dir=root / name, data_dir=root / "pairs").run()

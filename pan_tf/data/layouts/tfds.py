@@ -110,12 +110,11 @@ def _faces(found, split, places, names):
     def attributes():
         return records.columns(found, [f"attributes/{name}" for name in names])[places]
 
-    faces = _record_set(found, split, places, _middle)
+    def middle(image):
+        return geometry.middle(image, _CELEBA_SIZE)
+
+    faces = _record_set(found, split, places, middle)
     return dataclasses.replace(faces, attributes=attributes)
-
-
-def _middle(image):
-    return geometry.middle(image, _CELEBA_SIZE)
 
 
 def _record_set(found, name, places=None, change=lambda image: image):

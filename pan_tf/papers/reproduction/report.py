@@ -63,22 +63,19 @@ def write(reproduction, record, shown):
             }
         )
     files.write(output_dir / "results.md", _markdown(record, tasks))
+    width = max(Size.of(task["image_size"]).width for task in tasks)
     page = pages.render(
         "reproduction.html",
         {
             "record": record,
             "titles": [ROWS[metric].label for metric in record["metrics"]],
             "tasks": tasks,
-            "shown_width": pictures.shown_width(max(_width(task) for task in tasks)),
+            "shown_width": pictures.shown_width(width),
         },
     )
     files.write(output_dir / "index.html", page)
     # Last: it marks the rest as whole.
     files.write_json(output_dir / "results.json", record)
-
-
-def _width(task):
-    return Size.of(task["image_size"]).width
 
 
 def _add_means_and_ranks(task, metrics):
@@ -131,16 +128,12 @@ def _sentences(task, metrics):
         agree = []
         known = [m for m in metrics if all(m in row["paper"] for row in ours.values())]
         for metric in known:
-
-            def paper(name, metric=metric):
-                return -ROWS[metric].merit(ours[name]["paper"][metric])
-
-            def own(name, metric=metric):
-                return -ROWS[metric].merit(ours[name]["mean"][metric]["mean"])
-
+            merit = ROWS[metric].merit
+            paper = {n: merit(r["paper"][metric]) for n, r in ours.items()}
+            own = {n: merit(r["mean"][metric]["mean"]) for n, r in ours.items()}
             # Where the paper has two equal, either order is its own.
             pairs = itertools.permutations(ours, 2)
-            if all(own(a) < own(b) for a, b in pairs if paper(a) < paper(b)):
+            if all(own[a] > own[b] for a, b in pairs if paper[a] > paper[b]):
                 agree.append(ROWS[metric].label)
         sentences.append(
             "The order of the paper's systems is the paper's on "
@@ -185,14 +178,14 @@ def _table(task, metrics, key="metrics"):
 
 
 def _cell(row, mean, metric, is_main):
-    cell = {"ours": None, "range": None, "paper": None}
+    cell, text = {"ours": None, "range": None, "paper": None}, ROWS[metric].text
     if mean and metric in mean:
-        cell["ours"] = _number(metric, mean[metric]["mean"])
+        cell["ours"] = text(mean[metric]["mean"])
         if len(row["seeds"]) > 1:
-            ends = (_number(metric, mean[metric][end]) for end in ("lowest", "highest"))
+            ends = (text(mean[metric][end]) for end in ("lowest", "highest"))
             cell["range"] = " to ".join(ends)
     if is_main and row["paper"] and metric in row["paper"]:
-        cell["paper"] = _number(metric, row["paper"][metric])
+        cell["paper"] = text(row["paper"][metric])
         cell["rank"] = row["rank"].get(metric)
         cell["paper_rank"] = row["paper_rank"][metric]
     return cell
@@ -209,10 +202,6 @@ def _cost(row):
 
 def _has(task, key):
     return any(key in seed for row in task["systems"].values() for seed in row["seeds"])
-
-
-def _number(metric, value):
-    return ROWS[metric].text(value)
 
 
 def _columns(task, shown):
