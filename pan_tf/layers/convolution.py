@@ -73,10 +73,6 @@ class SymmetricConv2D(keras.layers.Conv2D):
         sizes = [None if size is None else -(-size // stride) for size, stride in steps]
         return (batch, *sizes, self.filters)
 
-    def compute_output_spec(self, inputs):
-        shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
-
 
 def _strided_convolution(inputs, kernel, strides):
     """Convolution with zeros on every side of its input.

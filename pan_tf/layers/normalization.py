@@ -83,9 +83,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def get_config(self):
         return {**super().get_config(), "statistics": self.statistics}
 
-    def compute_output_spec(self, inputs, training=None, mask=None):
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-
 
 @keras.saving.register_keras_serializable("pan_tf")
 class InstanceNormalization(keras.layers.Layer):
