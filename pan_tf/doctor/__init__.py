@@ -1,6 +1,5 @@
 """The data-set doctor: finds before training what would ruin it."""
 
-from pan_tf.doctor.examination import CHECKS
 from pan_tf.doctor.examination import examine
 from pan_tf.doctor.examination import write
 from pan_tf.doctor.pairs import BrokenPairError
@@ -9,7 +8,6 @@ from pan_tf.doctor.pairs import of_split
 from pan_tf.doctor.pairs import suspicions
 
 __all__ = [
-    "CHECKS",
     "BrokenPairError",
     "examine",
     "of_folder",

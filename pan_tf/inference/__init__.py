@@ -7,7 +7,6 @@ Evaluation, command line, export and parity all go through `Translator`, or thro
 from pan_tf.inference.jobs import TranslationJob
 from pan_tf.inference.jobs import translate_files
 from pan_tf.inference.loaded import LABEL
-from pan_tf.inference.scale import Scale
 from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import seam_score
@@ -18,7 +17,6 @@ from pan_tf.inference.work import Outcome
 __all__ = [
     "LABEL",
     "Outcome",
-    "Scale",
     "Tiling",
     "TranslationJob",
     "Translator",
