@@ -22,6 +22,9 @@ from pan_tf.recipes.system import digest
 from pan_tf.recipes.table import RECIPES
 from pan_tf.schedules import LinearDecay
 
+# Settings of a round, by which fields of `UpdateSchedule` are called, too.
+_ROUND = ("d_updates", "t_updates", "reuse_minibatch", "accumulate")
+
 
 def complete(config):
     """The configuration with what the recipe decides and a run must record.
@@ -78,33 +81,33 @@ def resolve(config):
         parts.append(networks.declaration(row.discriminator))
     vgg = (config.vgg or row.vgg) if row.looks_through_vgg else None
     checks.check_settings(config, row, parts, vgg)
-    source, target = data.specs_asked_for(config)
-    checks.check_channels(config, row, parts, vgg, (source, target))
+    source, target = sides = data.specs_asked_for(config)
+    checks.check_channels(config, row, parts, vgg, sides)
     d_augment = tuple(
         name for name in _first(config.d_augment, row.d_augment) if name != "none"
     )
+    batch_size = _first(config.batch_size, row.batch_size)
+    transformer = _network(builder, config, row, "image", sides)
+    region = "centre" if transformer.declaration.fills_centre else "image"
+    if row.discriminator:
+        checks.check_region(config, row, region)
+    if region == "centre":
+        checks.check_filling(config, row, role, transformer, batch_size)
     system = System(
         recipe=config.recipe,
         role=role,
-        transformer=_network(builder, config, row, "image", (source, target)),
-        discriminator=None,
-        terms=row.terms,
-        schedule=_with(
-            row.schedule,
-            {
-                "d_updates": config.d_updates,
-                "t_updates": config.t_updates,
-                "reuse_minibatch": config.reuse_minibatch,
-                "accumulate": config.accumulate,
-            },
-        ),
-        batch_size=_first(config.batch_size, row.batch_size),
+        transformer=transformer,
+        discriminator=row.discriminator
+        and _network(row.discriminator, config, row, region, sides),
+        terms=_terms(row, config, region),
+        schedule=_with(row.schedule, {name: getattr(config, name) for name in _ROUND}),
+        batch_size=batch_size,
         learning_rate=(rate := _first(config.learning_rate, row.learning_rate)),
         d_learning_rate=row.discriminator
         and _first(config.d_learning_rate, row.d_learning_rate, rate),
         beta_1=row.beta_1,
         ema=_first(config.ema, row.ema),
-        bn_statistics=None,
+        bn_statistics=transformer.arguments.get("statistics"),
         paired=row.paired,
         is_cycle=row.is_cycle,
         pool_size=row.pool_size,
@@ -118,18 +121,6 @@ def resolve(config):
         d_augment=d_augment,
         # Without augmentation a row's target is for nothing; a user's is told so.
         ada_target=_first(config.ada_target, row.ada_target if d_augment else 0.0),
-    )
-    region = "centre" if system.transformer.declaration.fills_centre else "image"
-    if row.discriminator:
-        checks.check_region(config, row, region)
-    if region == "centre":
-        checks.check_filling(config, row, system)
-    system = dataclasses.replace(
-        system,
-        discriminator=row.discriminator
-        and _network(row.discriminator, config, row, region, (source, target)),
-        terms=_terms(row, config, region),
-        bn_statistics=system.transformer.arguments.get("statistics"),
     )
     checks.check_pairs(config, row)
     checks.check_course(system, config)

@@ -200,9 +200,9 @@ def check_region(config, row, region):
         )
 
 
-def check_filling(config, row, system):
+def check_filling(config, row, role, transformer, batch_size):
     """Refuses what does not go with a T that invents the centre of an image."""
-    name = f"--transformer={config.transformer or system.role}"
+    name = f"--transformer={config.transformer or role}"
     if not row.paired:
         raise ValueError(
             f"{name} fills the centre of a target that is known: it needs a recipe of "
@@ -213,12 +213,12 @@ def check_filling(config, row, system):
             f"{name} fills the centre of the target: it needs --synthesize=hole. "
             f"Received: synthesize={config.synthesize}."
         )
-    fewest = system.transformer.declaration.min_batch
-    if system.batch_size < fewest:
+    fewest = transformer.declaration.min_batch
+    if batch_size < fewest:
         raise ValueError(
             f"--batch_size must be at least {fewest} for inpainting: its innermost layer "
             "has one position, which a batch of one would normalize away. "
-            f"Received: batch_size={system.batch_size}."
+            f"Received: batch_size={batch_size}."
         )
 
 
