@@ -158,16 +158,11 @@ class Reproduction:
 
     def _trials(self, task, names):
         systems = {system.name: system for system in task.systems}
-        extra = {name: System(name, name, name) for name in RECIPE_NAMES}
-        _check_names(
-            "systems", names, [*systems, *(n for n in extra if n not in systems)]
-        )
-        every = {**extra, **systems}
+        others = [name for name in RECIPE_NAMES if name not in systems]
+        every = systems | {name: System(name, name, name) for name in others}
+        _check_names("systems", names, every)
         chosen = [every[name] for name in dict.fromkeys(names or systems)]
-        begun = {system.init_from for system in chosen} - {
-            None,
-            *(s.name for s in chosen),
-        }
+        begun = {s.init_from for s in chosen} - {None, *(s.name for s in chosen)}
         chosen = [systems[name] for name in sorted(begun)] + chosen
         chosen.sort(key=lambda system: system.init_from is not None)
         if not any(system.is_shown for system in chosen):
