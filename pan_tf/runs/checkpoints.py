@@ -219,26 +219,19 @@ class Checkpoints:
             if not file.name.startswith(f"{prefix.name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
 
-    def has_best(self):
-        """Whether the best T so far is there, whole; a warning says it if it is not."""
-        prefix = newest_best(self._folder)
-        if prefix is None:
-            logging.warning("*** The best checkpoint is gone from %s. ***", self._folder)
-            return False
-        problem = damage(prefix)
-        if problem:
-            logging.warning("*** %s is damaged: %s ***", prefix, problem)
-        return problem is None
-
     def load_best(self):
-        """Puts the best T so far into the model; returns its iteration.
+        """Puts the best T so far into the model.
 
-        Raises:
-            FileNotFoundError: if none has been saved.
+        Returns:
+            Its iteration; None, with a warning, if it is not there, or not whole.
         """
         prefix = newest_best(self._folder)
         if prefix is None:
-            raise FileNotFoundError(f"No best checkpoint in {self._folder}.")
+            logging.warning("*** The best checkpoint is gone from %s. ***", self._folder)
+            return None
+        if problem := damage(prefix):
+            logging.warning("*** %s is damaged: %s ***", prefix, problem)
+            return None
         self._best().read(str(paths.literal(prefix))).expect_partial()
         return iteration_of(prefix)
 

@@ -40,8 +40,8 @@ def conclude(config, run, pairs, validation):
         "last": {"checkpoint": model.iteration, "metrics": last},
         "baselines": baselines,
     }
-    if state.best is not None and checkpoints.has_best():
-        iteration = checkpoints.load_best()
+    iteration = None if state.best is None else checkpoints.load_best()
+    if iteration is not None:
         # The same weights have the same metrics.
         best = last if iteration == model.iteration else validation.measure()
         rows[f"best (iteration {iteration})"] = best
