@@ -95,22 +95,19 @@ class Inputs:
         if self.split.source.spec.labels and not self.split.paired:
             raise ValueError("Label maps are measured by pairs only.")
 
-    def pixels(self, listed):
-        """`Images` -> uint8 `[N, H, W, C]`, all at `image_size`: `Geometry.centre`."""
-        return self._pixels(listed, "image", centre=True)
+    def pixels(self, listed, name="image"):
+        """`Images`, or a side of a `Split`: uint8 `[N, H, W, C]` by `Geometry.centre`."""
+        batches = data.evaluation_dataset(
+            listed, geometry=self.geometry, batch_size=16, centre=True
+        )
+        # Judges of sets, and eyes, look at 8 bits.
+        return np.concatenate([images.to_uint8(batch[name]).numpy() for batch in batches])
 
     def sources(self, split, places):
         """Sources of a `Split`, by their numbers, given or made: as of `pixels`."""
         if split.synthesize is None:
             return self.pixels(split.source.subset(places))
-        return self._pixels(split.subset(places), "source")
-
-    def _pixels(self, split, name, centre=False):
-        batches = data.evaluation_dataset(
-            split, geometry=self.geometry, batch_size=16, centre=centre
-        )
-        # Judges of sets, and eyes, look at 8 bits.
-        return np.concatenate([images.to_uint8(batch[name]).numpy() for batch in batches])
+        return self.pixels(split.subset(places), "source")
 
     def interpolated(self, settings, train, listed):
         """`Images` as deep feature interpolation translates them, uint8.
