@@ -62,14 +62,8 @@ class WholeImages:
             )
             return translated(source)
 
-        return cls(
-            translate,
-            field,
-            source,
-            target,
-            name,
-            bytes_per_pixel=networks.activation_bytes(network),
-        )
+        needed = networks.activation_bytes(network)
+        return cls(translate, field, source, target, name, bytes_per_pixel=needed)
 
     def __call__(self, source):
         """float32 `[B, H, W, C]` in [-1, 1] -> pixels as of `target`, a tensor."""

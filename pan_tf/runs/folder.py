@@ -68,7 +68,8 @@ class RunFolder:
             RunFolderError: naming the flags that differ, or if the folder holds
                 something else than a run.
         """
-        self._check_writable()
+        if problem := files.check_place(self.path):
+            raise RunFolderError(f"--run_dir={self.path}: {problem}")
         for name in config.unwritable():
             raise RunFolderError(
                 f"--{name}={getattr(config, name)!r} cannot be written into run.cfg, "
@@ -136,11 +137,6 @@ class RunFolder:
                 f"--run_dir={self.path} is in use by another training: {holder}. Wait "
                 "for it, stop it, or choose another --run_dir."
             ) from None
-
-    def _check_writable(self):
-        """Refuses a folder that cannot be made."""
-        if problem := files.check_place(self.path):
-            raise RunFolderError(f"--run_dir={self.path}: {problem}")
 
     def config(self):
         """The settings that the run was made with.

@@ -196,12 +196,7 @@ def write(folders, output_dir, count, on_file=None):
             index["shards"][path.name] = size
     files.write(root / INDEX, json.dumps(index, separators=(",", ":")))
     (root / _BEGUN).unlink(missing_ok=True)
-    return _counts(index)
-
-
-def _counts(index):
-    """Name of each folder -> number of its files."""
-    return {name: len(found["files"]) for name, found in index["folders"].items()}
+    return {name: len(own["files"]) for name, own in index["folders"].items()}
 
 
 def _plan(folders, count):
