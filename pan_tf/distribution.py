@@ -13,6 +13,7 @@ import threading
 import numpy as np
 import tensorflow as tf
 
+from pan_tf import files
 from pan_tf import tracing
 
 _UNREACHABLE = (
@@ -42,7 +43,9 @@ def make_strategy():
         if others:
             print(f"Waiting for the other workers: {', '.join(others)}.", flush=True)
         with _obeying_interrupts():
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        _take_back_sigterm()
+        return strategy
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -65,6 +68,17 @@ def _obeying_interrupts():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _take_back_sigterm():
+    """Puts Python's handler of SIGTERM back.
+
+    TensorFlow's coordination service has put its own in its place, which swallows the
+    signal; Python still knows, and names, the one before.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def cluster():
@@ -159,8 +173,11 @@ def check_alike(strategy, facts):
     own = np.array([int.from_bytes(digest[:4]) for digest in digests], np.int64)
     replicas = strategy.num_replicas_in_sync // workers  # Of which each has a say.
     summed = _sum(strategy)
-    first = summed(tf.constant(own * is_chief(strategy))).numpy() // replicas
-    differing = summed(tf.constant((own != first).astype(np.int64))).numpy()
+    try:
+        first = summed(tf.constant(own * is_chief(strategy))).numpy() // replicas
+        differing = summed(tf.constant((own != first).astype(np.int64))).numpy()
+    except _UNREACHABLE as error:  # It was refused, or killed, before it came here.
+        raise files.TroubleError(lost_worker(strategy, error)) from error
     if differing.any():
         named = [
             f"{name} ({str(fact)[:40]} here)"

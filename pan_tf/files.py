@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import uuid
 
 from pan_tf import paths
 
@@ -44,9 +45,9 @@ def whole(path):
     After an error nothing is left, and a file of that name stays what it was.
     """
     path = pathlib.Path(path)
-    # Another process may write the same. The ending stays: by it some writers know the
-    # format.
-    mark = f"{_PARTIAL}{os.getpid()}-"
+    # Another process may write the same; containers have the same process numbers. The
+    # ending stays: by it some writers know the format.
+    mark = f"{_PARTIAL}{uuid.uuid4().hex[:12]}-"
     partial = path.with_name(f"{mark}{path.name}")
     if len(name := os.fsencode(path.name)) > _LONGEST - len(mark):
         short = hashlib.sha256(name).hexdigest()[:16]

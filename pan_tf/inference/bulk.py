@@ -7,6 +7,7 @@ Flink, Spark, Dataflow, or processes of this machine.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import json
@@ -14,6 +15,8 @@ import os
 import pathlib
 import shlex
 import shutil
+import sys
+import threading
 import time
 import uuid
 
@@ -156,7 +159,10 @@ class Engine:
         if self.runner == _DIRECT:
             given += [f"--direct_num_workers={self.workers or os.cpu_count()}"]
             given += ["--direct_running_mode=multi_processing"]
-        with beam.Pipeline(_runner(self.runner), PipelineOptions(given)) as pipeline:
+        with (
+            _ending_with_workers(place),
+            beam.Pipeline(_runner(self.runner), PipelineOptions(given)) as pipeline,
+        ):
             _ = (
                 pipeline
                 | "items" >> beam.Create(list(enumerate(items)))
@@ -164,6 +170,34 @@ class Engine:
                 | "work" >> RunInference(handler)
                 | "keep" >> beam.ParDo(_Keep(os.fsencode(place)))
             )
+
+
+@contextlib.contextmanager
+def _ending_with_workers(place):
+    """Context in which a lost process of "direct" ends the command.
+
+    Beam's thread that started it raises, and Beam waits for its results for ever.
+    """
+    before = threading.excepthook
+
+    def tell(found):
+        if getattr(found.thread, "name", None) != "run_worker":
+            before(found)
+            return
+        shutil.rmtree(place, ignore_errors=True)
+        sentence = (
+            f"\nA worker process is lost ({found.exc_value}): was there too little "
+            "memory? What is written stays; the same command goes on with "
+            "--existing=skip; fewer --workers need less."
+        )
+        print(sentence, file=sys.stderr, flush=True)
+        os._exit(1)  # Nothing stops Beam's own threads.
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _remove_stale(folder):
@@ -176,6 +210,8 @@ def _remove_stale(folder):
 
 def _translation(made, tile_size, existing):
     """A function of (paths as bytes, format) that gives an `Outcome` as JSON."""
+    # Engines repeat what a lost worker may have written: that is no other's file.
+    existing = "overwrite" if existing == "fail" else existing
     work = Work(made(), tile_size, existing)
 
     def translated(item):

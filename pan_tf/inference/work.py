@@ -76,7 +76,7 @@ class Work:
     Attributes:
         translator: `Translator`.
         tile_size: as in a call of it.
-        existing: as of `TranslationJob`; "skip" is looked at once more, since a job may
+        existing: as of `TranslationJob`; it is looked at once more, since a job may
             take long.
         traffic: `Traffic` of the images that are on their way beside each other.
     """
@@ -94,18 +94,30 @@ class Work:
         """
         source, target, _ = item
         outcome = Outcome()
-        if self.existing == "skip" and target.exists():
-            outcome.skipped.append(target)
+        if self._is_there(source, target, outcome):
             return outcome
         with self.traffic.of(_pixels(source)):
             self._write_translated(item, outcome)
         return outcome
+
+    def _is_there(self, source, target, outcome):
+        """Whether an output is there by now that must not be overwritten."""
+        if self.existing == "overwrite" or not target.exists():
+            return False
+        if self.existing == "skip":
+            outcome.skipped.append(target)
+        else:
+            sentence = f"{target} is there by now; another program has written it"
+            outcome.failures.append((source, sentence))
+        return True
 
     def _write_translated(self, item, outcome):
         source, target, format = item
         try:
             picture = self._translate(source, outcome)
             spec = self.translator.target
+            if self._is_there(source, target, outcome):
+                return
             _note_losses(source, picture, format, spec, outcome)
             image_files.write_picture(target, picture, format, spec)
             outcome.written.append(target)

@@ -1,6 +1,9 @@
 """A run that begins with the T of another one: `--init_from`."""
 
+import hashlib
 import pathlib
+
+import numpy as np
 
 from pan_tf import inference
 
@@ -29,6 +32,14 @@ def weights_of(run_dir, system):
             f"--transformer and --width decide that. Received: init_from={run_dir}."
         )
     return weights
+
+
+def digest_of(weights):
+    """What tells weights that a run begins with from others: workers compare it."""
+    digest = hashlib.sha256()
+    for value in (value for values in weights for value in values):
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 def begin_with(model, weights):

@@ -12,6 +12,7 @@ from pan_tf.runs import guards
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.conclusion import conclude
+from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.validation import Validation
 
 
@@ -31,6 +32,7 @@ def fit(config, run, folder, pairs, model, stop, weights):
     state = RunState(model)
     checkpoints = Checkpoints(folder.checkpoints, model, state, config.keep)
     first = checkpoints.resume()
+    _check_shared(model.distribute_strategy, first, folder)
     if run is not None:
         run.forget_after(first)
         if first:
@@ -99,6 +101,17 @@ def fit(config, run, folder, pairs, model, stop, weights):
         if files_read:
             files_read.finish()
         conclude(config, run, pairs, validation)
+
+
+def _check_shared(strategy, first, folder):
+    """Refuses workers that would go on from another checkpoint than the chief's."""
+    try:
+        distribution.check_alike(strategy, {"the newest checkpoint": first})
+    except ValueError as error:
+        raise RunFolderError(
+            f"--run_dir={folder.path} must be one folder, which all workers share. "
+            f"{error}"
+        ) from error
 
 
 def training_dataset(config, pairs, model, first_iteration, kept):

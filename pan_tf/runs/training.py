@@ -19,6 +19,7 @@ from pan_tf.metrics import locate_weights
 from pan_tf.recipes.system import digest
 from pan_tf.runs import loop
 from pan_tf.runs.beginning import begin_with
+from pan_tf.runs.beginning import digest_of
 from pan_tf.runs.beginning import weights_of
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
@@ -145,6 +146,7 @@ class Training:
                 "system.json": digest(self.system),
                 "VGG": self.vgg,
                 "--metric_weights": self.weights.digests(),
+                "--init_from": self.beginning and digest_of(self.beginning),
             },
         )
 

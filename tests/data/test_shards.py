@@ -149,9 +149,25 @@ def test_an_unusable_image_in_a_shard_is_named(folders, contents, said):
 
 def test_an_index_that_cannot_be_read_is_named(folders):
     place = sharded(folders)
-    (place / shards.INDEX).write_text('{"version": 2}')
-    with pytest.raises(ValueError, match=r"shards\.json cannot be read: version 2"):
-        opened(place)
+    whole = json.loads((place / shards.INDEX).read_text())
+    folder = {"trainA": {"shards": [], "files": [["3.png", 0, 0, 1]]}}
+    for found, said in (
+        ({"version": 2}, "version 2"),
+        ({"version": 1}, "'folders'"),
+        ([], ""),
+        (whole | {"folders": []}, ""),
+        (whole | {"folders": {"trainA": None}}, ""),
+        (whole | {"folders": folder}, "a file's shard is not listed"),
+    ):
+        (place / shards.INDEX).write_text(json.dumps(found))
+        with pytest.raises(ValueError, match=rf"shards\.json cannot be read: .*{said}"):
+            opened(place)
+
+
+def test_a_file_that_no_record_holds_is_named(folders, monkeypatch):
+    monkeypatch.setattr(shards, "_LARGEST", 10)
+    with pytest.raises(SystemExit, match=r"\.png has \d+ bytes; a record .* 10 at most"):
+        sharded(folders)
 
 
 def test_nothing_is_overwritten_and_a_half_written_set_is_none(folders, capsys):

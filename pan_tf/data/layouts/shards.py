@@ -25,6 +25,7 @@ INDEX = "shards.json"
 _BEGUN = ".shards-begun"
 MOST = 256  # Of a data set; so many stay open.
 _VERSION = 1
+_LARGEST = 2**31 - 2**16  # Bytes of a file: a message of protobuf holds 2 GiB.
 _HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.
 
 
@@ -260,6 +261,11 @@ def _write_shard(path, images, number, on_file):
         with tf.io.TFRecordWriter(str(partial)) as writer:
             for image in images:
                 contents = image.read_bytes()
+                if len(contents) > _LARGEST:
+                    raise ValueError(
+                        f"{image} has {len(contents)} bytes; a record of a shard holds "
+                        f"{_LARGEST} at most."
+                    )
                 record = _example(image.name, contents)
                 writer.write(record)
                 start = at + _HEADER + record.index(contents)
@@ -286,8 +292,12 @@ def _index(root, changed):
         found = json.loads((root / INDEX).read_text(encoding="utf-8"))
         if found["version"] != _VERSION:
             raise ValueError(f"version {found['version']}")
+        for own in found["folders"].values():
+            sizes = [found["shards"][name] for name in own["shards"]]
+            if any(not 0 <= member[1] < len(sizes) for member in own["files"]):
+                raise ValueError("a file's shard is not listed")
         return found
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{root / INDEX} cannot be read: {error}.") from None
 
 
