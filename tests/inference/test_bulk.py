@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -117,3 +118,23 @@ def test_workers_go_with_processes_of_this_machine():
     with pytest.raises(ValueError, match="--beam_options: No closing quotation"):
         Engine("direct", options="--x='a")
     Engine("FlinkRunner", options="--flink_master=a:1 --environment_type=LOOPBACK")
+
+
+def test_a_lost_worker_ends_the_job(tmp_path, monkeypatch, capsys):
+    """Beam would wait for its results for ever."""
+    pytest.importorskip("apache_beam")
+    from pan_tf.inference import bulk
+
+    ended, place = [], tmp_path / "outcomes"
+    place.mkdir()
+    monkeypatch.setattr("os._exit", ended.append)
+
+    def run():
+        raise RuntimeError("return code 137")
+
+    with bulk._ending_with_workers(place):
+        worker = threading.Thread(target=run, name="run_worker")
+        worker.start()
+        worker.join()
+    assert ended == [1] and not place.exists()
+    assert "A worker process is lost (return code 137)" in capsys.readouterr().err

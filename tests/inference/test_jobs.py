@@ -158,6 +158,23 @@ def test_outputs_that_are_there_are_kept_unless_told(photos, tmp_path):
     assert Image.open(out / "a.png").size == (30, 20)
 
 
+@pytest.mark.parametrize("existing", ["fail", "skip"])
+def test_what_another_program_writes_meanwhile_is_kept(photos, tmp_path, existing):
+    class Slow(Negative):
+        def translate_image(self, pixels, tile_size=None, on_tile=None):
+            (tmp_path / "out.png").write_bytes(b"mine")
+            return super().translate_image(pixels, tile_size, on_tile)
+
+    job = TranslationJob(photos / "a.png", tmp_path / "out.png", existing=existing)
+    outcome = job.run(Slow())
+    assert (tmp_path / "out.png").read_bytes() == b"mine" and not outcome.written
+    if existing == "fail":
+        ((source, said),) = outcome.failures
+        assert source == photos / "a.png" and "another program has written it" in said
+    else:
+        assert len(outcome.skipped) == 1
+
+
 def test_an_input_is_never_replaced(photos):
     photo = next(photos.rglob("*.png"))
     with pytest.raises(ValueError, match="must not replace an input"):
