@@ -140,6 +140,28 @@ def test_who_waits_for_other_workers_says_so_and_can_be_interrupted():
         waiting.stdout.close()
 
 
+def test_sigterm_is_still_heard_once_workers_are_joined():
+    """TensorFlow puts a handler of its own in the place of Python's, which is told."""
+    program = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('heard', flush=True))\n"
+        "from pan_tf import distribution\n"
+        "distribution.make_strategy()\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(0.1)\n"
+    )
+    (port,) = free_ports(1)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TF_CONFIG": tf_config({"worker": [f"127.0.0.1:{port}"]})},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert ended.stdout.splitlines()[-1] == "heard"
+
+
 @pytest.mark.parametrize("kind", ["ps", "evaluator"])
 def test_those_that_do_not_train_are_refused(kind, monkeypatch):
     cluster = {"worker": ["a:1"], kind: ["b:1"]}

@@ -11,6 +11,7 @@ SIGHUP save and stop.
 """
 
 import contextlib
+import os
 import sys
 
 from pan_tf.config import Config as Options
@@ -20,6 +21,7 @@ __all__ = ["Options", "main"]
 
 def main(config):
     from pan_tf import data
+    from pan_tf import distribution
     from pan_tf import dry_run
     from pan_tf.runs import training
     from pan_tf.runs.guards import NonFiniteError
@@ -36,8 +38,11 @@ def main(config):
             dry_run.report(run)
             return
         try:
-            run.run()
+            is_done = run.run()
         except NonFiniteError as error:
             sys.exit(f"\nTraining diverged. {error}")
         except (training.RunFolderError, data.UnusableFilesError) as error:
             sys.exit(f"\n{error}")
+        if not is_done and distribution.num_workers(run.strategy) > 1:
+            # A cluster's job that ends with 0 is done, and is not made again.
+            sys.exit(os.EX_TEMPFAIL)

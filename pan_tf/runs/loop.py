@@ -96,11 +96,13 @@ def fit(config, run, folder, pairs, model, stop, weights):
             "command goes on from there.",
             flush=True,
         )
-    elif run is not None:
+        return False
+    if run is not None:
         stop.at_once = True  # All is saved.
         if files_read:
             files_read.finish()
         conclude(config, run, pairs, validation)
+    return True
 
 
 def _check_shared(strategy, first, folder):

@@ -161,6 +161,9 @@ class Training:
     def run(self):
         """Trains to the end, or until the stop request.
 
+        Returns:
+            Whether it came to the end.
+
         Raises:
             NonFiniteError: if training diverged.
             TroubleError: if a file cannot be written or read; it says what is saved.
@@ -169,7 +172,7 @@ class Training:
         """
         verification = self.data.verification
         try:
-            self._run()
+            return self._run()
         except Exception as error:
             lost = distribution.lost_worker(self.strategy, error)
             trouble = files.trouble(error) or lost
@@ -211,14 +214,13 @@ class Training:
 
         def fit(run):
             fixed = self.data, model, self.stop, self.weights
-            loop.fit(self.config, run, self.folder, *fixed)
+            return loop.fit(self.config, run, self.folder, *fixed)
 
         if not self.is_chief:  # Only the chief writes.
-            fit(run=None)
-            return
+            return fit(run=None)
         with self.folder.held(self.config):
             self._start(model)
-            fit(run=self.folder)
+            return fit(run=self.folder)
 
     def _start(self, model):
         """Writes down what is run, and says it."""

@@ -63,10 +63,13 @@ def config_file(toy, tmp_path, name, data_dir, **changes):
     return path
 
 
-def test_workers_of_other_flags_or_data_are_refused(start, toy, pair_folder, tmp_path):
+def test_workers_of_other_flags_or_data_are_refused(
+    start, toy, pair_folder, small_run, tmp_path
+):
     few = pair_folder(train=3, folder="half_copied")
     one = config_file(toy, tmp_path, "two", pair_folder())
-    other = config_file(toy, tmp_path, "other", few, seed=7)
+    begun = {"seed": 7, "init_from": str(small_run)}
+    other = config_file(toy, tmp_path, "other", few, **begun)
     cluster = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = [
         start(config, tmp_path / "none.npz", cluster, i)
@@ -77,7 +80,8 @@ def test_workers_of_other_flags_or_data_are_refused(start, toy, pair_folder, tmp
         said = ended.stdout + ended.stderr
         assert ended.returncode == 1
         assert f"What differs: --seed ({seed} here), data (" in said
-        assert "--run_dir" not in said.partition("What differs")[2]
+        differing = said.partition("What differs")[2]
+        assert "--init_from (" in differing and "--run_dir" not in differing
     assert not (tmp_path / "two").exists() and not (tmp_path / "other").exists()
 
 
