@@ -6,6 +6,7 @@ beside Keras' own.
 """
 
 import inspect
+import itertools
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ import tensorflow as tf
 import pan_tf.layers
 import pan_tf.networks
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Conv2D
 from pan_tf.layers import Cropping2D
 from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
@@ -91,10 +93,10 @@ VALUES = {
     "use_bias": False,
 }
 REFUSED = {
-    (SymmetricConv2D, "padding"),
-    (SymmetricConv2D, "groups"),
-    (SymmetricConv2D, "dilation_rate"),
-    (SymmetricConv2D, "data_format"),
+    *itertools.product(
+        (Conv2D, SymmetricConv2D),
+        ("padding", "groups", "dilation_rate", "data_format"),
+    ),
     (Cropping2D, "data_format"),
     (BatchNormalization, "axis"),
     (BatchNormalization, "renorm"),
@@ -105,6 +107,7 @@ IDLE = {"renorm_clipping", "renorm_momentum"}
 # What each is made with, arguments of its own included.
 NEEDED = {
     "BatchNormalization": {"momentum": 0.9, "epsilon": 1e-4},
+    "Conv2D": {"filters": 4, "kernel_size": 3},
     "DiscriminatorAugmentation": {"names": ("shift", "contrast")},
     "Dropout": {"rate": 0.5},
     "ImagePool": {"image_shape": (8, 8, 4), "capacity": 5},

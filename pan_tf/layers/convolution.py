@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from pan_tf.layers import winograd
+
 
 def check_channels_last(layer):
     """Refuses a layer whose images would be NCHW.
@@ -18,34 +20,29 @@ def check_channels_last(layer):
 
 
 @keras.saving.register_keras_serializable("pan_tf")
-class SymmetricConv2D(keras.layers.Conv2D):
-    """Convolution with `(kernel_size - 1) // 2` zeros on *every* side of its input.
+class Conv2D(keras.layers.Conv2D):
+    """Convolution without padding, trained with fewer multiplications where that pays.
 
-    Torch and Lasagne pad symmetrically. Keras' `padding="same"` puts the odd row and
-    column of a stride-2 convolution at the bottom and right only, which computes
-    another function than the 3x3 stride-2 layers of the paper's Tables I and II.
+    See `winograd.py`; outside of training it is Keras' own.
 
     Args:
-        filters: number of output channels.
-        kernel_size: odd number, height and width of the kernel.
-        **kwargs: as `keras.layers.Conv2D`, without `padding`, `groups`,
-            `dilation_rate` and `data_format`.
+        filters, kernel_size: as `keras.layers.Conv2D`.
+        **kwargs: as `keras.layers.Conv2D`, without `padding`, `groups`, `dilation_rate`
+            and `data_format`.
 
     Raises:
-        ValueError: if the kernel size is even, or one of those four is given a value
-            other than its default.
+        ValueError: if one of those four is given a value other than its default.
     """
+
+    zeros = 0  # On every side.
 
     def __init__(self, filters, kernel_size, **kwargs):
         kwargs.setdefault("padding", "valid")
         super().__init__(filters, kernel_size, **kwargs)
-        if any(size % 2 == 0 for size in self.kernel_size):
-            raise ValueError(
-                f"`kernel_size` must be odd. Received: kernel_size={kernel_size}."
-            )
         if self.padding != "valid":
             raise ValueError(
-                f"SymmetricConv2D pads by itself. Received: padding={self.padding!r}."
+                f"{type(self).__name__} takes no padding. "
+                f"Received: padding={self.padding!r}."
             )
         # TensorFlow has no gradient of the other ones on CPUs.
         if self.groups != 1 or self.dilation_rate != (1, 1):
@@ -55,17 +52,46 @@ class SymmetricConv2D(keras.layers.Conv2D):
             )
         check_channels_last(self)
 
+    def call(self, inputs, training=False):
+        if training and winograd.pays(inputs, self.kernel, self.strides):
+            outputs = winograd.convolve(inputs, self.kernel, self.zeros)
+        else:
+            outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:  # Keras adds it by a kernel that is slower.
+            outputs = tf.nn.bias_add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class SymmetricConv2D(Conv2D):
+    """Convolution with `(kernel_size - 1) // 2` zeros on *every* side of its input.
+
+    Torch and Lasagne pad symmetrically. Keras' `padding="same"` puts the odd row and
+    column of a stride-2 convolution at the bottom and right only, which computes
+    another function than the 3x3 stride-2 layers of the paper's Tables I and II.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: odd number, height and width of the kernel.
+        **kwargs: as `Conv2D`.
+
+    Raises:
+        ValueError: as `Conv2D`, and if the kernel size is even.
+    """
+
+    zeros = 1  # Of 3x3 taps, which `winograd` asks of; it takes no others.
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        if any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(
+                f"`kernel_size` must be odd. Received: kernel_size={kernel_size}."
+            )
+
     def convolution_op(self, inputs, kernel):
         if self.strides == (1, 1):  # Symmetric by itself.
             return tf.nn.conv2d(inputs, kernel, 1, "SAME")
         return _strided_convolution(inputs, kernel, self.strides)
-
-    def call(self, inputs):
-        # As Keras', but for `bias_add`, which has a kernel of its own.
-        outputs = self.convolution_op(inputs, self.kernel)
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):
         batch, *spatial, _ = input_shape

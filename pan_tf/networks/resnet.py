@@ -7,6 +7,7 @@ dtype policy.
 import keras
 from keras import layers
 
+from pan_tf.layers import Conv2D
 from pan_tf.layers import Cropping2D
 from pan_tf.layers import InstanceNormalization
 from pan_tf.layers import ReflectionPadding2D
@@ -70,7 +71,7 @@ def _normal_relu(x):
 def _mirrored(x, number, filters, size, **kwargs):
     """Convolution of an image that is mirrored at its border, `layer_<number>`."""
     x = ReflectionPadding2D(size // 2)(x)
-    return layers.Conv2D(
+    return Conv2D(
         filters, size, kernel_initializer=normal(), name=f"layer_{number}", **kwargs
     )(x)
 
