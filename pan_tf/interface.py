@@ -13,9 +13,10 @@ the flag. (`pan_tf.export` is the package of that name, which can be called.)
 import difflib
 import functools
 import html
-import json
+import numbers
 import os
 import pathlib
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -39,6 +40,7 @@ from pan_tf.pages import pictures
 from pan_tf.papers import dfi as dfi_
 from pan_tf.runs import training
 from pan_tf.runs.folder import RunFolder
+from pan_tf.runs.folder import read_json
 from pan_tf.runs.history import History
 
 
@@ -145,6 +147,11 @@ def evaluate(
         ImportError: if `runner` is given, and Beam, an extra, is not installed.
         ValueError: if `runner` is given, and images are judged together.
     """
+    _check_counts(batch_size=batch_size, limit=limit, seeds=seeds, epochs=epochs)
+    if not isinstance(dfi, bool | dfi_.Settings | None):
+        raise ValueError(
+            f"`dfi` must be true, false or its settings. Received: dfi={dfi!r}."
+        )
     beam = engine(runner, workers, beam_options)
     chosen = dfi_.Settings() if dfi is True else dfi or None
     runs, models = _listed(run_dir), _listed(saved_model)
@@ -268,6 +275,10 @@ class Run:
         if not self._folder.is_run():
             raise FileNotFoundError(f"No run.cfg in {self.path}: not a run folder.")
 
+    def __fspath__(self):
+        """Its path: a run is taken wherever a run folder is."""
+        return os.fspath(self.path)
+
     @property
     def config(self) -> Config:
         """Its settings."""
@@ -286,8 +297,7 @@ class Run:
     @property
     def result(self) -> dict | None:
         """What result.json holds: last, best, baselines; None before its end."""
-        path = self.path / "result.json"
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        return read_json(self.path / "result.json")
 
     @property
     def picture(self) -> Image.Image | None:
@@ -371,7 +381,23 @@ class Report:
 
 
 def _listed(paths):
-    return [paths] if isinstance(paths, str | pathlib.PurePath) else list(paths)
+    if paths is None:
+        return []
+    if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable):
+        return [paths]
+    return list(paths)
+
+
+def _check_counts(**counts):
+    """Raises ValueError, naming the flag, for what is no whole number from 1 up."""
+    for name, value in counts.items():
+        if value is None:
+            continue
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not is_whole or value < 1:
+            raise ValueError(
+                f"--{name} must be a whole number, at least 1. Received: {value!r}."
+            )
 
 
 def _of_runs(found):

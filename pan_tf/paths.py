@@ -38,6 +38,8 @@ def place(path):
 def named(name, path):
     """`pathlib.Path` of `place`, or its ValueError with the name of the flag."""
     try:
+        if path == "":  # It would be the folder that one happens to be in.
+            raise ValueError("must be a path")
         return pathlib.Path(place(path))
     except ValueError as error:
         raise ValueError(f"--{name} {error}. Received: {name}={path!r}.") from None
@@ -55,10 +57,19 @@ def literal(path):
         a link that lives as long as the process.
     """
     path = pathlib.Path(path)
-    if not SPECIAL & set(str(path.absolute())):
+    if not _is_special(path.absolute()):
         return path
     folder, name = (path, "") if path.is_dir() else (path.parent, path.name)
     return _link(folder.absolute()) / name
+
+
+def _is_special(path):
+    """Whether TensorFlow takes it for a pattern, or, not being UTF-8, not at all."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return bool(SPECIAL & set(str(path)))
 
 
 def _link(folder):

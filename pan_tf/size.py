@@ -1,5 +1,6 @@
 """Height and width of images."""
 
+import numbers
 import re
 from typing import NamedTuple
 
@@ -25,12 +26,13 @@ class Size(NamedTuple):
         """
         if isinstance(value, cls):
             return value
-        if isinstance(value, int):
-            return cls(value, value)
+        if isinstance(value, numbers.Integral):  # NumPy's, too.
+            return cls(int(value), int(value))
         if isinstance(value, str) and re.fullmatch(r"\d+(x\d+)?", value):
             sides = [int(side) for side in value.split("x")]
             return cls(sides[0], sides[-1])
-        if isinstance(value, tuple | list) and len(value) == 2:
+        is_list = isinstance(value, tuple | list) and len(value) == 2
+        if is_list and all(isinstance(side, numbers.Integral) for side in value):
             return cls(*map(int, value))
         raise ValueError("must be pixels, as 256, or height x width, as 256x512")
 

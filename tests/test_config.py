@@ -227,3 +227,10 @@ def test_a_byte_order_mark_is_told(tmp_path):
 def test_what_xla_would_undo_is_refused():
     with pytest.raises(ValueError, match="--recompute does not go with --jit_compile"):
         Config(recompute=True, jit_compile=True)
+
+
+def test_a_size_takes_whole_numbers_of_any_kind():
+    assert Config(image_size=np.int64(64)).image_size == (64, 64)
+    assert Config(image_size=[np.int32(64), 128]).image_size == (64, 128)
+    with pytest.raises(ValueError, match="--image_size must be pixels"):
+        Config(image_size=(64.7, 64))

@@ -120,3 +120,15 @@ def test_python_takes_the_home_too(call, monkeypatch, tmp_path):
 def test_what_is_no_input_is_said_before_t_is_loaded(input, sentence, tmp_path):
     with pytest.raises((OSError, ValueError), match=sentence):
         pan_tf.translate("runs/none", input=input, output=tmp_path / "out")
+
+
+def test_nothing_is_no_path():
+    with pytest.raises(ValueError, match=r"^--export_dir must be a path"):
+        paths.named("export_dir", "")
+
+
+def test_a_folder_whose_name_is_no_text_has_a_link(tmp_path):
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    link = paths.literal(folder)
+    assert str(link).encode("utf-8") and link.resolve() == folder

@@ -60,6 +60,12 @@ def parse(options, argv, doc, name):
             f"{str(error).removeprefix('ERROR:: ')} Those that come with pan_tf are "
             f"known by name: --task={{{','.join(bundled.tasks())}}}."
         )
+    except UnicodeDecodeError as error:
+        named = " ".join(a for a in argv if a.lstrip("-").startswith("flagfile"))
+        sys.exit(
+            f"{named or '--flagfile'}: a file of flags must be UTF-8, and one is not "
+            f"({error})."
+        )
     except (flags.Error, ValueError) as error:
         sys.exit(str(error))
 

@@ -15,6 +15,11 @@ from pan_tf.papers import dfi
 from pan_tf.runs.folder import RunFolder
 from pan_tf.size import Size
 
+_OPTIMISTIC = (
+    "{}: the best checkpoint was chosen on these very images, so its scores are a little "
+    "optimistic; the last checkpoint's are not."
+)
+
 
 class Inputs:
     """Several Ts and a split that they are shown. Making it checks all of that.
@@ -151,6 +156,8 @@ class Inputs:
             if "note" in translator.checkpoint:
                 notes.append(f"{name}: {translator.checkpoint['note']}")
             if translator.config is None:
+                if self._chose(translator):
+                    notes.append(_OPTIMISTIC.format(name))
                 continue
             folder = RunFolder(translator.path)
             notes += [f"{name}, in training: {text}" for text in folder.warnings()]
@@ -171,10 +178,7 @@ class Inputs:
                 and self.data.validation is not None
                 and self.split.name == self.data.validation.name
             ):
-                notes.append(
-                    f"{name}: the best checkpoint was chosen on these very images, so "
-                    "its scores are a little optimistic; the last checkpoint's are not."
-                )
+                notes.append(_OPTIMISTIC.format(name))
         if self.data.train is None:
             notes.append(
                 f"There is nothing to train on in {self.config.data_dir}: baselines that "
@@ -183,6 +187,20 @@ class Inputs:
         elif self.split.name == self.data.train.name:
             notes.append("Measured on the images that were trained on.")
         return notes
+
+    def _chose(self, translator):
+        """Whether an export's T was chosen as the best on the measured images."""
+        label = translator.label or {}
+        if label.get("checkpoint", {}).get("kind") != "best" or not self.split.paired:
+            return False
+        fingerprint = (label.get("dataset") or {}).get("fingerprint")
+        validation = self.data.validation
+        return (
+            fingerprint is not None
+            and validation is not None
+            and self.split.name == validation.name
+            and fingerprints.same_files(fingerprint, self.data.fingerprint)
+        )
 
     def default_output_dir(self):
         """A folder in the only run, or beside the first of several."""
@@ -243,6 +261,9 @@ def _measured_by(config, translators, changes):
     geometry = next((t.geometry for t in translators if t.geometry), None)
     # What a squash cropped in training does not matter here.
     config = config.replace(load_size=None)
+    other = changes.get("dataset", config.dataset)
+    if data.DATASETS[config.dataset].is_own and not data.DATASETS[other].is_own:
+        config = config.replace(data_dir=Config.data_dir)  # Not the run's own images.
     if geometry is None:
         # Nothing is known of how foreign Ts were trained; the papers squash.
         config = config.replace(preprocess="squash" if translators else None)
@@ -304,7 +325,8 @@ def _check_alike(translators, names, changes):
                     f"Runs to compare must have one --{field}, or the flag must be "
                     f"given. Received: {own} in {there}, {theirs} in {name}."
                 )
-    if len(set(names)) < len(names):
+    places = [os.path.realpath(t.path) for t in translators]
+    if len(set(names)) < len(names) or len(set(places)) < len(places):
         raise ValueError(f"Each run once. Received: {', '.join(names)}.")
 
 

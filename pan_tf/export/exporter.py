@@ -15,6 +15,7 @@ import dataclasses
 import datetime
 import hashlib
 import math
+import numbers
 import os
 import pathlib
 import shutil
@@ -29,6 +30,7 @@ from pan_tf import data
 from pan_tf import files
 from pan_tf import fingerprints
 from pan_tf import paths
+from pan_tf import runtime
 from pan_tf.config import Config
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.export import parity
@@ -79,7 +81,11 @@ class Export:
         self.translator = Translator(run_dir, checkpoint, inverse=inverse, scale=scale)
         if self.translator.config is None:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
-        self.max_pixels = max_pixels
+        if not isinstance(max_pixels, numbers.Integral):
+            raise ValueError(
+                f"--max_pixels must be a whole number. Received: {max_pixels!r}."
+            )
+        self.max_pixels = int(max_pixels)
         least = self._pixels_of(*self.translator.config.image_size)
         if max_pixels < least:
             raise ValueError(
@@ -132,7 +138,9 @@ class Export:
         """Everything that belongs to a version; returns its parity report."""
         network = self.translator.network
         if is_optimized:
-            network = optimized(network)
+            # Layers of its own would be of the policy that a user has set.
+            with runtime.under_policy("float32"):
+                network = optimized(network)
         field = self.translator.field
         servable = Servable(
             network,

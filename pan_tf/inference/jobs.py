@@ -179,8 +179,11 @@ class TranslationJob:
                     "Received: input='-'."
                 )
             is_pattern = set("*?[") & set(str(self.input))
+            state = "is neither a file nor a folder"
+            if not self.input.exists():
+                state = "is not there"
             raise FileNotFoundError(
-                f"--input={self.input} is not there."
+                f"--input={self.input} {state}."
                 + (" It must be a file or a folder, not a pattern." if is_pattern else "")
             )
         # The output may lie in the input's folder, from an earlier job.

@@ -20,6 +20,7 @@ from absl import logging
 from pan_tf import distribution
 from pan_tf import files
 from pan_tf import paths
+from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.folder import numbers_of_checkpoints
 from pan_tf.runs.snapshot import Snapshot
 
@@ -89,6 +90,9 @@ class Checkpoints:
 
         Returns:
             Its iteration; 0 if there is none.
+
+        Raises:
+            RunFolderError: if none is intact.
         """
         self._clear()
         found = _numbered(self._folder, "ckpt")
@@ -105,9 +109,12 @@ class Checkpoints:
                 problem,
             )
         if found:
-            raise OSError(
-                f"None of the {len(found)} checkpoints in {self._folder} can be read. "
-                "Delete the run folder to start again."
+            best = newest_best(self._folder)
+            kept = best and damage(best) is None
+            raise RunFolderError(
+                f"--run_dir={self._folder.parent}: None of the {len(found)} checkpoints "
+                f"in {self._folder} can be read. Choose another --run_dir to start again"
+                + (f"; {best}, the best T so far, is whole." if kept else ".")
             )
         return 0
 
@@ -219,19 +226,26 @@ class Checkpoints:
             if not file.name.startswith(f"{prefix.name}."):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
 
+    def has_best(self):
+        """Whether the best T so far is there and whole; a warning if it is not."""
+        prefix = newest_best(self._folder)
+        if prefix is None:
+            logging.warning("*** The best checkpoint is gone from %s. ***", self._folder)
+            return False
+        if problem := damage(prefix):
+            logging.warning("*** %s is damaged: %s ***", prefix, problem)
+            return False
+        return True
+
     def load_best(self):
         """Puts the best T so far into the model.
 
         Returns:
             Its iteration; None, with a warning, if it is not there, or not whole.
         """
+        if not self.has_best():
+            return None
         prefix = newest_best(self._folder)
-        if prefix is None:
-            logging.warning("*** The best checkpoint is gone from %s. ***", self._folder)
-            return None
-        if problem := damage(prefix):
-            logging.warning("*** %s is damaged: %s ***", prefix, problem)
-            return None
         self._best().read(str(paths.literal(prefix))).expect_partial()
         return iteration_of(prefix)
 

@@ -42,7 +42,12 @@ def fit(config, run, folder, pairs, model, stop, weights):
     state.best_by = state.best_by or config.best_by  # An old run has none.
     if run is not None and rounds > 0:
         run.forget_result()
-    if run is not None and rounds > 0 and state.best_by != config.best_by:
+    if rounds > 0 and state.best is not None and not checkpoints.has_best():
+        # Else nothing would be the best until it beats what is lost.
+        state.best = None
+        if run is not None:
+            print("The next validation chooses the best checkpoint anew.", flush=True)
+    elif run is not None and rounds > 0 and state.best_by != config.best_by:
         print(
             f"--best_by: {state.best_by} before, {config.best_by} now: the next "
             "validation chooses the best checkpoint anew.",

@@ -294,3 +294,11 @@ cli.program()
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == "The disk is full.\n"
     assert done.returncode == 1
+
+
+def test_a_flagfile_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "my.cfg").write_bytes("--seed=3\n".encode("utf-16"))
+    message = refused("train", f"--flagfile={tmp_path / 'my.cfg'}")
+    assert (
+        message.startswith(f"--flagfile={tmp_path / 'my.cfg'}: ") and "UTF-8" in message
+    )

@@ -1,6 +1,7 @@
 """From pairs to an export in Python, as in a notebook."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -12,6 +13,8 @@ import pan_tf
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import interface
+from pan_tf.export import exporter
+from pan_tf.export import optimized
 from pan_tf.runs import callbacks
 from pan_tf.runs.folder import RunFolderError
 from tests.trained import eagerly
@@ -218,3 +221,52 @@ def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, 
     assert pan_tf.Translator(run.path).checkpoint["chosen_by"] == "ssim"
     assert run.history["iteration"].tolist() == [10, 11, 12, 13, 14]
     assert run.result["best"]["chosen_by"] == "ssim"
+
+
+def test_a_run_is_taken_for_its_folder(run, small_pairs, tmp_path):
+    outcome = pan_tf.translate(run, input=small_pairs / "test", output=tmp_path / "out")
+    assert len(outcome.written) == 4
+    report = pan_tf.evaluate(run, split="val", output_dir=tmp_path / "report")
+    assert report.metrics["psnr"] > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"run_dir": None}, "--run_dir or --saved_model must name"),
+        ({"run_dir": 42}, "--run_dir must be a path"),
+        ({"run_dir": ""}, "--run_dir must be a path"),
+        ({"batch_size": 0}, "--batch_size must be a whole number, at least 1"),
+        ({"limit": 1.5}, "--limit must be a whole number"),
+        ({"dfi": "yes"}, "`dfi` must be true, false"),
+    ],
+)
+def test_what_is_wrong_with_an_evaluation_is_named(run, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        pan_tf.evaluate(**{"run_dir": run.path} | wrong)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_an_export_is_float32_whatever_the_policy(run, tmp_path, policy, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        exporter, "optimized", lambda network: made.append(optimized(network)) or made[-1]
+    )
+    keras.config.set_dtype_policy(policy)
+    try:
+        assert run.export(tmp_path / "exported").name == "1"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in made[0].layers} == {"float32"}
+    with pytest.raises(ValueError, match="--export_dir must be a path"):
+        run.export("")
+    with pytest.raises(ValueError, match="--max_pixels must be a whole number"):
+        run.export(tmp_path / "exported", max_pixels="4096")
+
+
+def test_a_damaged_result_names_its_file(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    (copy / "result.json").write_text("{")
+    with pytest.raises(ValueError, match=r"result\.json is damaged"):
+        _ = pan_tf.Run(copy).result

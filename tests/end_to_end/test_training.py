@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import numpy as np
@@ -24,6 +25,7 @@ from pan_tf.runs import training
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
+from pan_tf.runs.validation import Validation
 from tests.disk import limited_files
 from tests.trained import eagerly
 from tests.trained import few_metrics
@@ -394,3 +396,27 @@ def test_it_is_measured_by_an_evaluation_that_asks_for_it(
         evaluation.Evaluation(
             [small_run], metrics=["vgg_distance"], vgg_weights="nowhere"
         )
+
+
+def test_a_best_checkpoint_that_is_lost_is_chosen_anew(
+    config, pair_folder, tmp_path, capsys
+):
+    settings = {"recipe": "l1", "data_dir": pair_folder()}
+    train(config(**settings, iterations=4))
+    best = tmp_path / "run" / "checkpoints" / "best"
+    shutil.rmtree(best)
+    # No T is as good as what the run remembers.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Validation, "_is_best", lambda self, score: self.state.best is None)
+        train(config(**settings, iterations=8))
+    assert [path.stem for path in best.glob("*.index")] == ["transformer-8"]
+    assert "chooses the best checkpoint anew" in capsys.readouterr().out
+
+
+def test_a_run_without_a_whole_checkpoint_is_a_sentence(config, pair_folder, tmp_path):
+    settings = {"recipe": "l1", "data_dir": pair_folder()}
+    train(config(**settings, iterations=4))
+    for file in (tmp_path / "run" / "checkpoints").glob("ckpt-*.data-*"):
+        file.write_bytes(b"")
+    with pytest.raises(RunFolderError, match=r"^--run_dir=.*None of the 2 checkpoints"):
+        train(config(**settings, iterations=8))

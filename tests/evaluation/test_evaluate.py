@@ -343,3 +343,23 @@ def test_a_test_folder_alone_does_not_do_where_something_is_trained(
     nothing = alone | {"data_dir": tmp_path / "nothing"}
     with pytest.raises(DatasetNotFoundError, match=r"No train/.*, nor testA/ and testB/"):
         Evaluation([small_run], **nothing)
+
+
+def test_the_watched_split_is_called_optimistic_of_an_export_too(exported, small_pairs):
+    data = {"dataset": "folder", "data_dir": str(small_pairs)}
+    notes = {
+        split: Evaluation([], [exported[1]], split=split, output_dir="none", **data).notes
+        for split in ("val", "test")
+    }
+    assert "optimistic" in notes["val"][0] and not notes["test"]
+
+
+def test_another_data_set_is_not_looked_for_among_the_run_s_own_images(small_run):
+    evaluation = Evaluation([small_run], dataset="bluemarble")
+    assert evaluation.data.name == "bluemarble"
+
+
+def test_a_run_by_another_name_is_the_same_run(small_run, tmp_path):
+    (tmp_path / "link").symlink_to(small_run)
+    with pytest.raises(ValueError, match="Each run once"):
+        Evaluation([small_run, tmp_path / "link"], output_dir=tmp_path / "out")

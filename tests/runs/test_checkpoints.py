@@ -17,6 +17,7 @@ from pan_tf.runs.checkpoints import best_is_chosen_by
 from pan_tf.runs.checkpoints import damage
 from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
+from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.snapshot import Snapshot
 from tests.disk import limited_files
 
@@ -222,8 +223,9 @@ def test_nothing_is_restored_from_nothing(model, tmp_path):
 def test_all_damaged_is_an_error_and_not_a_new_start(model, saved, tmp_path):
     for iteration in (4, 8, 12):
         data_file(tmp_path, iteration).write_bytes(b"")
-    with pytest.raises(OSError, match="None of the 3 checkpoints"):
+    with pytest.raises(RunFolderError, match="None of the 3 checkpoints") as error:
         resume(model, tmp_path)
+    assert str(error.value).startswith(f"--run_dir={tmp_path.parent}: ")
 
 
 def test_only_so_many_are_kept(model, saved, tmp_path):
@@ -309,3 +311,14 @@ def test_the_later_of_two_best_checkpoints_is_the_best(tmp_path):
         (tmp_path / "best" / f"transformer-{iteration}.index").touch()
     assert newest_best(tmp_path).endswith("transformer-10000")
     assert newest_best(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_best_that_is_lost_is_noticed(model, saved, tmp_path, is_gone):
+    assert not saved.has_best()
+    model.iteration = 12
+    saved.save_best("psnr")
+    assert saved.has_best()
+    (file,) = (tmp_path / "best").glob("*.data-*")
+    file.unlink() if is_gone else file.write_bytes(b"")
+    assert not saved.has_best() and saved.load_best() is None
