@@ -53,11 +53,15 @@ _FAST = (
     "test_images.py",
     "test_schedules.py",
 )
-# Files whose single tests are long: they begin.
-_LONG = (
+# Files whose single tests are long, or hold most memory: they begin, since what a worker
+# holds grows to the end.
+_FIRST = (
     "end_to_end/test_command_line.py",
     "end_to_end/test_examples.py",
     "end_to_end/test_wheel.py",
+    "data/test_hostile_files.py",
+    "models/test_translation.py",
+    "test_precision.py",
     "evaluation/test_browser.py",
     "evaluation/test_evaluate_unpaired.py",
     "papers/reproduction/test_reproduce.py",
@@ -83,7 +87,7 @@ def pytest_collection_modifyitems(items):
         if str(item.path.relative_to(place)).startswith(_FAST):
             item.add_marker(pytest.mark.fast)
     # A worker that is left with a long one at the end would have the other wait.
-    items.sort(key=lambda item: str(item.path.relative_to(place)) not in _LONG)
+    items.sort(key=lambda item: str(item.path.relative_to(place)) not in _FIRST)
 
 
 @pytest.fixture(autouse=True)

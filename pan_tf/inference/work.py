@@ -104,6 +104,8 @@ class Work:
         """Whether an output is there by now that must not be overwritten."""
         if self.existing == "overwrite" or not target.exists():
             return False
+        if self.existing == "skip" and not target.stat().st_size:
+            return False  # What a machine that failed leaves of a file.
         if self.existing == "skip":
             outcome.skipped.append(target)
         else:

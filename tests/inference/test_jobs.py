@@ -154,6 +154,10 @@ def test_outputs_that_are_there_are_kept_unless_told(photos, tmp_path):
         TranslationJob(photos, out)
     outcome = TranslationJob(photos, out, existing="skip").run(Negative())
     assert len(outcome.skipped) == 2 and (out / "a.png").read_bytes() == b"mine"
+    (out / "a.png").write_bytes(b"")  # What a machine that failed leaves of a file.
+    assert len(TranslationJob(photos, out, existing="skip").run(Negative()).skipped) == 1
+    assert Image.open(out / "a.png").size == (30, 20)
+    (out / "a.png").write_bytes(b"mine")
     TranslationJob(photos, out, existing="overwrite").run(Negative())
     assert Image.open(out / "a.png").size == (30, 20)
 
