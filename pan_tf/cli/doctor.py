@@ -15,6 +15,7 @@ import pathlib
 import sys
 
 from pan_tf import files
+from pan_tf import printing
 from pan_tf import tables
 from pan_tf.cli import shared
 from pan_tf.config import DATASET_NAMES
@@ -112,7 +113,7 @@ def _print(record):
         if result["count"]:
             print(f"{check} ({result['severity']}): {result['count']}")
             for pair in result["pairs"][:10]:
-                print(f"    {pair['pair']}: {pair['message']}")
+                print(printing.one_line(f"    {pair['pair']}: {pair['message']}"))
             if result["count"] > 10:
                 print(f"    and {result['count'] - 10} more, in doctor.json")
     if "geometry" in record:

@@ -296,3 +296,12 @@ def test_copies_across_many_files_are_named_once_each(broken, without_alignment)
     record, _, _ = look(broken)
     assert record["checks"]["duplicate"]["count"] == 6
     assert record["passed"]
+
+
+def test_a_name_with_a_line_break_is_printed_in_one_line(capsys):
+    from pan_tf.cli import doctor
+
+    pairs = [{"pair": "train/a\nb.png", "message": "twice"}]
+    check = {"count": 1, "severity": "warning", "pairs": pairs}
+    doctor._print({"checks": {"duplicates": check}})
+    assert r"train/a\nb.png: twice" in capsys.readouterr().out.splitlines()[1]
