@@ -158,6 +158,9 @@ JOBS = {
 }
 
 
+SPLITS = (("train", 0, 24), ("val", 1, 8))  # Names, seeds and numbers of images.
+
+
 def make_images(folder, seed, count, ending="png", pairs=False):
     """Smooth noise: quick to make, and nothing that must be licensed."""
     draw = np.random.default_rng(seed)
@@ -172,7 +175,7 @@ def make_images(folder, seed, count, ending="png", pairs=False):
 
 def make_data(out):
     """Pairs, photos of two classes, an archive of pairs, weights of a VGG."""
-    for seed, (split, count) in enumerate((("train", 24), ("val", 8))):
+    for split, seed, count in SPLITS:
         make_images(out / "pairs" / split, seed, count, pairs=True)
         make_images(out / "edges2shoes" / split, seed, count, "jpg", pairs=True)
         for name in ("a", "b"):

@@ -121,7 +121,8 @@ def main():
     options = parser.parse_args()
     out = options.out.resolve()
     if not (out / "pairs").exists():
-        kill.make_pairs(out / "pairs")
+        for split, seed, count in kill.SPLITS:
+            kill.make_images(out / "pairs" / split, seed, count, pairs=True)
     place, draw, broken = out / f"{options.count}-workers", random.Random(options.seed), 0
     fresh(place, out)
     expected, took = straight(place, options.count)
