@@ -179,6 +179,9 @@ def check_alike(strategy, facts):
     except _UNREACHABLE as error:  # It was refused, or killed, before it came here.
         raise files.TroubleError(lost_worker(strategy, error)) from error
     if differing.any():
+        # None leaves before all know: the others would only hear that it is lost.
+        with contextlib.suppress(*_UNREACHABLE):
+            summed(tf.constant(own)).numpy()
         named = [
             f"{name} ({str(fact)[:40]} here)"
             for (name, fact), count in zip(facts.items(), differing, strict=True)
