@@ -13,7 +13,6 @@ the flag. (`pan_tf.export` is the package of that name, which can be called.)
 import difflib
 import functools
 import html
-import numbers
 import os
 import pathlib
 from collections.abc import Iterable
@@ -42,6 +41,7 @@ from pan_tf.runs import training
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import read_json
 from pan_tf.runs.history import History
+from pan_tf.settings import whole_number
 
 
 @printing.sturdy()
@@ -147,7 +147,10 @@ def evaluate(
         ImportError: if `runner` is given, and Beam, an extra, is not installed.
         ValueError: if `runner` is given, and images are judged together.
     """
-    _check_counts(batch_size=batch_size, limit=limit, seeds=seeds, epochs=epochs)
+    counts = {"batch_size": batch_size, "limit": limit, "seeds": seeds, "epochs": epochs}
+    for name, count in counts.items():
+        if count is not None:
+            whole_number(name, count, minimum=1)
     if not isinstance(dfi, bool | dfi_.Settings | None):
         raise ValueError(
             f"`dfi` must be true, false or its settings. Received: dfi={dfi!r}."
@@ -386,18 +389,6 @@ def _listed(paths):
     if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable):
         return [paths]
     return list(paths)
-
-
-def _check_counts(**counts):
-    """Raises ValueError, naming the flag, for what is no whole number from 1 up."""
-    for name, value in counts.items():
-        if value is None:
-            continue
-        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not is_whole or value < 1:
-            raise ValueError(
-                f"--{name} must be a whole number, at least 1. Received: {value!r}."
-            )
 
 
 def _of_runs(found):

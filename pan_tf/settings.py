@@ -131,6 +131,24 @@ def _element(field, value):
     return kind(value)
 
 
+def whole_number(name, value, minimum=None):
+    """A whole number from Python, NumPy's too, as an int.
+
+    Args:
+        name: of its flag.
+        value: what is given.
+        minimum: smallest legal number.
+
+    Raises:
+        ValueError: naming the flag.
+    """
+    said = "a whole number" + ("" if minimum is None else f", at least {minimum}")
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or (minimum is not None and value < minimum):
+        raise ValueError(f"--{name} must be {said}. Received: {value!r}.")
+    return int(value)
+
+
 def bits(text):
     """Bits of a channel from their text; raises ValueError with the rule."""
     if str(text) not in ("8", "16"):

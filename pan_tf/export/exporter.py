@@ -15,7 +15,6 @@ import dataclasses
 import datetime
 import hashlib
 import math
-import numbers
 import os
 import pathlib
 import shutil
@@ -41,6 +40,7 @@ from pan_tf.export.warmup import write_warmup
 from pan_tf.inference import LABEL
 from pan_tf.inference import Translator
 from pan_tf.runs.folder import RunFolder
+from pan_tf.settings import whole_number
 
 _NUM_IMAGES = 8  # Real images that parity is looked at with.
 
@@ -81,11 +81,7 @@ class Export:
         self.translator = Translator(run_dir, checkpoint, inverse=inverse, scale=scale)
         if self.translator.config is None:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
-        if not isinstance(max_pixels, numbers.Integral):
-            raise ValueError(
-                f"--max_pixels must be a whole number. Received: {max_pixels!r}."
-            )
-        self.max_pixels = int(max_pixels)
+        self.max_pixels = whole_number("max_pixels", max_pixels)
         least = self._pixels_of(*self.translator.config.image_size)
         if max_pixels < least:
             raise ValueError(

@@ -5,7 +5,6 @@ smaller.
 """
 
 import math
-import numbers
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +17,7 @@ from pan_tf.inference.sizes import any_size
 from pan_tf.inference.tiles import Tiling
 from pan_tf.inference.tiles import translate_tiles
 from pan_tf.memory import available_bytes
+from pan_tf.settings import whole_number
 
 # Images of more pixels are cut into tiles of this size unless told otherwise.
 _WHOLE_PIXELS = 2**21
@@ -122,10 +122,8 @@ class WholeImages:
 
     def tiling(self, height, width, tile_size=None):
         """How an image is cut, `tile_size` as in a call; None if it is not."""
-        if tile_size is not None and not isinstance(tile_size, numbers.Integral):
-            raise ValueError(
-                f"--tile_size must be a whole number. Received: {tile_size!r}."
-            )
+        if tile_size is not None:
+            whole_number("tile_size", tile_size)
         if tile_size == 0:
             return None
         limit = self._limit

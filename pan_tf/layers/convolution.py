@@ -79,7 +79,7 @@ class SymmetricConv2D(Conv2D):
         ValueError: as `Conv2D`, and if the kernel size is even.
     """
 
-    zeros = 1  # Of 3x3 taps, which `winograd` asks of; it takes no others.
+    zeros = 1  # For 3x3 kernels, the only ones that `winograd` takes.
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)

@@ -18,7 +18,7 @@ _OUTPUTS, _TAPS, _PRODUCTS = 4, 3, 6
 
 
 def _values(count):
-    """Of polynomials of `count` coefficients, at five points and at infinity."""
+    """Rows of powers: polynomials' values at five points and at infinity."""
     powers = np.vander((0.0, 1.0, -1.0, 0.5, -2.0), count, increasing=True)
     return np.vstack([powers, np.eye(count)[-1]])
 

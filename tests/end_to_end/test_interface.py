@@ -191,7 +191,7 @@ def test_metrics_of_both_directions_are_kept_apart():
 def test_an_interrupted_cell_saves_and_returns(settings, tmp_path, monkeypatch, capsys):
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     monkeypatch.setattr(distribution, "make_strategy", lambda: strategy)
-    # Of a table of baselines, which takes longer than a training, there is one above.
+    # A table of baselines takes longer than a training; there is one above.
     monkeypatch.setattr(evaluation, "measure_baselines", lambda *_, **__: {})
     step = callbacks.Saving.on_train_batch_end
 
