@@ -79,11 +79,16 @@ def start():
 
 
 def interrupted(process, run_dir, at_iteration, number):
-    """Sends a training a signal once it has logged an iteration; what became of it."""
+    """Sends a training a signal once it has logged an iteration; what became of it.
+
+    A checkpoint must be there as well: a thread writes it, while the training goes on.
+    """
     metrics = run_dir / "metrics.jsonl"
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
-        if metrics.exists() and f'"iteration": {at_iteration},' in metrics.read_text():
+        is_saved = any(run_dir.glob("checkpoints/ckpt-*.index"))
+        logged = metrics.read_text() if metrics.exists() else ""
+        if is_saved and f'"iteration": {at_iteration},' in logged:
             break
         time.sleep(0.02)
     process.send_signal(number)
