@@ -17,6 +17,7 @@ import pan_tf.layers
 import pan_tf.networks
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Conv2D
+from pan_tf.layers import Conv2DTranspose
 from pan_tf.layers import Cropping2D
 from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
@@ -84,6 +85,7 @@ VALUES = {
     "moving_variance_initializer": keras.initializers.RandomUniform(1, 2, seed=1),
     "name": "another",
     "negative_slope": 0.7,
+    "output_padding": 1,
     "padding": "same",
     "renorm": True,
     "scale": False,
@@ -94,8 +96,11 @@ VALUES = {
 }
 REFUSED = {
     *itertools.product(
-        (Conv2D, SymmetricConv2D),
-        ("padding", "groups", "dilation_rate", "data_format"),
+        (Conv2D, SymmetricConv2D), ("groups", "dilation_rate", "data_format")
+    ),
+    (SymmetricConv2D, "padding"),
+    *itertools.product(
+        (Conv2DTranspose,), ("output_padding", "dilation_rate", "data_format")
     ),
     (Cropping2D, "data_format"),
     (BatchNormalization, "axis"),
@@ -108,6 +113,7 @@ IDLE = {"renorm_clipping", "renorm_momentum"}
 NEEDED = {
     "BatchNormalization": {"momentum": 0.9, "epsilon": 1e-4},
     "Conv2D": {"filters": 4, "kernel_size": 3},
+    "Conv2DTranspose": {"filters": 4, "kernel_size": 3},
     "DiscriminatorAugmentation": {"names": ("shift", "contrast")},
     "Dropout": {"rate": 0.5},
     "ImagePool": {"image_shape": (8, 8, 4), "capacity": 5},

@@ -136,6 +136,30 @@ def test_moving_statistics_keep_nine_tenths_and_take_the_biased_variance():
     assert np.allclose(layer.moving_variance, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [4, 64, 512])
+def test_bfloat16_loses_little_more_than_its_own_digits(size):
+    """Whether a kernel computes the statistics (up to 2^18 numbers) or sums of rows."""
+    draw = np.random.default_rng(0)
+    x, upstream = draw.normal(3.0, 0.5, (2, 2, size, size, 2))
+    layer = BatchNormalization(dtype="mixed_bfloat16")
+    with tf.GradientTape() as tape:
+        images = tf.cast(x, tf.bfloat16)
+        tape.watch(images)
+        output = layer(images, training=True)
+    gradient = tape.gradient(output, images, tf.cast(upstream, tf.bfloat16))
+    exact = tf.cast(images, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(exact)
+        mean, variance = tf.nn.moments(exact, (0, 1, 2))
+        expected = (exact - mean) / tf.sqrt(variance + layer.epsilon)
+    of_images = tape.gradient(expected, exact, upstream)
+    for found, true in ((output, expected), (gradient, of_images)):
+        assert found.dtype == tf.bfloat16
+        np.testing.assert_allclose(tf.cast(found, tf.float64), true, rtol=0.02, atol=0.03)
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
+
+
 def test_inference_uses_moving_statistics():
     x = np.random.default_rng(1).normal(size=(2, 3, 3, 4)).astype("float32")
     layer = BatchNormalization()

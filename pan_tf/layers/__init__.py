@@ -7,6 +7,7 @@ many: a batch split over replicas gives the result of the whole batch.
 from pan_tf.layers.augmentation import D_AUGMENTATIONS
 from pan_tf.layers.augmentation import DiscriminatorAugmentation
 from pan_tf.layers.convolution import Conv2D
+from pan_tf.layers.convolution import Conv2DTranspose
 from pan_tf.layers.convolution import Cropping2D
 from pan_tf.layers.convolution import LeakyReLU
 from pan_tf.layers.convolution import ReflectionPadding2D
@@ -24,6 +25,7 @@ __all__ = [
     "D_AUGMENTATIONS",
     "BatchNormalization",
     "Conv2D",
+    "Conv2DTranspose",
     "Cropping2D",
     "CutHole",
     "DiscriminatorAugmentation",

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from pan_tf.layers import im2col
 from pan_tf.layers import winograd
 
 
@@ -19,31 +20,30 @@ def check_channels_last(layer):
         )
 
 
+def _with_bias(layer, outputs):
+    if layer.use_bias:  # Keras adds it by a kernel that is slower.
+        outputs = tf.nn.bias_add(outputs, layer.bias)
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
 @keras.saving.register_keras_serializable("pan_tf")
 class Conv2D(keras.layers.Conv2D):
-    """Convolution without padding, trained with fewer multiplications where that pays.
+    """Convolution, trained by what takes less time.
 
-    See `winograd.py`; outside of training it is Keras' own.
+    With fewer multiplications (`winograd.py`), or as a product of matrices (`im2col.py`),
+    where that pays; outside of training it is Keras' own.
 
     Args:
         filters, kernel_size: as `keras.layers.Conv2D`.
-        **kwargs: as `keras.layers.Conv2D`, without `padding`, `groups`, `dilation_rate`
-            and `data_format`.
+        **kwargs: as `keras.layers.Conv2D`, without `groups`, `dilation_rate` and
+            `data_format`.
 
     Raises:
-        ValueError: if one of those four is given a value other than its default.
+        ValueError: if one of those three is given a value other than its default.
     """
 
-    zeros = 0  # On every side.
-
     def __init__(self, filters, kernel_size, **kwargs):
-        kwargs.setdefault("padding", "valid")
         super().__init__(filters, kernel_size, **kwargs)
-        if self.padding != "valid":
-            raise ValueError(
-                f"{type(self).__name__} takes no padding. "
-                f"Received: padding={self.padding!r}."
-            )
         # TensorFlow has no gradient of the other ones on CPUs.
         if self.groups != 1 or self.dilation_rate != (1, 1):
             raise ValueError(
@@ -52,14 +52,22 @@ class Conv2D(keras.layers.Conv2D):
             )
         check_channels_last(self)
 
+    def window(self, sizes):
+        """`im2col.Window` over images of these sizes."""
+        return im2col.window(self.kernel, self.strides, self.padding, sizes)
+
     def call(self, inputs, training=False):
+        outputs = self.compute_output_shape(inputs.shape)
+        ways = im2col.pays(outputs, self.kernel, self.strides, inputs.dtype)
         if training and winograd.pays(inputs, self.kernel, self.strides):
-            outputs = winograd.convolve(inputs, self.kernel, self.zeros)
+            (zeros, _), _ = self.window(inputs.shape[1:3]).padding
+            outputs = winograd.convolve(inputs, self.kernel, zeros)
+        elif training and any(ways):
+            window = self.window(inputs.shape[1:3])
+            outputs = im2col.convolve(inputs, self.kernel, window, ways)
         else:
             outputs = self.convolution_op(inputs, self.kernel)
-        if self.use_bias:  # Keras adds it by a kernel that is slower.
-            outputs = tf.nn.bias_add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        return _with_bias(self, outputs)
 
 
 @keras.saving.register_keras_serializable("pan_tf")
@@ -73,25 +81,31 @@ class SymmetricConv2D(Conv2D):
     Args:
         filters: number of output channels.
         kernel_size: odd number, height and width of the kernel.
-        **kwargs: as `Conv2D`.
+        **kwargs: as `Conv2D`, without `padding`.
 
     Raises:
-        ValueError: as `Conv2D`, and if the kernel size is even.
+        ValueError: as `Conv2D`, and if the kernel size is even or a padding is given.
     """
-
-    zeros = 1  # For 3x3 kernels, the only ones that `winograd` takes.
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)
+        if self.padding != "valid":
+            raise ValueError(
+                f"SymmetricConv2D takes no padding. Received: padding={self.padding!r}."
+            )
         if any(size % 2 == 0 for size in self.kernel_size):
             raise ValueError(
                 f"`kernel_size` must be odd. Received: kernel_size={kernel_size}."
             )
 
+    def window(self, sizes):
+        padding = tuple((size // 2, size // 2) for size in self.kernel_size)
+        return im2col.Window(self.kernel_size, self.strides, padding)
+
     def convolution_op(self, inputs, kernel):
         if self.strides == (1, 1):  # Symmetric by itself.
             return tf.nn.conv2d(inputs, kernel, 1, "SAME")
-        return _strided_convolution(inputs, kernel, self.strides)
+        return im2col.convolve(inputs, kernel, self.window(None), im2col.Ways())
 
     def compute_output_shape(self, input_shape):
         batch, *spatial, _ = input_shape
@@ -100,30 +114,37 @@ class SymmetricConv2D(Conv2D):
         return (batch, *sizes, self.filters)
 
 
-def _strided_convolution(inputs, kernel, strides):
-    """Convolution with zeros on every side of its input.
+@keras.saving.register_keras_serializable("pan_tf")
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """Transposed convolution, trained by what takes less time, as `Conv2D`.
 
-    With explicit padding TensorFlow's CPU build has oneDNN compute the convolution, but
-    its gradients fall to slower kernels (those for images take about 1.7 times as long),
-    unless they are those of a convolution without padding: so they are written as such,
-    of a padded input.
+    Args:
+        filters, kernel_size: as `keras.layers.Conv2DTranspose`.
+        **kwargs: as `keras.layers.Conv2DTranspose`, without `output_padding`,
+            `dilation_rate` and `data_format`.
+
+    Raises:
+        ValueError: if one of those three is given a value other than its default.
     """
-    pads = [[0, 0], *[[size // 2] * 2 for size in kernel.shape[:2]], [0, 0]]
 
-    @tf.custom_gradient
-    def convolve(x, w):
-        def gradient(dy):
-            padded = tf.pad(x, pads)
-            dx = tf.nn.conv2d_transpose(dy, w, tf.shape(padded), strides, "VALID")
-            dw = tf.compat.v1.nn.conv2d_backprop_filter(
-                padded, tf.shape(w), dy, [1, *strides, 1], "VALID"
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        if self.output_padding is not None or self.dilation_rate != (1, 1):
+            raise ValueError(
+                "`output_padding` must be None, `dilation_rate` 1. Received: "
+                f"output_padding={self.output_padding}, "
+                f"dilation_rate={self.dilation_rate}."
             )
-            begin = [pad[0] for pad in pads]
-            return tf.slice(dx, begin, tf.shape(x)), dw
+        check_channels_last(self)
 
-        return tf.nn.conv2d(x, w, strides, pads), gradient
-
-    return convolve(inputs, tf.convert_to_tensor(kernel))
+    def call(self, inputs, training=False):
+        ways = im2col.pays(inputs.shape, self.kernel, self.strides, inputs.dtype)
+        if not training or not any(ways):
+            return super().call(inputs)
+        sizes = self.compute_output_shape(inputs.shape)[1:3]
+        window = im2col.window(self.kernel, self.strides, self.padding, sizes)
+        outputs = im2col.convolve_transposed(inputs, self.kernel, window, sizes, ways)
+        return _with_bias(self, outputs)
 
 
 @keras.saving.register_keras_serializable("pan_tf")

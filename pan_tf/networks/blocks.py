@@ -9,6 +9,8 @@ import keras
 from keras import layers
 
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Conv2D
+from pan_tf.layers import Conv2DTranspose
 from pan_tf.layers import LeakyReLU
 from pan_tf.layers import SymmetricConv2D
 from pan_tf.size import Size
@@ -66,7 +68,7 @@ def conv4(x, number, filters, stride=2, padding=1, **kwargs):
     is_same = stride == 2 and padding == 1
     if padding and not is_same:
         x = layers.ZeroPadding2D(padding)(x)
-    return layers.Conv2D(
+    return Conv2D(
         filters,
         4,
         strides=stride,
@@ -79,7 +81,7 @@ def conv4(x, number, filters, stride=2, padding=1, **kwargs):
 
 def deconv4(x, number, filters, stride=2, padding="same", **kwargs):
     """4x4 transposed convolution; of stride 2 it doubles height and width."""
-    return layers.Conv2DTranspose(
+    return Conv2DTranspose(
         filters,
         4,
         strides=stride,

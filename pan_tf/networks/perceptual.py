@@ -8,6 +8,7 @@ The encoder belongs to the model, which shows an image to it once, whoever looks
 import keras
 from keras import layers
 
+from pan_tf.layers import Conv2D
 from pan_tf.layers import SymmetricAveragePooling2D
 from pan_tf.networks import vgg
 from pan_tf.networks.blocks import conv4
@@ -164,7 +165,7 @@ _FORMS = {
 
 
 def _three(x, filters, name):
-    return layers.Conv2D(
+    return Conv2D(
         filters,
         3,
         padding="same",

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from pan_tf.layers import Conv2D
+from pan_tf.layers import Conv2DTranspose
 from pan_tf.layers import Cropping2D
 from pan_tf.layers import InstanceNormalization
 from pan_tf.layers import ReflectionPadding2D
@@ -81,7 +82,7 @@ def _doubled(x, number, filters):
 
     What undoes `symmetric_conv`; Keras' "same" would shift the image by a pixel.
     """
-    x = layers.Conv2DTranspose(
+    x = Conv2DTranspose(
         filters,
         3,
         strides=2,

@@ -1,0 +1,274 @@
+"""Convolutions of few pixels as products of matrices, for training on CPUs.
+
+Where a kernel has more numbers than the images, oneDNN spends its time on reordering
+kernels, and its gradients for kernels of a few pixels use a fraction of the cores. A row
+of numbers for each output (im2col; Chellapilla et al., "High Performance Convolutional
+Neural Networks for Document Processing", 2006) makes of all three passes products of
+matrices, which read and write kernels as they lie. U-Nets spend half their layers on such
+images.
+"""
+
+import functools
+import math
+import typing
+
+import tensorflow as tf
+
+from pan_tf import tracing
+
+
+class Window(typing.NamedTuple):
+    """How a kernel moves over images.
+
+    Attributes:
+        size: (height, width) of the kernel.
+        strides: of both directions.
+        padding: zeros ((above, below), (left, right)).
+    """
+
+    size: tuple
+    strides: tuple
+    padding: tuple
+
+    def outputs(self, sizes):
+        """(Height, width) of what a convolution of images of these sizes gives."""
+        return tuple(
+            (pixels + sum(zeros) - taps) // stride + 1
+            for pixels, taps, stride, zeros in zip(
+                sizes, self.size, self.strides, self.padding, strict=True
+            )
+        )
+
+
+def window(kernel, strides, padding, sizes):
+    """The window of a Keras layer of this padding.
+
+    Args:
+        kernel: `[height, width, ...]`.
+        strides: of both directions.
+        padding: "valid" or "same".
+        sizes: (height, width) of the convolution's images; those of strides other than 1
+            are asked for by "same".
+    """
+    size, strides = tuple(kernel.shape[:2]), tuple(strides)
+    missing = [0, 0]
+    if padding == "same":
+        missing = [
+            taps - 1
+            if stride == 1
+            else max(0, (-(-pixels // stride) - 1) * stride + taps - pixels)
+            for pixels, taps, stride in zip(sizes, size, strides, strict=True)
+        ]
+    return Window(size, strides, tuple((n // 2, n - n // 2) for n in missing))
+
+
+class Ways(typing.NamedTuple):
+    """Which passes are products of matrices.
+
+    Attributes:
+        between: those from images to images, in both directions.
+        for_kernel: the gradient for the kernel.
+    """
+
+    between: bool = False
+    for_kernel: bool = False
+
+
+def pays(outputs, kernel, strides, dtype):
+    """The ways in which a convolution takes less time.
+
+    Args:
+        outputs: shape `[B, H, W, ...]` of what the convolution gives (a transposed one
+            takes); sizes that are not known count as large.
+        kernel: `[height, width, C, D]`.
+        strides: of both directions.
+        dtype: of the images.
+
+    Returns:
+        `Ways`.
+    """
+    *taps, channels, filters = kernel.shape
+    if (
+        None in outputs[:3]
+        or min(channels, filters) < 128
+        or any(tap < stride for tap, stride in zip(taps, strides, strict=True))
+        or tf.config.list_logical_devices("GPU")
+    ):
+        return Ways()
+    ratio = math.prod(outputs[:3]) / max(channels, filters)
+    # In half precision oneDNN takes longer before it multiplies.
+    return Ways(ratio <= 1 / 2, ratio <= (2 if dtype == tf.bfloat16 else 1 / 2))
+
+
+def convolve(images, kernel, window, ways):
+    """A convolution whose gradients are computed by fast kernels.
+
+    With explicit padding TensorFlow's CPU build has oneDNN compute a convolution, but its
+    gradients fall to slower kernels (those for images take about 1.7 times as long),
+    unless they are those of a convolution without padding: so they are written as such,
+    of a padded input.
+
+    Args:
+        images: float `[B, H, W, C]`, sizes known where a way is a product.
+        kernel: of the same dtype, `[height, width, C, D]`.
+        window: `Window`.
+        ways: `Ways`.
+
+    Returns:
+        `[B, h, w, D]`.
+    """
+
+    @tf.custom_gradient
+    def convolved(x, w):
+        def gradient(dy):
+            dx = _for_images(dy, w, window, tf.shape(x), x.shape, ways.between)
+            return dx, _for_kernel(x, dy, w, window, ways.for_kernel)
+
+        return _forward(x, w, window, ways.between), gradient
+
+    return convolved(images, tf.convert_to_tensor(kernel))
+
+
+def convolve_transposed(images, kernel, window, sizes, ways):
+    """The gradient of `convolve` for its images, as a convolution.
+
+    Args:
+        images: float `[B, h, w, D]`, sizes known.
+        kernel: of the same dtype, `[height, width, C, D]`.
+        window: `Window` of the convolution.
+        sizes: (height, width) of what is returned.
+        ways: `Ways`.
+
+    Returns:
+        `[B, H, W, C]`.
+    """
+    shape = (images.shape[0], *sizes, kernel.shape[2])
+
+    @tf.custom_gradient
+    def convolved(x, w):
+        def gradient(dy):
+            dx = _forward(dy, w, window, ways.between)
+            return dx, _for_kernel(dy, x, w, window, ways.for_kernel)
+
+        return _for_images(x, w, window, shape, shape, ways.between), gradient
+
+    return convolved(images, tf.convert_to_tensor(kernel))
+
+
+# As in `winograd`: calls that layers of a size share, not parts of the graph of each.
+_shared = functools.partial(tracing.function, experimental_attributes={"_noinline": True})
+
+
+def _forward(images, kernel, window, as_product):
+    if as_product:
+        return _product(images, kernel, window)
+    around = [[0, 0], *map(list, window.padding), [0, 0]]
+    return tf.nn.conv2d(images, kernel, window.strides, around)
+
+
+def _for_images(upstream, kernel, window, shape, known, as_product):
+    if as_product:
+        return _product_for_images(upstream, kernel, window, tuple(known[1:3]))
+    more = [0, *map(sum, window.padding), 0]
+    padded = tf.nn.conv2d_transpose(
+        upstream, kernel, tf.add(shape, more), window.strides, "VALID"
+    )
+    begin = [0, *(first for first, _ in window.padding), 0]
+    return tf.slice(padded, begin, shape)
+
+
+def _for_kernel(images, upstream, kernel, window, as_product):
+    if as_product:
+        return _product_for_kernel(images, upstream, window)
+    return tf.compat.v1.nn.conv2d_backprop_filter(
+        tf.pad(images, [[0, 0], *map(list, window.padding), [0, 0]]),
+        tf.shape(kernel),
+        upstream,
+        [1, *window.strides, 1],
+        "VALID",
+    )
+
+
+@_shared
+def _product(images, kernel, window):
+    columns = tf.matmul(_rows(images, window), _matrix(kernel))
+    height, width = window.outputs(images.shape[1:3])
+    return tf.reshape(columns, [-1, height, width, kernel.shape[3]])
+
+
+@_shared
+def _product_for_kernel(images, upstream, window):
+    product = tf.matmul(_rows(images, window), _matrix(upstream), transpose_a=True)
+    return tf.reshape(product, [*window.size, images.shape[3], upstream.shape[3]])
+
+
+@_shared
+def _product_for_images(upstream, kernel, window, sizes):
+    """Adds up what each output says of each of its pixels."""
+    rows = tf.matmul(_matrix(upstream), _matrix(kernel), transpose_b=True)
+    channels = kernel.shape[2]
+    down, across = window.strides
+    (above, below), (left, right) = window.padding
+    height, width = upstream.shape[1:3]
+    # Groups of `stride` pixels in each direction, as in `_rows`.
+    groups = -(-(sizes[0] + above + below) // down)
+    columns = -(-(sizes[1] + left + right) // across)
+    pieces = list(_pieces(window))
+    rows = tf.reshape(rows, [-1, height, width, rows.shape[1]])
+    values = tf.split(rows, [taps * channels for *_, taps in pieces], -1)
+    lines = [[] for _ in range(down)]
+    for (row, line, column, taps), value in zip(pieces, values, strict=True):
+        around = [
+            [0, 0],
+            [row, groups - height - row],
+            [column, columns - width - column],
+            [0, (across - taps) * channels],
+        ]
+        lines[line].append(tf.pad(value, around))
+    shape = [-1, groups * down, columns * across, channels]
+    padded = tf.reshape(tf.stack([tf.add_n(line) for line in lines], 2), shape)
+    return padded[:, above : above + sizes[0], left : left + sizes[1]]
+
+
+def _matrix(value):
+    """All but the last axis joined."""
+    return tf.reshape(value, [-1, value.shape[-1]])
+
+
+def _pieces(window):
+    """Taps that lie beside each other within a group of `stride` pixels.
+
+    Yields:
+        (group of rows, row within it, group of columns, number of taps), in the order of
+        the kernel's taps.
+    """
+    (height, width), (down, across) = window.size, window.strides
+    for tap in range(height):
+        for begin in range(0, width, across):
+            yield *divmod(tap, down), begin // across, min(across, width - begin)
+
+
+def _rows(images, window):
+    """The pixels that each output sees, `[B h w, height width C]`."""
+    (above, below), (left, right) = window.padding
+    down, across = window.strides
+    sizes = tuple(images.shape[1:3])
+    height, width = window.outputs(sizes)
+    channels = images.shape[3]
+    # Whole groups of `stride` pixels: a strided slice would read number by number.
+    groups = -(-(sizes[0] + above + below) // down)
+    columns = -(-(sizes[1] + left + right) // across)
+    around = [
+        [0, 0],
+        [above, groups * down - sizes[0] - above],
+        [left, columns * across - sizes[1] - left],
+        [0, 0],
+    ]
+    grouped = tf.reshape(
+        tf.pad(images, around), [-1, groups, down, columns, across * channels]
+    )
+    pieces = [
+        grouped[:, row : row + height, line, column : column + width, : taps * channels]
+        for row, line, column, taps in _pieces(window)
+    ]
+    return _matrix(tf.concat(pieces, -1))
