@@ -14,3 +14,7 @@ import tensorflow as tf
 function = functools.partial(tf.function, autograph=False)
 # For what is handed to `tf.data.Dataset.map`.
 plain = tf.autograph.experimental.do_not_convert
+# A function whose calls all layers of a size share: in the graph of each of them a step
+# would take twice as long to trace, and a backward pass would compute before its time
+# what it computes again.
+shared = functools.partial(function, experimental_attributes={"_noinline": True})

@@ -8,6 +8,8 @@ from pan_tf import layers
 from pan_tf import networks
 from pan_tf.layers import winograd
 
+has_amx = winograd._has_amx.__wrapped__
+
 
 def drawn(batch, height, width, channels, filters):
     """Images, and a kernel that gives outputs of about their size."""
@@ -70,13 +72,34 @@ def asked(shape=(1, 32, 32, 128), filters=256, size=3, stride=1, dtype="float32"
     return winograd.pays(images, kernel, (stride, stride))
 
 
+@pytest.fixture(autouse=True)
+def cpu(monkeypatch):
+    """One that it pays on."""
+    monkeypatch.setattr(winograd, "_has_amx", lambda: False)
+
+
 def test_it_is_used_where_it_pays(monkeypatch):
     assert asked()
     assert not asked(size=5) and not asked(stride=2) and not asked(dtype="bfloat16")
     assert not asked(filters=64) and not asked((1, 32, 32, 64))
     assert not asked((1, 16, 16, 128))
+    monkeypatch.setattr(winograd, "_has_amx", lambda: True)
+    assert not asked()
+    monkeypatch.setattr(winograd, "_has_amx", lambda: False)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind == "GPU"])
     assert not asked()
+
+
+def test_a_cpu_is_known_by_its_flags(tmp_path, monkeypatch):
+    for number, (text, expected) in enumerate(
+        [("flags : fpu avx512f amx_bf16 amx_tile\n", True), ("flags : avx512f\n", False)]
+    ):
+        flags = tmp_path / str(number)
+        flags.write_text(text)
+        monkeypatch.setattr(winograd, "_CPU", flags)
+        assert has_amx() == expected
+    monkeypatch.setattr(winograd, "_CPU", tmp_path / "missing")
+    assert not has_amx()
 
 
 @pytest.mark.parametrize("kind", [layers.Conv2D, layers.SymmetricConv2D])

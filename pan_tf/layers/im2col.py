@@ -8,7 +8,6 @@ matrices, which read and write kernels as they lie. U-Nets spend half their laye
 images.
 """
 
-import functools
 import math
 import typing
 
@@ -155,10 +154,6 @@ def convolve_transposed(images, kernel, window, sizes, ways):
     return convolved(images, tf.convert_to_tensor(kernel))
 
 
-# As in `winograd`: calls that layers of a size share, not parts of the graph of each.
-_shared = functools.partial(tracing.function, experimental_attributes={"_noinline": True})
-
-
 def _forward(images, kernel, window, as_product):
     if as_product:
         return _product(images, kernel, window)
@@ -189,20 +184,20 @@ def _for_kernel(images, upstream, kernel, window, as_product):
     )
 
 
-@_shared
+@tracing.shared
 def _product(images, kernel, window):
     columns = tf.matmul(_rows(images, window), _matrix(kernel))
     height, width = window.outputs(images.shape[1:3])
     return tf.reshape(columns, [-1, height, width, kernel.shape[3]])
 
 
-@_shared
+@tracing.shared
 def _product_for_kernel(images, upstream, window):
     product = tf.matmul(_rows(images, window), _matrix(upstream), transpose_a=True)
     return tf.reshape(product, [*window.size, images.shape[3], upstream.shape[3]])
 
 
-@_shared
+@tracing.shared
 def _product_for_images(upstream, kernel, window, sizes):
     """Adds up what each output says of each of its pixels."""
     rows = tf.matmul(_matrix(upstream), _matrix(kernel), transpose_b=True)

@@ -8,6 +8,7 @@ would lose five times as much.
 """
 
 import functools
+import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ import tensorflow as tf
 from pan_tf import tracing
 
 _OUTPUTS, _TAPS, _PRODUCTS = 4, 3, 6
+_CPU = pathlib.Path("/proc/cpuinfo")  # Linux says there what it can do.
 
 
 def _values(count):
@@ -32,9 +34,10 @@ _OF_PRODUCTS = _values(_OUTPUTS).T.astype(np.float32)
 def pays(inputs, kernel, strides):
     """Whether a convolution takes less time like this.
 
-    GPUs have kernels of their own for it. In half precision sums of pixels would lose too
-    much. With few channels to add products over, or few pixels to a kernel, sums take as
-    long as what is saved (`benchmarks/winograd.py`).
+    GPUs have kernels of their own for it. CPUs with AMX multiply so fast, in float32 too,
+    that reading memory more often takes longer than what is saved. In half precision
+    sums of pixels would lose too much. With few channels to add products over, or few
+    pixels to a kernel, sums take as long as what is saved (`benchmarks/convolutions.py`).
 
     Args:
         inputs: float `[B, H, W, C]`; sizes that are not known count as large.
@@ -50,7 +53,16 @@ def pays(inputs, kernel, strides):
         and min(channels) >= 128
         and (None in sizes or np.prod(sizes) >= 2 * max(channels))
         and not tf.config.list_logical_devices("GPU")
+        and not _has_amx()
     )
+
+
+@functools.cache
+def _has_amx():
+    try:
+        return "amx_tile" in _CPU.read_text().split()
+    except OSError:  # Systems without it run on CPUs without AMX, as a rule.
+        return False
 
 
 def convolve(inputs, kernel, padding=0):
@@ -75,13 +87,7 @@ def convolve(inputs, kernel, padding=0):
     return filtered(inputs, tf.convert_to_tensor(kernel))
 
 
-# Calls of a function that all layers of a size share: in the graph of each of them a step
-# would take twice as long to trace, and the backward pass would compute before its time
-# what it computes again.
-_shared = functools.partial(tracing.function, experimental_attributes={"_noinline": True})
-
-
-@_shared
+@tracing.shared
 def _forward(images, taps, padding):
     batch, height, _, groups = _sizes(images, padding)
     products = [
@@ -96,7 +102,7 @@ def _forward(images, taps, padding):
     return tf.reshape(outputs, shape)[:, :, :width]
 
 
-@_shared
+@tracing.shared
 def _backward(images, taps, upstream, padding):
     """Gradients for images and taps; factors are computed again, not kept."""
     batch, height, width, groups = _sizes(images, padding)
