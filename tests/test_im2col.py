@@ -138,6 +138,7 @@ def test_it_is_used_where_it_pays(monkeypatch):
     assert asked((4, 16, 16), dtype="bfloat16") == Ways(False, True)
     assert asked((4, 16, 17), dtype="bfloat16") == Ways()
     assert asked(channels=64) == asked(filters=64) == Ways()
+    assert asked((1, 8, 8), 128, 256) == Ways() and asked((1, 8, 8), 128) == BOTH
     assert asked((None, 8, 8)) == asked((4, None, 8)) == Ways()
     assert asked(size=1) == Ways() and asked(size=1, strides=(1, 1)) == BOTH
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind == "GPU"])
@@ -165,13 +166,13 @@ def products(monkeypatch):
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.Conv2D(128, 4, strides=2, padding="same", activation="relu"),
-        layers.Conv2D(128, 3, bias_initializer="ones"),
-        layers.SymmetricConv2D(128, 3, strides=2, bias_initializer="ones"),
-        layers.SymmetricConv2D(128, 3, use_bias=False),
-        layers.SymmetricConv2D(128, (3, 5), strides=(2, 1)),
-        layers.Conv2DTranspose(128, 4, strides=2, padding="same", activation="relu"),
-        layers.Conv2DTranspose(128, 3, strides=2, bias_initializer="ones"),
+        layers.Conv2D(512, 4, strides=2, padding="same", activation="relu"),
+        layers.Conv2D(512, 3, bias_initializer="ones"),
+        layers.SymmetricConv2D(512, 3, strides=2, bias_initializer="ones"),
+        layers.SymmetricConv2D(512, 3, use_bias=False),
+        layers.SymmetricConv2D(512, (3, 5), strides=(2, 1)),
+        layers.Conv2DTranspose(512, 4, strides=2, padding="same", activation="relu"),
+        layers.Conv2DTranspose(512, 3, strides=2, bias_initializer="ones"),
     ],
     ids=lambda layer: layer.name,
 )
@@ -186,7 +187,7 @@ def test_a_layer_uses_it_in_training(layer, sizes, products):
 
 
 def test_a_layer_of_any_size_does_without(products):
-    layer = layers.Conv2D(128, 4, strides=2, padding="same")
+    layer = layers.Conv2D(512, 4, strides=2, padding="same")
     layer.build((None, None, None, 128))
     function = tf.function(lambda x: layer(x, training=True))
     of_any_size = tf.TensorSpec((None, None, None, 128))
@@ -198,5 +199,5 @@ def test_a_u_net_uses_it_both_ways(products):
     network = networks.pix2pix_transformer(image_size=32, depth=5, width=0.5)
     images = tf.random.stateless_uniform((1, 32, 32, 3), (0, 1), -1.0, 1.0)
     network(images, training=True)
-    # Layers 3 to 5 have as many channels; what layer 5 gives is a pixel.
-    assert products == ["convolve"] * 2 + ["convolve_transposed"] * 2
+    # Of 256 channels both ways, and of 512 of which a skip brings half.
+    assert products == ["convolve"] + ["convolve_transposed"] * 2

@@ -90,12 +90,14 @@ def pays(outputs, kernel, strides, dtype):
     if (
         None in outputs[:3]
         or min(channels, filters) < 128
+        or channels * filters < 2**16
         or any(tap < stride for tap, stride in zip(taps, strides, strict=True))
         or tf.config.list_logical_devices("GPU")
     ):
         return Ways()
     ratio = math.prod(outputs[:3]) / max(channels, filters)
-    # In half precision oneDNN takes longer before it multiplies.
+    # In half precision oneDNN takes longer before it multiplies. Small kernels gain next
+    # to nothing.
     return Ways(ratio <= 1 / 2, ratio <= (2 if dtype == tf.bfloat16 else 1 / 2))
 
 

@@ -68,7 +68,9 @@ def conv4(x, number, filters, stride=2, padding=1, **kwargs):
     is_same = stride == 2 and padding == 1
     if padding and not is_same:
         x = layers.ZeroPadding2D(padding)(x)
-    return Conv2D(
+    # The others keep Keras' layer, and the rounding of results that are published.
+    kind = Conv2D if is_same else layers.Conv2D
+    return kind(
         filters,
         4,
         strides=stride,
