@@ -136,7 +136,7 @@ def test_moving_statistics_keep_nine_tenths_and_take_the_biased_variance():
     assert np.allclose(layer.moving_variance, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [4, 64, 512])
+@pytest.mark.parametrize("size", [4, 64, 360, 512])
 def test_bfloat16_loses_little_more_than_its_own_digits(size):
     """Whether a kernel computes the statistics (up to 2^18 numbers) or sums of rows."""
     draw = np.random.default_rng(0)

@@ -57,12 +57,14 @@ class Conv2D(keras.layers.Conv2D):
         return im2col.window(self.kernel, self.strides, self.padding, sizes)
 
     def call(self, inputs, training=False):
-        outputs = self.compute_output_shape(inputs.shape)
-        ways = im2col.pays(outputs, self.kernel, self.strides, inputs.dtype)
+        ways = im2col.Ways()
+        if training:
+            shape = self.compute_output_shape(inputs.shape)
+            ways = im2col.pays(shape, self.kernel, self.strides, inputs.dtype)
         if training and winograd.pays(inputs, self.kernel, self.strides):
             (zeros, _), _ = self.window(inputs.shape[1:3]).padding
             outputs = winograd.convolve(inputs, self.kernel, zeros)
-        elif training and any(ways):
+        elif any(ways):
             window = self.window(inputs.shape[1:3])
             outputs = im2col.convolve(inputs, self.kernel, window, ways)
         elif self.padding == "same":

@@ -74,7 +74,7 @@ class Ways(typing.NamedTuple):
 
 
 def pays(outputs, kernel, strides, dtype):
-    """The ways in which a convolution takes less time.
+    """The ways in which a convolution takes less time; small kernels gain little.
 
     Args:
         outputs: shape `[B, H, W, ...]` of what the convolution gives (a transposed one
@@ -96,8 +96,7 @@ def pays(outputs, kernel, strides, dtype):
     ):
         return Ways()
     ratio = math.prod(outputs[:3]) / max(channels, filters)
-    # In half precision oneDNN takes longer before it multiplies. Small kernels gain next
-    # to nothing.
+    # In half precision oneDNN takes longer before it multiplies.
     return Ways(ratio <= 1 / 2, ratio <= (2 if dtype == tf.bfloat16 else 1 / 2))
 
 
@@ -122,7 +121,8 @@ def convolve(images, kernel, window, ways):
     @tf.custom_gradient
     def convolved(x, w):
         def gradient(dy):
-            dx = _for_images(dy, w, window, tf.shape(x), x.shape, ways.between)
+            shape = x.shape if x.shape.is_fully_defined() else tf.shape(x)
+            dx = _for_images(dy, w, window, shape, ways.between)
             return dx, _for_kernel(x, dy, w, window, ways.for_kernel)
 
         return _forward(x, w, window, ways.between), gradient
@@ -151,7 +151,7 @@ def convolve_transposed(images, kernel, window, sizes, ways):
             dx = _forward(dy, w, window, ways.between)
             return dx, _for_kernel(dy, x, w, window, ways.for_kernel)
 
-        return _for_images(x, w, window, shape, shape, ways.between), gradient
+        return _for_images(x, w, window, shape, ways.between), gradient
 
     return convolved(images, tf.convert_to_tensor(kernel))
 
@@ -163,9 +163,9 @@ def _forward(images, kernel, window, as_product):
     return tf.nn.conv2d(images, kernel, window.strides, around)
 
 
-def _for_images(upstream, kernel, window, shape, known, as_product):
+def _for_images(upstream, kernel, window, shape, as_product):
     if as_product:
-        return _product_for_images(upstream, kernel, window, tuple(known[1:3]))
+        return _product_for_images(upstream, kernel, window, tuple(shape[1:3]))
     more = [0, *map(sum, window.padding), 0]
     padded = tf.nn.conv2d_transpose(
         upstream, kernel, tf.add(shape, more), window.strides, "VALID"
