@@ -117,6 +117,11 @@ def cluster():
             f"Received: {', '.join(sorted(others))} in its cluster."
         )
     workers = [*jobs.get("chief", []), *jobs.get("worker", [])]
+    if twice := sorted({each for each in workers if workers.count(each) > 1}):
+        raise ValueError(
+            "TF_CONFIG must name each process once; two that listen at one address would "
+            f"wait for ever. Received: {', '.join(twice)} more than once."
+        )
     return workers, index + (len(jobs.get("chief", [])) if kind == "worker" else 0)
 
 

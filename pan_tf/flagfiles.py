@@ -160,7 +160,17 @@ class _EmptyIsDefault:
         self._parser, self._default = flag.parser, flag.default
 
     def parse(self, argument):
-        return self._default if argument == "" else self._parser.parse(argument)
+        if argument == "":
+            return self._default
+        try:
+            return self._parser.parse(argument)
+        except ValueError:
+            # absl says these in Python's words: "invalid literal for int()".
+            if isinstance(self._parser, flags.BooleanParser):
+                raise ValueError("must be true or false") from None
+            if isinstance(self._parser, (flags.IntegerParser, flags.FloatParser)):
+                raise ValueError(f"must be {self._parser.syntactic_help}") from None
+            raise
 
     def __getattr__(self, name):
         return getattr(self._parser, name)

@@ -116,6 +116,13 @@ def test_what_names_no_process_is_refused(text, monkeypatch):
         distribution.cluster()
 
 
+def test_an_address_of_two_processes_is_refused(monkeypatch):
+    jobs = {"chief": ["a:1"], "worker": ["b:1", "a:1"]}
+    monkeypatch.setenv("TF_CONFIG", tf_config(jobs))
+    with pytest.raises(ValueError, match="each process once"):
+        distribution.cluster()
+
+
 def test_who_waits_for_other_workers_says_so_and_can_be_interrupted():
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     program = (
