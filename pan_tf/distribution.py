@@ -119,8 +119,8 @@ def cluster():
     workers = [*jobs.get("chief", []), *jobs.get("worker", [])]
     if twice := sorted({each for each in workers if workers.count(each) > 1}):
         raise ValueError(
-            "TF_CONFIG must name each process once; two that listen at one address would "
-            f"wait for ever. Received: {', '.join(twice)} more than once."
+            "TF_CONFIG must name each process once: no two can listen at one address. "
+            f"Received: {', '.join(twice)} more than once."
         )
     return workers, index + (len(jobs.get("chief", [])) if kind == "worker" else 0)
 

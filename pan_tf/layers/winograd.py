@@ -87,7 +87,7 @@ def _backward(images, taps, upstream, padding):
     """Gradients for images and taps; factors are computed again, not kept."""
     batch, height, width, groups = _outputs(images, padding)
     channels, filters = taps.shape[2:]
-    upstream = tf.pad(upstream, [[0, 0], [0, groups * 4 - height], [0, 0], [0, 0]])
+    upstream = tf.pad(upstream, [[0, 0], [0, groups * _OUTPUTS - height], [0, 0], [0, 0]])
     upstream = tf.reshape(upstream, [batch * groups, _OUTPUTS, width * filters])
     products = _combined(
         _OF_PRODUCTS.T,
@@ -98,12 +98,12 @@ def _backward(images, taps, upstream, padding):
     columns = tf.matmul(_of_pixels(images, padding), products, transpose_a=True)
     for_taps = _combined(_OF_TAPS.T, columns, [_TAPS, channels, filters])
 
-    rows = tf.matmul(products, _of_taps(taps), transpose_b=True)
-    rows = tf.reshape(rows, [_PRODUCTS, batch, groups, width, _TAPS * channels])
+    seen = tf.matmul(products, _of_taps(taps), transpose_b=True)
+    seen = tf.reshape(seen, [_PRODUCTS, batch, groups, width, _TAPS * channels])
     pixels = tf.add_n(
         [
             tf.pad(tap, [[0, 0], [0, 0], [0, 0], [i, _TAPS - 1 - i], [0, 0]])
-            for i, tap in enumerate(tf.split(rows, _TAPS, -1))
+            for i, tap in enumerate(tf.split(seen, _TAPS, -1))
         ]
     )
     pixels = _combined(_OF_PIXELS.T, pixels, [batch, groups, (width + 2) * channels])
