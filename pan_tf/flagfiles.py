@@ -152,6 +152,8 @@ class _Choice(flags.EnumParser):
 class _EmptyIsDefault:
     """Parses as another parser does, but for an empty text, which is the default.
 
+    What cannot be parsed is answered by what it must be.
+
     Args:
         flag: absl flag, defined already.
     """

@@ -37,8 +37,8 @@ def parse(options, argv, doc, name):
     """
     values = flags.FlagValues()
     flagfiles.define_flags(options, values)
-    flagfiles.accept_empty(values)
     flags.DEFINE_boolean("verbose", False, "", values)
+    flagfiles.accept_empty(values)
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv):
         print(_help(options, doc, name))
         sys.exit(0)

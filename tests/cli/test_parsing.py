@@ -96,7 +96,8 @@ def test_a_flagfile_that_is_not_there():
     [
         (["--reciep=pan"], "Unknown command line flag 'reciep'. Did you mean: recipe"),
         (["--recipe=pna"], "flag --recipe=pna"),
-        (["--seed=x"], "--seed"),
+        (["--seed=x"], "flag --seed=x: must be an integer in the range"),
+        (["--noflip", "--verbose=no"], "flag --verbose=no: must be true or false"),
         (["stray"], "Unexpected arguments: stray"),
         (["--image_size=100"], "--image_size must be a multiple of"),
         (["--gpu_ids=0"], "--gpu_ids: all GPUs are used; CUDA_VISIBLE_DEVICES=0,1"),
