@@ -47,7 +47,7 @@ def pays(inputs, kernel, strides):
         and inputs.dtype == tf.float32
         and min(channels) >= 256
         and None not in inputs.shape[:3]
-        and 0.5 < np.prod(inputs.shape[:3]) / max(channels) <= 32
+        and 0.5 < np.prod(inputs.shape[:3]) / max(channels) <= 64
         and not tf.config.list_logical_devices("GPU")
     )
 
