@@ -2,12 +2,20 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.config import Config
+from pan_tf.layers import LeakyReLU
+from pan_tf.layers import SymmetricConv2D
 
 BUILD = """
 import hashlib
@@ -28,6 +36,7 @@ digest = hashlib.sha256()
 for variable in [*model.transformer.variables, *model.t_optimizer.variables]:
     digest.update(np.asarray(variable).tobytes())
 print({name: float(value) for name, value in sorted(logs.items())}, digest.hexdigest())
+print(keras.config.epsilon())
 print(model.t_optimizer.learning_rate.dtype)
 """
 
@@ -94,3 +103,79 @@ def test_auto_is_the_policy_that_the_machine_is_fast_in(gain, policy, monkeypatc
 
 def test_what_bfloat16_gains_is_measured():
     assert 0.01 < runtime.bfloat16_gain() < 100.0
+
+
+@pytest.mark.parametrize(
+    ("policy", "recompute", "is_on"),
+    [
+        ("mixed_bfloat16", False, True),
+        ("mixed_bfloat16", True, False),
+        ("float32", False, False),
+        ("mixed_float16", False, False),
+    ],
+)
+def test_activations_are_joined_where_it_pays(policy, recompute, is_on):
+    settings = {"image_size": 64, "width": 1 / 64, "dtype_policy": policy}
+    recipes.build(Config(**settings, recompute=recompute))
+    assert tf.config.optimizer.get_experimental_options()["remapping"] == is_on
+
+
+def test_joined_activations_are_the_same_function():
+    images = tf.random.stateless_uniform((2, 32, 32, 8), (0, 1), -1, 1, tf.bfloat16)
+    with runtime.under_policy("mixed_bfloat16"):
+        network = keras.Sequential([SymmetricConv2D(8, 3), LeakyReLU(0.2)])
+
+    def outputs_and_gradients(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = network(images)
+        return outputs, tape.gradient(outputs, images)
+
+    found = []
+    for policy in ("float32", "mixed_bfloat16"):
+        runtime.join_activations(policy)
+        values = tf.function(outputs_and_gradients)(images)
+        found.append([tf.cast(each, tf.float32).numpy() for each in values])
+    runtime.join_activations("float32")
+    for apart, joined in zip(*found, strict=True):
+        np.testing.assert_allclose(apart, joined, rtol=0, atol=2**-7 * apart.max())
+
+
+JOINED = """
+import sys
+import tensorflow as tf
+from pan_tf import recipes
+from pan_tf import tracing
+from pan_tf.config import Config
+from tests import narrow
+
+settings = {"image_size": 64, "width": 1 / 16, "batch_size": 1}
+settings |= {"dtype_policy": "mixed_bfloat16"}
+with narrow.vggs():
+    narrow.save_weights(sys.argv[1])
+    for name, row in recipes.RECIPES.items():
+        if set(row.transformers) == {"fill"}:
+            continue
+        vgg = {"vgg": "vgg16", "vgg_weights": sys.argv[1]}
+        vgg = vgg if row.looks_through_vgg else {}
+        model = recipes.build(Config(recipe=name, **settings, **vgg))
+        shape = (1, model.schedule.minibatches, 64, 64, 3)
+        images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
+        tracing.function(model.train_step)({"source": images, "target": -images})
+        print(name)
+"""
+
+
+@pytest.mark.slow
+def test_no_graph_is_given_up_on_where_activations_are_joined(tmp_path):
+    """TensorFlow's remapper does not ask who else reads what it takes out."""
+    done = subprocess.run(
+        [sys.executable, "-c", JOINED, tmp_path / "narrow.weights.h5"],
+        cwd=pathlib.Path(__file__).parents[1],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout.split()) > 20
+    assert "remapper failed" not in done.stderr

@@ -29,7 +29,8 @@ def ours():
     found = [
         value
         for key, value in keras.saving.get_custom_objects().items()
-        if key.startswith("pan_tf>") and issubclass(value, keras.layers.Layer)
+        if key.startswith("pan_tf>") and inspect.isclass(value)
+        if issubclass(value, keras.layers.Layer)
     ]
     return sorted(found, key=lambda layer: layer.__name__)
 

@@ -13,6 +13,7 @@ from pan_tf.layers.convolution import LeakyReLU
 from pan_tf.layers.convolution import ReflectionPadding2D
 from pan_tf.layers.convolution import SymmetricAveragePooling2D
 from pan_tf.layers.convolution import SymmetricConv2D
+from pan_tf.layers.convolution import leaky_relu
 from pan_tf.layers.hole import CutHole
 from pan_tf.layers.hole import PasteCentre
 from pan_tf.layers.normalization import BatchNormalization
@@ -37,5 +38,6 @@ __all__ = [
     "ReflectionPadding2D",
     "SymmetricAveragePooling2D",
     "SymmetricConv2D",
+    "leaky_relu",
     "plane_means",
 ]

@@ -204,11 +204,30 @@ class Cropping2D(keras.layers.Cropping2D):
 
 
 @keras.saving.register_keras_serializable("pan_tf")
-class LeakyReLU(keras.layers.LeakyReLU):
+def leaky_relu(inputs, negative_slope=0.2):
     """max(x, slope * x), whose gradient is taken from its output.
 
-    Keras' layer keeps its input until the gradient, although the output, which the next
+    Keras' own keeps its input until the gradient, although the output, which the next
     layer keeps anyway, has the same signs.
+
+    Args:
+        inputs: float tensor.
+        negative_slope: above 0, else the output's sign says too little.
+    """
+
+    @tf.custom_gradient
+    def activate(x):
+        y = tf.nn.leaky_relu(x, negative_slope)
+        return y, lambda dy: tf.raw_ops.LeakyReluGrad(
+            gradients=dy, features=y, alpha=negative_slope
+        )
+
+    return activate(inputs)
+
+
+@keras.saving.register_keras_serializable("pan_tf")
+class LeakyReLU(keras.layers.LeakyReLU):
+    """`leaky_relu` as a layer.
 
     Args:
         negative_slope: above 0.
@@ -220,23 +239,14 @@ class LeakyReLU(keras.layers.LeakyReLU):
 
     def __init__(self, negative_slope=0.2, **kwargs):
         super().__init__(negative_slope=negative_slope, **kwargs)
-        if not self.negative_slope > 0.0:  # Else the output's sign says too little.
+        if not self.negative_slope > 0.0:
             raise ValueError(
                 "`negative_slope` must be above 0. "
                 f"Received: negative_slope={negative_slope}."
             )
 
     def call(self, inputs):
-        slope = self.negative_slope
-
-        @tf.custom_gradient
-        def activate(x):
-            y = tf.nn.leaky_relu(x, slope)
-            return y, lambda dy: tf.raw_ops.LeakyReluGrad(
-                gradients=dy, features=y, alpha=slope
-            )
-
-        return activate(inputs)
+        return leaky_relu(inputs, self.negative_slope)
 
 
 @keras.saving.register_keras_serializable("pan_tf")

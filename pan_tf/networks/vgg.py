@@ -14,6 +14,7 @@ from pan_tf import files
 from pan_tf import images
 from pan_tf import paths
 from pan_tf import runtime
+from pan_tf.layers import leaky_relu
 from pan_tf.networks.blocks import image_input
 from pan_tf.networks.fetching import WeightsNotFoundError
 from pan_tf.networks.fetching import digest
@@ -240,8 +241,7 @@ def _starred(vgg):
         if isinstance(layer, layers.MaxPooling2D):
             return layers.AveragePooling2D(2, strides=2, name=layer.name)
         if isinstance(layer, layers.Conv2D):
-            # Keras' own slope is 0.2.
-            return layers.Conv2D.from_config({**config, "activation": "leaky_relu"})
+            return layers.Conv2D.from_config({**config, "activation": leaky_relu})
         return type(layer).from_config(config)
 
     return keras.models.clone_model(vgg, clone_function=clone)

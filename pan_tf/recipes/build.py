@@ -227,7 +227,9 @@ def build(config):
     """
     runtime.set_up_keras()
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(runtime.dtype_policy(config.dtype_policy))
+    policy = runtime.dtype_policy(config.dtype_policy)
+    keras.config.set_dtype_policy(policy)
+    runtime.join_activations(policy, config.recompute)
     system, path = resolve(config), None
     if system.vgg:
         path, _ = networks.locate_vgg_weights(config.vgg_weights, system.vgg)

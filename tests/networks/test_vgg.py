@@ -101,3 +101,23 @@ def test_real_weights_see_structure():
         network(tf.random.stateless_uniform((1, 64, 64, 3), (0, 1), -1, 1))
     )
     assert 10.0 < features.mean() < 1000.0  # Of inputs in 0 to 255.
+
+
+def test_no_gradient_needs_what_lies_before_a_leaky_relu():
+    """Of which TensorFlow would keep all, and which it could not join."""
+    encoder = networks.vgg_encoder("vgg19", star=True, size=32)
+
+    @tf.function
+    def gradient(image):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            features = encoder(image)
+        return tape.gradient(features, image)
+
+    graph = gradient.get_concrete_function(tf.TensorSpec((1, 32, 32, 3))).graph
+    seen = [
+        node.inputs[1].op.type
+        for node in graph.get_operations()
+        if node.type == "LeakyReluGrad"
+    ]
+    assert len(seen) >= 8 and not {"BiasAdd", "AddV2"} & set(seen)
