@@ -20,6 +20,7 @@ from pan_tf import habits
 from pan_tf import paths
 from pan_tf import printing
 from pan_tf.cli import parsing
+from pan_tf.cli import stopping
 
 # In the order in which they are used.
 COMMANDS = (
@@ -124,7 +125,8 @@ def run(name, argv):
         if hasattr(module, "Options"):
             argv, verbose = parsing.parse(module.Options, argv, module.__doc__, name)
             parsing.quieten(verbose)
-        return module.main(argv)
+        with stopping.unwinding():
+            return module.main(argv)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
