@@ -169,8 +169,17 @@ def _png(contents, bits, spec):
     if spec.low is not None or spec.labels:  # The file's own values count.
         values = tf.cast(pixels, tf.int32)
         values = tf.where(_is_deep(contents), values, values // 257)
+        if spec.labels:
+            values //= _spread(contents)
         pixels = tf.cast(values, tf.uint16)
     return images.with_channels(pixels, spec.planes)
+
+
+def _spread(png):
+    """What the decoder has multiplied the numbers of a grey PNG of 1 to 4 bits with."""
+    depth = tf.io.decode_raw(tf.strings.substr(png, 24, 1), tf.uint8)[0]
+    depth = tf.minimum(tf.cast(depth, tf.int32), 8)
+    return 255 // (tf.bitwise.left_shift(1, depth) - 1)
 
 
 def _with_whole_alpha(pixels, contents):

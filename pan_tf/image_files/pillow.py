@@ -24,6 +24,7 @@ REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
 ORIENTATION = 0x0112
 _PLANAR = 284  # PlanarConfiguration.
 _SIDES = (256, 257)  # ImageWidth, ImageLength.
+_BITS = 258  # BitsPerSample.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY = ("1", "L", "I", "F", *_DEEP)
 _SRGB = ImageCms.createProfile("sRGB")
@@ -45,6 +46,8 @@ def read(image, file, as_labels):
         return _read_deep_png(image, file)
     image.load()
     turned = ImageOps.exif_transpose(image)
+    if as_labels and turned.mode == "L":
+        return Picture(_grey(turned) // _spread(image, file))
     if turned.mode in _GREY:
         return Picture(_grey(turned), _alpha_of_grey(turned), tags)
     alpha = None
@@ -63,6 +66,14 @@ def _with_numbers(image):
     numbers = Image.fromarray(np.asarray(image).astype(np.uint8))
     numbers.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
     return numbers
+
+
+def _spread(image, file):
+    """What Pillow has multiplied the numbers of a grey image of 2 or 4 bits with."""
+    bits = png.depth(file) if _is_png(image) else 8
+    if image.format == "TIFF":
+        (bits, *_) = image.tag_v2.get(_BITS, (8,))
+    return 255 // (2**bits - 1) if bits < 8 else 1
 
 
 def _grey(image):
@@ -120,7 +131,7 @@ def _profile(image):
 
 def _is_deep_png(image, file):
     """Whether it is a PNG of 16 bits that Pillow would cut down to 8."""
-    return _is_png(image) and image.mode not in _GREY and png.is_deep(file)
+    return _is_png(image) and image.mode not in _GREY and png.depth(file) == 16
 
 
 def _read_deep_png(image, file):

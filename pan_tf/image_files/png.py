@@ -12,13 +12,13 @@ _DEPTH = 24  # Where bits a channel stand.
 _AT_ONCE = 2**20  # Bytes.
 
 
-def is_deep(file):
-    """Whether a PNG has 16 bits a channel; the file stays where it was."""
+def depth(file):
+    """Bits a channel of a PNG; the file stays where it was."""
     place = file.tell()
     file.seek(_DEPTH)
-    depth = file.read(1)
+    found = file.read(1)
     file.seek(place)
-    return depth == b"\x10"
+    return int.from_bytes(found)
 
 
 def check_pixels(file):

@@ -42,28 +42,44 @@ def test_a_png_is_what_pillow_sees(mode):
     check(encoded(image if mode == "I;16" else image.convert(mode)))
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-@pytest.mark.parametrize("key", [None, 0])
-def test_grey_of_few_bits_is_opaque_as_a_fourth_channel(bits, key):
-    """By a file of one row, written by hand: Pillow writes no grey of 2 or 4 bits."""
-    width = 8
-    values = np.arange(width) % 2**bits
-    row = np.packbits(
+def packed(values, bits):
+    """A row of numbers of few bits, as bytes."""
+    return np.packbits(
         np.unpackbits(values.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
-    )
-    header = (
-        (width).to_bytes(4, "big") + (1).to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
-    )
-    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + row.tobytes()))]
+    ).tobytes()
+
+
+def grey_png(values, bits, key=None):
+    """A file of one row, written by hand: Pillow writes no grey of 2 or 4 bits."""
+    header = struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + packed(values, bits)))]
     if key is not None:
         parts.insert(1, (b"tRNS", key.to_bytes(2, "big")))
-    contents = b"\x89PNG\r\n\x1a\n" + b"".join(
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
         len(data).to_bytes(4, "big")
         + name
         + data
         + zlib.crc32(name + data).to_bytes(4, "big")
         for name, data in (*parts, (b"IEND", b""))
     )
+
+
+def grey_tiff(values, bits):
+    """As `grey_png`."""
+    row = packed(values, bits)
+    # Width, height, bits, no compression, black is 0, offset, rows, bytes.
+    tags = {256: len(values), 257: 1, 258: bits, 259: 1, 262: 1, 273: 8}
+    tags |= {278: 1, 279: len(row)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, n) for tag, n in tags.items())
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(row))
+    return head + row + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("key", [None, 0])
+def test_grey_of_few_bits_is_opaque_as_a_fourth_channel(bits, key):
+    values = np.arange(8) % 2**bits
+    contents = grey_png(values, bits, key)
     spec = ImageSpec(4, 8)
     for depth, most in ((8, 255), (16, 65535)):
         found = decoding.decode(tf.constant(contents), ImageSpec(4, depth)).numpy()[0]
@@ -72,6 +88,20 @@ def test_grey_of_few_bits_is_opaque_as_a_fourth_channel(bits, key):
     own = read_picture(io.BytesIO(contents), spec).pixels
     theirs = decoding.decode(tf.constant(contents), spec).numpy()
     np.testing.assert_array_equal(own[..., :3], theirs[..., :3])
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_labels_of_few_bits_are_the_numbers_of_the_file(bits):
+    """Decoders spread them over 0 to 255, as levels of grey."""
+    labels = np.arange(8) % 2**bits
+    spec = ImageSpec(labels=2**bits)
+    found = decoding.decode(tf.constant(grey_png(labels, bits)), spec)
+    np.testing.assert_array_equal(found.numpy()[0, :, 0], labels)
+    for contents in (grey_png(labels, bits), grey_tiff(labels, bits)):
+        found = read_picture(io.BytesIO(contents), spec).pixels
+        np.testing.assert_array_equal(found[0, :, 0], labels)
+        grey = read_picture(io.BytesIO(contents), ImageSpec(1, 8)).pixels
+        np.testing.assert_array_equal(grey[0, :, 0], labels * (255 // (2**bits - 1)))
 
 
 def test_16_bits_of_colour_keep_their_upper_8():
