@@ -108,8 +108,8 @@ def describe(config):
     system = recipes.resolve(config)
     keras.config.set_dtype_policy(runtime.dtype_policy(config.dtype_policy))
     size = config.image_size
-    transformer = system.transformer(size)
-    discriminator = system.discriminator and system.discriminator(size)
+    transformer = _of_size(system.transformer(size), size)
+    discriminator = system.discriminator and _of_size(system.discriminator(size), size)
     print(config.replace(batch_size=system.batch_size).to_flagfile())
     print(f"Recipe {config.recipe}:")
     for term in system.terms:
@@ -211,6 +211,16 @@ def cost(system, transformer, discriminator, image_size):
             f"Weights and Adam's moments: {12 * directions * trainable / 2**20:,.0f} MiB",
         ]
     )
+
+
+def _of_size(network, size):
+    """A network of images of any size, as it is at this one."""
+    if not any(None in each.shape[1:] for each in network.inputs):
+        return network
+    inputs = keras.tree.map_structure(
+        lambda each: keras.Input((*size, each.shape[-1]), name=each.name), network.input
+    )
+    return keras.models.clone_model(network, input_tensors=inputs)
 
 
 def _judges(system, image_size):

@@ -181,6 +181,10 @@ class PerceptualAdversarialLoss(LossTerm):
                 f"`margin` must be positive, or 'auto'. Received: margin={self.margin!r}."
             )
 
+    @property
+    def needs_pairs(self):
+        return self.paired
+
     def with_state(self):
         if self.margin != "auto":
             return self
@@ -243,6 +247,7 @@ class FeatureMatchingLoss(LossTerm):
 
     lambdas: tuple = (1.0, 1.0, 1.0, 1.0)
     name: str = dataclasses.field(default="feature_matching", kw_only=True)
+    needs_pairs: ClassVar = True
     settings: ClassVar = {"lambdas": "lambdas"}
 
     def __post_init__(self):

@@ -33,6 +33,8 @@ class PixelLoss(LossTerm):
     kind: str = "l1"
     region: str = "image"
     name: str = dataclasses.field(default="pixel", kw_only=True)
+    needs_pairs: ClassVar = True
+    takes_region: ClassVar = True
     settings: ClassVar = {"pixel_weight": "weight"}
 
     def __post_init__(self):
@@ -89,6 +91,7 @@ class CentreLoss(LossTerm):
 
     edge_weight: float = 10.0
     name: str = dataclasses.field(default="pixel", kw_only=True)
+    needs_pairs: ClassVar = True
     settings: ClassVar = {"pixel_weight": "weight"}
 
     def transformer_loss(self, translation):
@@ -147,6 +150,12 @@ class PerceptualLoss(LossTerm):
     @property
     def images(self):
         return tuple(set(self.between) & {"cycled", "identity"})
+
+    @property
+    def needs_pairs(self):
+        # The others are made of the source.
+        of_target = {name in ("target", "identity") for name in self.between}
+        return len(of_target) > 1
 
     def with_vgg(self, features):
         return dataclasses.replace(self, network=features(self.layer, self.preprocessing))

@@ -81,7 +81,10 @@ class LossTerm:
             one.
         images: names of images of a `Translation` that are made only where a term names
             them.
-        settings: settings of a run that the term takes, by flag -> its own field.
+        needs_pairs: whether it compares an output with the target that belongs to it.
+        takes_region: whether its field `region` is what T generates, see `PixelLoss`.
+        settings: settings of a run that the term takes, by flag -> its own field. That of
+            `lambdas` has a weight for each of D's features.
         looks_through_vgg: whether it needs a VGG, see `with_vgg`.
     """
 
@@ -89,6 +92,8 @@ class LossTerm:
     d_weight: float | None = dataclasses.field(default=None, kw_only=True)
     name: str = dataclasses.field(default="", kw_only=True)
     images: ClassVar = ()
+    needs_pairs: ClassVar = False
+    takes_region: ClassVar = False
     settings: ClassVar = {}
     looks_through_vgg: ClassVar = False
 
@@ -133,6 +138,11 @@ class LossTerm:
     def diagnostics(self, translation):
         """Numbers worth watching, none of them a loss: name -> float32 scalar."""
         return {}
+
+    def lambdas_of_features(self):
+        """Its weights of D's features; None if it has none."""
+        field = self.settings.get("lambdas")
+        return field and getattr(self, field)
 
     def concerns(self, player):
         """Whether the term has a side for "transformer" or "discriminator"."""

@@ -192,7 +192,7 @@ def with_found(config):
 def _terms(row, config, region):
     def changed(term):
         changes = {field: getattr(config, name) for name, field in term.settings.items()}
-        if "region" in vars(term):
+        if term.takes_region:
             changes["region"] = region
         if "margin" in changes and config.hinge_activity is not None:
             if (changes["margin"] or term.margin) != "auto":
@@ -200,16 +200,17 @@ def _terms(row, config, region):
                     "--hinge_activity goes with --margin=auto. Received: margin="
                     f"{changes['margin'] or term.margin}."
                 )
-        given = changes.get("lambdas")
-        if given is not None and len(given) != len(term.lambdas):
+        weights, given = term.lambdas_of_features(), config.lambdas
+        if weights is not None and given is not None and len(given) != len(weights):
             raise ValueError(
-                f"--lambdas must be {len(term.lambdas)} numbers, one a feature of D. "
+                f"--lambdas must be {len(weights)} numbers, one a feature of D. "
                 f"Received: lambdas={given}."
             )
         return _with(term, changes)
 
     terms = tuple(changed(term) for term in row.terms)
-    if config.pixel_weight is not None and "pixel" not in {term.name for term in terms}:
+    takes_weight = any("pixel_weight" in term.settings for term in terms)
+    if config.pixel_weight is not None and not takes_weight:
         terms += (PixelLoss("l1", region, weight=config.pixel_weight),)
     return terms
 

@@ -1,9 +1,12 @@
 """Refuses settings and rows whose parts do not go together, in a sentence each."""
 
+import dataclasses
 import json
 import re
 
 from pan_tf import networks
+from pan_tf import settings
+from pan_tf.config import Config
 from pan_tf.losses import TERMS
 from pan_tf.losses import LossTerm
 from pan_tf.losses import Translation
@@ -25,6 +28,11 @@ def check_row(name, row):
     """
     if found := _disagreement(name, row):
         raise ValueError(f"RECIPES[{name!r}] {found}.")
+    for field in dataclasses.fields(Config):  # A flag's limits are the row's.
+        try:
+            settings.check(field, vars(row).get(field.name))
+        except ValueError as error:
+            raise ValueError(f"RECIPES[{name!r}]: {error}") from None
 
 
 def _disagreement(name, row):
@@ -45,11 +53,19 @@ def _disagreement(name, row):
             return f"has a {kind} of pooled outputs, which needs a pool_size"
         if "cycled" in term.images and not row.is_cycle:
             return f"has a {kind} of cycled images, which needs is_cycle"
+        if term.needs_pairs and not row.paired:
+            return (
+                f"has a {kind}, which compares outputs with their targets, and no pairs"
+            )
+        if missing := [f for f in term.settings.values() if not hasattr(term, f)]:
+            return f"has a {kind}, whose settings name fields that it lacks: {missing}"
     is_trained = any(term.concerns("discriminator") for term in row.terms)
     if row.discriminator is not None and not is_trained:
         return "has a discriminator that no term trains"
     if row.discriminator is None and "discriminator" in row.schedule.players:
         return "updates a discriminator that it does not have: schedule.d_updates=0"
+    if row.discriminator is not None and "discriminator" not in row.schedule.players:
+        return "has a discriminator that its schedule never updates"
     if row.looks_through_vgg and row.vgg not in APPLICATIONS:
         return f"looks through {row.vgg!r}; there are {' and '.join(APPLICATIONS)}"
     return None
@@ -81,12 +97,16 @@ def check_transformer(network, system, size, sides):
         sides: `ImageSpec`s of what it is given and of what it is to make.
     """
     source, target = (side.channels for side in sides)
+    name = f"RECIPES[{system.recipe!r}]: {system.transformer.builder.__name__}"
+    if (dtype := network.outputs[0].dtype) != "float32":
+        raise ValueError(
+            f"{name} makes images of {dtype}: its last layer needs dtype='float32'."
+        )
     given = network.input_shape[-1]
     made = network.compute_output_shape((1, *size, given))[1:]
     if given != source or tuple(made) != (*size, target):
         raise ValueError(
-            f"RECIPES[{system.recipe!r}]: {system.transformer.builder.__name__} makes "
-            f"images of {tuple(made)} of those of {(*size, given)}, and "
+            f"{name} makes images of {tuple(made)} of those of {(*size, given)}, and "
             f"{(*size, target)} are to be made of {(*size, source)}."
         )
 
@@ -104,11 +124,17 @@ def check_discriminator(network, system):
         raise ValueError(f"{name} must return ['features', 'logits'], a dictionary.")
     count = len(network.output["features"])
     for term in system.terms:
-        if len(getattr(term, "lambdas", range(count))) != count:
+        lambdas = term.lambdas_of_features()
+        if lambdas is not None and len(lambdas) != count:
             raise ValueError(
                 f"{name} has {count} features, and {type(term).__name__} "
-                f"{len(term.lambdas)} lambdas, one a feature."
+                f"{len(lambdas)} lambdas, one a feature."
             )
+    if system.discriminator.arguments.get("conditional") and not system.paired:
+        raise ValueError(
+            f"{name} is shown a target beside a source that it does not belong to: "
+            "without pairs, D must take the image alone (conditional=False)."
+        )
 
 
 def check_settings(config, row, parts, vgg):

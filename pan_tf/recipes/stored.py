@@ -66,9 +66,10 @@ def check_stored(config, folder):
             f"Received: iterations={config.iterations}."
         )
     stored(config, folder)  # A network of another revision has a sentence of its own.
-    if recorded["revision"] < today["revision"]:
-        earlier = RECIPES[config.recipe].earlier_revisions
-        difference = f"{config.recipe} {earlier[recorded['revision']]}"
+    earlier = RECIPES[config.recipe].earlier_revisions.items()
+    said = [text for number, text in earlier if number == recorded["revision"]]
+    if said:
+        difference = f"{config.recipe} {said[0]}"
     else:
         lines = "".join(
             f"\n    {name}: {theirs} there, {ours} now"

@@ -43,12 +43,7 @@ def test_the_recipe_trains(toy, monkeypatch):
     # `Config` offers the names that the table spells out.
     config = toy(recipe="pan").replace(image_size=64)
     object.__setattr__(config, "recipe", "mine")
-    model = recipes.build(config)
-    shape = (2, model.schedule.minibatches, 64, 64, 3)
-    images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
-    with eagerly():
-        model.make_train_function()
-        logs = model.train_function(iter([{"source": images, "target": -images}]))
+    logs = trained_once(recipes.build(config))
     assert {"t_pixel", "t_feature_matching", "d_adversarial"} <= logs.keys()
     assert all(np.isfinite(value) for value in logs.values())
 
@@ -64,6 +59,25 @@ def test_the_transformer_is_a_t(monkeypatch):
     assert field.multiple == 2 and field.radius < 8
     with pytest.raises(ValueError, match=r"multiple of 2 .*T halves the image once"):
         names["small_transformer"].declaration.check_size(65)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_any_recipe_can_take_the_transformer(policy, toy, monkeypatch):
+    monkeypatch.setitem(networks.TRANSFORMERS, "small_transformer", None)
+    exec(block("def small_transformer("), {**vars(unet), **vars(declarations)})
+    config = toy(recipe="pix2pix", dtype_policy=policy)
+    object.__setattr__(config, "transformer", "small_transformer")
+    logs = trained_once(recipes.build(config))
+    assert all(np.isfinite(value) for value in logs.values())
+
+
+def trained_once(model):
+    """The logs of a round, computed op by op."""
+    shape = (2, model.schedule.minibatches, 64, 64, 3)
+    images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
+    with eagerly():
+        model.make_train_function()
+        return model.train_function(iter([{"source": images, "target": -images}]))
 
 
 def test_the_augmentation_changes_the_source_alone(monkeypatch):

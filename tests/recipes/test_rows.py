@@ -2,16 +2,21 @@
 
 import dataclasses
 import functools
+from typing import ClassVar
 
 import keras
 import numpy as np
 import pytest
 
+from pan_tf import dry_run
 from pan_tf import networks
 from pan_tf import recipes
+from pan_tf.losses import TERMS
 from pan_tf.losses import AdversarialLoss
 from pan_tf.losses import CycleConsistencyLoss
 from pan_tf.losses import FeatureMatchingLoss
+from pan_tf.losses import LossTerm
+from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PerceptualLoss
 from pan_tf.losses import PixelLoss
 from pan_tf.models import UpdateSchedule
@@ -54,15 +59,29 @@ def without_width(decorate=lambda builder: builder):
     return {"transformers": {"translate": decorate(own)}}
 
 
+def slip():
+    """A term whose settings have a slip of the pen."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Slip(LossTerm):
+        name: str = dataclasses.field(default="slip", kw_only=True)
+        settings: ClassVar = {"pixel_weight": "wieght"}
+
+        def transformer_loss(self, translation):
+            return 0.0
+
+    return Slip()
+
+
 @pytest.fixture(autouse=True)
 def tables():
     """Leaves the tables of networks as they were."""
     kept = {
         id(table): dict(table)
-        for table in (networks.TRANSFORMERS, networks.DISCRIMINATORS)
+        for table in (networks.TRANSFORMERS, networks.DISCRIMINATORS, TERMS)
     }
     yield
-    for table in (networks.TRANSFORMERS, networks.DISCRIMINATORS):
+    for table in (networks.TRANSFORMERS, networks.DISCRIMINATORS, TERMS):
         table.clear()
         table.update(kept[id(table)])
 
@@ -84,6 +103,29 @@ BAD = {
     },
     "looks through 'vgg11'": {"terms": (*GAME, PerceptualLoss()), "vgg": "vgg11"},
     "which is no LossTerm": {"terms": (*GAME, keras.losses.MeanSquaredError())},
+    "has a PixelLoss, which compares outputs with their targets, and no pairs": {
+        "paired": False
+    },
+    "has a PerceptualLoss, which compares": {
+        "terms": (AdversarialLoss(), PerceptualLoss()),
+        "paired": False,
+    },
+    "shown a target beside a source that it does not belong to": {
+        "terms": (AdversarialLoss(), PerceptualAdversarialLoss(paired=False)),
+        "discriminator": functools.partial(networks.pan_discriminator, conditional=True),
+        "paired": False,
+    },
+    "has a discriminator that its schedule never updates": {
+        "schedule": UpdateSchedule(d_updates=0, t_updates=1)
+    },
+    r"RECIPES\['pan'\]: --ema must be at least 0": {"ema": 2.0},
+    r"RECIPES\['pan'\]: --learning_rate must be at least": {"learning_rate": -1.0},
+    r"has a Slip, whose settings name fields that it lacks: \['wieght'\]": lambda: {
+        "terms": (*GAME, slip())
+    },
+    r"own makes images of bfloat16: its last layer needs": lambda: {
+        **t_of(lambda x, channels: convolution(channels, dtype="bfloat16")(x))
+    },
     "float32 is not JSON": {"terms": (*GAME, PixelLoss("l2", weight=np.float32(2)))},
     "4 features, and FeatureMatchingLoss 2 lambdas": {
         "terms": (*GAME, FeatureMatchingLoss(lambdas=(1.0, 1.0)))
@@ -133,3 +175,50 @@ def test_what_can_be_written_down_is_read_again(toy, monkeypatch):
     )
     with pytest.raises(ValueError, match=r"RECIPES\['l1'\] is not the same once"):
         checks.check_written(dataclasses.replace(system, transformer=odd))
+
+
+def own_term(**values):
+    """A term with fields called as other terms' are, which mean something else."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Own(LossTerm):
+        region: str = "edges"
+        lambdas: tuple = (1.0, 2.0)
+        name: str = dataclasses.field(default="own", kw_only=True)
+
+        def transformer_loss(self, translation):
+            return 0.0
+
+    return Own(**values)
+
+
+def test_fields_of_a_terms_own_are_left_alone(toy, monkeypatch):
+    row = dataclasses.replace(recipes.RECIPES["pan"], terms=(*GAME, own_term()))
+    monkeypatch.setitem(recipes.RECIPES, "pan", row)
+    model = recipes.build(recipes.complete(toy(recipe="pan")))
+    (own,) = (term for term in model.terms if term.name == "own")
+    assert (own.region, own.lambdas) == ("edges", (1.0, 2.0))
+
+
+def test_a_flag_is_the_terms_that_takes_it_whatever_that_is_called(toy, monkeypatch):
+    colour = PixelLoss("l2", weight=9.0, name="colour")
+    row = dataclasses.replace(recipes.RECIPES["l1"], terms=(colour,))
+    monkeypatch.setitem(recipes.RECIPES, "l1", row)
+    (term,) = recipes.resolve(toy(recipe="l1", pixel_weight=5.0)).terms
+    assert (term.name, term.kind, term.weight) == ("colour", "l2", 5.0)
+    # One of that name which takes no such flag: two of one name are refused.
+    row = dataclasses.replace(
+        recipes.RECIPES["pan"], terms=(AdversarialLoss(), own_term(name="pixel"))
+    )
+    monkeypatch.setitem(recipes.RECIPES, "pan", row)
+    with pytest.raises(ValueError, match="2 terms named 'pixel'"):
+        recipes.build(recipes.complete(toy(recipe="pan", pixel_weight=5.0)))
+
+
+def test_the_cost_is_known_of_networks_of_any_size(toy, monkeypatch, capsys):
+    changes = t_of(lambda x, channels: convolution(channels)(x))
+    row = dataclasses.replace(recipes.RECIPES["l1"], **changes)
+    monkeypatch.setitem(recipes.RECIPES, "l1", row)
+    config = recipes.complete(toy(recipe="l1"))
+    dry_run.describe(config)
+    assert "64 x 64 x 3" in capsys.readouterr().out

@@ -135,6 +135,15 @@ def test_losses_that_changed_only_stop_a_run_from_going_on(tmp_path):
         recipes.check_stored(config, folder)
 
 
+@pytest.mark.parametrize("number", [-3, "a", None, 0.5])
+def test_a_revision_that_never_was_is_a_difference(number, tmp_path):
+    config = config_of("context_encoder", image_size=128)
+    folder = run_of(tmp_path / "run", config, recipes.resolve(config))
+    change(tmp_path / "run" / "system.json", lambda s: s.update(revision=number))
+    with pytest.raises(ValueError, match=f"revision: {number} there, 2 now"):
+        recipes.check_stored(config, folder)
+
+
 def another_margin(row):
     adversarial, _ = row.terms
     terms = (adversarial, PerceptualAdversarialLoss(margin=7.0))
