@@ -17,7 +17,9 @@ from pan_tf.evaluation import record
 from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.inputs import Inputs
 from pan_tf.evaluation.judges import check_sizes
+from pan_tf.evaluation.measure import check_functions
 from pan_tf.evaluation.measure import too_small
+from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
@@ -121,12 +123,15 @@ class Evaluation(Inputs):
         self.weights = locate_weights(
             [*self.of_images, *self.of_sets], vgg_weights, metric_weights
         )
+        if self.split.paired:
+            asked = {*usual(self.split, has_inverse=False), *self.of_images}
+            check_functions(asked, self.geometry.image_size, channels, self.weights)
         self.dfi = dfi and self._check_dfi(dfi)
         if self.of_sets:
             least = max(ROWS[name].least for name in self.of_sets)
             splits = filter(None, (self.data.train, self.split))
             check_sizes(splits, self.limit, least)
-        by_classifier = any(not ROWS[name].needs for name in self.of_sets)
+        by_classifier = any(ROWS[name].by_classifier for name in self.of_sets)
         for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
             heard = by_classifier or (name == "limit" and not self.split.paired)
             if given is not None and not heard:

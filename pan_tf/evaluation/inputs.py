@@ -160,6 +160,7 @@ class Inputs:
                     notes.append(_OPTIMISTIC.format(name))
                 continue
             folder = RunFolder(translator.path)
+            is_best = translator.checkpoint["kind"] == "best"
             notes += [f"{name}, in training: {text}" for text in folder.warnings()]
             known = folder.known_data()
             # Two lists have another fingerprint than pairs of the same files.
@@ -170,11 +171,13 @@ class Inputs:
                 else known["name"] == self.data.name
             ):
                 notes.append(
-                    f"{name} was trained on other data ({known['name']}, or other files) "
-                    f"than are evaluated here ({self.data.name})."
+                    f"{name} was trained on other data ({known['name']}, or other files, "
+                    f"or more of them) than are evaluated here ({self.data.name})."
+                    + " Whether they chose its checkpoint is not known."
+                    * is_best
                 )
             elif (
-                translator.checkpoint["kind"] == "best"
+                is_best
                 and self.data.validation is not None
                 and self.split.name == self.data.validation.name
             ):

@@ -14,9 +14,12 @@ from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.metrics import checked
+from pan_tf.metrics import full_reference
+from pan_tf.metrics import with_parts
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
+_TRIED = 64  # Pixels a side, of images whose size is not known.
 _UNTRACED = 2  # Pairs of a size, on average, up to which comparisons are not traced.
 
 
@@ -62,12 +65,13 @@ def measure(
         names = [name for name in ROWS if name in chosen]
     geometry = Geometry.of(geometry)
     batch_size = batch_size or images_at_a_time(geometry.image_size)
-    keep, scores = {} if keep is None else keep, {name: [] for name in names}
+    measured = with_parts(names)
+    keep, scores = {} if keep is None else keep, {name: [] for name in measured}
     if is_traced is None:
         is_traced = sizes_recur(split, geometry)
     for shown, batches in _streams(split, geometry, batch_size):
         groups = {}
-        for name in dict.fromkeys(names):  # Some are asked for twice.
+        for name in measured:
             if ROWS[name].of_images and _BASE[ROWS[name].compares[0]] in shown:
                 groups.setdefault(ROWS[name].compares, []).append(name)
         for batch in batches:
@@ -85,7 +89,6 @@ def measure(
                 if _BASE[name] in shown:
                     kept.append(np.asarray(made[name]))
     scores = {name: np.concatenate(values) for name, values in scores.items() if values}
-    # In the table's order: one that is made of others may stand before them.
     found = {}
     for name in names:
         if of_scores := ROWS[name].of_scores:
@@ -97,31 +100,39 @@ def measure(
 
 
 def check_functions(names, size, channels, weights):
-    """Tries metrics on two images, so that a faulty row costs no training.
+    """Tries rows of one's own on two images, so that a faulty one costs no training.
 
     Args:
-        names: of rows that compare images.
-        size: `Size` of the images.
+        names: of rows.
+        size: `Size` of the images; None: where they differ.
         channels: of the images.
         weights: as of `measure`.
 
     Raises:
         ValueError: naming a metric that does not give a number an image.
     """
+    own, size = full_reference.__name__, size or Size.of(_TRIED)
     random = np.random.default_rng(0)
     pair = random.integers(0, 256, (2, 2, *size, channels), np.uint8)
     for name in names:
-        if not ROWS[name].of_images:
+        row = ROWS[name]
+        # Those have tests of their own, and to trace them all takes two seconds.
+        if row.of_sets or getattr(row.function, "__module__", "").startswith(own):
             continue
         try:
-            compare = _comparison((name,), (pair.shape[2:], tf.uint8), weights)
-            checked(name, compare(*map(tf.constant, pair))[name], 2)
-        # What NumPy and Python raise that are given a tensor of a graph.
-        except (AttributeError, RuntimeError, TypeError) as error:
+            if row.of_scores:
+                values = row.of_scores({part: random.random(2) for part in row.made_of})
+            else:
+                compare = _comparison((name,), (pair.shape[2:], tf.uint8), weights)
+                values = compare(*map(tf.constant, pair))[name]
+        # A row's own function raises what it likes: what NumPy and Python do that are
+        # given a tensor of a graph, among others.
+        except Exception as error:
             raise ValueError(
-                f"The metric {name!r} cannot be a part of a graph, which takes "
-                f"TensorFlow's operations: {error}"
+                f"The metric {name!r} cannot be computed, in a graph, which takes "
+                f"TensorFlow's operations: {type(error).__name__}: {error}"
             ) from error
+        checked(name, values, 2)
 
 
 def usual(split, has_inverse):

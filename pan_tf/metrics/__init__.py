@@ -26,6 +26,7 @@ from pan_tf.metrics.table import SET_METRICS
 from pan_tf.metrics.table import Metric
 from pan_tf.metrics.table import checked
 from pan_tf.metrics.table import checked_set
+from pan_tf.metrics.table import with_parts
 from pan_tf.metrics.weights import Weights
 from pan_tf.metrics.weights import check_channels
 from pan_tf.metrics.weights import locate_weights
@@ -56,4 +57,5 @@ __all__ = [
     "uqi",
     "vif",
     "vifp",
+    "with_parts",
 ]

@@ -45,7 +45,9 @@ class Metric:
         function: (reference, prediction), uint8 `[B, H, W, C]` -> float `[B]`; a graph
             function. Or, of a row that looks through networks, `make`: `Weights` -> such
             a function. Or `of_scores`, or `of_sets`.
-        of_scores: metric -> `[n]` of the rows before it -> `[n]`.
+        of_scores: metric -> `[n]` of the rows `made_of` -> `[n]`.
+        made_of: names of rows that compare images, for `of_scores`; they are measured
+            with it.
         of_sets: `distribution.Sets` -> `[n]`, one an output, or `{"mean", "ci95"}`.
         largest: greater values count as this one in means, such as an infinite PSNR.
         needs: networks whose weights it needs, "vgg16" or of `networks.PUBLISHED`.
@@ -54,6 +56,7 @@ class Metric:
         least: images that a set must have, for rows of sets.
         biased_below: images below which its value depends on their number.
         of_realism: whether it compares what images look like, rather than pixels.
+        by_classifier: whether it needs a classifier that is trained on the sets.
         is_usual: whether it is measured without being asked for.
         about: how it is measured, a sentence or two for the report.
     """
@@ -66,6 +69,7 @@ class Metric:
     function: Callable | None = None
     make: Callable | None = None
     of_scores: Callable | None = None
+    made_of: tuple = ()
     of_sets: Callable | None = None
     largest: float | None = None
     needs: tuple = ()
@@ -74,6 +78,7 @@ class Metric:
     least: int = 1
     biased_below: int = 0
     of_realism: bool = False
+    by_classifier: bool = False
     is_usual: bool = True
     about: str = ""
 
@@ -83,6 +88,8 @@ class Metric:
         wrong = None
         if len(given) != 1:
             wrong = f"needs one of {', '.join(ways)}, and has {given}"
+        elif bool(self.made_of) != (self.of_scores is not None):
+            wrong = "must name the rows that it is `made_of`, by `of_scores`"
         elif unknown := {*self.compares} - {*_IMAGES}:
             wrong = f"compares {sorted(unknown)}: images are {', '.join(_IMAGES)}"
         elif self.of_images and len(self.compares) != 2:
@@ -153,6 +160,7 @@ METRICS = {
     "balanced": Metric(
         "Balanced",
         of_scores=balanced,
+        made_of=("psnr", "uqi"),
         about="Balanced is the mean of PSNR / 50 dB and UQI.",
     ),
     "psnr": Metric(
@@ -206,6 +214,7 @@ SET_METRICS = {
         "nats",
         digits=3,
         least=LEAST,
+        by_classifier=True,
         of_sets=lambda sets: sets.two_sample["cross_entropy"],
         about="C2ST is the cross-entropy, on images that it was not trained on, of a "
         "classifier that learns to tell outputs from held-out real targets: the higher "
@@ -220,12 +229,14 @@ SET_METRICS = {
         digits=3,
         least=LEAST,
         higher_is_better=False,
+        by_classifier=True,
         of_sets=lambda sets: {"mean": sets.two_sample["accuracy"], "ci95": None},
     ),
     "c2st_learnt": Metric(
         "C2ST, share of tests that learnt",
         digits=3,
         least=LEAST,
+        by_classifier=True,
         of_sets=lambda sets: {
             "mean": sets.two_sample["learnt"] / len(sets.seeds),
             "ci95": None,
@@ -238,6 +249,7 @@ SET_METRICS = {
         least=LEAST,
         higher_is_better=False,
         compares=("source", "target", "output"),
+        by_classifier=True,
         of_sets=lambda sets: sets.domain_log_losses,
         about="Attribute log-loss: a classifier is trained on real images of both "
         "domains; minus the log of the probability that it gives an output of being a "
@@ -313,6 +325,32 @@ KEPT_METRICS = {
 
 # Every row by its name.
 ROWS = METRICS | SET_METRICS | KEPT_METRICS
+
+
+def check_tables(of_images, of_sets):
+    """Refuses rows of whole sets among those that compare images, and the reverse.
+
+    Raises:
+        ValueError: naming the row.
+    """
+    for name, row in of_images.items():
+        if row.of_sets is not None:
+            raise ValueError(f"The metric {name!r} is of sets: put it into SET_METRICS.")
+        odd = [p for p in row.made_of if p not in of_images or not of_images[p].of_images]
+        if odd:
+            raise ValueError(f"The metric {name!r} is made of {odd}: no rows of images.")
+    for name, row in of_sets.items():
+        if row.of_sets is None:
+            raise ValueError(f"The metric {name!r} is not of sets: put it into METRICS.")
+
+
+check_tables(METRICS | KEPT_METRICS, SET_METRICS)
+
+
+def with_parts(names):
+    """Names of rows and of those that they are made of, each once, as in the table."""
+    wanted = {part for name in names for part in (name, *ROWS[name].made_of)}
+    return [name for name in ROWS if name in wanted]
 
 
 def checked(name, values, count):

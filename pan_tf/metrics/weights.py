@@ -5,6 +5,7 @@ import dataclasses
 from pan_tf import networks
 from pan_tf import paths
 from pan_tf.metrics.table import ROWS
+from pan_tf.metrics.table import with_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Weights:
             ValueError: if no metric needs published weights.
         """
         if folder and not any(each in networks.PUBLISHED for each, _ in self.files):
+            able = [n for n, row in ROWS.items() if {*row.needs} & {*networks.PUBLISHED}]
             raise ValueError(
-                "--metric_weights goes with --metrics that need some: lpips, fid, kid."
+                f"--metric_weights goes with --metrics that need some: {', '.join(able)}."
             )
 
     def digests(self):
@@ -46,7 +48,7 @@ def check_channels(names, channels):
     Raises:
         ValueError: naming the metric.
     """
-    for name in names:
+    for name in with_parts(names):
         if ROWS[name].needs and channels not in (1, 3, 4):
             raise ValueError(
                 f"--metrics={name} looks at grey, RGB or RGB and alpha. Received: "
@@ -70,6 +72,7 @@ def locate_weights(names, vgg_weights=None, folder=None):
         ValueError: naming the file, if one holds another network.
         WeightsNotFoundError: if one is not there.
     """
+    names = with_parts(names)
     needed = sorted({network for name in names for network in ROWS[name].needs})
     folder = folder and paths.named("metric_weights", folder)
     files = []

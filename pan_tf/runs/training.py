@@ -13,7 +13,7 @@ from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
-from pan_tf.metrics import ROWS
+from pan_tf.metrics import METRICS
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
 from pan_tf.recipes.system import digest
@@ -119,9 +119,9 @@ class Training:
         check_channels(asked, system.target.channels)
         _check_sizes(self.data, asked)
         self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
-        unusual = [name for name in asked if not ROWS[name].is_usual]
+        usual = [n for n, row in METRICS.items() if row.is_usual and system.paired]
         evaluation.check_functions(
-            unusual, config.image_size, system.target.channels, self.weights
+            {*usual, *asked}, config.image_size, system.target.channels, self.weights
         )
         for network, sha256 in self.weights.digests().items():
             if network not in networks.PUBLISHED and self.vgg is None:

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from pan_tf import evaluation
@@ -40,6 +41,28 @@ def test_an_image_that_a_metric_cannot_measure_is_seen_beforehand(
     problem = evaluation.too_small(opened.held_out, opened.geometry, also)
     assert problem is expected is None or re.search(expected, problem)
     assert evaluation.too_small(opened.train, NATIVE) is None
+
+
+def test_rows_are_measured_with_what_is_made_of_them(tmp_path):
+    random = np.random.default_rng(0)
+    for side in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / side).mkdir()
+        for name in "ab":
+            pixels = random.integers(0, 256, (64, 64, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / side / f"{name}.png")
+    opened = open_data(Config(dataset="folder", data_dir=str(tmp_path), image_size=64))
+
+    def measured(names):
+        return evaluation.measure(
+            lambda x: tf.cast(tf.round((x + 1.0) * 127.5), tf.uint8),
+            opened.held_out,
+            opened.geometry,
+            names=names,
+        )
+
+    parts, found = measured(["psnr", "uqi"]), measured(["balanced"])
+    assert list(found) == ["balanced"] and len(found["balanced"]) == 2
+    np.testing.assert_array_equal(found["balanced"], balanced(parts))
 
 
 def test_balanced_is_the_mean_of_two():

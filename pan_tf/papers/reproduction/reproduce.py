@@ -90,8 +90,9 @@ class Reproduction:
         self.classifiers = classifiers or {}
         self.vgg_star_weights = vgg_star_weights
         self.metrics = tuple(dict.fromkeys((*self.table.metrics, *metrics)))
-        # Of pairs, those that look at features; the others need classifiers of lists.
-        sets = [n for n, r in SET_METRICS.items() if r.needs or not self.table.paired]
+        # Classifiers are trained on lists.
+        paired = self.table.paired
+        sets = [n for n, r in SET_METRICS.items() if not (paired and r.by_classifier)]
         _check_names("metrics", metrics, [*(METRICS if self.table.paired else ()), *sets])
         vgg_weights = self.changes.get("vgg_weights")
         self.weights = locate_weights(self.metrics, vgg_weights, metric_weights)
