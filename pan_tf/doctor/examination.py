@@ -205,7 +205,12 @@ def _sizes(items, portraits):
     findings = []
     ratios = (p.size[1] / p.size[0] for p in portraits)
     shapes = collections.Counter(float(f"{ratio:.3g}") for ratio in ratios)
-    usual = shapes.most_common(1)[0][0] if shapes else None
+    usual, count = shapes.most_common(1)[0] if shapes else (None, 0)
+    are = (
+        "most are"
+        if 2 * count > len(items)
+        else f"the most frequent shape, of {count}, is"
+    )
     for item, each in zip(items, portraits, strict=True):
         where = (item.split, item.name)
         height, width = each.size
@@ -214,7 +219,7 @@ def _sizes(items, portraits):
         if min(each.size) < _SMALLEST:
             findings.append(Finding("small", *where, f"{width} x {height} px"))
         if abs(width / height / usual - 1) > 0.02:
-            message = f"{width} x {height} px; most are {usual:g} times as wide as high"
+            message = f"{width} x {height} px; {are} {usual:g} times as wide as high"
             findings.append(Finding("shape", *where, message))
     return findings
 

@@ -9,6 +9,7 @@ from pan_tf import images
 from pan_tf.data.layouts import halves
 from pan_tf.data.layouts import listing
 from pan_tf.data.layouts import reading
+from pan_tf.data.layouts import shards
 from pan_tf.data.specs import of_files
 from pan_tf.images import RGB
 
@@ -64,6 +65,7 @@ def of_folder(data_dir):
     if not any(item.split == "train" for item in items):
         raise FileNotFoundError(
             f"No train/, nor trainA/ and trainB/ with common names, in {data_dir}."
+            + shards.unfinished(data_dir)
         )
     return items, lonely
 

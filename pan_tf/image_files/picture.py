@@ -22,6 +22,9 @@ ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 OPAQUE = ("JPEG", "BMP", "NPY")  # Formats without transparency.
 
 
+_NODATA = 42113  # GDAL's tag, a text.
+
+
 class ImageFileError(Exception):
     """A file that cannot be read as a still picture; the message is a sentence."""
 
@@ -40,6 +43,15 @@ class Picture:
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     tags: dict | None = None
+
+    @property
+    def nodata(self):
+        """The value of missing pixels, by GDAL's tag; None without."""
+        _, found = (self.tags or {}).get(_NODATA, (None, b""))
+        try:
+            return float(found.strip(b" \0"))
+        except ValueError:
+            return None
 
 
 @dataclasses.dataclass(frozen=True)

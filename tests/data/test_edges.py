@@ -62,6 +62,25 @@ def test_pairs_are_edges_left_photo_right_and_are_kept(tmp_path, monkeypatch):
     before = (out / "train" / "a.png").stat().st_mtime_ns
     edges.write_pairs(tmp_path / "in", out)
     assert (out / "train" / "a.png").stat().st_mtime_ns == before
+    # A pair of what the photo was before, or no pair at all.
+    for pixels in (np.concatenate([pair[:, :48], 255 - photo], axis=1), photo):
+        Image.fromarray(pixels).save(out / "train" / "a.png")
+        with pytest.raises(ValueError, match=r"out/train/a\.png is there, and is not"):
+            edges.write_pairs(tmp_path / "in", out)
+        np.testing.assert_array_equal(Image.open(out / "train" / "a.png"), pixels)
+
+
+def test_photos_that_cannot_be_read_are_named_together_before_any_detection(
+    tmp_path, monkeypatch
+):
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        Image.new("RGB", (32, 32)).save(tmp_path / split / "a.png")
+        whole = (tmp_path / split / "a.png").read_bytes()
+        (tmp_path / split / "b.png").write_bytes(whole[:-30])
+    monkeypatch.setattr(edges, "_detector", lambda: lambda pixels: pytest.fail("early"))
+    with pytest.raises(ValueError, match=r"2 of 4 .*(?s:train/b.*val/b)"):
+        edges.write_pairs(tmp_path, tmp_path / "out")
 
 
 def test_hed_finds_a_square():

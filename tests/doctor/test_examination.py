@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import data
 from pan_tf import doctor
+from pan_tf.config import Config
 from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor import examination
 from tests.commands import refused
@@ -250,6 +252,29 @@ def test_side_by_side_pairs_of_odd_width_are_named(tmp_path):
 def test_no_training_split_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="No train/"):
         doctor.of_folder(tmp_path)
+    (tmp_path / ".shards-begun").touch()  # A killed command's.
+    with pytest.raises(FileNotFoundError, match="the same prepare_data --shards goes on"):
+        doctor.of_folder(tmp_path)
+    config = Config(dataset="folder", data_dir=str(tmp_path))
+    with pytest.raises(data.DatasetNotFoundError, match="the beginning of shards"):
+        data.locate(config)
+
+
+def test_most_is_more_than_half(tmp_path):
+    (tmp_path / "train").mkdir()
+    for height in (32, 48, 64, 96):
+        name = f"{height}.png"
+        save(tmp_path / "train" / name, np.zeros((height, 192, 3), np.uint8))
+    save(tmp_path / "train" / "again.png", np.zeros((64, 192, 3), np.uint8))
+
+    def said():
+        pairs = look(tmp_path)[0]["checks"]["shape"]["pairs"]
+        return {pair["message"].partition("; ")[2] for pair in pairs}
+
+    assert said() == {"the most frequent shape, of 2, is 1.5 times as wide as high"}
+    save(tmp_path / "train" / "third.png", np.zeros((64, 192, 3), np.uint8))
+    save(tmp_path / "train" / "fourth.png", np.zeros((64, 192, 3), np.uint8))
+    assert said() == {"most are 1.5 times as wide as high"}
 
 
 def test_what_training_reads_is_sound_whatever_it_is_called(broken, without_alignment):

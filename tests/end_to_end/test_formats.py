@@ -360,6 +360,23 @@ def test_a_range_of_8_bits_is_undone_in_every_format(tmp_path):
         assert (image_files.read_raw(path).pixels[..., :1] == 100).all(), format
 
 
+@pytest.mark.parametrize("asked", [None, "full"])
+def test_missing_values_are_told_and_leave_the_range_alone(asked, tmp_path, caplog):
+    """NaN, and GDAL's value of missing pixels, of which a range would be another."""
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+    rows = np.linspace(0.0, 100.0, 64 * 64, dtype=np.float32).reshape(64, 64)
+    rows[-1] = -9999.0
+    tag = (42113, 2, 0, "-9999", True)
+    tifffile.imwrite(tmp_path / "trainA" / "0.tif", rows, extratags=[tag])
+    eight(tmp_path / "trainB" / "0.png", np.zeros((64, 64, 3)))
+    config = Config(dataset="folder", data_dir=str(tmp_path), source_range=asked)
+    found, _ = recipes.with_found(config.replace(recipe="pan"))
+    spec = open_data(found).train.source.spec
+    assert spec.low >= 0.0 and spec.high < 100.0
+    assert "trainA: values are missing in some files" in caplog.text
+
+
 def test_12_bits_in_files_of_16_are_told(tmp_path, caplog):
     for side in "AB":
         (tmp_path / f"train{side}").mkdir()

@@ -7,6 +7,7 @@ names. Likewise `val` and `test`. Files are whatever `image_files` reads.
 
 from pan_tf import fingerprints
 from pan_tf.data.layouts import listing
+from pan_tf.data.layouts import shards
 from pan_tf.data.layouts.reading import open_listings
 from pan_tf.data.layouts.verification import Verification
 from pan_tf.data.layouts.verification import listing_fingerprint
@@ -37,7 +38,8 @@ class Folder:
         if any(listing.exists(config.data_dir, split) for split in splits):
             return None  # Whether pairs or two lists, is looked at when it is opened.
         every = ", ".join(f"{split}/, nor {split}A/ and {split}B/" for split in splits)
-        return f"No {every}, in --data_dir={config.data_dir}."
+        begun = shards.unfinished(config.data_dir)
+        return f"No {every}, in --data_dir={config.data_dir}.{begun}"
 
     def open(self, name, config, verified, paired, specs):
         first = listing.first_split(config.data_dir)

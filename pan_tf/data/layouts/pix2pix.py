@@ -48,7 +48,8 @@ class Pix2pix(archives.Archived):
             return Split.of_pairs(split, names, load_pair)
 
         # The papers test on `val`, and so do we; most archives hold nothing else.
-        splits = [split_of("train"), split_of("val")]
+        held_out = "val" if "val" in prepared.info.splits else "test"
+        splits = [split_of("train"), split_of(held_out)]
         return splits, records.fingerprint(prepared.info), None
 
 

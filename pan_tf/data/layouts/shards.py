@@ -249,6 +249,15 @@ def _done(root, plan):
     return dict(done)
 
 
+def unfinished(root):
+    """What to say of a folder of shards that are not all written; empty for others."""
+    if not (pathlib.Path(root) / _BEGUN).exists():
+        return ""
+    return (
+        f" {root} holds the beginning of shards: the same prepare_data --shards goes on."
+    )
+
+
 def _note(root, what):
     with open(root / _BEGUN, "a", encoding="utf-8") as file:
         file.write(json.dumps(what, separators=(",", ":")) + "\n")
