@@ -513,13 +513,13 @@ class Config(Settings):
             return self.image_size
         return self.load_size or self.image_size.scaled(286 / 256)
 
-    def going_on_from(self, before):
+    def going_on_from(self, before, iteration):
         """As of `Settings`; what a run began with is said once, and replayed.
 
         What was trained stays trained, also where fewer iterations are asked for now.
         """
         return self.replace(
-            init_from=before.init_from, iterations=max(self.iterations, before.iterations)
+            init_from=before.init_from, iterations=max(self.iterations, iteration)
         )
 
     def differences(self, other):

@@ -35,15 +35,21 @@ def make_strategy():
     One a process: the collectives of a second MirroredStrategy are cancelled.
 
     Raises:
-        ValueError: as of `cluster`.
+        ValueError: as of `cluster`, or if another process listens at its address.
     """
     if (found := cluster()) is not None:
         addresses, place = found
         others = [address for i, address in enumerate(addresses) if i != place]
         if others:
             print(f"Waiting for the other workers: {', '.join(others)}.", flush=True)
-        with _obeying_interrupts():
-            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            with _obeying_interrupts():
+                strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.UnknownError as error:
+            raise ValueError(
+                f"TF_CONFIG: {addresses[place]} cannot be listened at. Is another "
+                f"process still there? ({error.message})"
+            ) from error
         _take_back_sigterm()
         return strategy
     devices = tf.config.list_logical_devices("GPU")
@@ -99,6 +105,9 @@ def cluster():
             if not isinstance(addresses, list):
                 raise TypeError
             if not all(re.fullmatch(r".+:\d+", address) for address in addresses):
+                raise ValueError
+            ports = [int(address.rpartition(":")[2]) for address in addresses]
+            if not all(0 < port < 2**16 for port in ports):
                 raise ValueError
         if not jobs:
             return None

@@ -261,8 +261,13 @@ class Settings:
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
-    def going_on_from(self, before):
-        """The same, as run.cfg is to have it where a run with other settings goes on."""
+    def going_on_from(self, before, iteration):
+        """The same, as run.cfg is to have it where a run with other settings goes on.
+
+        Args:
+            before: those settings.
+            iteration: of the checkpoint that it goes on from.
+        """
         return self
 
     def to_json(self):

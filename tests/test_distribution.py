@@ -106,6 +106,8 @@ def test_a_chief_comes_before_the_workers(kind, index, place, monkeypatch):
         tf_config({"worker": "localhost:12345"}),
         tf_config({"worker": ["localhost"]}),
         tf_config({"worker": ["a:1", "b:"]}),
+        tf_config({"worker": ["a:0"]}),
+        tf_config({"worker": ["a:65536"]}),
         tf_config({"worker": [1, 2]}),
         tf_config({"worker": {"0": "a:1"}}),
     ],
@@ -114,6 +116,16 @@ def test_what_names_no_process_is_refused(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
         distribution.cluster()
+
+
+def test_an_address_that_is_taken_is_named(monkeypatch):
+    def busy():
+        raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+
+    monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ["a:1", "b:2"]}, index=1))
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", busy)
+    with pytest.raises(ValueError, match=r"b:2 cannot be listened at.*gRPC server"):
+        distribution.make_strategy.__wrapped__()
 
 
 def test_an_address_of_two_processes_is_refused(monkeypatch):

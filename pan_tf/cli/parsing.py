@@ -48,6 +48,8 @@ def parse(options, argv, doc, name):
         _, *stray = values([name, *argv])
         if stray:
             given = " ".join(stray)
+            if given.startswith("\ufeff"):
+                sys.exit("A --flagfile begins with a byte order mark: save it without.")
             sys.exit(f"Unexpected arguments: {given}. Settings begin with --.")
         return flagfiles.from_flags(options, values), values["verbose"].value
     except flags.UnrecognizedFlagError as error:

@@ -55,6 +55,7 @@ class RunFolder:
         self._system = self.path / "system.json"
         self._manifest = self.path / "manifest.json"
         self._metrics = self.path / "metrics.jsonl"
+        self._result = self.path / "result.json"
         self._unlocked = None  # Why the folder cannot be locked.
 
     def is_run(self):
@@ -84,6 +85,7 @@ class RunFolder:
                     "folder. Choose another one."
                 )
             return
+        self._check_not_ended()
         differences = self.with_found(config).differences(self.config())
         began = getattr(config, "init_from", None)
         if began and self.has_checkpoint():
@@ -99,6 +101,18 @@ class RunFolder:
                     for name, (ours, theirs) in differences.items()
                 )
                 + "Use its flags, or choose another --run_dir."
+            )
+
+    def _check_not_ended(self):
+        """Refuses a run whose checkpoints were removed: it would begin anew over it."""
+        bests = numbers_of_checkpoints(self.checkpoints / "best", "transformer")
+        # Until the first checkpoint a kill may leave a best T, and nothing is lost.
+        is_old = bests and bests[-1] > self.config().save_every
+        if not self.has_checkpoint() and (self._result.exists() or is_old):
+            raise RunFolderError(
+                f"--run_dir={self.path} has lost the checkpoints that it would "
+                f"go on from, {self.checkpoints / 'ckpt-*'}. It would begin anew, in the "
+                "place of what is there: choose another --run_dir to train again."
             )
 
     @contextlib.contextmanager
@@ -230,7 +244,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.is_run() and self.has_checkpoint():
-            config = config.going_on_from(self.config())
+            config = config.going_on_from(self.config(), self.last_iteration())
         files.write(self._config, config.to_flagfile())
         is_begun = self._system.exists() and self.has_checkpoint()
         if system is not None and not is_begun:
@@ -322,7 +336,7 @@ class RunFolder:
 
     def save_result(self, result):
         """Writes result.json."""
-        files.write_json(self.path / "result.json", result)
+        files.write_json(self._result, result)
 
     def forget_result(self):
         """Deletes what an end before has left, of a run that goes on."""

@@ -297,6 +297,12 @@ cli.program()
     assert done.returncode == 1
 
 
+def test_a_byte_order_mark_is_named(tmp_path):
+    (tmp_path / "my.cfg").write_bytes(b"\xef\xbb\xbf--seed=3\n")
+    message = refused("train", f"--flagfile={tmp_path / 'my.cfg'}")
+    assert "begins with a byte order mark" in message
+
+
 def test_a_flagfile_in_another_encoding_is_named(tmp_path):
     (tmp_path / "my.cfg").write_bytes("--seed=3\n".encode("utf-16"))
     message = refused("train", f"--flagfile={tmp_path / 'my.cfg'}")

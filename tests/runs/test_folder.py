@@ -53,6 +53,31 @@ def test_iterations_that_were_trained_stay_in_run_cfg(run):
     assert run.config().iterations == 16
     run.start(Config(dataset="maps", iterations=32), DATA, ["CPU:0"])
     assert run.config().iterations == 32
+    # What was asked for only was not trained, and would make a replay another run.
+    run.start(Config(dataset="maps", iterations=20), DATA, ["CPU:0"])
+    assert run.config().iterations == 20
+
+
+@pytest.mark.parametrize(
+    ("names", "is_lost"),
+    [
+        (["result.json"], True),
+        (["checkpoints/best/transformer-9.index"], True),
+        # A kill between a validation and the first checkpoint.
+        (["checkpoints/best/transformer-8.index"], False),
+        (["result.json", "checkpoints/ckpt-8.index"], False),
+    ],
+)
+def test_a_run_that_lost_its_checkpoints_is_not_trained_over(names, is_lost, run):
+    config = Config(dataset="maps", save_every=8)
+    run.start(config, DATA, ["CPU:0"])
+    for name in names:
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_text("{}")
+    if not is_lost:
+        return run.check(config)
+    with pytest.raises(RunFolderError, match=r"has lost the checkpoints .*ckpt-\*"):
+        run.check(config)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "caf\udce9", "pairs ", "a\x85b"])
