@@ -21,6 +21,7 @@ from pan_tf.data.layouts.verification import Verification
 from pan_tf.data.layouts.verification import listing_fingerprint
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import read_picture
+from pan_tf.images import PEAK
 from pan_tf.images import ImageSpec
 from pan_tf.progress import followed
 
@@ -141,7 +142,7 @@ def lines(probability, threshold=THRESHOLD):
     # HED sees edges along the border of many an image.
     is_line[:_BORDER] = is_line[-_BORDER:] = False
     is_line[:, :_BORDER] = is_line[:, -_BORDER:] = False
-    return np.where(_long(is_line & (probability >= threshold)), 0, 255).astype(np.uint8)
+    return np.where(_long(is_line & (probability >= threshold)), 0, PEAK).astype(np.uint8)
 
 
 def _long(is_line):

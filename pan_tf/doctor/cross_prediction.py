@@ -13,6 +13,8 @@ import functools
 
 import numpy as np
 
+from pan_tf.images import PEAK
+
 _SCALES = (1.0, 2.0, 4.0, 8.0)
 _HIDDEN = 128  # Random rectified features on top of the local ones.
 _RIDGE = 1e-4
@@ -24,7 +26,7 @@ _BINS = np.linspace(0.0, 0.75, 49)  # Of the radial spectrum, in cycles a pixel.
 
 def color_planes(pixels):
     """uint8 `[H, W, 3]` -> luma, red - blue, green - magenta, `[3, H, W]`."""
-    red, green, blue = np.moveaxis(np.asarray(pixels, np.float32) / 255.0, -1, 0)
+    red, green, blue = np.moveaxis(np.asarray(pixels, np.float32) / PEAK, -1, 0)
     luma = (red + green + blue) / 3.0
     return np.stack([luma, red - blue, green - 0.5 * (red + blue)])
 

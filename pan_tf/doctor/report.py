@@ -5,6 +5,7 @@ import numpy as np
 from pan_tf import pages
 from pan_tf.data.split import evenly
 from pan_tf.doctor.pairs import BrokenPairError
+from pan_tf.images import PEAK
 from pan_tf.pages import pictures
 
 _MOST_SHOWN = 20
@@ -105,4 +106,4 @@ def _overlay(a, b, shift):
     edges = inside & (strength > max(np.percentile(strength, 92), 2.0))
     overlay = np.repeat(gray[..., None] * 0.8 + 40, 3, -1)
     overlay[edges] = (230, 20, 30)
-    return overlay.clip(0, 255).astype(np.uint8)
+    return overlay.clip(0, PEAK).astype(np.uint8)

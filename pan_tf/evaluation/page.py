@@ -266,7 +266,7 @@ class _Pictures:
                     "scores": ", ".join(
                         f"{METRICS[n].title} {METRICS[n].text(v)}"
                         for n, v in scores.items()
-                        if n != "balanced" and not n.endswith("_rgb")
+                        if not (METRICS[n].made_of or METRICS[n].is_variant)
                     ),
                 }
             made.append(own)

@@ -3,9 +3,10 @@
 import keras
 import tensorflow as tf
 
+from pan_tf.images import PEAK
 from pan_tf.metrics.table import METRICS
 
-_LEVELS = (0.0, 255.0)
+_LEVELS = (0.0, PEAK)
 
 
 class _MeanOverImages(keras.metrics.Mean):
@@ -54,7 +55,7 @@ class _MeanOverImages(keras.metrics.Mean):
             return image
         low, high = self.value_range
         image = tf.clip_by_value(tf.cast(image, tf.float32), low, high)
-        return (image - low) * (255.0 / (high - low))
+        return (image - low) * (PEAK / (high - low))
 
     def get_config(self):
         return {**super().get_config(), "value_range": self.value_range}

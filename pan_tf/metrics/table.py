@@ -57,6 +57,8 @@ class Metric:
         biased_below: images below which its value depends on their number.
         of_realism: whether it compares what images look like, rather than pixels.
         by_classifier: whether it needs a classifier that is trained on the sets.
+        is_variant: whether it is another row on other planes: captions leave it out, as
+            they do what is made of others.
         is_usual: whether it is measured without being asked for.
         about: how it is measured, a sentence or two for the report.
     """
@@ -79,6 +81,7 @@ class Metric:
     biased_below: int = 0
     of_realism: bool = False
     by_classifier: bool = False
+    is_variant: bool = False
     is_usual: bool = True
     about: str = ""
 
@@ -179,8 +182,12 @@ METRICS = {
         "either, else 0.",
     ),
     "vifp": Metric("VIFP", function=information.vifp, smallest=17),
-    "psnr_rgb": Metric("PSNR, RGB", function=functional.psnr_rgb, **_PSNR),
-    "ssim_rgb": Metric("SSIM, RGB", function=functional.ssim_rgb, smallest=11),
+    "psnr_rgb": Metric(
+        "PSNR, RGB", function=functional.psnr_rgb, is_variant=True, **_PSNR
+    ),
+    "ssim_rgb": Metric(
+        "SSIM, RGB", function=functional.ssim_rgb, is_variant=True, smallest=11
+    ),
     "vgg_distance": Metric(
         "VGG distance",
         higher_is_better=False,

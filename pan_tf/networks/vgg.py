@@ -34,8 +34,8 @@ _MD5 = {
 CHANNELS = (64, 128, 256, 512, 512)
 VGG_LAYERS = tuple(f"block{number}_conv1" for number in range(1, 6))
 
-# ImageNet's standard deviation, the mean of its three channels', in levels of 255.
-_LEVELS_A_DEVIATION = 255.0 * (0.229 + 0.224 + 0.225) / 3.0
+# ImageNet's standard deviation, the mean of its three channels', in levels of 8 bits.
+_LEVELS_A_DEVIATION = images.PEAK * (0.229 + 0.224 + 0.225) / 3.0
 
 # What the network is given of an image in [-1, 1].
 _PREPROCESSING = {

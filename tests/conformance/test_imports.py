@@ -94,3 +94,20 @@ def test_nothing_is_traced_with_autograph():
         if path.name != "tracing.py":
             assert "tf.function(" not in path.read_text(encoding="utf-8"), path
             assert "@tf.function" not in path.read_text(encoding="utf-8"), path
+
+
+# What formats of files hold, bytes of a name, and a table of colours.
+OF_OTHER_THINGS = {
+    *("images.py", "files.py", "pages/pictures.py"),
+    *("image_files/pillow.py", "export/decoding.py"),
+}
+
+
+def test_the_range_of_8_bits_is_known_in_one_place():
+    found = {
+        str(path.relative_to(ROOT / "pan_tf"))
+        for path in sorted((ROOT / "pan_tf").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in (255, 127.5)
+    }
+    assert found == OF_OTHER_THINGS
