@@ -37,19 +37,20 @@ def read(image, file, as_labels):
         png.check_pixels(file)
     if image.format == "TIFF":
         _check_strips(image)
+    tags = _kept_tags(image)
     if as_labels and image.mode in ("P", "1"):
         # Numbers, not colours.
         turned = ImageOps.exif_transpose(_with_numbers(image))
-        return Picture(np.asarray(turned)[..., None])
-    tags = _kept_tags(image)
+        return Picture(np.asarray(turned)[..., None], None, tags)
     if _is_deep_png(image, file):
         return _read_deep_png(image, file)
     image.load()
     turned = ImageOps.exif_transpose(image)
-    if as_labels and turned.mode == "L":
-        return Picture(_grey(turned) // _spread(image, file))
     if turned.mode in _GREY:
-        return Picture(_grey(turned), _alpha_of_grey(turned), tags)
+        grey = _grey(turned)
+        if as_labels and turned.mode == "L":
+            grey = grey // _spread(image, file)
+        return Picture(grey, _alpha_of_grey(turned), tags)
     alpha = None
     if turned.has_transparency_data:
         alpha = np.asarray(turned.convert("RGBA").getchannel("A"))

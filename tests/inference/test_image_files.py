@@ -106,6 +106,20 @@ def test_geotiff_tags_stay_with_a_tiff(pixels, tmp_path):
     assert (read_picture(tmp_path / "out.tif").pixels == pixels).all()
 
 
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_label_maps_keep_a_geotiffs_tags(mode, tmp_path):
+    labels = np.arange(64, dtype=np.uint8).reshape(8, 8) % 5
+    image = Image.fromarray(labels)
+    if mode == "P":
+        image.putpalette(bytes(range(255, 240, -1)))
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550], tags.tagtype[33550] = (0.5, 0.5, 0.0), 12
+    image.save(tmp_path / "in.tif", tiffinfo=tags)
+    picture = read_picture(tmp_path / "in.tif", ImageSpec(labels=5))
+    assert (picture.pixels[..., 0] == labels).all()
+    assert picture.tags[33550] == (12, (0.5, 0.5, 0.0))
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_texts_of_a_tiff_keep_their_bytes(deep, pixels, tmp_path):
     """Whatever their encoding: Pillow writes ASCII, tifffile takes bytes as they are."""
