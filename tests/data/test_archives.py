@@ -201,6 +201,20 @@ def test_an_archive_that_takes_anothers_place_is_read(archive, unpinned, tmp_pat
     assert len(open_data(config(tmp_path / "data")).train) == 4
 
 
+def test_an_archive_may_have_a_test_split_and_no_val(
+    archive, no_network, monkeypatch, tmp_path
+):
+    url = DATASETS["facades"].layout.archive.url
+    use(archives.Archive(url, splits=("train", "test")), monkeypatch)
+    place, made = by_hand(archive, tmp_path / "data"), tmp_path / "made" / "facades"
+    (made / "val").rename(made / "test")
+    with tarfile.open(place, "w:gz") as file:
+        file.add(made, "facades")
+    DATASETS["facades"].layout.prepare("facades", tmp_path / "data")
+    held_out = open_data(config(tmp_path / "data")).held_out
+    assert (held_out.name, len(held_out)) == ("test", 2)
+
+
 @pytest.mark.parametrize("harm", ["cut", "changed", "a page", "empty"])
 def test_a_damaged_archive_is_named(archive, unpinned, tmp_path, harm):
     place = by_hand(archive, tmp_path / "data")
