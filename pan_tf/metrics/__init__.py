@@ -19,11 +19,11 @@ from pan_tf.metrics.keras_metrics import SSIMRGB
 from pan_tf.metrics.keras_metrics import UQI
 from pan_tf.metrics.keras_metrics import VIF
 from pan_tf.metrics.keras_metrics import VIFP
+from pan_tf.metrics.metric import Metric
 from pan_tf.metrics.table import KEPT_METRICS
 from pan_tf.metrics.table import METRICS
 from pan_tf.metrics.table import ROWS
 from pan_tf.metrics.table import SET_METRICS
-from pan_tf.metrics.table import Metric
 from pan_tf.metrics.table import checked
 from pan_tf.metrics.table import checked_set
 from pan_tf.metrics.table import with_parts
