@@ -32,6 +32,8 @@ from pan_tf import fingerprints
 from pan_tf.config import Config
 from pan_tf.runs import lock
 
+# What the manifest's entries are, of those that are read again.
+_KINDS = {"data": dict, "inference": dict, "revisions": dict, "starts": list, "vgg": dict}
 _MODULES = ("tensorflow", "keras", "numpy", "PIL")
 
 
@@ -344,7 +346,13 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def _read_manifest(self):
-        return read_json(self._manifest) or {}
+        found = read_json(self._manifest) or {}
+        for name, kind in _KINDS.items():
+            if not isinstance(found.get(name) or kind(), kind):
+                raise ValueError(
+                    f"{self._manifest} is damaged: its {name!r} is {found[name]!r}."
+                )
+        return found
 
 
 def numbers_of_checkpoints(folder, name):

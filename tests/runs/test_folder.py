@@ -35,6 +35,17 @@ def test_every_start_is_noted_and_the_first_kept(run):
     assert manifest["started"] == first and len(manifest["starts"]) == 2
 
 
+@pytest.mark.parametrize(
+    "edit", [{"data": "maps"}, {"starts": 3}, {"vgg": [1]}, {"revisions": "a"}]
+)
+def test_a_damaged_manifest_is_named(edit, run):
+    path = run.path / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | edit))
+    (name,) = edit
+    with pytest.raises(ValueError, match=rf"manifest\.json is damaged: its '{name}' is"):
+        run.known_data()
+
+
 def test_a_beginning_that_would_not_be_heard_is_refused(run):
     begun = Config(dataset="maps", init_from="other")
     run.check(begun)  # Nothing is there yet: it begins with that.
