@@ -97,6 +97,25 @@ def write_json(path, value):
     write(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_json(path, keys=()):
+    """The dictionary in a file of JSON; None without it.
+
+    Raises:
+        ValueError: if it is damaged, or lacks some of `keys`.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: it holds no dictionary.")
+    if missing := sorted(set(keys) - set(found)):
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}.")
+    return found
+
+
 def trouble(error):
     """A failure of disk, memory or an image as a sentence; None for other errors.
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from pan_tf import bundled
 from pan_tf import dry_run
+from pan_tf import files
 from pan_tf import flagfiles
 from pan_tf import habits
 from pan_tf import paths
@@ -39,7 +40,6 @@ from pan_tf.pages import pictures
 from pan_tf.papers import dfi as dfi_
 from pan_tf.runs import training
 from pan_tf.runs.folder import RunFolder
-from pan_tf.runs.folder import read_json
 from pan_tf.runs.history import History
 from pan_tf.settings import whole_number
 
@@ -300,7 +300,7 @@ class Run:
     @property
     def result(self) -> dict | None:
         """What result.json holds: last, best, baselines; None before its end."""
-        return read_json(self.path / "result.json")
+        return files.read_json(self.path / "result.json")
 
     @property
     def picture(self) -> Image.Image | None:

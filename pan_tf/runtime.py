@@ -32,12 +32,11 @@ def prepare(deterministic=False):
 def join_activations(policy, recompute=False):
     """Has TensorFlow join convolutions with the activations after them, or not.
 
-    In bfloat16 on CPUs, where a pass over images takes as long as a convolution, an
-    update takes .92 to .95 of the time. In float32 next to nothing is gained, and results
-    that are published would round otherwise; a GPU's kernels of training are not joined.
-    Where activations are computed again, one convolution may have two of them:
-    TensorFlow's remapper joins it with the first, reports an error about the other, and
-    gives up on the whole graph.
+    In bfloat16 on CPUs a round of PAN takes .91 to .95 of the time. In float32 next to
+    nothing is gained, and results that are published would round otherwise; a GPU's
+    kernels of training are not joined. Where activations are computed again, one
+    convolution may have two of them: TensorFlow's remapper joins it with the first,
+    reports an error about the other, and gives up on the whole graph.
 
     Args:
         policy: dtype policy of the networks.

@@ -11,6 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from pan_tf import data
+from pan_tf import files
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import paths
@@ -24,7 +25,6 @@ from pan_tf.runs.checkpoints import iteration_of
 from pan_tf.runs.checkpoints import newest
 from pan_tf.runs.checkpoints import newest_best
 from pan_tf.runs.folder import RunFolder
-from pan_tf.runs.folder import read_json
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"
@@ -142,7 +142,9 @@ def load_saved_model(path):
     checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
     label = field = geometry = None
     if (path / LABEL).is_file():
-        label = read_json(path / LABEL, {"checkpoint", "receptive_field", "max_pixels"})
+        label = files.read_json(
+            path / LABEL, {"checkpoint", "receptive_field", "max_pixels"}
+        )
         checkpoint["iteration"] = label["checkpoint"]["iteration"]
         found = label["receptive_field"]
         radius = np.inf if found["radius"] is None else found["radius"]

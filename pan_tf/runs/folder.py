@@ -189,7 +189,7 @@ class RunFolder:
 
     def system(self):
         """What system.json holds of the run; None in a new folder and in runs of 0.1."""
-        return read_json(self._system)
+        return files.read_json(self._system)
 
     def inference(self):
         """How T translates, as the manifest of a run of 0.1 has it, or None."""
@@ -346,7 +346,7 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def _read_manifest(self):
-        found = read_json(self._manifest) or {}
+        found = files.read_json(self._manifest) or {}
         for name, kind in _KINDS.items():
             if not isinstance(found.get(name) or kind(), kind):
                 raise ValueError(
@@ -359,25 +359,6 @@ def numbers_of_checkpoints(folder, name):
     """Iterations of the checkpoints `<name>-<iteration>` in a folder, sorted."""
     found = (path.stem.rpartition("-") for path in folder.glob(f"{name}-*.index"))
     return sorted(int(n) for begin, _, n in found if begin == name and n.isdecimal())
-
-
-def read_json(path, keys=()):
-    """The dictionary in a file of JSON; None without it.
-
-    Raises:
-        ValueError: if it is damaged, or lacks some of `keys`.
-    """
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}.") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged: it holds no dictionary.")
-    if missing := sorted(set(keys) - set(found)):
-        raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}.")
-    return found
 
 
 def _git_commit():

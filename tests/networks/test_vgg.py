@@ -104,7 +104,7 @@ def test_real_weights_see_structure():
 
 
 def test_no_gradient_needs_what_lies_before_a_leaky_relu():
-    """Of which TensorFlow would keep all, and which it could not join."""
+    """TensorFlow would keep all of that, and could not join it."""
     encoder = networks.vgg_encoder("vgg19", star=True, size=32)
 
     @tf.function
