@@ -38,32 +38,44 @@ def gaussian(size, sigma):
     return taps / taps.sum()
 
 
-def box_sums(planes, size, stride=1):
-    """Sums over square windows, without borders.
+def box_sums(planes, size):
+    """Sums over the square windows around every pixel, without borders.
 
     Windows are doubled by adding the planes to themselves shifted: a few additions
     whatever the size, and whole numbers stay exact.
 
     Args:
         planes: floating `[H, W, N]`.
-        size: pixels a side, 2^k or 2^k + 1.
+        size: pixels a side, a power of two.
+
+    Returns:
+        `[H - size + 1, W - size + 1, N]`.
+    """
+    width = 1
+    while width < size:
+        planes, width = planes[:-width] + planes[width:], 2 * width
+    width = 1
+    while width < size:
+        planes, width = planes[:, :-width] + planes[:, width:], 2 * width
+    return planes
+
+
+def pooled_sums(planes, size, stride):
+    """Sums over square windows that lie `stride` apart, without borders.
+
+    By the kernel that pools: a quarter of the time of `box_sums` where windows are few.
+
+    Args:
+        planes: floating `[H, W, N]`.
+        size: pixels a side.
         stride: pixels between windows.
 
     Returns:
         `[(H - size) // stride + 1, (W - size) // stride + 1, N]`.
     """
-    sums, width = planes, 1
-    while 2 * width <= size:
-        sums, width = sums[:-width] + sums[width:], 2 * width
-    if width < size:
-        sums = sums[:-1] + planes[width:]
-    planes = sums = sums[::stride]
-    width = 1
-    while 2 * width <= size:
-        sums, width = sums[:, :-width] + sums[:, width:], 2 * width
-    if width < size:
-        sums = sums[:, :-1] + planes[:, width:]
-    return sums[:, ::stride]
+    columns = tf.nn.avg_pool2d(planes[None], (size, 1), (stride, 1), "VALID")
+    means = tf.nn.avg_pool2d(columns, (1, size), (1, stride), "VALID")
+    return size**2 * means[0]
 
 
 def reflect(planes, margin):

@@ -53,12 +53,11 @@ def vif(reference, prediction):
         border = -(-(window - 1) // 2 // 3)
         inner = slice(border, -border)
         gain, noise, field = (t[inner, inner] for t in (gain, noise, field))
+        signal = field[:, :, None] * eigenvalues
+        gain_to_noise = (gain**2 / (noise + 0.4))[:, :, None]
         # A logarithm of nine factors costs a ninth of nine logarithms.
-        with_noise, alone, gain_to_noise = 1.0, 1.0, gain**2 / (noise + 0.4)
-        for k in range(9):
-            signal = field * eigenvalues[k]
-            with_noise *= 1.0 + gain_to_noise * signal
-            alone *= 1.0 + signal / 0.4
+        with_noise = tf.reduce_prod(1.0 + gain_to_noise * signal, axis=2)
+        alone = tf.reduce_prod(1.0 + signal / 0.4, axis=2)
         kept += tf.add_n(tf.split(_bits(with_noise), 2))
         total += tf.add_n(tf.split(_bits(alone), 2))
     return _ratio(kept, total, blank)
@@ -147,7 +146,9 @@ def _channel(x, y, window):
     """The distortion channel at the middle of each 3 x 3 cell: (gain, noise)."""
     both = filters.reflect(tf.concat([x, y], axis=-1), window // 2)[1:, 1:]
     x, y = tf.split(both, 2, axis=-1)
-    sums = [filters.box_sums(p, window, 3) for p in (x, y, x * x, y * y, x * y)]
+    moments = (both, both**2, x * y)
+    sums = tf.concat([filters.pooled_sums(m, window, 3) for m in moments], axis=-1)
+    sums = tf.split(sums, 5, axis=-1)
     gain, noise, _ = _regression(*sums, floor=1e-15, area=float(window**2))
     return gain, noise
 
