@@ -1,5 +1,7 @@
 """Adam, updated by one kernel a variable."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -11,22 +13,35 @@ class Adam(keras.optimizers.Adam):
     weight's memory; on a CPU that is a twentieth of a step at 128 px.
     """
 
+    def apply(self, grads, trainable_variables=None):
+        # Once for all variables of an update. Made for each of them, it would be a tenth
+        # of the operations that a round is traced into.
+        self._shared = functools.cache(self._constants)
+        super().apply(grads, trainable_variables)
+
+    def _constants(self, dtype):
+        """What the kernel is given beside a variable and its gradient."""
+        step = tf.cast(self.iterations + 1, dtype)
+        beta1, beta2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
+        return {
+            "beta1": beta1,
+            "beta2": beta2,
+            "beta1_power": tf.pow(beta1, step),
+            "beta2_power": tf.pow(beta2, step),
+            "epsilon": tf.cast(self.epsilon, dtype),
+        }
+
     def update_step(self, gradient, variable, learning_rate):
         if self.amsgrad:  # The kernel has none.
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)
         m, v = self._momentums[index].value, self._velocities[index].value
-        step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=m.handle,
             v=v.handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
             lr=tf.cast(learning_rate, variable.dtype),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
+            **self._shared(variable.dtype),
         )

@@ -136,8 +136,10 @@ def plane_means(x, axes=(0, 1, 2)):
     Returns:
         `[C]` or `[B, C]`, dtype of `x`.
     """
-    batch, height, width, channels = tf.unstack(tf.shape(x))
-    if x.shape[-1] is not None:  # An optimized export may not know it.
+    # A shape that is known costs a graph no operations; an export's may not be.
+    shape = x.shape if x.shape.is_fully_defined() else tf.unstack(tf.shape(x))
+    batch, height, width, channels = shape
+    if x.shape[-1] is not None:
         channels = x.shape[-1]
     # A product of matrices reads memory as it lies, and runs on all cores.
     rows = tf.reshape(x, (-1, width, channels))
