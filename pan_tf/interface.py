@@ -151,6 +151,12 @@ def evaluate(
     for name, count in counts.items():
         if count is not None:
             whole_number(name, count, minimum=1)
+    if not isinstance(unaligned, bool | None):
+        raise ValueError(
+            f"`unaligned` must be true, false or None. Received: unaligned={unaligned!r}."
+        )
+    if data_dir is not None:
+        data_dir = paths.named("data_dir", data_dir)
     if not isinstance(dfi, bool | dfi_.Settings | None):
         raise ValueError(
             f"`dfi` must be true, false or its settings. Received: dfi={dfi!r}."

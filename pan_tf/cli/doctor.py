@@ -54,7 +54,8 @@ class Options(Settings):
     )
     max_misaligned: float = setting(
         0.03,
-        "Share of pairs that may seem misaligned in a set that passes.",
+        "Share of pairs that may seem misaligned in a set that passes; one pair always "
+        "may, unless this is 0.",
         minimum=0.0,
         maximum=1.0,
     )

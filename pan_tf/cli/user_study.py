@@ -44,7 +44,7 @@ class Options(Settings):
     checkpoint: str | None = shared.CHECKPOINT
     inverse: bool = setting(False, "Ask about the inverse of cycles.")
     questions: int | None = setting(None, "Sources that are drawn; empty: 30.", minimum=1)
-    seed: int | None = setting(None, "Seed of the draw; empty: 1.")
+    seed: int | None = setting(None, "Seed of the draw; empty: 1.", minimum=0)
     prompt: str | None = setting(None, "What is asked; empty: which is best.")
     dataset: str | None = shared.DATASET
     data_dir: str | None = shared.DATA_DIR
@@ -126,9 +126,15 @@ def _score(study_dir):
         f"would be picked {results['chance']:.0%} of the time. Share [95 % interval]:"
     )
     for name, row in results["systems"].items():
-        low, high = row["ci95"]
-        print(f"    {name:30}{row['share']:6.1%}  [{low:.1%}, {high:.1%}]")
+        interval = "[{:.1%}, {:.1%}]".format(*row["ci95"]) if row["ci95"] else ""
+        print(f"    {name:30}{row['share']:6.1%}  {interval}".rstrip())
     best = next(iter(results["systems"]))
+    if results["answers"] < user_study.FEWEST:
+        print(
+            f"So few answers do not say who is ahead: at least {user_study.FEWEST} are "
+            "needed."
+        )
+        return
     for name, lead in results["leads"].items():
         low, high = lead["ci95"]
         surely = "surely ahead of" if low > 0 else "not surely ahead of"

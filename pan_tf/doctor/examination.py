@@ -80,7 +80,7 @@ def examine(
         items: `Item`s of all splits.
         unpaired: (split, name, sentence) of files without a partner.
         max_misaligned: share of the pairs judged that may seem misaligned in a set that
-            passes.
+            passes; one always may, unless this is 0.
         image_size: `Size` to train at, of a user's own files: the record says how they
             would be brought to it; None says nothing on that.
         suspicions: (split, name, sentence) of files that do not look like two halves.
@@ -301,9 +301,9 @@ def _record(items, findings, skipped, common, checked, max_misaligned):
     for check, (severity, _) in CHECKS.items():
         found = [finding for finding in findings if finding.check == check]
         if check == "misaligned":
-            # A few false alarms are to be expected of so many pairs.
-            too_many = len(found) >= 2 and len(found) > max_misaligned * checked
-            severity = "error" if too_many else "warning"
+            # A few false alarms are to be expected of so many pairs, one of any number.
+            allowed = max(1, max_misaligned * checked) if max_misaligned else 0
+            severity = "error" if len(found) > allowed else "warning"
         checks[check] = {
             "severity": severity,
             "count": len(found),

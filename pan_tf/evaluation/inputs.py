@@ -163,19 +163,15 @@ class Inputs:
             is_best = translator.checkpoint["kind"] == "best"
             notes += [f"{name}, in training: {text}" for text in folder.warnings()]
             known = folder.known_data()
-            # Two lists have another fingerprint than pairs of the same files.
-            is_alike = translator.system.paired == self.split.paired
-            if known and not (
-                fingerprints.same_files(known["fingerprint"], self.data.fingerprint)
-                if is_alike
-                else known["name"] == self.data.name
-            ):
+            if known and not self._is_trained_on(translator, known):
                 notes.append(
                     f"{name} was trained on other data ({known['name']}, or other files, "
                     f"or more of them) than are evaluated here ({self.data.name})."
                     + " Whether they chose its checkpoint is not known."
                     * is_best
                 )
+            elif known and (others := self._unlike(known)):
+                notes.append(f"{name} was trained on these images {others}.")
             elif (
                 is_best
                 and self.data.validation is not None
@@ -190,6 +186,25 @@ class Inputs:
         elif self.split.name == self.data.train.name:
             notes.append("Measured on the images that were trained on.")
         return notes
+
+    def _is_trained_on(self, translator, known):
+        """Whether a run's data, as its manifest has them, are these."""
+        if translator.system.paired == self.split.paired:
+            return fingerprints.same_files(known["fingerprint"], self.data.fingerprint)
+        # Two lists have another fingerprint than pairs of the same files.
+        places = [os.path.realpath(c.data_dir) for c in (translator.config, self.config)]
+        is_there = not data.DATASETS[self.data.name].is_own or places[0] == places[1]
+        return known["name"] == self.data.name and is_there
+
+    def _unlike(self, known):
+        """What training made of the same images that is not measured here, in words."""
+        now = self.data.describe()
+        kinds = {"direction": "", "synthesized": "with synthesized "}
+        return " and ".join(
+            f"{kind}{was or 'nothing'}, and is measured {kind}{now[key] or 'nothing'}"
+            for key, kind in kinds.items()
+            if (was := known.get(key, now[key])) != now[key]
+        )
 
     def _chose(self, translator):
         """Whether an export's T was chosen as the best on the measured images."""
@@ -216,7 +231,7 @@ class Inputs:
         what = "-".join(parts) + ("" if self.split.paired else "-unpaired")
         if len(self.translators) > 1:
             names = "-".join(self.names).replace(os.sep, "_")
-            if len(names) > 100:
+            if len(os.fsencode(names)) > 100:
                 names = _short(names)
             checkpoints = _short(
                 " ".join(
@@ -265,6 +280,7 @@ def _measured_by(config, translators, changes):
     # What a squash cropped in training does not matter here.
     config = config.replace(load_size=None)
     other = changes.get("dataset", config.dataset)
+    config.replace(dataset=other)  # Refuses a name that is not known.
     if data.DATASETS[config.dataset].is_own and not data.DATASETS[other].is_own:
         config = config.replace(data_dir=Config.data_dir)  # Not the run's own images.
     if geometry is None:

@@ -28,6 +28,8 @@ from pan_tf.runs.folder import RunFolder
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"
+# Of a T without a tanh in the end values may well be a little outside [-1, 1].
+_CLEARLY_OUTSIDE = 2.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,11 +131,13 @@ def load_saved_model(path):
         raise OSError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     signature, spec, key, result = _image_signature(path, model.signatures)
 
+    check = _Check(path)
+
     def translate(source):
         if spec.dtype == tf.float32:
-            return signature(**{key: source})[result]
+            return check(source, signature(**{key: source})[result])
         pixels = signature(**{key: images.to_uint8(source)})[result]
-        return images.to_float(pixels)
+        return check(source, images.to_float(pixels))
 
     outputs = signature.structured_outputs[result].shape
     # An output whose channels are not told has its source's.
@@ -163,6 +167,35 @@ def load_saved_model(path):
         shape=tuple(spec.shape),
         model=model,
     )
+
+
+class _Check:
+    """Refuses what is no image, of a T that anybody may have made.
+
+    Levels would be made of it in silence: black of what is no number, white of [0, 255].
+    """
+
+    def __init__(self, path):
+        self._path, self._is_warned = path, False
+
+    def __call__(self, source, output):
+        if output.shape[:3] != source.shape[:3]:
+            raise ValueError(
+                f"{self._path} must give an image of its source's size for each. "
+                f"Received: {list(output.shape)} of {list(source.shape)}."
+            )
+        largest = float(tf.reduce_max(tf.abs(output))) if tf.size(output) else 0.0
+        if not math.isfinite(largest):
+            raise ValueError(f"{self._path} gave an image of NaN or infinite values.")
+        if largest > _CLEARLY_OUTSIDE and not self._is_warned:
+            self._is_warned = True
+            logging.warning(
+                "*** %s gave values up to %.3g: those outside [-1, 1] are clipped. A T "
+                "of float32 takes and gives images in [-1, 1]. ***",
+                self._path,
+                largest,
+            )
+        return output
 
 
 def _restore(network, path, kind, config, inverse):
@@ -230,11 +263,16 @@ def _image_signature(path, signatures):
                 fitting.append((signature, spec, key, result))
     if not fitting:
         described = {
-            name: list(signature.structured_input_signature[1].values())
-            for name, signature in signatures.items()
+            name: [
+                ", ".join(f"{each.dtype.name} {each.shape}" for each in side.values())
+                for side in (s.structured_input_signature[1], s.structured_outputs)
+            ]
+            for name, s in signatures.items()
         }
         raise ValueError(
-            f"{path} must have a signature of one float32 or uint8 image batch "
-            f"[B, H, W, C]. Received: {described}."
+            f"{path} must have a signature from one image batch [B, H, W, C], float32 or "
+            "uint8, to another of the same dtype. Received: "
+            + "; ".join(f"{n}: {a} -> {b}" for n, (a, b) in described.items())
+            + "."
         )
     return min(fitting, key=lambda found: found[1].dtype != tf.float32)

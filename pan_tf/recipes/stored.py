@@ -116,7 +116,7 @@ def _refusal(folder, difference):
     commit = folder.commit()
     return (
         f"{folder.path} is a run of another pan_tf, whose {difference}. Train it again "
-        "in another --run_dir, or use it with the version that trained it"
+        f"in {folder.elsewhere}, or use it with the version that trained it"
         + (f", commit {commit}." if commit else ".")
         + " CHANGELOG.md has the changes."
     )

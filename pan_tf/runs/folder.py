@@ -47,10 +47,12 @@ class RunFolder:
     Args:
         path: the folder; made by `start`, not before.
         settings: class of the run's settings, which `run.cfg` holds.
+        flag: of a command, by which another folder is chosen.
     """
 
-    def __init__(self, path, settings=Config):
+    def __init__(self, path, settings=Config, flag="--run_dir"):
         self.path, self._settings = pathlib.Path(path), settings
+        self.elsewhere = f"another {flag}"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self._config = self.path / "run.cfg"
@@ -102,7 +104,7 @@ class RunFolder:
                     f"    --{name}: {theirs} there, {ours} now\n"
                     for name, (ours, theirs) in differences.items()
                 )
-                + "Use its flags, or choose another --run_dir."
+                + f"Use its flags, or choose {self.elsewhere}."
             )
 
     def _check_not_ended(self):
@@ -114,7 +116,7 @@ class RunFolder:
             raise RunFolderError(
                 f"--run_dir={self.path} has lost the checkpoints that it would "
                 f"go on from, {self.checkpoints / 'ckpt-*'}. It would begin anew, in the "
-                "place of what is there: choose another --run_dir to train again."
+                f"place of what is there: choose {self.elsewhere} to train again."
             )
 
     @contextlib.contextmanager
@@ -151,7 +153,7 @@ class RunFolder:
         except lock.HeldError as holder:
             raise RunFolderError(
                 f"--run_dir={self.path} is in use by another training: {holder}. Wait "
-                "for it, stop it, or choose another --run_dir."
+                f"for it, stop it, or choose {self.elsewhere}."
             ) from None
 
     def config(self):
@@ -217,7 +219,7 @@ class RunFolder:
             raise RunFolderError(
                 f"--run_dir={self.path} was trained on other files than {known['name']} "
                 "holds now (names, sizes or contents differ). Restore them, or choose "
-                "another --run_dir."
+                f"{self.elsewhere}."
             )
 
     def check_vgg(self, sha256):
@@ -231,7 +233,7 @@ class RunFolder:
             raise RunFolderError(
                 f"--run_dir={self.path} was trained with other VGG weights (sha256 "
                 f"{known['sha256']}). Name their file by --vgg_weights, or choose "
-                "another --run_dir."
+                f"{self.elsewhere}."
             )
 
     def start(self, config, data, devices, system=None):

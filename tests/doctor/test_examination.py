@@ -192,6 +192,10 @@ def test_a_share_of_misaligned_pairs_may_be_allowed(clean):
     for allowed, passed in ((0.03, False), (0.07, True)):
         record = examination._record(items, findings, {}, (0.0, 0.0), 30, allowed)
         assert record["passed"] == passed
+    # One may be a false alarm, unless none is allowed.
+    for allowed, passed in ((0.0, False), (0.001, True)):
+        record = examination._record(items, findings[:1], {}, (0.0, 0.0), 30, allowed)
+        assert record["passed"] == passed
 
 
 def test_sides_that_say_nothing_of_each_other_have_no_shift(tmp_path):

@@ -9,8 +9,8 @@ def result(name, psnr, ssim):
     return Result(name, {}, {"psnr": np.array(psnr), "ssim": np.array(ssim)})
 
 
-A = result("a", [20.0, 22.0, 24.0, 20.5], [0.5, 0.6, 0.7, 0.4])
-B = result("b", [19.0, 21.1, 23.0, 19.6], [0.6, 0.5, 0.7, 0.4])
+A = result("a", [20.0, 22.0, 24.0, 20.5] * 3, [0.5, 0.6, 0.7, 0.4] * 3)
+B = result("b", [19.0, 21.1, 23.0, 19.6] * 3, [0.6, 0.5, 0.7, 0.4] * 3)
 
 
 def test_differences_are_taken_image_by_image():
@@ -21,9 +21,34 @@ def test_differences_are_taken_image_by_image():
 
 def test_the_sentence_says_who_is_better_where():
     sentence = compare.compare(A, B)["sentence"]
-    assert sentence.startswith("a is better than b on psnr (by 0.95 dB, 0.9 to 1).")
+    assert sentence.startswith("a is better than b on psnr (by 0.95 dB, 0.9")
     assert sentence.endswith("a and b cannot be told apart on ssim.")
     assert compare.compare(B, A)["sentence"].startswith("a is better than b on psnr")
+
+
+def test_few_images_bear_no_verdict():
+    """Two images have an interval, the one value to the other, that seldom holds 0."""
+    for count in (1, 2, 9):
+        few, others = (
+            Result(r.name, {}, {k: v[:count] for k, v in r.scores.items()})
+            for r in (A, B)
+        )
+        said = compare.compare(few, others)["sentence"]
+        images = "One image does" if count == 1 else f"{count} images do"
+        assert said == (
+            f"{images} not say whether a or b is better: at least 10 are needed."
+        )
+        (said,) = compare.against_baselines(few, {"copy_input": others.scores})
+        assert said.startswith(f"{images} not say whether a baseline is beaten")
+
+
+def test_equal_systems_are_seldom_told_apart():
+    """Where verdicts begin, one in ten is wrong; of two images every other one."""
+    random = np.random.default_rng(0)
+    for count, least, most in ((compare.FEWEST, 0.0, 0.12), (2, 0.4, 0.6)):
+        gaps = random.normal(size=(1000, count))
+        wrong = [compare.verdict(compare.mean_and_interval(gap)) != 0 for gap in gaps]
+        assert least < np.mean(wrong) < most
 
 
 def test_a_mean_that_is_one_images_is_told():
@@ -31,7 +56,8 @@ def test_a_mean_that_is_one_images_is_told():
     names = [f"{i}.png" for i in range(8)]
     one = Result("a", {}, {"vif": np.append(usual, 35.0), "uqi": np.append(usual, 0.9)})
     assert compare.dominated(one, names) == [
-        "a, vif: one image of 8, 7.png, makes 97% of the mean, 4.5; the median is 0.15."
+        "a, vif: the mean of 8 images, 4.5, is above all that of one, 7.png; without it "
+        "the mean is 0.143. The median is 0.15."
     ]
     few = Result("a", {}, {"vif": np.array([0.1, 0.1, 35.0])})
     blank = Result("a", {}, {"vif": np.zeros(8)})
@@ -61,7 +87,7 @@ def test_where_the_lower_value_is_better_the_lower_one_wins(monkeypatch):
     monkeypatch.setitem(compare.ROWS, "distance", lower)
     near, far = (
         Result(name, {}, {"distance": np.array(values)})
-        for name, values in (("near", [0.1, 0.2, 0.1]), ("far", [0.9, 1.1, 1.0]))
+        for name, values in (("near", [0.1, 0.2] * 5), ("far", [0.9, 1.1] * 5))
     )
     said = "near is better than far on distance"
     assert compare.compare(near, far)["sentence"].startswith(said)

@@ -103,6 +103,38 @@ def test_a_saved_model_gives_the_same_image(trained, source, saved_model):
     assert (found.translate(source).numpy() == trained[2]).all()
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x * np.nan, "gave an image of NaN or infinite values"),
+        (lambda x: x / 0.0, "gave an image of NaN or infinite values"),
+        (lambda x: x[:, ::2], "must give an image of its source's size"),
+        (lambda x: x[..., :1][..., 0], "float32 .* -> float32"),
+    ],
+)
+def test_what_is_no_image_is_refused(function, message, tmp_path):
+    """Levels of NaN are black, and a half of an image is measured or written as one."""
+    save_function(function, tmp_path / "odd")
+    with pytest.raises(ValueError, match=rf"odd.*{message}"):
+        inference.Translator(tmp_path / "odd")(np.ones((8, 8, 3), np.uint8))
+
+
+def test_values_of_another_range_are_told_once(tmp_path, caplog):
+    save_function(lambda x: (x + 1.0) * 127.5, tmp_path / "pixels")
+    translator = inference.Translator(tmp_path / "pixels")
+    for _ in range(2):
+        translator(np.full((8, 8, 3), 200, np.uint8))
+    assert caplog.text.count("gave values up to 200: those outside [-1, 1]") == 1
+
+
+def save_function(function, path):
+    """A SavedModel of somebody's, of float32 images."""
+    module = tf.Module()
+    spec = tf.TensorSpec((None, None, None, 3), tf.float32)
+    module.call = tf.function(function, input_signature=[spec], autograph=False)
+    tf.saved_model.save(module, str(path), signatures=module.call)
+
+
 def test_a_saved_model_of_pixels_is_fed_pixels(source, tmp_path):
     class Negative(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
@@ -118,7 +150,7 @@ def test_a_saved_model_of_pixels_is_fed_pixels(source, tmp_path):
 def test_other_signatures_are_refused(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     model.export(str(tmp_path / "dense"), verbose=False)
-    with pytest.raises(ValueError, match="one float32 or uint8 image batch"):
+    with pytest.raises(ValueError, match=r"from one image batch .*float32 \(None, 4\)"):
         inference.Translator(tmp_path / "dense")
 
 

@@ -4,8 +4,6 @@ With pairs, the metrics of an evaluation beside the baselines; without, those of
 evaluation without pairs, whose own reports lie beside.
 """
 
-import json
-
 import keras
 import numpy as np
 
@@ -13,6 +11,7 @@ from pan_tf import data
 from pan_tf import evaluation
 from pan_tf import images
 from pan_tf import inference
+from pan_tf import recipes
 from pan_tf.evaluation import StoppedError
 from pan_tf.evaluation.baselines import fit
 from pan_tf.metrics import ROWS
@@ -173,7 +172,14 @@ class Measuring:
         configs = [trial.config for trial in self._trials]
         return {
             "label": self._task.label,
-            "images_seen": max(c.iterations * c.batch_size for c in configs),
+            "images_seen": max(
+                (
+                    whole_rounds(trial.config) * trial.config.batch_size
+                    for trial in self._trials
+                    if trial.system.recipe
+                ),
+                default=0,
+            ),
             "image_size": configs[0].image_size.to_json(),
             "dataset": opened.describe(),
             "split": held_out.name,
@@ -181,6 +187,12 @@ class Measuring:
             "systems": rows,
             **numbers,
         }
+
+
+def whole_rounds(config):
+    """Iterations of a training, which ends with a round."""
+    per_round = recipes.resolve(config).schedule.minibatches
+    return -(-config.iterations // per_round) * per_round
 
 
 def _shown(batch):
@@ -208,10 +220,9 @@ def _seed(trial, metrics):
             "warnings": [],
             "metrics": metrics,
         }
-    folder = RunFolder(trial.run_dir)
-    result = json.loads((trial.run_dir / "result.json").read_text(encoding="utf-8"))
+    folder = trial.folder
     return seed | {
-        "iterations": result["last"]["checkpoint"],
+        "iterations": trial.result["last"]["checkpoint"],
         "seconds": training_seconds(folder, trial.config),
         "warnings": folder.warnings(),
         "metrics": metrics,

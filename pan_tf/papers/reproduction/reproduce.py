@@ -32,7 +32,6 @@ from pan_tf.papers.reproduction.tables import TABLES
 from pan_tf.papers.reproduction.tables import System
 from pan_tf.papers.reproduction.trials import STOPPED
 from pan_tf.papers.reproduction.trials import Trial
-from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.size import Size
 
@@ -84,7 +83,7 @@ class Reproduction:
     ):
         self.name, self.table, self.budget = table, TABLES[table], budget
         self.output_dir = pathlib.Path(output_dir)
-        files.check_output_dir(self.output_dir, "results.json")
+        files.check_output_dir(self.output_dir, "results.json", ("table",))
         self.batch_size = self.table.batch_size if batch_size is None else batch_size
         self.changes = {k: v for k, v in changes.items() if v is not None}
         self.classifiers = classifiers or {}
@@ -105,6 +104,12 @@ class Reproduction:
         chosen = [t for t in self.table.tasks if not tasks or t.name in tasks]
         self.tasks = [(task, self._trials(task, systems)) for task in chosen]
         every = [trial for _, trials in self.tasks for trial in trials]
+        trained = [trial.config for trial in every if trial.system.recipe]
+        if vgg_star_weights and not any(recipes.resolve(c).star for c in trained):
+            raise ValueError(
+                f"--vgg_star_weights={vgg_star_weights} is of systems that look through "
+                "VGG*, and none of those chosen does."
+            )
         self.interpolation = None
         if any(trial.system.recipe is None for trial in every):
             settings = dfi.Settings(vgg_weights=vgg_weights, iterations=dfi_iterations)
@@ -112,7 +117,7 @@ class Reproduction:
         for trial in every:
             if trial.system.recipe:
                 recipes.complete(trial.config)
-                folder = RunFolder(trial.run_dir)
+                folder = trial.folder
                 folder.check(trial.config)
                 recipes.check_stored(trial.config, folder)
                 _check_length(trial.config, folder)
@@ -122,7 +127,7 @@ class Reproduction:
     def _open(self, trials):
         """The data of a task, checked."""
         config = data.locate(trials[0].config)
-        folders = [RunFolder(trial.run_dir) for trial in trials]
+        folders = [trial.folder for trial in trials]
         known = next((k for f in folders if (k := f.known_data())), None)
         opened = data.open_data(config, verified=known, paired=self.table.paired)
         if opened.held_out is None:
@@ -241,7 +246,7 @@ class Reproduction:
         self.output_dir.mkdir(parents=True, exist_ok=True)
         # Marks the folder as ours from the first moment on.
         if not (self.output_dir / "results.json").exists():
-            files.write(self.output_dir / "results.json", "{}\n")
+            files.write_json(self.output_dir / "results.json", {"table": self.name})
         failures = {}
         for task, trials in self.tasks:
             for i, trial in enumerate(trials, start=1):
@@ -308,9 +313,8 @@ class Reproduction:
 
 def _check_length(config, folder):
     """Raises RunFolderError if more iterations were trained than are asked for."""
-    per_round = recipes.resolve(config).schedule.minibatches
-    trained, most = folder.last_iteration(), -(-config.iterations // per_round)
-    if trained > most * per_round:
+    trained = folder.last_iteration()
+    if trained > measuring.whole_rounds(config):
         raise RunFolderError(
             f"{folder.path} holds a longer training, of {trained} iterations in place of "
             f"{config.iterations}. Choose another --output_dir, or that --budget."

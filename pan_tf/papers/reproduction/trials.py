@@ -5,7 +5,6 @@ nothing with it, and one that is interrupted goes on where it was.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import signal
@@ -74,13 +73,20 @@ class Trial:
         return pathlib.Path(self.config.run_dir)
 
     @property
+    def folder(self):
+        return RunFolder(self.run_dir, flag="--output_dir")
+
+    @property
+    def result(self):
+        """What result.json holds; None without it."""
+        return files.read_json(self.run_dir / "result.json", ("last",))
+
+    @property
     def is_finished(self):
         """Whether it came to its end with the iterations that are asked for."""
-        path = self.run_dir / "result.json"
-        if not path.exists():
+        folder, result = self.folder, self.result
+        if result is None:
             return False
-        result = json.loads(path.read_text(encoding="utf-8"))
-        folder = RunFolder(self.run_dir)
         trained = folder.config()
         return (
             result["last"]["checkpoint"] >= self.config.iterations

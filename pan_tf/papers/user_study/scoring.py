@@ -8,13 +8,16 @@ import numpy as np
 from pan_tf import files
 
 _RESAMPLES = 4000
+# Answers from which on intervals are kept. With fewer, all may be for one by chance, and
+# other subjects drawn from them would never differ.
+FEWEST = 10
 
 
 def score(study_dir):
     """Scores the files in `choices/` of a study, and writes `results.json`.
 
     Intervals: 95 %, bootstrap over subjects, and over the answers of each that is drawn,
-    for those of one person have much in common.
+    for those of one person have much in common. None of fewer than `FEWEST` answers.
 
     Args:
         study_dir: folder that `write_study` made.
@@ -33,7 +36,7 @@ def score(study_dir):
     path = study_dir / "key.json"
     if not path.is_file():
         raise FileNotFoundError(f"No key.json in {study_dir}: not a study.")
-    key = json.loads(path.read_text(encoding="utf-8"))
+    key = files.read_json(path, ("study", "systems", "questions"))
     answers, origin = {}, {}
     for file in sorted((study_dir / "choices").glob("[!.]*")):
         subject, picked = _read(file, key)
@@ -81,7 +84,7 @@ def _results(systems, answers):
     ]
     counts = np.bincount(np.concatenate(picks), minlength=len(systems))
     total = counts.sum()
-    resampled = _resampled(picks, len(systems))
+    resampled = _resampled(picks, len(systems)) if total >= FEWEST else None
     order = np.argsort(-counts, kind="stable")
     first = order[0]
     return {
@@ -91,7 +94,7 @@ def _results(systems, answers):
         "systems": {
             systems[i]: {
                 "share": float(counts[i] / total),
-                "ci95": _interval(resampled[:, i]),
+                "ci95": _interval(resampled, i),
                 "picked": int(counts[i]),
             }
             for i in order
@@ -99,7 +102,7 @@ def _results(systems, answers):
         "leads": {
             systems[i]: {
                 "mean": float((counts[first] - counts[i]) / total),
-                "ci95": _interval(resampled[:, first] - resampled[:, i]),
+                "ci95": _interval(resampled, first, i),
             }
             for i in order[1:]
         },
@@ -117,5 +120,9 @@ def _resampled(picks, count):
     return shares
 
 
-def _interval(values):
+def _interval(shares, one, other=None):
+    """Of a system's share, or of its lead over another's; None without shares."""
+    if shares is None:
+        return None
+    values = shares[:, one] - (0.0 if other is None else shares[:, other])
     return [float(end) for end in np.percentile(values, [2.5, 97.5])]

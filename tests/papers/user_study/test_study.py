@@ -15,6 +15,7 @@ from pan_tf.papers.user_study import Study
 from pan_tf.papers.user_study import score
 from pan_tf.papers.user_study import write_study
 from tests import browser
+from tests import commands
 from tests.conftest import smooth_noise
 
 
@@ -82,6 +83,24 @@ def test_the_interval_is_over_subjects(written):
     low, high = score(written)["systems"]["alpha"]["ci95"]
     # Of 10 coins: a standard deviation of .158; of 60: of .065.
     assert 0.15 < low < 0.25 and 0.75 < high < 0.85
+
+
+def test_a_few_answers_do_not_say_who_is_ahead(written):
+    """All for one by chance: other subjects drawn from them would never differ."""
+    answer(written, "one", lambda i: "beta" if i < 1 else None)
+    lead = next(iter(score(written)["leads"].values()))
+    assert lead["mean"] == 1.0 and lead["ci95"] is None
+    result = commands.finish("user_study", f"--score={written}")
+    assert result.returncode == 0 and "surely" not in result.stdout
+    assert "So few answers do not say who is ahead" in result.stdout
+
+
+def test_a_damaged_key_is_named(written):
+    answer(written, "one", lambda i: "beta")
+    for text, message in (("{}", "it lacks questions, study"), ('{"a', "is damaged")):
+        (written / "key.json").write_text(text)
+        with pytest.raises(ValueError, match=rf"key\.json.*{message}"):
+            score(written)
 
 
 def test_nobody_counts_twice(written):
