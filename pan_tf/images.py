@@ -34,6 +34,7 @@ class ImageSpec:
         low, high: values of a file that become the smallest and the largest level; None
             for the full range of its unsigned integers.
         kind: NumPy dtype of the files, which outputs are given again.
+        has_alpha: whether the last of four channels is transparency, which has no range.
     """
 
     channels: int = 3
@@ -43,6 +44,7 @@ class ImageSpec:
     low: float | None = dataclasses.field(default=None, compare=False)
     high: float | None = dataclasses.field(default=None, compare=False)
     kind: str = dataclasses.field(default="uint8", compare=False)
+    has_alpha: bool = dataclasses.field(default=False, compare=False)
 
     @classmethod
     def of(cls, value):
@@ -56,7 +58,9 @@ class ImageSpec:
 
     def to_json(self):
         """What a manifest and a label hold."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        return {
+            k: v for k, v in dataclasses.asdict(self).items() if v not in (None, False)
+        }
 
     @property
     def dtype(self):
@@ -85,11 +89,13 @@ class ImageSpec:
         """Pixels of another depth or number of channels, as these images have them."""
         return to_bits(with_channels(pixels, self.channels), self.bits)
 
-    def fit(self, values):
+    def fit(self, values, missing=None):
         """Values of a file -> pixels in memory.
 
         Args:
             values: `[H, W, C]`, NumPy, of any kind of number.
+            missing: bool likewise, of those that are none, and become the lowest level of
+                a range; None: those that are not finite.
 
         Returns:
             `[H, W, planes]` of `dtype`.
@@ -108,9 +114,15 @@ class ImageSpec:
                     f"is of 8 bits, which {self} would make black or white: store its "
                     f"values as {self.kind}"
                 )
-            share = (values.astype(np.float64) - self.low) / (self.high - self.low)
-            levels = np.nan_to_num(np.clip(share, 0.0, 1.0)) * (2**self.bits - 1)
-            values = np.round(levels).astype(self.dtype)
+            if self.has_alpha and values.shape[-1] == 4:
+                if missing is not None:
+                    missing = missing[..., :3]
+                colors = self._without_alpha().fit(values[..., :3], missing)
+                return np.concatenate([colors, self._fit_alpha(values[..., 3:])], -1)
+            missing = ~np.isfinite(values) if missing is None else missing
+            values = np.where(missing, self.low, values.astype(np.float64))
+            share = np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
+            values = np.round(share * (2**self.bits - 1)).astype(self.dtype)
         elif values.dtype not in (np.uint8, np.uint16):
             raise ValueError(
                 f"holds {values.dtype} pixels, which have no range of their own: train "
@@ -118,17 +130,32 @@ class ImageSpec:
             )
         return with_channels(to_bits(values, self.bits), self.channels)
 
+    def _without_alpha(self):
+        return dataclasses.replace(self, channels=3, has_alpha=False)
+
+    def _fit_alpha(self, values):
+        """Transparency of a file, which has no range of its own."""
+        if values.dtype.kind == "f":
+            share = np.clip(np.nan_to_num(values.astype(np.float64)), 0.0, 1.0)
+        else:
+            share = values / np.iinfo(values.dtype).max
+        return np.round(share * (2**self.bits - 1)).astype(self.dtype)
+
     def restore(self, pixels):
         """Pixels in memory -> values of a file's kind: the way back of `fit`."""
         kind = np.dtype(self.kind)
         if self.labels or self.low is None:
             return pixels
-        values = pixels.astype(np.float64) / (2**self.bits - 1)
-        values = values * (self.high - self.low) + self.low
-        if kind.kind in "iu":
-            limits = np.iinfo(kind)
-            values = np.clip(np.round(values), limits.min, limits.max)
-        return values.astype(kind)
+        share = pixels.astype(np.float64) / (2**self.bits - 1)
+        values = share * (self.high - self.low) + self.low
+        if kind.kind == "f":
+            if self.has_alpha:
+                values[..., 3] = share[..., 3]
+            return values.astype(kind)
+        limits = np.iinfo(kind)
+        if self.has_alpha:
+            values[..., 3] = share[..., 3] * limits.max
+        return np.clip(np.round(values), limits.min, limits.max).astype(kind)
 
     def to_float(self, pixels):
         """Pixels in memory `[..., planes]` -> float32 `[..., channels]` in [-1, 1]."""

@@ -391,7 +391,14 @@ def _pairs(source, target):
     """(input, output) paths: of one file, or of every image of a folder."""
     if not source.is_dir():
         return [(source, target / f"{source.stem}.png" if target.is_dir() else target)]
-    files = sorted(p for p in source.iterdir() if p.suffix.lower() in _ENDINGS)
+    # A pipe would never end; what is hidden is no image of the user's.
+    files = sorted(
+        path
+        for path in source.iterdir()
+        if path.suffix.lower() in _ENDINGS
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
     if not files:
         sys.exit(f"{source} holds no {', '.join(_ENDINGS)} file.")
     stems = collections.Counter(path.stem for path in files)

@@ -38,8 +38,11 @@ def with_found(config):
         labels = config.source_labels if side == "source" else None
         found = ImageSpec(labels, 8, labels) if labels else _spec(files, headers)
         for name in ("channels", "bits"):
-            if getattr(config, f"{side}_{name}") is None:
+            given = getattr(config, f"{side}_{name}")
+            if given is None:
                 changes[f"{side}_{name}"] = getattr(found, name)
+            elif not labels:
+                found = dataclasses.replace(found, **{name: given})
         said.append(f"{side}s {found}")
     if not changes:
         return config, ""
@@ -135,6 +138,9 @@ def _channels(files, headers):
 def _with_range(spec, asked, files, headers):
     both = zip(files, headers, strict=True)
     of_kind = {"uint8" if h.kind == "bool" else h.kind: file for file, h in both}
+    # Only transparency can have made a fourth channel of at most three.
+    has_alpha = spec.channels == 4 and all(h.channels < 4 for h in headers)
+    spec = dataclasses.replace(spec, has_alpha=has_alpha)
     spec = _of_kind(spec, asked, files, str(np.result_type(*of_kind)))
     if "uint8" in of_kind and not spec.takes_8_bits:
         other = next(kind for kind in of_kind if kind != "uint8")
@@ -203,8 +209,7 @@ def _some_values(file, extremes_only):
         picture = image_files.read_raw(file)
     except image_files.ImageFileError:
         return None  # Opening it will tell.
-    values = picture.pixels.astype(np.float64).ravel()
-    missing = ~np.isfinite(values) | (values == picture.nodata)
+    values, missing = picture.pixels.astype(np.float64).ravel(), picture.missing.ravel()
     values[missing] = np.nan
     if extremes_only:
         there = values[~missing]

@@ -6,6 +6,8 @@ PNG and JPEG only: GIF reads all its frames before the first is out, and BMP's r
 claim anything. A JPEG is decoded as Pillow does, to the bit, and stood upright.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +19,8 @@ _WHOLE = ("uint8", "uint16")  # Kinds of values that a PNG holds.
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _HEADER = 24  # Bytes of a PNG up to width and height.
-_SEARCHED = 2**14  # Bytes of a file in which its orientation is looked for.
+# Bytes of a file in which its orientation is looked for, of a PNG at its end, too.
+_SEARCHED = 2**17
 
 # The orientation, tag 0x0112, one number of 16 or 32 bits, in either byte order, in the
 # first directory of the EXIF data of a JPEG or a PNG: before it come entries of 12 bytes
@@ -70,17 +73,19 @@ def decode(contents, spec=3):
             the transparency. Of labels the numbers of a grey PNG.
 
     Returns:
-        Pixels as of the spec, `[H, W, planes]`, upright by its EXIF (not by XMP). Grey
-        and palettes become RGB, or RGB grey; transparency is dropped unless it is asked
-        for; of 16 bits the upper eight are kept where 8 are wanted.
+        Pixels as of the spec, `[H, W, planes]`, upright by its EXIF (not by XMP, nor by
+        EXIF whose first directory is not its beginning). Grey and palettes become RGB, or
+        RGB grey; transparency is dropped unless it is asked for; of 16 bits the upper
+        eight are kept where 8 are wanted.
     """
     spec = ImageSpec.of(spec)
     is_deep = spec.bits == 16 or spec.low is not None or spec.labels
     bits = 16 if is_deep else 8
+    channels = 1 if spec.labels else max(spec.channels, 3)
     pixels = tf.cond(
         _is_jpeg(contents),
-        lambda: _jpeg(contents, bits, spec),
-        lambda: _png(contents, bits, spec),
+        lambda: images.with_channels(_jpeg(contents, bits, spec), channels),
+        lambda: _png(contents, bits, channels, spec),
     )
     if spec.labels:
         pixels = _labels(pixels, contents, spec)
@@ -111,25 +116,38 @@ def restored(pixels, spec):
     """Levels of an output -> what a PNG file of the training's kind holds."""
     if spec.low is None or spec.kind not in _WHOLE:
         return pixels
-    share = tf.cast(pixels, tf.float64) / (2**spec.bits - 1)
-    values = tf.round(share * (spec.high - spec.low) + spec.low)
-    limit = float(np.iinfo(spec.kind).max)
-    return tf.cast(tf.cast(tf.clip_by_value(values, 0.0, limit), tf.int32), spec.kind)
+    levels = np.arange(2**spec.bits, dtype=spec.dtype)
+    values = spec.restore(np.stack([levels] * spec.channels, -1)[None])[0]
+    if not spec.has_alpha:
+        return _looked_up(pixels, values[:, 0])
+    sides = (pixels[..., :3], values[:, 0]), (pixels[..., 3:], values[:, 3])
+    return tf.concat([_looked_up(*side) for side in sides], -1)
 
 
 def _fitted(pixels, contents, spec):
-    """As `ImageSpec.fit`, of files that have whole numbers."""
+    """As `ImageSpec.fit`, of files that have whole numbers; `[H, W, 3 or 4]`."""
     if spec.low is None:
-        return images.to_bits(pixels, spec.bits)
-    values = tf.cast(pixels, tf.float64)
+        return images.with_channels(images.to_bits(pixels, spec.bits), spec.planes)
+    # A PNG's fourth is its transparency, which has no range.
+    values, alpha = pixels[..., :3], pixels[..., 3:]
     if not spec.takes_8_bits:
         sentence = f"Files must be PNG of 16 bits, whose values are {spec}."
         check = _require(~_is_jpeg(contents) & _is_deep(contents), sentence)
         with tf.control_dependencies([check]):
             values = tf.identity(values)
-    share = tf.clip_by_value((values - spec.low) / (spec.high - spec.low), 0.0, 1.0)
-    levels = tf.cast(tf.round(share * (2**spec.bits - 1)), tf.int32)
-    return tf.cast(levels, spec.dtype.name)
+    every = np.arange(2**16, dtype=np.uint16)[:, None, None]
+    levels = _looked_up(values, dataclasses.replace(spec, channels=1).fit(every))
+    if spec.planes == 4:
+        return tf.concat([levels, images.to_bits(alpha, spec.bits)], -1)
+    return images.with_channels(levels, spec.planes)
+
+
+def _looked_up(numbers, table):
+    """What a table, made by `ImageSpec` itself, has for each of some whole numbers.
+
+    A served graph computes otherwise than NumPy where a value lies between two levels.
+    """
+    return tf.gather(tf.constant(table.ravel()), tf.cast(numbers, tf.int32))
 
 
 def _is_png(head):
@@ -159,20 +177,19 @@ def _jpeg_size(contents):
     return tf.cast(tf.io.extract_jpeg_shape(contents)[:2], tf.int64)
 
 
-def _png(contents, bits, spec):
+def _png(contents, bits, channels, spec):
     # Grey by the same weights as everywhere; TensorFlow's decoder has others.
-    channels = 1 if spec.labels else max(spec.channels, 3)
     dtype = tf.uint16 if bits == 16 else tf.uint8
     pixels = tf.io.decode_png(contents, channels, dtype)
     if channels == 4:
         pixels = _with_whole_alpha(pixels, contents)
     if spec.low is not None or spec.labels:  # The file's own values count.
-        values = tf.cast(pixels, tf.int32)
+        values = tf.cast(pixels[..., :3], tf.int32)
         values = tf.where(_is_deep(contents), values, values // 257)
         if spec.labels:
             values //= _spread(contents)
-        pixels = tf.cast(values, tf.uint16)
-    return images.with_channels(pixels, spec.planes)
+        pixels = tf.concat([tf.cast(values, tf.uint16), pixels[..., 3:]], -1)
+    return pixels
 
 
 def _spread(png):
@@ -183,19 +200,24 @@ def _spread(png):
 
 
 def _with_whole_alpha(pixels, contents):
-    """Grey of 1, 2 or 4 bits, whose alpha TensorFlow's decoder does not spread."""
+    """Grey or palettes of 1, 2 or 4 bits that are opaque but for a key.
+
+    TensorFlow's decoder does not spread the alpha that it makes up for them.
+    """
     header = tf.io.decode_raw(tf.strings.substr(contents, 24, 2), tf.uint8)
-    is_small_grey = tf.logical_and(header[0] < 8, tf.equal(header[1], 0))
+    is_grey, is_palette = tf.equal(header[1], 0), tf.equal(header[1], 3)
+    has_key = tf.strings.regex_full_match(contents, rb"\C*tRNS\C*")
+    # What a palette says of transparency is whole.
+    is_short = (header[0] < 8) & (is_grey | (is_palette & ~has_key))
     alpha = tf.where(pixels[..., 3:] > 0, pixels.dtype.max, 0)
-    alpha = tf.where(is_small_grey, tf.cast(alpha, pixels.dtype), pixels[..., 3:])
+    alpha = tf.where(is_short, tf.cast(alpha, pixels.dtype), pixels[..., 3:])
     return tf.concat([pixels[..., :3], alpha], -1)
 
 
 def _jpeg(contents, bits, spec):
     # The accurate transform is Pillow's; TensorFlow's default is a faster one.
     pixels = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-    pixels = images.with_channels(pixels, spec.planes)
-    if spec.low is not None:
+    if spec.low is not None or spec.labels:
         return tf.cast(pixels, tf.uint16)
     return images.to_bits(pixels, bits)
 
@@ -203,6 +225,11 @@ def _jpeg(contents, bits, spec):
 def _orientation(contents):
     """1, upright, to 8; from 5 on rows are columns."""
     start = tf.strings.substr(contents, 0, _SEARCHED)
+    length = tf.strings.length(contents)
+    # Behind the pixels, where some writers of PNG put it; of a JPEG another one's lies
+    # there. A name that is cut in two is not found.
+    end = tf.strings.substr(contents, tf.maximum(length - _SEARCHED, 0), _SEARCHED)
+    start += tf.where(_is_png(contents + bytes(_HEADER)), end, b"")
     found = [
         tf.strings.regex_full_match(start, _ORIENTATION % (number, number))
         for number in range(2, 9)

@@ -78,9 +78,28 @@ class Export:
         self.export_dir = paths.named("export_dir", export_dir)
         if self.export_dir.exists() and not self.export_dir.is_dir():
             raise ValueError(f"--export_dir={export_dir} must be a folder.")
+        for name in ("saved_model.pb", "run.cfg"):
+            if (self.export_dir / name).exists():
+                raise ValueError(
+                    f"--export_dir={export_dir} must be a folder of versions, and holds "
+                    f"a {name} itself. Choose another one."
+                )
+        try:
+            str(self.export_dir).encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"--export_dir must be UTF-8: TensorFlow writes to no other place. "
+                f"Received: export_dir={str(export_dir)!a}."
+            ) from None
         self.translator = Translator(run_dir, checkpoint, inverse=inverse, scale=scale)
         if self.translator.config is None:
             raise ValueError(f"--run_dir={run_dir} is a SavedModel already.")
+        only = self.translator.field.size
+        if only and isinstance(self.translator.scale.value, float):
+            raise ValueError(
+                f"--scale must be auto or native: T takes images of {only} x {only} "
+                f"pixels only. Received: scale={scale}."
+            )
         self.max_pixels = whole_number("max_pixels", max_pixels)
         least = self._pixels_of(*self.translator.config.image_size)
         if max_pixels < least:
@@ -233,10 +252,13 @@ class Export:
                 image_size=side,
                 load_size=None,
             )
-            if self.translator.source.labels or not self._are_files():
+            sides = self.translator.source, self.translator.target
+            takes_others = self._are_files() and all(s.takes_8_bits for s in sides)
+            if sides[0].labels or not takes_others:
                 raise ValueError(
-                    "An export of a T that takes label maps, or more than four channels, "
-                    f"is proven by its run's own images, which {state}: {error}"
+                    "An export of a T of label maps, of more than four channels, or of "
+                    "values with a range is proven by its run's own images, which "
+                    f"{state}: {error}"
                 ) from None
             opened = data.open_data(config, specs=self._sides())  # It is in the package.
             sources = self._some_of(opened)

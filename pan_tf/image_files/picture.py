@@ -53,6 +53,17 @@ class Picture:
         except ValueError:
             return None
 
+    @property
+    def missing(self):
+        """Which values are none, bool as `pixels`: NaN, infinite, or GDAL's nodata."""
+        if self.pixels.dtype.kind != "f":
+            return self.pixels == self.nodata  # Of too small a kind none is.
+        # The text of the tag may say more digits than the pixels have.
+        nodata = np.float64("nan" if self.nodata is None else self.nodata)
+        with np.errstate(over="ignore"):
+            nodata = nodata.astype(self.pixels.dtype)
+        return ~np.isfinite(self.pixels) | (self.pixels == nodata)
+
 
 @dataclasses.dataclass(frozen=True)
 class Header:

@@ -28,6 +28,7 @@ _BITS = 258  # BitsPerSample.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY = ("1", "L", "I", "F", *_DEEP)
 _SRGB = ImageCms.createProfile("sRGB")
+_NEXT_TO = 8  # Levels by which makers' profiles of sRGB differ.
 
 
 def read(image, file, as_labels):
@@ -47,10 +48,11 @@ def read(image, file, as_labels):
     image.load()
     turned = ImageOps.exif_transpose(image)
     if turned.mode in _GREY:
-        grey = _grey(turned)
-        if as_labels and turned.mode == "L":
-            grey = grey // _spread(image, file)
-        return Picture(grey, _alpha_of_grey(turned), tags)
+        spread = _spread(image, file) if turned.mode == "L" else 1
+        grey, alpha = _grey(turned), _alpha_of_grey(turned, spread)
+        if _is_deep_pgm(image):
+            grey = grey.astype(np.uint16)
+        return Picture(grey // spread if as_labels else grey, alpha, tags)
     alpha = None
     if turned.has_transparency_data:
         alpha = np.asarray(turned.convert("RGBA").getchannel("A"))
@@ -87,10 +89,19 @@ def _grey(image):
     return values[..., None]
 
 
-def _alpha_of_grey(image):
-    """Transparency of a grey image: of the one level that a PNG may name."""
+def _is_deep_pgm(image):
+    """Whether it is a PGM of 16 bits, which Pillow gives 32."""
+    return image.format == "PPM" and image.mode == "I"
+
+
+def _alpha_of_grey(image, spread):
+    """Transparency of a grey image: of the one level that a PNG may name, before it was
+    spread over 8 bits."""
     if not image.has_transparency_data:
         return None
+    if spread > 1:
+        found = np.asarray(image) != spread * image.info["transparency"]
+        return np.where(found, 255, 0).astype(np.uint8)
     if image.mode in ("L", "1"):
         return np.asarray(image.convert("RGBA").getchannel("A"))
     return _alpha_by_key(np.asarray(image)[..., None], image.info["transparency"])
@@ -126,8 +137,21 @@ def _profile(image):
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
     wanted = "CMYK" if image.mode == "CMYK" else "RGB"
-    is_ours = "srgb" in description.lower() or image.mode in _GREY
-    return None if is_ours or space != wanted else description
+    if image.mode in _GREY or space != wanted:
+        return None
+    return None if _is_srgb(profile, description) else description
+
+
+def _is_srgb(profile, description):
+    """Whether a profile of colours is sRGB, by its name and by what it makes of greys.
+
+    There are linear profiles with sRGB's primaries, and its name.
+    """
+    if "srgb" not in description.lower():
+        return False
+    greys = Image.fromarray(np.arange(0, 256, 17, np.uint8)[None, :, None].repeat(3, 2))
+    made = ImageCms.profileToProfile(greys, profile, _SRGB, outputMode="RGB")
+    return np.abs(np.asarray(made, int) - np.asarray(greys, int)).max() <= _NEXT_TO
 
 
 def _is_deep_png(image, file):
@@ -169,7 +193,7 @@ def header(image, file):
         width, height = (image.tag_v2[tag] for tag in _SIDES)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    is_deep = _is_deep_png(image, file) or image.mode in _DEEP
+    is_deep = _is_deep_png(image, file) or image.mode in _DEEP or _is_deep_pgm(image)
     kind = {"F": "float32", "I": "int32"}.get(image.mode, "uint8")
     return Header(
         height,

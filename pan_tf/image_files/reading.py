@@ -62,10 +62,12 @@ def fitted(picture, spec, columns=slice(None)):
         None if picture.alpha is None else picture.alpha[:, columns],
         picture.tags,
     )
+    missing = None if spec.low is None else picture.missing
     try:
         if spec.channels == 4 and not spec.labels and picture.pixels.shape[-1] < 4:
-            return _with_fourth(picture, spec)
-        return Picture(spec.fit(picture.pixels), picture.alpha, picture.tags)
+            return _with_fourth(picture, spec, missing)
+        pixels = spec.fit(picture.pixels, missing)
+        return Picture(pixels, picture.alpha, picture.tags)
     except ValueError as error:
         raise ImageFileError(str(error)) from None
 
@@ -108,10 +110,10 @@ def read_header(source):
             return pillow.header(image, file)
 
 
-def _with_fourth(picture, spec):
+def _with_fourth(picture, spec, missing):
     """A picture of at most three channels as one of four: with its transparency."""
     rgb = ImageSpec(3, spec.bits, low=spec.low, high=spec.high, kind=spec.kind)
-    pixels = rgb.fit(picture.pixels)
+    pixels = rgb.fit(picture.pixels, missing)
     if picture.alpha is None:
         return Picture(images.with_channels(pixels, 4), None, picture.tags)
     alpha = images.to_bits(picture.alpha, spec.bits)[..., None]

@@ -25,6 +25,7 @@ _OTHER_COLOURS = tuple(
     for name in ("PALETTE", "SEPARATED", "YCBCR", "CIELAB", "ICCLAB", "ITULAB")
 )
 _PREMULTIPLIED = tifffile.EXTRASAMPLE.ASSOCALPHA
+_ALPHA = (_PREMULTIPLIED, tifffile.EXTRASAMPLE.UNASSALPHA)
 _MORE = "pip install imagecodecs reads more kinds of TIFF"
 
 
@@ -88,12 +89,19 @@ def read(file, pages):
         for tag in first.tags
         if tag.code in KEPT_TAGS
     }
-    count = _colors(pages)
-    colors, alpha = pixels[..., :count], None
-    if count < pixels.shape[-1] and pixels.dtype in (np.uint8, np.uint16):
-        alpha = pixels[..., count]
-        if _PREMULTIPLIED in first.extrasamples:
-            colors = _straight(colors, alpha)
+    place = _alpha_place(pages)
+    if place is None:
+        return Picture(pixels, None, tags)
+    is_last = place == pixels.shape[-1] - 1
+    colors = pixels[..., :place] if is_last else np.delete(pixels, place, axis=-1)
+    alpha = pixels[..., place]
+    if alpha.dtype.kind == "f":  # From 0 to 1.
+        alpha = np.round(65535 * np.nan_to_num(np.clip(alpha, 0.0, 1.0)))
+        return Picture(colors, alpha.astype(np.uint16), tags)
+    if alpha.dtype not in (np.uint8, np.uint16):
+        return Picture(colors, None, tags)
+    if _PREMULTIPLIED in first.extrasamples:
+        colors = _straight(colors, alpha)
     return Picture(colors, alpha, tags)
 
 
@@ -112,13 +120,18 @@ def _value(tag):
     return tag.value[0] / tag.value[1] if is_ratio else tag.value
 
 
+def _alpha_place(pages):
+    """The channel of pages that is transparency; None without."""
+    extra = list(pages[0].extrasamples) if len(pages) == 1 else []
+    first = pages[0].samplesperpixel - len(extra)
+    places = [first + i for i, kind in enumerate(extra) if kind in _ALPHA]
+    return places[0] if places else None
+
+
 def _colors(pages):
     """Channels of pages without transparency."""
-    if len(pages) > 1:
-        return len(pages)
-    first = pages[0]
-    has_alpha = any(kind in (_PREMULTIPLIED, 2) for kind in first.extrasamples)
-    return first.samplesperpixel - has_alpha
+    count = len(pages) if len(pages) > 1 else pages[0].samplesperpixel
+    return count - (_alpha_place(pages) is not None)
 
 
 def _orientation(page):

@@ -18,7 +18,10 @@ from pan_tf import paths
 from pan_tf import printing
 from pan_tf.inference import loaded
 from pan_tf.inference.scale import Scale
+from pan_tf.memory import available_bytes
 from pan_tf.size import Size
+
+_COPIES = 3  # In memory at once of an image while it is resized.
 
 
 class Translator:
@@ -69,6 +72,11 @@ class Translator:
         self, path, checkpoint=None, bn_statistics=None, inverse=False, scale=None
     ):
         self.path, self.inverse = paths.named("run_dir", path), inverse
+        if bn_statistics not in (None, "moving", "image"):
+            raise ValueError(
+                "`bn_statistics` must be one of: moving, image. Received: "
+                f"bn_statistics={bn_statistics!r}."
+            )
         if not loaded.is_saved_model(self.path):
             kind = "best" if checkpoint is None else checkpoint
             found = loaded.load_run(self.path, kind, bn_statistics, inverse)
@@ -76,6 +84,11 @@ class Translator:
             raise ValueError(
                 f"--inverse goes with a run folder, and {path} is a SavedModel: "
                 "export the inverse itself."
+            )
+        elif bn_statistics is not None:
+            raise ValueError(
+                f"`bn_statistics` goes with a run folder, and {path} is a SavedModel, "
+                f"which has its own. Received: bn_statistics={bn_statistics!r}."
             )
         elif checkpoint is not None:
             raise ValueError(
@@ -165,11 +178,27 @@ class Translator:
         height, width = pixels.shape[:2]
         seen = self.seen_size(height, width)
         if seen != (height, width):
+            self._check_memory(seen)
             pixels = self.source.resize(pixels, seen).numpy()
         output, tiling = self._whole.translate(pixels, tile_size, on_tile)
         if seen != (height, width):
             output = self.target.resize(output, Size(height, width)).numpy()
         return output, tiling
+
+    def _check_memory(self, seen):
+        """Raises MemoryError where an image at T's scale does not fit.
+
+        A thin one grows most: both its sides grow as its short one does.
+        """
+        free, channels = available_bytes(), self.source.channels
+        # float32, while they are resized in and out.
+        wanted = _COPIES * 4 * seen.height * seen.width * channels
+        if free is not None and wanted > free:
+            raise MemoryError(
+                f"seen at the training's scale, {seen.width} x {seen.height} pixels, it "
+                f"needs {wanted / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are "
+                "free: --scale gives another scale"
+            )
 
     def tiling(self, height, width, tile_size=None):
         """How an image is cut, `tile_size` as in a call; None if it is not."""

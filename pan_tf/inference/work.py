@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from pan_tf import files
@@ -162,7 +163,9 @@ class Work:
             # Seams lie at T's own scale.
             score = seam_score(pixels, tiling) if seen == (height, width) else None
             seams = "no gradient to score seams by"
-            if score is not None:
+            if seen != (height, width):
+                seams = "seams lie at T's scale, and are not scored"
+            elif score is not None:
                 seams = f"seam score {score:.3f} (gradient at borders to elsewhere)"
             outcome.notes.append(
                 f"{source}: {tiling.count(*seen)} tiles of {tiling.tile_size} px; {seams}"
@@ -200,6 +203,11 @@ def _note_losses(source, picture, format, spec, outcome):
     if picture.tags is not None and len(picture.tags) and format != "TIFF":
         outcome.notes.append(
             f"{source}: its TIFF tags are lost; --format=input keeps them"
+        )
+    is_whole = np.dtype(spec.kind) in (np.uint8, np.uint16)
+    if picture.alpha is not None and format == "TIFF" and not is_whole:
+        outcome.notes.append(
+            f"{source}: its transparency is lost beside values of {spec.kind}"
         )
     if picture.alpha is not None and format in image_files.OPAQUE:
         outcome.notes.append(f"{source}: its transparency is lost in a {format} file")

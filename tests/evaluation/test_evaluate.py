@@ -223,6 +223,21 @@ def test_other_data_than_the_run_saw_are_noted(small_run, tmp_path, small_pairs)
     assert len(evaluation.split) == 3
 
 
+def test_another_direction_than_the_run_learnt_is_told(small_run, small_pairs):
+    """Nor was its checkpoint chosen on these images, seen so."""
+    (note,) = Evaluation([small_run], direction="BtoA", split="val").notes
+    assert note == "small was trained on these images AtoB, and is measured BtoA."
+    (note,) = Evaluation([small_run], split="val").notes
+    assert "chosen on these very images" in note
+
+
+def test_other_files_are_told_where_pairs_are_not_asked_for(small_run, pair_folder):
+    others = pair_folder(train=8, val=8)
+    evaluation = Evaluation([small_run], data_dir=str(others), unpaired=True, split="val")
+    assert evaluation.notes[0].startswith("small was trained on other data (folder,")
+    assert not any("chosen on these very images" in note for note in evaluation.notes)
+
+
 def test_a_saved_model_of_one_size_is_refused_at_another(small_pairs, tmp_path):
     import keras
 

@@ -104,6 +104,69 @@ def test_labels_of_few_bits_are_the_numbers_of_the_file(bits):
         np.testing.assert_array_equal(grey[0, :, 0], labels * (255 // (2**bits - 1)))
 
 
+_RANGED = {"low": 10.0, "high": 200.0, "kind": "uint8"}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ImageSpec(1, 8, **_RANGED),
+        ImageSpec(4, 8, **_RANGED, has_alpha=True),
+        ImageSpec(3, 16, low=0.0, high=150.0, kind="int32"),
+        ImageSpec(1, 16),
+        ImageSpec(4, 16),
+    ],
+    ids=["grey range", "alpha range", "deep range", "deep grey", "deep alpha"],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "JPEG"])
+def test_ranges_and_depths_are_what_the_reader_makes_of_them(spec, mode):
+    """First the range, then the luma; transparency has no range."""
+    if mode == "JPEG":
+        contents = encoded(Image.fromarray(PIXELS), "JPEG")
+    elif mode == "P":
+        contents = encoded(Image.fromarray(PIXELS).quantize(16), "PNG")
+    else:
+        rgba = Image.fromarray(np.dstack([PIXELS, PIXELS[..., 1]]))
+        contents = encoded(rgba.convert(mode), "PNG")
+    expected = read_picture(contents, spec).pixels
+    np.testing.assert_array_equal(decoding.decode(tf.constant(contents), spec), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("bits", "kind"), [(8, "uint8"), (16, "uint16")])
+def test_a_served_file_holds_what_a_written_one_does(channels, bits, kind):
+    spec = ImageSpec(channels, bits, None, 10.0, 180.0, kind, has_alpha=channels == 4)
+    levels = np.random.default_rng(0).integers(0, 2**bits, (9, 7, channels))
+    levels = levels.astype(spec.dtype)
+    values = spec.restore(levels)
+    np.testing.assert_array_equal(decoding.restored(tf.constant(levels), spec), values)
+    if channels == 4:  # Not from 10 to 180.
+        np.testing.assert_array_equal(values[..., 3], levels[..., 3])
+    assert values[..., 0].min() >= 10 and values[..., 0].max() <= 180
+
+
+@pytest.mark.parametrize("place", ["behind the pixels", "behind 20 kB"])
+def test_an_orientation_may_stand_far_from_the_beginning(place):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(PIXELS)
+    if place == "behind 20 kB":
+        contents = encoded(image, "JPEG", exif=exif)
+        begin = contents.index(b"\xff\xe1")
+        other = b"\xff\xec" + struct.pack(">H", 20_002) + bytes(20_000)
+        contents = contents[:begin] + other + contents[begin:]
+    else:
+        noise = np.random.default_rng(0).integers(0, 256, (300, 500, 3), np.uint8)
+        contents = encoded(Image.fromarray(noise), "PNG", exif=exif)
+        begin = contents.index(b"eXIf") - 4
+        (length,) = struct.unpack(">I", contents[begin : begin + 4])
+        chunk = contents[begin : begin + 12 + length]
+        contents = contents[:begin] + contents[begin + 12 + length :]
+        contents = contents[:-12] + chunk + contents[-12:]
+    assert contents.index(b"Exif" if place == "behind 20 kB" else b"eXIf") > 2**14
+    check(contents)
+
+
 def test_16_bits_of_colour_keep_their_upper_8():
     deep = np.random.default_rng(0).integers(0, 65536, (9, 7, 3)).astype(np.uint16)
     contents = tf.io.encode_png(deep).numpy()

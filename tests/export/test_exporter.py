@@ -302,3 +302,14 @@ def test_what_the_export_does_not_take_is_a_sentence(exported, monkeypatch):
     monkeypatch.setattr(translator._whole, "_limit", 2**14)
     with pytest.raises(ValueError, match=r"too few for tiles.*--max_pixels=65536"):
         translator(np.zeros((300, 300, 3), np.uint8))
+
+
+def test_a_version_or_a_run_is_no_folder_of_versions(exported, small_run):
+    for folder in (exported[1], small_run):
+        with pytest.raises(ValueError, match="must be a folder of versions"):
+            Export(small_run, folder)
+
+
+def test_a_folder_that_tensorflow_cannot_name_is_refused(small_run, tmp_path):
+    with pytest.raises(ValueError, match=r"--export_dir must be UTF-8"):
+        Export(small_run, str(tmp_path / "e\udcff"))

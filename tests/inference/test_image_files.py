@@ -8,8 +8,11 @@ import pytest
 import tensorflow as tf
 import tifffile
 from PIL import Image
+from PIL import ImageCms
 from PIL import TiffImagePlugin
 
+from pan_tf import image_files
+from pan_tf.data import specs
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import Picture
 from pan_tf.image_files import format_kept
@@ -260,3 +263,87 @@ def test_overviews_and_masks_of_a_geotiff_are_not_pictures(pixels, tmp_path):
     save("pages.tif", 0, 1, 0)
     with pytest.raises(ImageFileError, match="holds 2 images"):
         read_picture(tmp_path / "pages.tif")
+
+
+@pytest.mark.parametrize("nodata", ["1e+20", "-9999.9", "nan", "3.4e38"])
+def test_missing_values_become_the_lowest_level(nodata, tmp_path):
+    """The tag's text may have more digits than the pixels, and lie above the range."""
+    values = np.linspace(0, 100, 20, dtype=np.float32).reshape(4, 5)
+    values[0, 0], values[1, 1] = np.float32(nodata), np.inf
+    tag = (42113, 2, 0, nodata, True)
+    tifffile.imwrite(tmp_path / "in.tif", values, extratags=[tag])
+    spec = specs.of_files([tmp_path / "in.tif"])
+    assert spec.kind == "float32" and 0 <= spec.low < spec.high <= 100
+    levels = read_picture(tmp_path / "in.tif", spec).pixels[..., 0]
+    assert levels[0, 0] == levels[1, 1] == 0 and levels[3, 4] == 65535
+
+
+def test_transparency_is_the_channel_that_says_so(tmp_path):
+    values = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
+    tifffile.imwrite(
+        tmp_path / "in.tif",
+        values,
+        photometric="rgb",
+        planarconfig="contig",
+        extrasamples=["unassalpha", "unspecified"],
+    )
+    picture = read_picture(tmp_path / "in.tif", ImageSpec(4))
+    np.testing.assert_array_equal(picture.alpha, values[..., 3])
+    np.testing.assert_array_equal(picture.pixels, values[..., [0, 1, 2, 4]])
+
+
+def test_transparency_of_floats_is_from_0_to_1(tmp_path):
+    values = np.random.default_rng(0).random((4, 5, 4)).astype(np.float32)
+    tifffile.imwrite(
+        tmp_path / "in.tif", values, photometric="rgb", extrasamples=["unassalpha"]
+    )
+    spec = ImageSpec(4, 16, low=0.0, high=1.0, kind="float32", has_alpha=True)
+    picture = read_picture(tmp_path / "in.tif", spec)
+    np.testing.assert_allclose(picture.pixels / 65535, values, atol=1e-5)
+    np.testing.assert_allclose(spec.restore(picture.pixels), values, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_the_key_of_a_grey_png_of_few_bits_is_found(bits, tmp_path):
+    # A row of filter 0 and of the numbers 0 to 3, packed.
+    row = bytes([0]) + (bytes([0b00011011]) if bits == 2 else bytes([0x01, 0x23]))
+    header = (4).to_bytes(4, "big") + (1).to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
+    parts = (b"IHDR", header), (b"tRNS", b"\0\2"), (b"IDAT", zlib.compress(row))
+    (tmp_path / "in.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            len(data).to_bytes(4, "big")
+            + name
+            + data
+            + zlib.crc32(name + data).to_bytes(4, "big")
+            for name, data in (*parts, (b"IEND", b""))
+        )
+    )
+    picture = read_picture(tmp_path / "in.png", ImageSpec(1))
+    np.testing.assert_array_equal(picture.alpha, [[255, 255, 0, 255]])
+
+
+def test_a_linear_profile_is_not_srgb_whatever_its_name(pixels, tmp_path):
+    """sRGB with its curve replaced by gamma 1, of the same length."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(pixels).save(tmp_path / "srgb.png", icc_profile=profile)
+    assert (read_picture(tmp_path / "srgb.png").pixels == pixels).all()
+    begin = profile.index(b"para\0\0\0\0\0\3") + 12
+    linear = np.array([65536, 65536, 0, 65536, 0], ">i4").tobytes()
+    changed = profile[:begin] + linear + profile[begin + 20 :]
+    Image.fromarray(pixels).save(tmp_path / "linear.png", icc_profile=changed)
+    found = read_picture(tmp_path / "linear.png").pixels / 255
+    light = pixels / 255
+    expected = np.where(
+        light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055
+    )
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_a_pgm_of_16_bits_is_of_16_bits(tmp_path):
+    values = np.array([[0, 1, 65535], [256, 4095, 40000]], np.uint16)
+    contents = b"P5 3 2 65535\n" + values.astype(">u2").tobytes()
+    (tmp_path / "in.pgm").write_bytes(contents)
+    assert image_files.read_header(tmp_path / "in.pgm").kind == "uint16"
+    found = read_picture(tmp_path / "in.pgm", ImageSpec(1, 16)).pixels
+    np.testing.assert_array_equal(found[..., 0], values)

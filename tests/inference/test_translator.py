@@ -421,3 +421,10 @@ def test_a_tile_does_not_stand_for_the_statistics_of_its_image(trained, tmp_path
     assert translator.tiling(5000, 5000) is None
     with pytest.raises(ValueError, match="that image's own statistics"):
         translator.tiling(5000, 5000, tile_size=1024)
+
+
+def test_statistics_are_a_runs(trained, saved_model):
+    with pytest.raises(ValueError, match="`bn_statistics` must be one of"):
+        inference.Translator(trained[0], bn_statistics="x")
+    with pytest.raises(ValueError, match="which has its own"):
+        inference.Translator(saved_model, bn_statistics="moving")

@@ -532,3 +532,9 @@ def test_somebody_elses_folder_is_refused(tmp_path):
     flags = f"--output_dir={tmp_path}", "--table=pan4"
     result = commands.finish("reproduce", *flags)
     assert result.returncode == 1 and "--output_dir" in result.stderr
+    # Others call their results so, too.
+    (tmp_path / "mine.txt").rename(tmp_path / "index.html")
+    (tmp_path / "results.json").write_text('{"mine": 1}')
+    result = commands.finish("reproduce", *flags)
+    assert result.returncode == 1 and "no results.json of ours" in result.stderr
+    assert (tmp_path / "results.json").read_text() == '{"mine": 1}'
