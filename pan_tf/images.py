@@ -58,9 +58,8 @@ class ImageSpec:
 
     def to_json(self):
         """What a manifest and a label hold."""
-        return {
-            k: v for k, v in dataclasses.asdict(self).items() if v not in (None, False)
-        }
+        values = dataclasses.asdict(self)
+        return {k: v for k, v in values.items() if v is not None and v is not False}
 
     @property
     def dtype(self):

@@ -1,3 +1,6 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -45,3 +48,18 @@ def test_grid_puts_one_example_in_a_row_between_white_lines():
     grid = images.grid(black, grey, gap=2)
     assert grid.shape == (3 * 10 - 2, 2 * 8 - 2, 3)
     assert grid[0, 0, 0] == 0 and grid[0, 6, 0] == 255 and grid[0, 8, 0] == 100
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ImageSpec(),
+        ImageSpec(labels=3, channels=3),
+        ImageSpec(1, 16, low=0.0, high=4095.0, kind="uint16"),
+        ImageSpec(4, 16, low=-1.0, high=0.0, kind="float32", has_alpha=True),
+    ],
+)
+def test_a_spec_comes_back_whole_from_json(spec):
+    found = ImageSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    # Ranges and kinds do not make two specs differ.
+    assert dataclasses.asdict(found) == dataclasses.asdict(spec)
