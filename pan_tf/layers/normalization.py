@@ -10,6 +10,8 @@ import math
 import keras
 import tensorflow as tf
 
+from pan_tf import tracing
+
 
 @keras.saving.register_keras_serializable("pan_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -222,9 +224,7 @@ def _normalize_fused(x, gamma, beta, epsilon):
 
     @tf.custom_gradient
     def normalize(x, gamma, beta):
-        x32 = tf.cast(x, tf.float32)
-        mean = plane_means(x32)
-        variance = plane_means(tf.math.squared_difference(x32, mean))
+        y, mean, variance = _normalized(x, gamma, beta, epsilon)
 
         def gradient(dy, *_):
             return tf.raw_ops.FusedBatchNormGradV3(
@@ -238,10 +238,19 @@ def _normalize_fused(x, gamma, beta, epsilon):
                 is_training=True,
             )[:3]
 
-        y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
-        return (tf.cast(y, x.dtype), mean, variance), gradient
+        return (y, mean, variance), gradient
 
     return normalize(x, gamma, beta)
+
+
+@tracing.function
+def _normalized(x, gamma, beta, epsilon):
+    """(normalized, mean, biased variance), traced once for layers of one size."""
+    x32 = tf.cast(x, tf.float32)
+    mean = plane_means(x32)
+    variance = plane_means(tf.math.squared_difference(x32, mean))
+    y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
+    return tf.cast(y, x.dtype), mean, variance
 
 
 def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
