@@ -224,7 +224,9 @@ def _normalize_fused(x, gamma, beta, epsilon):
 
     @tf.custom_gradient
     def normalize(x, gamma, beta):
-        y, mean, variance = _normalized(x, gamma, beta, epsilon)
+        # In a graph once for layers of one size; by itself it is not worth a graph.
+        how = _normalized if tf.executing_eagerly() else _normalized_once
+        y, mean, variance = how(x, gamma, beta, epsilon)
 
         def gradient(dy, *_):
             return tf.raw_ops.FusedBatchNormGradV3(
@@ -243,14 +245,16 @@ def _normalize_fused(x, gamma, beta, epsilon):
     return normalize(x, gamma, beta)
 
 
-@tracing.function
 def _normalized(x, gamma, beta, epsilon):
-    """(normalized, mean, biased variance), traced once for layers of one size."""
+    """(normalized, mean, biased variance)."""
     x32 = tf.cast(x, tf.float32)
     mean = plane_means(x32)
     variance = plane_means(tf.math.squared_difference(x32, mean))
     y = tf.nn.batch_normalization(x32, mean, variance, beta, gamma, epsilon)
     return tf.cast(y, x.dtype), mean, variance
+
+
+_normalized_once = tracing.function(_normalized)
 
 
 def _normalize_by_image(x, gamma, beta, epsilon, moving_mean, moving_variance):
