@@ -195,7 +195,7 @@ class Translator:
         wanted = _COPIES * 4 * seen.height * seen.width * channels
         if free is not None and wanted > free:
             raise MemoryError(
-                f"seen at the training's scale, {seen.width} x {seen.height} pixels, it "
+                f"seen at T's scale, {seen.width} x {seen.height} pixels, it "
                 f"needs {wanted / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are "
                 "free: --scale gives another scale"
             )

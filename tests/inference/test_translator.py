@@ -428,3 +428,11 @@ def test_statistics_are_a_runs(trained, saved_model):
         inference.Translator(trained[0], bn_statistics="x")
     with pytest.raises(ValueError, match="which has its own"):
         inference.Translator(saved_model, bn_statistics="moving")
+
+
+def test_an_image_that_t_would_see_too_large_is_refused(trained, monkeypatch):
+    """TensorFlow on a CPU does not survive an allocation that fails."""
+    found = inference.Translator(trained[0], scale=100.0)
+    monkeypatch.setattr("pan_tf.inference.translator.available_bytes", lambda: 2**20)
+    with pytest.raises(MemoryError, match=r"6400 x 100 pixels, it needs .* --scale"):
+        found(np.zeros((1, 64, 3), np.uint8))

@@ -520,3 +520,13 @@ def test_a_busy_server_is_asked_again_and_a_wrong_request_is_not(monkeypatch):
             ours.translate([b"x"])
         assert len(asked) == 3
         busy.shutdown()
+
+
+def test_a_folder_is_sent_without_what_is_no_image_of_the_users(tmp_path):
+    """A pipe would be waited for; archives of other systems hold hidden copies."""
+    for name in ("a.png", "b.JPG", "._a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    pairs = client_module._pairs(tmp_path, tmp_path / "out")
+    assert [source.name for source, _ in pairs] == ["a.png", "b.JPG"]
