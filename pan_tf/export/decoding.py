@@ -226,8 +226,8 @@ def _orientation(contents):
     """1, upright, to 8; from 5 on rows are columns."""
     start = tf.strings.substr(contents, 0, _SEARCHED)
     length = tf.strings.length(contents)
-    # Behind the pixels, where some writers of PNG put it; of a JPEG another one's lies
-    # there. A name that is cut in two is not found.
+    # Some writers of PNG put it behind the pixels. At the end of a JPEG may lie another
+    # image, with an orientation of its own.
     end = tf.strings.substr(contents, tf.maximum(length - _SEARCHED, 0), _SEARCHED)
     start += tf.where(_is_png(contents + bytes(_HEADER)), end, b"")
     found = [
