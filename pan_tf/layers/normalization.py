@@ -112,8 +112,7 @@ class InstanceNormalization(keras.layers.Layer):
         # be left, and grow by 1 / sqrt(epsilon) in each layer.
         x = inputs - tf.stop_gradient(inputs[:, :1, :1])
         if inputs.shape[0] == 1 and inputs.dtype != tf.float64:
-            channels = tf.shape(inputs)[-1:]
-            one, zero = tf.ones(channels), tf.zeros(channels)
+            one, zero = tf.ones(inputs.shape[-1:]), tf.zeros(inputs.shape[-1:])
             return _normalize_fused(x, one, zero, self.epsilon)[0]
         return _normalize_each(x, self.epsilon)
 
@@ -221,14 +220,18 @@ def _normalize_fused(x, gamma, beta, epsilon):
         # also what several replicas compute: keep that.
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], variance.dtype)
         return y, mean, variance * (count - 1.0) / count
+    statistics = []
 
     @tf.custom_gradient
     def normalize(x, gamma, beta):
         # In a graph once for layers of one size; by itself it is not worth a graph.
         how = _normalized if tf.executing_eagerly() else _normalized_once
-        y, mean, variance = how(x, gamma, beta, epsilon)
+        # Else TensorFlow would make a gradient of its own, too.
+        given = map(tf.stop_gradient, (x, gamma, beta))
+        y, mean, variance = how(*given, epsilon)
+        statistics[:] = mean, variance
 
-        def gradient(dy, *_):
+        def gradient(dy):
             return tf.raw_ops.FusedBatchNormGradV3(
                 y_backprop=dy,
                 x=x,
@@ -240,9 +243,9 @@ def _normalize_fused(x, gamma, beta, epsilon):
                 is_training=True,
             )[:3]
 
-        return (y, mean, variance), gradient
+        return y, gradient
 
-    return normalize(x, gamma, beta)
+    return normalize(x, gamma, beta), *statistics
 
 
 def _normalized(x, gamma, beta, epsilon):
