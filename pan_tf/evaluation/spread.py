@@ -12,10 +12,9 @@ import os
 import numpy as np
 
 from pan_tf import files
-from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.measure import images_at_a_time
-from pan_tf.networks import WeightsNotFoundError
+from pan_tf.inference.work import tried
 
 # Images of a part, at least: fewer are not worth their way.
 _OF_A_PART = 32
@@ -63,59 +62,49 @@ def _measured(engine, made, evaluation):
         _part,
         made_there,
         os.getcwd(),
-        _checkpoints(evaluation),
+        _digests(evaluation),
         Directions(evaluation).fitted,
     )
     evaluation.output_dir.mkdir(parents=True, exist_ok=True)
     found = engine.each(parts, work, evaluation.output_dir)
     for part in found:
+        if part is None:
+            raise files.TroubleError(
+                f"Not evaluated: a part's numbers are lost. Has the disk of "
+                f"{evaluation.output_dir} room?"
+            )
         if isinstance(part, str):
             raise files.TroubleError(f"Not evaluated: {part}")
     return _joined(found)
 
 
-def _checkpoints(evaluation):
+def _digests(evaluation):
     """What the Ts are; a training that goes on may put others in their place."""
-    return [
-        {name: translator.checkpoint[name] for name in ("kind", "iteration")}
-        for translator in evaluation.translators
-    ]
+    return [translator.digest() for translator in evaluation.translators]
 
 
-def _part(made, folder, checkpoints, fitted):
+def _part(made, folder, digests, fitted):
     """A function of (begin, end) that gives scores, or what stands in their way."""
 
     def directions():
         if os.path.isdir(folder):  # What is given relative to it is found.
             os.chdir(folder)
         evaluation = made()
-        if _checkpoints(evaluation) != checkpoints:
+        if _digests(evaluation) != digests:
             raise ValueError(
                 "a run got another checkpoint meanwhile. Has its training ended?"
             )
         return Directions(evaluation, fitted, is_quiet=True)
 
-    measuring, failure = _tried(directions)
+    measuring, failure = tried(directions)
     if failure:
         return lambda places: failure
 
     def measure(places):
-        scores, failure = _tried(lambda: _listed(measuring.scores(range(*places))))
+        scores, failure = tried(lambda: _listed(measuring.scores(range(*places))))
         return failure or scores
 
     return measure
-
-
-def _tried(call):
-    """(what a function gives, None), or (None, a sentence)."""
-    try:
-        return call(), None
-    except Exception as error:
-        said = files.trouble(error)
-        known = DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError
-        if not said and not isinstance(error, known):
-            raise
-        return None, said or str(error)
 
 
 def _listed(scores):

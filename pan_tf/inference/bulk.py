@@ -13,6 +13,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import sys
@@ -24,6 +25,7 @@ from pan_tf import files
 from pan_tf import printing
 from pan_tf.inference.work import Outcome
 from pan_tf.inference.work import Work
+from pan_tf.inference.work import tried
 
 try:
     import apache_beam as beam
@@ -38,6 +40,7 @@ except ImportError as error:
 
 FAILURES = "failures.tsv"
 _DIRECT = "direct"
+_OURS = "--direct_num_workers", "--direct_running_mode"  # What "direct" sets itself.
 _OUTCOMES = "outcomes-"  # Folders that results are gathered in.
 _STALE = 86400.0  # Seconds without a result: nobody works there any more.
 
@@ -67,7 +70,7 @@ class Engine:
                 "--beam_options say how many. Received: "
                 f"runner={self.runner}, workers={self.workers}."
             )
-        _check_options(self.options)
+        _check_options(self.options, self.runner == _DIRECT)
         try:
             _runner(self.runner)
         except (ImportError, ValueError) as error:
@@ -82,13 +85,15 @@ class Engine:
         count = self.workers or os.cpu_count()
         return f"{count} process{'es' * (count != 1)}"
 
-    def run(self, job, made, tile_size=None):
+    def run(self, job, made, translator, tile_size=None):
         """Translates every file of a job.
 
         Args:
             job: `TranslationJob`, whose places every worker sees.
             made: function without arguments that gives the `Translator`; workers get it
                 pickled.
+            translator: what it gave here. A worker that gets another T translates
+                nothing: a folder is one T's.
             tile_size: as in a call of a `Translator`.
 
         Returns:
@@ -103,9 +108,17 @@ class Engine:
             (*(os.fsencode(_absolute(path)) for path in places), format)
             for *places, format in job.targets
         ]
-        work = functools.partial(_translation, made, tile_size, job.existing)
-        for found in self.each(items, work, folder):
-            outcome.add(Outcome.from_json(found))
+        work = functools.partial(
+            _translation, made, translator.digest(), tile_size, job.existing
+        )
+        results = self.each(items, work, folder)
+        for (source, *_), found in zip(items, results, strict=True):
+            if found is None:
+                said = f"no word of it: has the disk of {folder} room?"
+                failed = pathlib.Path(os.fsdecode(source)), said
+                outcome.failures.append(failed)
+            else:
+                outcome.add(Outcome.from_json(found))
         if not _is_one_file(job):
             _write_failures(folder / FAILURES, outcome.failures)
         return outcome
@@ -121,9 +134,13 @@ class Engine:
                 name is that of a partial file.
 
         Returns:
-            List in the order of the items.
+            List in the order of the items; None where the disk had no room for a result.
+
+        Raises:
+            TroubleError: if there is no result, or Beam fails; the message is Beam's.
         """
         _remove_stale(_absolute(folder))
+        is_new = not _absolute(folder).exists()
         # Workers of other users write here too: no `mkdtemp`.
         place = files.partial(_absolute(folder), f"{_OUTCOMES}{uuid.uuid4().hex}")
         place.mkdir(parents=True)
@@ -137,12 +154,15 @@ class Engine:
                     found.update(map(json.loads, whole))
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        if lost := len(items) - len(found):
+            if is_new:
+                with contextlib.suppress(OSError):  # Where there is something in it.
+                    _absolute(folder).rmdir()
+        if items and not found:
             raise files.TroubleError(
-                f"{lost} of {len(items)} results are not in {place}: do all workers see "
-                "that folder?"
+                f"No result is in {place}: do all workers see that folder, and has its "
+                "disk room?"
             )
-        return [found[number] for number in range(len(items))]
+        return [found.get(number) for number in range(len(items))]
 
     def check(self, job):
         """Raises FileExistsError if a user's own file stands where failures would."""
@@ -157,19 +177,26 @@ class Engine:
         """Runs the pipeline; what becomes of each item is a line of JSON in a folder."""
         given = shlex.split(self.options)
         if self.runner == _DIRECT:
-            given += [f"--direct_num_workers={self.workers or os.cpu_count()}"]
-            given += ["--direct_running_mode=multi_processing"]
-        with (
-            _ending_with_workers(place),
-            beam.Pipeline(_runner(self.runner), PipelineOptions(given)) as pipeline,
-        ):
-            _ = (
-                pipeline
-                | "items" >> beam.Create(list(enumerate(items)))
-                | "spread" >> beam.Reshuffle()
-                | "work" >> RunInference(handler)
-                | "keep" >> beam.ParDo(_Keep(os.fsencode(place)))
-            )
+            set_here = self.workers or os.cpu_count(), "multi_processing"
+            given += map("=".join, zip(_OURS, map(str, set_here), strict=True))
+        try:
+            with (
+                _ending_with_workers(place),
+                beam.Pipeline(_runner(self.runner), PipelineOptions(given)) as pipeline,
+            ):
+                _ = (
+                    pipeline
+                    | "items" >> beam.Create(list(enumerate(items)))
+                    | "spread" >> beam.Reshuffle()
+                    | "work" >> RunInference(handler)
+                    | "keep" >> beam.ParDo(_Keep(os.fsencode(place)))
+                )
+        # Whatever Beam, its runner, or a server of that runner has for an error.
+        except Exception as error:
+            said = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise files.TroubleError(
+                f"--runner={self.runner}: {said[-1] if said else type(error).__name__}"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -185,10 +212,12 @@ def _ending_with_workers(place):
             before(found)
             return
         shutil.rmtree(place, ignore_errors=True)
+        is_killed = re.search(r"\b(-9|137)\b", str(found.exc_value))
         sentence = (
-            f"\nA worker process is lost ({found.exc_value}): was there too little "
-            "memory? What is written stays; the same command goes on with "
-            "--existing=skip; fewer --workers need less."
+            f"\nA worker process is lost ({found.exc_value})"
+            + (": was there too little memory?" if is_killed else ".")
+            + " What is written stays; the same command goes on with --existing=skip"
+            + ("; fewer --workers need less." if is_killed else ".")
         )
         print(sentence, file=sys.stderr, flush=True)
         os._exit(1)  # Nothing stops Beam's own threads.
@@ -208,16 +237,28 @@ def _remove_stale(folder):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _translation(made, tile_size, existing):
+def _translation(made, digest, tile_size, existing):
     """A function of (paths as bytes, format) that gives an `Outcome` as JSON."""
     # Engines repeat what a lost worker may have written: that is no other's file.
     existing = "overwrite" if existing == "fail" else existing
-    work = Work(made(), tile_size, existing)
+
+    def work():
+        translator = made()
+        if translator.digest() != digest:
+            raise ValueError(
+                "another T is there by now than the command began with. Has its training "
+                "gone on?"
+            )
+        return Work(translator, tile_size, existing)
+
+    worker, failure = tried(work)
 
     def translated(item):
         *places, format = item
-        item = *(pathlib.Path(os.fsdecode(path)) for path in places), format
-        return work(item).to_json()
+        source, target = (pathlib.Path(os.fsdecode(path)) for path in places)
+        if failure:
+            return Outcome(failures=[(source, failure)]).to_json()
+        return worker((source, target, format)).to_json()
 
     return translated
 
@@ -241,24 +282,22 @@ class _Handler(ModelHandler):
 class _Keep(beam.DoFn):
     """Writes lines into a file of its own in a folder.
 
-    Beam's own writer takes a folder's name for a pattern.
+    Beam's own writer takes a folder's name for a pattern. A line that the disk has no
+    room for is missing, which the command tells: it is no reason to end the others.
     """
 
     def __init__(self, folder):
         self._folder = folder
 
     def setup(self):
-        name = os.path.join(self._folder, uuid.uuid4().hex.encode())
-        self._file = open(name, "w", encoding="ascii")
+        self._path = os.path.join(self._folder, uuid.uuid4().hex.encode())
 
     def process(self, line):
-        self._file.write(f"{line}\n")
-
-    def finish_bundle(self):
-        self._file.flush()
-
-    def teardown(self):
-        self._file.close()
+        whole = f"{line}\n".encode("ascii")
+        with contextlib.suppress(OSError), open(self._path, "ab", buffering=0) as found:
+            begin = found.tell()
+            if found.write(whole) < len(whole):
+                found.truncate(begin)
 
 
 def _runner(name):
@@ -266,11 +305,16 @@ def _runner(name):
     return FnApiRunner() if name == _DIRECT else beam.runners.create_runner(name)
 
 
-def _check_options(options):
-    """Raises ValueError, naming the flag, for what Beam does not know, and would drop."""
-    parser = argparse.ArgumentParser(
-        add_help=False, allow_abbrev=False, conflict_handler="resolve"
-    )
+class _Parser(argparse.ArgumentParser):
+    """One that raises where argparse would print its usage and leave."""
+
+    def error(self, message):
+        raise ValueError(message)
+
+
+def _check_options(options, is_direct):
+    """Raises ValueError, naming the flag, for what Beam does not know, or would drop."""
+    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for kind in PipelineOptions.__subclasses__():
         kind._add_argparse_args(parser)
     try:
@@ -279,6 +323,12 @@ def _check_options(options):
         raise ValueError(f"--beam_options: {error}. Received: {options!r}.") from None
     if unknown:
         raise ValueError(f"--beam_options: Beam does not know {' '.join(unknown)}.")
+    names = {given.partition("=")[0] for given in shlex.split(options)}
+    if ours := names & set(_OURS) if is_direct else None:
+        raise ValueError(
+            f"--beam_options: {', '.join(sorted(ours))} is not for --runner={_DIRECT}, "
+            "which has processes: --workers says how many."
+        )
 
 
 def _is_one_file(job):

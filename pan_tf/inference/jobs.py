@@ -50,7 +50,7 @@ def translate_files(
         job = TranslationJob(input, output, existing=existing, format="TIFF")
     print(translator.describe_scale(), flush=True)
     if engine is not None:
-        return engine.run(job, made, tile_size)
+        return engine.run(job, made, translator, tile_size)
     return job.run(translator, tile_size)
 
 

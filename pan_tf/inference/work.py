@@ -10,9 +10,11 @@ import tensorflow as tf
 from pan_tf import files
 from pan_tf import image_files
 from pan_tf import printing
+from pan_tf.data import DatasetNotFoundError
 from pan_tf.image_files import ImageFileError
 from pan_tf.inference.tiles import seam_score
 from pan_tf.inference.traffic import Traffic
+from pan_tf.networks import WeightsNotFoundError
 from pan_tf.progress import Progress
 
 # T gets images of more pixels one by one: its memory grows with them.
@@ -102,7 +104,10 @@ class Work:
         return outcome
 
     def _is_there(self, source, target, outcome):
-        """Whether an output is there by now that must not be overwritten."""
+        """Whether something is there by now that must not, or cannot, be overwritten."""
+        if target.is_dir():
+            outcome.failures.append((source, f"{target} is a folder"))
+            return True
         if self.existing == "overwrite" or not target.exists():
             return False
         if self.existing == "skip" and not target.stat().st_size:
@@ -171,6 +176,18 @@ class Work:
                 f"{source}: {tiling.count(*seen)} tiles of {tiling.tile_size} px; {seams}"
             )
         return dataclasses.replace(picture, pixels=pixels)
+
+
+def tried(call):
+    """(what a function gives, None), or (None, what a user is to know of its failure)."""
+    try:
+        return call(), None
+    except Exception as error:
+        said = files.trouble(error)
+        known = DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError
+        if not said and not isinstance(error, known):
+            raise
+        return None, said or str(error)
 
 
 def _pixels(path):

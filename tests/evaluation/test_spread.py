@@ -19,8 +19,11 @@ from pan_tf.config import Config
 from pan_tf.evaluation import Evaluation
 from pan_tf.evaluation import directions
 from pan_tf.evaluation import spread
+from pan_tf.metrics import METRICS
 from tests.trained import few_metrics
 from tests.trained import train
+
+_ALL = dict(METRICS)  # Which other processes have.
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,10 +131,12 @@ def test_files_are_those_of_one_process(settings, run, tmp_path, monkeypatch, ca
     assert there.notes == alone.notes
 
 
-def test_another_checkpoint_is_not_taken_for_the_same(run, tmp_path, monkeypatch):
+def test_another_checkpoint_is_not_taken_for_the_same(run, tmp_path):
+    """Be it of the same iteration, of another training."""
     made = functools.partial(Evaluation, [run], checkpoint="last", output_dir="out")
     evaluation = made()
-    evaluation.translators[0].checkpoint = {"kind": "last", "iteration": 1}
+    weight = evaluation.translators[0].network.weights[0]
+    weight.assign(weight + 1.0)
     with pytest.raises(files.TroubleError, match="a run got another checkpoint"):
         evaluation.run(measured=spread.measurer(Here(), made, evaluation))
     assert not (tmp_path / "out" / "metrics.json").exists()
@@ -200,6 +205,8 @@ def test_workers_that_do_not_see_the_data_say_so(run, tmp_path):
 
 def test_beam_gives_the_same_files(run, tmp_path, monkeypatch):
     pytest.importorskip("apache_beam")
+    for name, row in _ALL.items():
+        monkeypatch.setitem(METRICS, name, row)
     monkeypatch.setattr(spread, "_OF_A_PART", 1)
     fixed = {"checkpoint": "last", "batch_size": 2}
     runs = os.path.relpath(run)

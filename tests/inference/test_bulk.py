@@ -1,5 +1,6 @@
 """Translation by Apache Beam; for an environment with the extra `beam`."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -12,6 +13,9 @@ from PIL import Image
 
 import pan_tf
 from pan_tf import cli
+from pan_tf import files
+from pan_tf.inference.jobs import TranslationJob
+from pan_tf.inference.work import Outcome
 
 
 @pytest.fixture
@@ -117,10 +121,87 @@ def test_workers_go_with_processes_of_this_machine():
         Engine("FlinkRunner", options="--flonk=1")
     with pytest.raises(ValueError, match="--beam_options: No closing quotation"):
         Engine("direct", options="--x='a")
+    with pytest.raises(
+        ValueError, match="--beam_options: argument --direct_running_mode"
+    ):
+        Engine("FlinkRunner", options="--direct_running_mode=foo")
+    for option in ("--direct_num_workers=1", "--direct_running_mode multi_threading"):
+        with pytest.raises(ValueError, match="--workers says how many"):
+            Engine("direct", options=option)
     Engine("FlinkRunner", options="--flink_master=a:1 --environment_type=LOOPBACK")
 
 
-def test_a_lost_worker_ends_the_job(tmp_path, monkeypatch, capsys):
+def test_a_worker_that_finds_another_t_translates_nothing(small_run, photos, tmp_path):
+    pytest.importorskip("apache_beam")
+    from pan_tf.inference import bulk
+
+    made = functools.partial(pan_tf.Translator, small_run)
+    places = [os.fsencode(photos / "ü0.png"), os.fsencode(tmp_path / "o.png")]
+    outcomes = []
+    for digest in (made().digest(), "of another"):
+        translate = bulk._translation(made, digest, None, "fail")
+        outcomes.append(Outcome.from_json(translate((*places, "PNG"))))
+    ours, others = outcomes
+    assert ours.written == [tmp_path / "o.png"] and not others.written
+    ((path, said),) = others.failures
+    assert path == photos / "ü0.png" and said.startswith("another T is there by now")
+    missing = functools.partial(pan_tf.Translator, tmp_path / "not there")
+    found = bulk._translation(missing, "any", None, "fail")((*places, "PNG"))
+    assert "not there" in found["failures"][0][1]
+
+
+def test_what_an_engine_says_is_said(small_run, photos, tmp_path, monkeypatch):
+    beam = pytest.importorskip("apache_beam")
+    from pan_tf.inference import bulk
+
+    class Broken(beam.runners.PipelineRunner):
+        def run_pipeline(self, *_):
+            raise RuntimeError("Some words.\nUnable to fetch the server.\n")
+
+    monkeypatch.setattr(bulk, "_runner", lambda name: Broken())
+    given = {"input": photos, "output": tmp_path / "o", "runner": "FlinkRunner"}
+    with pytest.raises(files.TroubleError, match="--runner=FlinkRunner: Unable to fetch"):
+        pan_tf.translate(small_run, **given)
+    assert not (tmp_path / "o").exists()
+
+
+def test_results_that_a_disk_has_no_room_for_are_failures(
+    small_run, photos, tmp_path, monkeypatch
+):
+    pytest.importorskip("apache_beam")
+    from pan_tf.inference import bulk
+
+    bulk._Keep(os.fsencode(tmp_path / "not there")).setup()
+    full = bulk._Keep(os.fsencode(tmp_path / "not there"))
+    full.setup()
+    full.process("a result")  # Nothing raises.
+    lines = iter([True, False])
+
+    class Half(bulk._Keep):
+        def process(self, line):
+            if next(lines, True):
+                super().process(line)
+
+    engine = bulk.Engine("direct", 1)
+
+    def run(items, handler, place):
+        keep = Half(os.fsencode(place))
+        keep.setup()
+        for line in handler.run_inference(list(enumerate(items)), handler.load_model()):
+            keep.process(line)
+
+    monkeypatch.setattr(bulk.Engine, "_run", lambda self, *given: run(*given))
+    made = functools.partial(pan_tf.Translator, small_run)
+    job = TranslationJob(photos, tmp_path / "o")
+    outcome = engine.run(job, made, made())
+    assert len(outcome.written) == 5 and len(outcome.failures) == 2
+    said = dict(outcome.failures)
+    assert any("has the disk of" in sentence for sentence in said.values())
+    assert len((tmp_path / "o" / "failures.tsv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("code", [137, 1])
+def test_a_lost_worker_ends_the_job(tmp_path, monkeypatch, capsys, code):
     """Beam would wait for its results for ever."""
     pytest.importorskip("apache_beam")
     from pan_tf.inference import bulk
@@ -130,11 +211,13 @@ def test_a_lost_worker_ends_the_job(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("os._exit", ended.append)
 
     def run():
-        raise RuntimeError("return code 137")
+        raise RuntimeError(f"return code {code}")
 
     with bulk._ending_with_workers(place):
         worker = threading.Thread(target=run, name="run_worker")
         worker.start()
         worker.join()
     assert ended == [1] and not place.exists()
-    assert "A worker process is lost (return code 137)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"A worker process is lost (return code {code})" in said
+    assert ("too little memory" in said) == (code == 137)

@@ -62,6 +62,15 @@ def names(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_a_folder_in_an_outputs_place_is_no_output(photos, tmp_path, existing):
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+    outcome = jobs.translate_files(Negative, photos, tmp_path / "out", existing=existing)
+    assert [path.name for path in outcome.written] == ["b.png"] and not outcome.skipped
+    said = dict(outcome.failures)[photos / "a.png"]
+    assert said == f"{tmp_path / 'out' / 'a.png'} is a folder"
+
+
 def test_a_folder_gives_a_folder_and_failures_are_listed(photos, tmp_path):
     job = TranslationJob(photos, tmp_path / "out")
     outcome = job.run(Negative())
