@@ -16,6 +16,7 @@ import tensorflow as tf
 from pan_tf import files
 from pan_tf import tracing
 
+_TRAIN = "chief", "worker"  # Kinds of processes in TF_CONFIG.
 _UNREACHABLE = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -111,8 +112,9 @@ def cluster():
                 raise ValueError
         if not jobs:
             return None
-        kind, index = found["task"]["type"], int(found["task"]["index"])
-        if not 0 <= index < len(jobs[kind]):
+        kind, index = str(found["task"]["type"]), int(found["task"]["index"])
+        # An evaluator need not stand in the cluster; it is refused below.
+        if kind in _TRAIN and not 0 <= index < len(jobs[kind]):
             raise IndexError
     except (AttributeError, LookupError, TypeError, ValueError):
         raise ValueError(
@@ -120,10 +122,10 @@ def cluster():
             '{"type": "worker", "index": 0}}, with an index for each process. '
             f"Received: {text!r}."
         ) from None
-    if others := jobs.keys() - {"chief", "worker"}:
+    if others := {*jobs, kind} - {*_TRAIN}:
         raise ValueError(
             f"TF_CONFIG must name workers, and perhaps a chief; all train alike. "
-            f"Received: {', '.join(sorted(others))} in its cluster."
+            f"Received: {', '.join(sorted(others))}."
         )
     workers = [*jobs.get("chief", []), *jobs.get("worker", [])]
     if twice := sorted({each for each in workers if workers.count(each) > 1}):

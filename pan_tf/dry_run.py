@@ -44,9 +44,10 @@ def report(run):
             f"Measured{name}: a round of {per_round} iteration(s) takes {step:.3g} s, "
             f"the first one {first:.0f} s, since it is compiled."
         )
+    every = config.validate_every
+    validations = f"; validations every {every} iterations come on top" if every else ""
     print(
-        f"Time: {rest} iterations take about {progress.duration(left)}; "
-        f"validations every {config.validate_every} iterations come on top.\n"
+        f"Time: {rest} iterations take about {progress.duration(left)}{validations}.\n"
         f"Memory: {callbacks.peak_memory():.1f} GiB after a few rounds."
     )
     there = f"to go on with at iteration {done}" if done else "new"

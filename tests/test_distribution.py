@@ -118,6 +118,20 @@ def test_what_names_no_process_is_refused(text, monkeypatch):
         distribution.cluster()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        tf_config({"worker": ["a:1"]}, "evaluator"),
+        tf_config({"worker": ["a:1"], "evaluator": ["b:1"]}, "evaluator"),
+        tf_config({"worker": ["a:1"], "evaluator": ["b:1"]}),
+    ],
+)
+def test_a_process_that_does_not_train_is_refused(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=r"must name workers.* Received: evaluator\.$"):
+        distribution.cluster()
+
+
 def test_an_address_that_is_taken_is_named(monkeypatch):
     def busy():
         raise tf.errors.UnknownError(None, None, "Could not start gRPC server")

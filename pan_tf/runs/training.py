@@ -205,7 +205,8 @@ class Training:
         if not last:
             return error
         return data.UnusableFilesError(
-            f"{error} Other files are another run: choose another --run_dir; "
+            f"{error} Restore them, and the same command goes on from iteration {last}; "
+            "other files are another run: for those choose another --run_dir, and "
             f"--init_from={self.folder.path} begins with the T of iteration {last}."
         )
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -174,8 +175,10 @@ def test_nothing_is_overwritten_and_a_half_written_set_is_none(folders, capsys):
     place = sharded(folders)
     before = {path: path.read_bytes() for path in place.iterdir()}
     flags = ["--shards=2", f"--data_dir={folders}", f"--output_dir={place}"]
-    with pytest.raises(SystemExit, match="Choose another one"):
+    with pytest.raises(SystemExit, match="holds other shards, of other files or of"):
         cli.run("prepare_data", flags)
+    with pytest.raises(SystemExit, match="Choose another one"):
+        cli.run("prepare_data", [*flags[:2], f"--output_dir={folders}"])
     assert {path: path.read_bytes() for path in place.iterdir()} == before
     (place / shards.INDEX).unlink()
     with pytest.raises(DatasetNotFoundError, match="No train/"):
@@ -219,8 +222,14 @@ def test_the_same_command_goes_on_where_it_was_interrupted(folders, monkeypatch)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == straight
     written.clear()
     assert not cli.run("prepare_data", flags) and not written
-    # A shard that was lost later is made again.
-    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
+
+    def overwrite(path):
+        contents = bytearray(path.read_bytes())
+        contents[len(contents) // 2] ^= 255
+        path.write_bytes(contents)
+
+    # A shard that was lost later, or is not what it was, is made again.
+    for damage in (pathlib.Path.unlink, lambda path: path.write_bytes(b""), overwrite):
         damage(place / "testA-00000-of-00002.tfrecord")
         written.clear()
         assert not cli.run("prepare_data", flags) and len(written) == 1

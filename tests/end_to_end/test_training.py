@@ -258,7 +258,7 @@ def test_a_training_ends_where_files_turn_out_unusable(
     with pytest.raises(data.UnusableFilesError, match="2 of 8 pairs") as caught:
         train(settings)
     assert "003.png" in str(caught.value) and "001.png" in str(caught.value)
-    assert "Other files are another run" not in str(caught.value)
+    assert "other files are another run" not in str(caught.value)
     for name in ("train/003.png", "val/001.png"):
         (data_dir / name).unlink()
     train(settings.replace(iterations=2))  # The folder is not lost.
@@ -283,7 +283,7 @@ def test_what_was_trained_on_unusable_files_is_not_gone_on_with(
     monkeypatch.setattr(verification, "_check", late)
     with pytest.raises(data.UnusableFilesError, match=r"1 of 8 .*--init_from=") as caught:
         train(settings)
-    assert "Other files are another run" in str(caught.value)
+    assert "Restore them, and the same command goes on from" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["train/003.png", "val/001.png"])

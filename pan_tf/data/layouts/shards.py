@@ -16,6 +16,7 @@ import os
 import pathlib
 import types
 
+import numpy as np
 import tensorflow as tf
 
 from pan_tf import files
@@ -165,6 +166,11 @@ def write(folders, output_dir, count, on_file=None):
     """
     root, plan = pathlib.Path(output_dir), _plan(folders, count)
     done = _done(root, plan)
+    if done is None and (root / INDEX).exists():
+        raise ValueError(
+            f"--output_dir={root} holds other shards, of other files or of another "
+            "number. Delete them, or choose another one."
+        )
     if done is None:
         files.check_output_dir(root)
     if count * len(folders) > MOST:
@@ -185,7 +191,7 @@ def write(folders, output_dir, count, on_file=None):
             path = root / f"{name}-{shard:05}-of-{number:05}.tfrecord"
             some = images[slice(*ends)]
             size, members = done.get(path.name, (None, None))
-            if size is None or not path.exists() or path.stat().st_size != size:
+            if size is None or not _is_whole(path, size):
                 members = _write_shard(path, some, shard, on_file)
                 size = path.stat().st_size
                 _note(root, [path.name, [size, members]])
@@ -283,6 +289,18 @@ def _write_shard(path, images, number, on_file):
                 if on_file:
                     on_file(image)
     return found
+
+
+def _is_whole(path, size):
+    """Whether a shard is there as it was written: its records have checksums."""
+    if not path.exists() or path.stat().st_size != size:
+        return False
+    records = tf.data.TFRecordDataset(str(path))
+    try:
+        records.reduce(np.int64(0), lambda count, _: count + 1)
+    except tf.errors.DataLossError:
+        return False
+    return True
 
 
 def _example(name, contents):
