@@ -172,7 +172,10 @@ class Config(Settings):
         parse=value_range,
     )
     width: float = setting(
-        1.0, "Multiplies the channels of T and D; 1 as published.", minimum=1 / 64
+        1.0,
+        "Multiplies the channels of T and D; 1 as published.",
+        minimum=1 / 64,
+        maximum=64,
     )
     preprocess: str | None = setting(
         None,
@@ -207,6 +210,7 @@ class Config(Settings):
         "GiB of memory for decoded training images, resized where they are; 0: none; "
         "empty: a quarter of what is free, at most 4.",
         minimum=0.0,
+        maximum=2.0**20,
         free=True,
     )
 
@@ -222,6 +226,7 @@ class Config(Settings):
         None,
         "Images in a minibatch, over all replicas, for each update; empty: the recipe's.",
         minimum=1,
+        maximum=2**20,
     )
     iterations: int = setting(
         100_000,
@@ -233,10 +238,10 @@ class Config(Settings):
         1, "Of weights, data order and augmentation.", minimum=0, maximum=2**32 - 1
     )
     d_updates: int | None = setting(
-        None, "Updates of D in a round; empty: the recipe's.", minimum=1
+        None, "Updates of D in a round; empty: the recipe's.", minimum=1, maximum=1000
     )
     t_updates: int | None = setting(
-        None, "Updates of T in a round; empty: the recipe's.", minimum=1
+        None, "Updates of T in a round; empty: the recipe's.", minimum=1, maximum=1000
     )
     reuse_minibatch: bool | None = setting(
         None,

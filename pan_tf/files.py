@@ -20,6 +20,7 @@ _TROUBLES = (
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # How TensorFlow tells dnnl_out_of_memory, as an AbortedError.
 _ONEDNN_OUT_OF_MEMORY = "Status: 1, message:"
+_BATCH_OUT_OF_MEMORY = "Failed to allocate memory for the batch"  # tf.data's.
 _PARTIAL = ".partial-"  # How names of files that are being written begin.
 _LONGEST = 255  # Bytes of a file's name, on most file systems.
 
@@ -161,6 +162,8 @@ def lack_of_memory(error):
         what = f"a tensor of shape {found[1]}"
     elif _ONEDNN_OUT_OF_MEMORY in str(error):
         what = "a convolution"
+    elif _BATCH_OUT_OF_MEMORY in str(error):
+        what = "the minibatches of a round"
     else:
         return None
     return (

@@ -53,8 +53,15 @@ class ImageSpec:
 
     @classmethod
     def from_json(cls, found):
-        """What `to_json` gave; None of None."""
-        return found and cls(**found)
+        """What `to_json` gave; None of None.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        try:
+            return found and cls(**found)
+        except TypeError:
+            raise ValueError(f"What was kept of images is damaged: {found}.") from None
 
     def to_json(self):
         """What a manifest and a label hold."""

@@ -28,7 +28,7 @@ _REGISTERING = ("layers", "losses", "networks", "metrics", "schedules")
 
 def install():
     """Called once, by the package itself."""
-    if "tensorflow" not in sys.modules and _LEVEL not in os.environ:
+    if "tensorflow" not in sys.modules and os.environ.get(_LEVEL, "3") in "123":
         os.environ[_LEVEL] = "3"
         _Hook.is_quiet = True
     sys.meta_path.insert(0, _Hook)

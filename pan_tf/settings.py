@@ -161,7 +161,7 @@ def number_or_auto(value):
     if value == "auto":
         return value
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not 0.0 < number < math.inf:

@@ -225,6 +225,22 @@ def test_a_byte_order_mark_is_told(tmp_path):
         Config.from_flagfile(path)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"width": 1e30},
+        {"data_cache": 1e300},
+        {"batch_size": 10**23},
+        {"d_updates": 10**20},
+        {"margin": True},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_numbers_that_no_machine_can_have_are_refused(settings):
+    with pytest.raises(ValueError, match=f"--{next(iter(settings))} must be"):
+        Config(**settings)
+
+
 def test_what_xla_would_undo_is_refused():
     with pytest.raises(ValueError, match="--recompute does not go with --jit_compile"):
         Config(recompute=True, jit_compile=True)

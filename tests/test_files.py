@@ -71,6 +71,12 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
             ),
             "There is too little memory for a convolution. A smaller --batch_size",
         ),
+        (
+            RuntimeError(
+                "{{node IteratorGetNext}} Failed to allocate memory for the batch"
+            ),
+            "There is too little memory for the minibatches of a round. A smaller",
+        ),
         (RuntimeError("/r/x; Read-only file system"), "/r/x: Read-only file system."),
         (
             RuntimeError("at the end:\nwrite() failed: No space left on device, in /r/x"),

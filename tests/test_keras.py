@@ -1,6 +1,7 @@
 """The package's parts in plain Keras: saving, `compile`, and what does not go."""
 
 import functools
+import math
 import subprocess
 import sys
 
@@ -72,6 +73,9 @@ def test_a_metric_knows_its_range(name, images):
 def test_a_range_must_rise():
     with pytest.raises(ValueError, match="must be two rising numbers"):
         metrics.PSNR(value_range=(1, -1))
+    for other in (None, (1,), (-1, 1, 2), ("a", "b"), (0, math.inf), 3):
+        with pytest.raises(ValueError, match="two rising numbers"):
+            metrics.PSNR(value_range=other)
 
 
 @pytest.mark.parametrize("kind", ["l1", "l2"])

@@ -69,7 +69,7 @@ class Options(Settings):
         choices=METRIC_NAMES,
     )
     batch_size: int | None = setting(
-        None, "Images at a time; empty: by their size.", minimum=1
+        None, "Images at a time; empty: by their size.", minimum=1, maximum=2**20
     )
     metrics: tuple[str, ...] | None = setting(
         None, "Measured beside the usual ones.", choices=shared.ALL_METRIC_NAMES

@@ -131,7 +131,7 @@ def closest(name, known):
 def _help(options, doc, name):
     width = min(100, shutil.get_terminal_size().columns)
     lines = [f"Usage: {calling.command(name, '[--flags]')}", ""]
-    lines += [calling.as_called(doc).strip(), "", "flags:"]
+    lines += [calling.as_called(doc or "").strip(), "", "flags:"]  # None under -OO.
     for field in dataclasses.fields(options):
         lines += [f"  {flag(field)}", *_wrapped(field.metadata["help"], width)]
     if _takes_tasks(options):

@@ -60,15 +60,22 @@ class Geometry:
 
     @classmethod
     def from_json(cls, found):
-        """What `to_json` gave; None of None, as runs of version 0.1 have it."""
+        """What `to_json` gave; None of None, as runs of version 0.1 have it.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
         if found is None:
             return None
-        files = found["files"] and Sizes.from_json(found["files"], found["scale"])
-        return cls(
-            *(found[name] for name in ("preprocess", "image_size", "load_size")),
-            files,
-            found["reason"],
-        )
+        try:
+            files = found["files"] and Sizes.from_json(found["files"], found["scale"])
+            return cls(
+                *(found[name] for name in ("preprocess", "image_size", "load_size")),
+                files,
+                found["reason"],
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ValueError(f"A geometry that was kept is damaged: {found}.") from None
 
     def to_json(self):
         """What the manifest and an export's label hold; sizes as of `Size.to_json`."""

@@ -1,5 +1,6 @@
 """The report of an evaluation, as one HTML page. It draws what the record says."""
 
+import html
 import math
 
 import numpy as np
@@ -261,7 +262,7 @@ class _Pictures:
             if target is not None:
                 own |= {
                     "error": shown(pictures.error_map(output, target)),
-                    "ranked": f"{METRICS[rank_by].label} "
+                    "ranked": f"{html.escape(METRICS[rank_by].label)} "
                     f"<b>{METRICS[rank_by].text(scores[rank_by])}</b>",
                     "scores": ", ".join(
                         f"{METRICS[n].title} {METRICS[n].text(v)}"

@@ -92,7 +92,12 @@ def load_run(path, kind, bn_statistics, inverse):
     # Whatever the run was trained in: its weights are float32, and so is an export.
     with runtime.under_policy("float32"):
         transformer = system.transformer
-        network = (transformer.swapped() if inverse else transformer)()
+        try:
+            network = (transformer.swapped() if inverse else transformer)()
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path / 'system.json'} tells of no T that can be built: {error}"
+            ) from error
     checkpoint = _restore(network, path, kind, config, inverse)
 
     known = folder.known_data() or {}

@@ -31,7 +31,7 @@ class Scale:
         if value in ("auto", "native"):
             return cls(value)
         try:
-            number = float(value)
+            number = 0.0 if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             number = 0.0
         if not 1e-3 <= number <= 1e3:

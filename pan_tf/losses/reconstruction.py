@@ -27,7 +27,7 @@ class PixelLoss(LossTerm):
             inpainting generates (the rest is the target's).
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind or region.
     """
 
     kind: str = "l1"
@@ -39,6 +39,11 @@ class PixelLoss(LossTerm):
 
     def __post_init__(self):
         _check_difference(self.kind)
+        if self.region not in ("image", "centre"):
+            raise ValueError(
+                "PixelLoss: `region` must be one of: image, centre. "
+                f"Received: region={self.region!r}."
+            )
 
     def transformer_loss(self, translation):
         target, output = translation.target, translation.output

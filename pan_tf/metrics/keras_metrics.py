@@ -1,5 +1,7 @@
 """The metrics as `keras.metrics.Metric`s: means over images, for `compile` and loops."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -35,8 +37,11 @@ class _MeanOverImages(keras.metrics.Mean):
 
     def __init__(self, name=None, dtype=None, value_range=_LEVELS):
         super().__init__(name=name or self.row, dtype=dtype)
-        low, high = map(float, value_range)
-        if not low < high:
+        try:
+            low, high = map(float, value_range)
+        except (TypeError, ValueError):
+            low = high = 0.0
+        if not (low < high and math.isfinite(high - low)):
             raise ValueError(
                 "`value_range` must be two rising numbers. "
                 f"Received: value_range={value_range}."

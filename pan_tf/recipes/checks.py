@@ -170,6 +170,11 @@ def check_pairs(config, row):
             f"--recipe={config.recipe} has no pairs. Received: "
             f"metrics={','.join(config.metrics)}."
         )
+    if config.best_by != type(config).best_by:
+        raise ValueError(
+            "--best_by compares outputs with their own targets; "
+            f"--recipe={config.recipe} has no pairs. Received: best_by={config.best_by}."
+        )
     if config.synthesize != "none":
         raise ValueError(
             f"--synthesize makes a source of each target; --recipe={config.recipe} has "
@@ -178,21 +183,31 @@ def check_pairs(config, row):
 
 
 def check_channels(config, row, parts, vgg, sides):
-    """Refuses channels that a part of a system cannot take; `sides`: `ImageSpec`s."""
+    """Refuses channels that a part of a system cannot take.
+
+    Args:
+        config: `Config`.
+        row: of the table of recipes.
+        parts: declarations of T and, if there is one, D.
+        vgg: the network that is looked through, or None.
+        sides: `ImageSpec`s of source and target.
+    """
     source, target = sides
     channels = {source.channels, target.channels}
-    needs = None
+    name, needs = f"--recipe={config.recipe}", None
     if source.labels and not row.paired:
         raise ValueError(
             f"--source_labels goes with pairs; --recipe={config.recipe} learns both ways."
         )
     if vgg or any(part.rgb_only for part in parts):
         needs = None if channels == {3} else "takes RGB"
+        if not vgg and parts[0].rgb_only and config.transformer:
+            name = f"--transformer={config.transformer}"
     elif any("identity" in term.images for term in row.terms) and len(channels) > 1:
         needs = "shows targets to T as well: sources and targets need equal channels"
     if needs:
         raise ValueError(
-            f"--recipe={config.recipe} {needs}. Received: "
+            f"{name} {needs}. Received: "
             f"source_channels={source.channels}, target_channels={target.channels}."
         )
     _check_synthesis(config, source, target)

@@ -27,7 +27,7 @@ def stored(config, folder):
         return resolve(config).with_bn_statistics(before.get("batch_normalization"))
     try:
         system = System.from_json(recorded)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             _refusal(folder, f"system.json cannot be read here: {error}")
         ) from None
@@ -75,7 +75,7 @@ def check_stored(config, folder):
             f"\n    {name}: {theirs} there, {ours} now"
             for name, theirs, ours in _differences(recorded, today)
         )
-        difference = f"system.json has another {config.recipe}:{lines}\n   "
+        difference = f"system.json has another {config.recipe}:{lines}\n"
     raise ValueError(_refusal(folder, difference))
 
 
@@ -114,8 +114,10 @@ def _revision(name, declaration, was):
 
 def _refusal(folder, difference):
     commit = folder.commit()
+    end = "" if difference.endswith("\n") else " " if difference.endswith(".") else ". "
     return (
-        f"{folder.path} is a run of another pan_tf, whose {difference}. Train it again "
+        f"{folder.path} is a run of another pan_tf, whose {difference}{end}"
+        "Train it again "
         f"in {folder.elsewhere}, or use it with the version that trained it"
         + (f", commit {commit}." if commit else ".")
         + " CHANGELOG.md has the changes."

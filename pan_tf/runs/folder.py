@@ -90,6 +90,8 @@ class RunFolder:
                 )
             return
         self._check_not_ended()
+        if self._has_failed():
+            return  # It begins anew, as it is asked for now.
         differences = self.with_found(config).differences(self.config())
         began = getattr(config, "init_from", None)
         if began and self.has_checkpoint():
@@ -118,6 +120,21 @@ class RunFolder:
                 f"go on from, {self.checkpoints / 'ckpt-*'}. It would begin anew, in the "
                 f"place of what is there: choose {self.elsewhere} to train again."
             )
+
+    def note_failure(self, error):
+        """Lets another configuration begin anew in a folder in which nothing was saved.
+
+        Args:
+            error: what ended the training.
+        """
+        if self.is_run() and not self.has_checkpoint():
+            self.note("failure", str(error) or type(error).__name__)
+
+    def _has_failed(self):
+        """Whether nothing was saved of the run, since it failed."""
+        best = numbers_of_checkpoints(self.checkpoints / "best", "transformer")
+        is_saved = best or self.has_checkpoint()
+        return not is_saved and "failure" in self._read_manifest()
 
     @contextlib.contextmanager
     def held(self, config):
@@ -162,7 +179,14 @@ class RunFolder:
         Raises:
             FileNotFoundError: if there is no run.
         """
-        return self._settings.from_flagfile(self._config).with_defaults()
+        try:
+            return self._settings.from_flagfile(self._config).with_defaults()
+        except ValueError as error:
+            if "Unknown command line flag" not in str(error):
+                raise
+            raise ValueError(
+                f"{error} The run is another command's, or another version's."
+            ) from None
 
     def with_found(self, config):
         """A configuration, what it leaves open as the run, if any, found it in files."""
@@ -186,8 +210,22 @@ class RunFolder:
         return max(numbers_of_checkpoints(self.checkpoints, "ckpt"), default=0)
 
     def known_data(self):
-        """The manifest's record of the data; None in a new folder."""
-        return self._read_manifest().get("data")
+        """The manifest's record of the data; None in a new folder.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        found = self._read_manifest().get("data")
+        if found is None:
+            return None
+        kinds = {"name": str, "fingerprint": str, "images": dict | None}
+        for name, kind in kinds.items():
+            if not isinstance(found.get(name), kind):
+                raise ValueError(
+                    f"{self._manifest} is damaged: {name!r} of its data is "
+                    f"{found.get(name)!r}."
+                )
+        return found
 
     def system(self):
         """What system.json holds of the run; None in a new folder and in runs of 0.1."""
@@ -273,7 +311,8 @@ class RunFolder:
             "devices": devices,
         }
         manifest["git"] = _git_commit()
-        manifest.pop("lock", None)
+        for name in ("lock", "failure"):
+            manifest.pop(name, None)
         if self._unlocked:
             manifest["lock"] = self._unlocked
         files.write_json(self._manifest, manifest)

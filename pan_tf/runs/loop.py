@@ -104,9 +104,17 @@ def fit(config, run, folder, pairs, model, stop, weights):
         return False
     if run is not None:
         stop.at_once = True  # All is saved.
-        if files_read:
-            files_read.finish()
-        conclude(config, run, pairs, validation)
+        try:
+            if files_read:
+                files_read.finish()
+            conclude(config, run, pairs, validation)
+        except KeyboardInterrupt:
+            print(
+                "\nStopped before the result was measured. All is saved; the same "
+                "command measures it.",
+                flush=True,
+            )
+            return False
     return True
 
 

@@ -1,5 +1,7 @@
 """A training run, from its configuration to its run folder, and on from there."""
 
+import contextlib
+
 import tensorflow as tf
 from absl import logging
 
@@ -119,6 +121,9 @@ class Training:
         check_channels(asked, system.target.channels)
         _check_sizes(self.data, asked)
         self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
+        self.weights.check_needed(config.metric_weights)
+        if config.vgg_weights and not (system.vgg or self.weights.files):
+            print("--vgg_weights: nothing of this run looks through VGG.", flush=True)
         usual = [n for n, row in METRICS.items() if row.is_usual and system.paired]
         evaluation.check_functions(
             {*usual, *asked}, config.image_size, system.target.channels, self.weights
@@ -174,6 +179,9 @@ class Training:
         try:
             return self._run()
         except Exception as error:
+            if self.is_chief:
+                with contextlib.suppress(OSError, ValueError):  # One error is enough.
+                    self.folder.note_failure(error)
             lost = distribution.lost_worker(self.strategy, error)
             trouble = files.trouble(error) or lost
             is_unread = trouble is None and isinstance(error, tf.errors.OpError)

@@ -1,6 +1,7 @@
 """From a command line to options; what is wrong is named before anything is imported."""
 
 import dataclasses
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pan_tf import bundled
 from pan_tf import calling
 from pan_tf import cli
 from pan_tf import habits
+from pan_tf import loading
 from pan_tf.cli import parsing
 from pan_tf.cli import train
 from pan_tf.config import RECIPE_NAMES
@@ -201,6 +203,22 @@ CALLS = [
     [sys.executable, "scripts/train.py"],
     [sys.executable, "-m", "pan_tf", "train"],
 ]
+
+
+def test_help_is_there_without_docstrings():
+    call = [sys.executable, "-OO", "-m", "pan_tf", "train", "--help"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "--iterations" in done.stdout
+
+
+@pytest.mark.parametrize(("level", "is_quiet"), [(None, True), ("3", True), ("0", False)])
+def test_a_wish_for_silence_is_none_for_noise(level, is_quiet):
+    program = "from pan_tf import loading; print(loading._Hook.is_quiet)"
+    env = {k: v for k, v in os.environ.items() if k != loading._LEVEL}
+    env |= {} if level is None else {loading._LEVEL: level}
+    call = [sys.executable, "-c", program]
+    done = subprocess.run(call, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.stdout == f"{is_quiet}\n"
 
 
 @pytest.mark.parametrize("call", CALLS, ids=["script", "module"])

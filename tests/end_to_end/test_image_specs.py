@@ -124,7 +124,7 @@ def test_it_is_exported_and_proven(run, model):
         ({"recipe": "id_cgan"}, "--recipe=id_cgan takes RGB"),
         ({"recipe": "cyclegan"}, "sources and targets need equal channels"),
         ({"recipe": "vgg_ms_cyclegan"}, "takes RGB"),
-        ({"transformer": "fill", "synthesize": "hole"}, "takes RGB"),
+        ({"transformer": "fill", "synthesize": "hole"}, "--transformer=fill takes RGB"),
     ],
 )
 def test_what_needs_rgb_or_equal_channels_says_so(settings, message):

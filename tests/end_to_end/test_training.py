@@ -110,6 +110,53 @@ def test_a_diverging_learning_rate_is_named_by_its_losses(config):
         train(config(iterations=40, learning_rate=1e30, save_every=100))
 
 
+def test_weights_that_nothing_looks_for_are_refused_or_told(config, tmp_path, capsys):
+    settings = config(recipe="l1", iterations=2, metric_weights=str(tmp_path))
+    with pytest.raises(ValueError, match="--metric_weights goes with --metrics that"):
+        training.Training(settings, training.StopRequest())
+    settings = settings.replace(metric_weights=None, vgg_weights="nowhere.h5")
+    training.Training(settings, training.StopRequest())
+    assert "nothing of this run looks through VGG" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("without_baselines")
+def test_a_run_that_failed_before_it_saved_begins_anew_as_advised(config, monkeypatch):
+    settings = config(recipe="l1", batch_size=4, iterations=2)
+
+    def fail(self, batch, logs=None):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Clock, "on_train_batch_end", fail)
+        with pytest.raises(files.TroubleError, match="too little memory"):
+            train(settings)
+    smaller = settings.replace(batch_size=2)
+    folder = RunFolder(smaller.run_dir)
+    train(smaller)
+    assert folder.config().batch_size == 2
+    assert "failure" not in folder._read_manifest()
+    with pytest.raises(RunFolderError, match="--batch_size: 2 there, 4 now"):
+        train(settings.replace(iterations=4))
+
+
+@pytest.mark.usefixtures("without_baselines")
+def test_a_stop_while_the_result_is_measured_loses_nothing(config, monkeypatch, capsys):
+    settings, stop = config(recipe="l1", iterations=2), training.StopRequest()
+
+    def interrupted(*_):
+        assert stop.at_once
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "conclude", interrupted)
+        assert not training.Training(settings, stop).run()
+    assert "the same command measures it" in capsys.readouterr().out
+    folder = RunFolder(settings.run_dir)
+    assert folder.last_iteration() == 2 and not folder._result.exists()
+    assert training.Training(settings, training.StopRequest()).run()
+    assert folder._result.exists()
+
+
 @pytest.mark.usefixtures("without_baselines")
 def test_signs_of_collapse_are_told_at_once_at_the_end_and_in_the_report(
     config, tmp_path, capsys

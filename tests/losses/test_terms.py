@@ -116,6 +116,8 @@ def test_pixel_loss(kind, expected):
     loss = PixelLoss(kind, weight=100.0).loss("transformer", images(-0.25, 0.25))
     assert float(loss) == pytest.approx(100.0 * expected)
     assert not PixelLoss(kind).concerns("discriminator")
+    with pytest.raises(ValueError, match="`region` must be one of: image, centre"):
+        PixelLoss(kind, "center")
 
 
 def test_pixel_loss_of_the_centre_is_not_thinned_out_by_the_rest():

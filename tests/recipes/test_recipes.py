@@ -392,7 +392,9 @@ def test_a_named_transformer_takes_the_place_of_the_roles_own(toy):
     assert back.bn_statistics == "moving" and back.is_cycle
 
 
-@pytest.mark.parametrize("settings", [{"metrics": ("psnr",)}, {"synthesize": "rain"}])
+@pytest.mark.parametrize(
+    "settings", [{"metrics": ("psnr",)}, {"synthesize": "rain"}, {"best_by": "vif"}]
+)
 def test_what_goes_with_pairs_is_refused_without(toy, settings):
     with pytest.raises(ValueError, match="--recipe=cyclegan has no pairs"):
         recipes.resolve(toy(recipe="cyclegan", **settings))

@@ -5,6 +5,8 @@ import pytest
 
 from pan_tf import files
 from pan_tf.config import Config
+from pan_tf.data.geometry import Geometry
+from pan_tf.images import ImageSpec
 from pan_tf.runs import folder
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
@@ -118,6 +120,19 @@ def test_another_configuration_is_refused_by_its_flags(run):
     assert "--seed: 1 there, 5 now" in message
     assert "--margin: None there, 1.0 now" in message
     assert "--theta" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", None), ("fingerprint", 5), ("images", 5)]
+)
+def test_a_damaged_record_of_the_data_is_named(run, name, value):
+    run.note("data", run.known_data() | {name: value})
+    with pytest.raises(ValueError, match=rf"manifest.json is damaged: '{name}' of"):
+        run.known_data()
+    with pytest.raises(ValueError, match="A geometry that was kept is damaged"):
+        Geometry.from_json({"preprocess": "foo"})
+    with pytest.raises(ValueError, match="What was kept of images is damaged"):
+        ImageSpec.from_json({"chanels": 3})
 
 
 def test_other_data_are_refused_once_there_is_a_checkpoint(run):
