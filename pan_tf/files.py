@@ -11,10 +11,11 @@ import uuid
 
 from pan_tf import paths
 
-# What a disk, its quota or its rights may have against writing.
+# What a disk, its quota, its rights, or what lies there may have against writing.
 _TROUBLES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST),
 )
 # Those whose words nobody else would use.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)

@@ -49,6 +49,8 @@ def test_somebodys_folder_is_refused_and_ours_is_not(tmp_path):
     [
         (OSError(28, "No space left on device", "a.png"), "a.png: No space left on dev"),
         (PermissionError(13, "Permission denied"), "Permission denied."),
+        (IsADirectoryError(21, "", "r/metrics.jsonl"), "r/metrics.jsonl: Is a directory"),
+        (RuntimeError("{{node}} /r/logs; Not a directory"), "/r/logs: Not a directory."),
         (
             RuntimeError("{{node}} /r/ckpt-1_temp/part; No space left on device\n\tMore"),
             "/r/ckpt-1_temp/part: No space left on device.",

@@ -84,12 +84,12 @@ class Evaluation(Inputs):
         if isinstance(metrics, str):
             raise ValueError(f"--metrics must be a list. Received: {metrics!r}.")
         for name in metrics or ():
-            if name not in METRICS and name not in SET_METRICS:
+            if name not in [*METRICS, *SET_METRICS]:  # Of any type.
                 raise ValueError(
                     f"--metrics must be some of: {', '.join([*METRICS, *SET_METRICS])}. "
                     f"Received: {name}."
                 )
-        if rank_by is not None and rank_by not in METRICS:
+        if rank_by is not None and rank_by not in [*METRICS]:
             raise ValueError(
                 f"--rank_by must be one of: {', '.join(METRICS)}. "
                 f"Received: rank_by={rank_by!r}."

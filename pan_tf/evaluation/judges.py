@@ -70,9 +70,12 @@ class Judges:
 def check_sizes(splits, limit, least=LEAST):
     """Raises ValueError where lists are too short for what is made of them."""
     for each in splits:
-        if min(len(each.source), len(each.target), limit) < least:
+        shortest = min(len(each.source), len(each.target))
+        if min(shortest, limit) < least:
+            # Of pairs the limit is not to be set, and stays out of it.
+            few = f", limit={limit}" if limit < shortest else ""
             raise ValueError(
-                f"To measure sets of images takes {least} or more in every list, "
-                f"--limit counted. Received: {len(each.source)} sources, "
-                f"{len(each.target)} targets ({each.name}), limit={limit}."
+                f"To measure sets of images takes {least} or more in every list. "
+                f"Received: {len(each.source)} sources, {len(each.target)} targets "
+                f"({each.name}){few}."
             )

@@ -112,6 +112,8 @@ def test_names_that_there_are_not_are_refused(run):
         pan_tf.Translator(run.path, checkpoint="newest")
     with pytest.raises(ValueError, match="--rank_by must be one of"):
         run.evaluate(rank_by="pnsr")
+    with pytest.raises(ValueError, match="--rank_by must be one of"):
+        run.evaluate(rank_by=["psnr"])
 
 
 def test_a_run_shows_itself(run):
