@@ -187,6 +187,10 @@ def test_what_files_hold_is_found_and_recorded(run):
     config = RunFolder(run_dir).config()
     left_open = config.replace(source_channels=None, target_bits=None)
     assert with_found(left_open) == (config, f"Found: {KINDS[kind][3]}.")
+    # What is given is said as given, not as the files have it.
+    if config.source_labels is None:
+        other = config.replace(source_channels=5, target_bits=None)
+        assert "sources 5 channels of" in with_found(other)[1]
 
 
 def test_the_doctor_reads_what_training_reads(run):

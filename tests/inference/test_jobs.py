@@ -154,6 +154,12 @@ def test_lost_transparency_is_noted(photos, tmp_path):
         not TranslationJob(photos / "a.png", tmp_path / "out.png").run(Negative()).notes
     )
 
+    class Heights(Negative):
+        target = ImageSpec(3, 8, low=0.0, high=1.0, kind="float32")
+
+    outcome = TranslationJob(photos / "a.png", tmp_path / "out.tif").run(Heights())
+    assert "its transparency is lost beside values of float32" in outcome.notes[0]
+
 
 def test_outputs_that_are_there_are_kept_unless_told(photos, tmp_path):
     out = tmp_path / "out"

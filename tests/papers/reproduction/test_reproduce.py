@@ -324,6 +324,17 @@ def test_what_is_begun_with_comes_first_and_vgg_star_has_its_own_weights(
     assert used["vgg_ms_cyclegan"] == used["autoencoder"] == weights["plain"]
     begun = {trial.config.init_from for trial in trials} - {None}
     assert begun == {trials[0].config.run_dir}
+    with pytest.raises(ValueError, match=r"--vgg_star_weights=.* and none of those"):
+        Reproduction(
+            "pd_fig4",
+            Budget(4, 64, 1),
+            tmp_path / "other",
+            systems=["vgg_ms_cyclegan"],
+            dataset="folder",
+            data_dir=str(lists),
+            vgg_weights=weights["plain"],
+            vgg_star_weights=weights["star"],
+        )
     with pytest.raises(ValueError, match="--systems must name one that is measured"):
         Reproduction(
             "pd_fig4",
