@@ -176,4 +176,8 @@ def _split(name, tiles, specs):
         tf.constant(spec.fit(pixels))
         for pixels, spec in zip((tiles.source, tiles.target), specs, strict=True)
     )
-    return Split.of_pairs(name, tiles.names, lambda i: (source[i], target[i]))
+    sizes = np.full((len(tiles.names), 2), tiles.target.shape[1:3])
+    # Told, since to load each tile for its size takes a tenth of a second.
+    return Split.of_pairs(
+        name, tiles.names, lambda i: (source[i], target[i]), lambda places: sizes[places]
+    )
