@@ -127,14 +127,22 @@ class RunFolder:
         Args:
             error: what ended the training.
         """
-        if self.is_run() and not self.has_checkpoint():
-            self.note("failure", str(error) or type(error).__name__)
+        if not self.is_run() or self._has_saved():
+            return
+        # What was found of its files binds nobody.
+        found = "data", "vgg", "metric_weights", "init_from"
+        kept = {k: v for k, v in self._read_manifest().items() if k not in found}
+        said = str(error) or type(error).__name__
+        files.write_json(self._manifest, kept | {"failure": said})
+
+    def _has_saved(self):
+        """Whether there is a checkpoint, be it the best T alone."""
+        best = numbers_of_checkpoints(self.checkpoints / "best", "transformer")
+        return bool(best) or self.has_checkpoint()
 
     def _has_failed(self):
         """Whether nothing was saved of the run, since it failed."""
-        best = numbers_of_checkpoints(self.checkpoints / "best", "transformer")
-        is_saved = best or self.has_checkpoint()
-        return not is_saved and "failure" in self._read_manifest()
+        return not self._has_saved() and "failure" in self._read_manifest()
 
     @contextlib.contextmanager
     def held(self, config):
@@ -190,7 +198,7 @@ class RunFolder:
 
     def with_found(self, config):
         """A configuration, what it leaves open as the run, if any, found it in files."""
-        if not self.is_run():
+        if not self.is_run() or self._has_failed():
             return config
         own = self.config()
         return config.replace(

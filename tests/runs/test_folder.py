@@ -135,6 +135,25 @@ def test_a_damaged_record_of_the_data_is_named(run, name, value):
         ImageSpec.from_json({"chanels": 3})
 
 
+def test_what_failed_before_it_saved_binds_nobody(run):
+    run.note("vgg", {"sha256": "abc"})
+    other = Config(dataset="facades", seed=5)
+    run.checkpoints.mkdir()
+    saved = run.checkpoints / "ckpt-4.index"
+    saved.write_text("")
+    run.note_failure(ValueError("x"))
+    with pytest.raises(RunFolderError, match="--seed: 1 there, 5 now"):
+        run.check(other)
+    saved.unlink()
+    run.note_failure(ValueError("x"))
+    run.check(other)
+    assert run.with_found(other) == other and run.known_data() is None
+    run.check_vgg("def")
+    run.start(other, DATA, ["CPU:0"])
+    with pytest.raises(RunFolderError, match="--seed: 5 there, 1 now"):
+        run.check(Config(dataset="facades"))
+
+
 def test_other_data_are_refused_once_there_is_a_checkpoint(run):
     run.check_data("def")  # Nothing was trained on the others.
     run.checkpoints.mkdir()
