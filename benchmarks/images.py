@@ -30,7 +30,10 @@ TRAIN, TEST = 40, 10
 
 def cut(folder, height, width, scale, ending):
     """Pairs of a size, cut where there is land; test ones share no pixel with others."""
-    satellite, relief, luma, land = bluemarble._world()
+    satellite, relief = (
+        bluemarble._image(name).result() for name in ("bmng.jpg", "shadedrelief.jpg")
+    )
+    luma, land = bluemarble._choice()
     rows, columns = round(height / scale), round(width / scale)
     places = {"train": [], "test": []}
     for y in range(270, 2250 - rows + 1, max(1, rows // 4)):

