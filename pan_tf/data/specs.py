@@ -12,6 +12,7 @@ from pan_tf.data.table import DATASETS
 from pan_tf.images import ImageSpec
 
 _SIDES = ("source", "target")
+_WHOLE = ("uint8", "uint16")  # Kinds of files that need no range.
 _SAMPLE = 64  # Images whose values are looked at for a range.
 _PERCENTILES = (0.1, 99.9)
 
@@ -141,9 +142,14 @@ def _with_range(spec, asked, files, headers):
     # Only transparency can have made a fourth channel of at most three.
     has_alpha = spec.channels == 4 and all(h.channels < 4 for h in headers)
     spec = dataclasses.replace(spec, has_alpha=has_alpha)
-    spec = _of_kind(spec, asked, files, str(np.result_type(*of_kind)))
+    kind = str(np.result_type(*of_kind))
+    if kind == "uint16" and asked is None:
+        both = zip(files, headers, strict=True)
+        _warn_of_dark([file for file, header in both if header.kind == kind])
+    spec = _of_kind(spec, asked, files, kind)
     if "uint8" in of_kind and not spec.takes_8_bits:
-        other = next(kind for kind in of_kind if kind != "uint8")
+        # Files of 8 and of 16 bits alone go together.
+        other = max(of_kind, key=lambda kind: (kind != "uint8") + (kind not in _WHOLE))
         raise ValueError(
             f"Images of one side must not be of 8 bits and of {other} from {spec.low:g} "
             f"to {spec.high:g}. Received: {of_kind['uint8']} and {of_kind[other]}."
@@ -152,9 +158,7 @@ def _with_range(spec, asked, files, headers):
 
 
 def _of_kind(spec, asked, files, kind):
-    if kind in ("uint8", "uint16") and asked in (None, "full"):
-        if kind == "uint16" and asked is None:
-            _warn_of_dark(files)
+    if kind in _WHOLE and asked in (None, "full"):
         return dataclasses.replace(spec, kind=kind)
     if asked not in (None, "full", "percentiles"):
         low, high = map(float, asked.split(","))

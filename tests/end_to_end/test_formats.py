@@ -15,6 +15,7 @@ from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.data import open_data
 from pan_tf.data import with_found
+from pan_tf.data.specs import of_files
 from pan_tf.evaluation import Evaluation
 from pan_tf.export import Export
 from pan_tf.export import decoding
@@ -389,6 +390,30 @@ def test_12_bits_in_files_of_16_are_told(tmp_path, caplog):
     open_data(Config(dataset="folder", data_dir=str(tmp_path), source_bits=16))
     assert "whose largest value is 4095" in caplog.text
     assert "as 0,4095" in caplog.text
+
+
+def test_of_16_bits_among_8_only_those_of_16_may_be_dark(tmp_path, caplog):
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+        for i in range(3):
+            eight(tmp_path / f"train{side}" / f"{i}.png", np.ones((64, 64, 3)))
+    Image.fromarray(np.full((64, 64), 65535, np.uint16)).save(
+        tmp_path / "trainA" / "1.png"
+    )
+    config = Config(dataset="folder", data_dir=str(tmp_path), recipe="pan")
+    found, _ = recipes.with_found(config)
+    assert open_data(found).train.source.spec.bits == 16
+    assert "largest value" not in caplog.text
+
+
+def test_the_file_of_a_kind_that_goes_with_no_other_is_named(tmp_path):
+    eight(tmp_path / "0.png", np.ones((64, 64, 3)))
+    Image.fromarray(np.full((64, 64), 999, np.uint16)).save(tmp_path / "1.png")
+    tifffile.imwrite(
+        tmp_path / "2.tif", np.linspace(0, 1, 64 * 64 * 3, dtype="f").reshape(64, 64, 3)
+    )
+    with pytest.raises(ValueError, match=r"of float.*0\.png and .*2\.tif"):
+        of_files([tmp_path / name for name in ("0.png", "1.png", "2.tif")])
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
