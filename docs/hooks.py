@@ -45,12 +45,14 @@ def commands():
             flag = html.escape(parsing.flag(field)).replace("|", "&#124;<wbr>")
             meaning = _cell(field.metadata["help"])
             lines.append(f"| <code>{flag}</code> | {meaning} |")
+        if parsing.takes_tasks(module.Options):
+            lines.append(f"| `--task=NAME` | {parsing.TASK} |")
         lines.append("")
     return "\n".join(lines)
 
 
 def recipes():
-    """Every recipe, with every value of its system at 256 px."""
+    """Every recipe, with what its row says."""
     from pan_tf.recipes import RECIPES
 
     lines = [
@@ -64,7 +66,9 @@ def recipes():
         lines += [f"## {name}", "", "| | |", "|---|---|"]
         for field in dataclasses.fields(row):
             value = getattr(row, field.name)
-            if value is None or value == () or field.name == "revision":
+            # Its network is nobody's business where nothing looks through VGG.
+            is_idle = field.name == "vgg" and not row.looks_through_vgg
+            if value in (None, (), {}) or field.name == "revision" or is_idle:
                 continue
             lines.append(f"| `{field.name}` | {_cell(_shown(value))} |")
         lines.append("")

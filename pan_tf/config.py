@@ -128,7 +128,7 @@ class Config(Settings):
     image_size: Size = setting(
         Size(256, 256),
         "Pixels a side, or height x width, as 256x512: multiples of 64; of 32 where no "
-        "U-Net halves them six times.",
+        "U-Net halves them six times; 64 is the least.",
         minimum=64,
         parse=Size.of,
     )
@@ -162,7 +162,7 @@ class Config(Settings):
         None,
         "Values of a source's files that become the least and the largest level: full "
         "(of 8 or 16 bits; of other files of all training images), percentiles (.1 and "
-        "99.9, of the training images), or two numbers, as 0,4095. Empty: full for 8 "
+        "99.9, of some training images), or two numbers, as 0,4095. Empty: full for 8 "
         "and 16 bits, else percentiles.",
         parse=value_range,
     )
@@ -217,8 +217,8 @@ class Config(Settings):
     # Training.
     init_from: str | None = setting(
         None,
-        "Run folder whose T a new run starts with, its inverse too; of the same role, "
-        "width and layers.",
+        "Run folder whose last T a new run starts with, its inverse too; of the same "
+        "role, width and layers.",
         free=True,
         parse=place,
     )
@@ -446,7 +446,8 @@ class Config(Settings):
         if any(side % 32 for side in self.image_size):
             raise ValueError(
                 "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
-                f"unpaired recipes of 32. Received: image_size={self.image_size}."
+                "unpaired recipes of 32 from 64 up. Received: "
+                f"image_size={self.image_size}."
             )
         if (self.attribute is not None) != (self.dataset in _WITH_ATTRIBUTES):
             raise ValueError(

@@ -61,7 +61,10 @@ class Options(Settings):
     direction: str | None = shared.DIRECTION
     synthesize: str | None = shared.SYNTHESIZE
     output_dir: str | None = setting(
-        None, "Where to write; empty: in the run folder.", parse=place
+        None,
+        "Where to write; empty: in the run folder, or beside it where there are several; "
+        "of a SavedModel beside that.",
+        parse=place,
     )
     rank_by: str | None = setting(
         None,

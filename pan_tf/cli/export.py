@@ -5,8 +5,9 @@
 Leaves <export_dir>/<version>/ with the signatures `serving_default` (PNG or JPEG files
 in, PNG files out), `image` (uint8 or uint16) and `float_image` (float32 in [-1, 1]);
 images of any size. The SavedModel is run in a fresh process on real images before it
-gets its number: if it differs from the checkpoint by more than one level, or 1e-5 in
-float, nothing is left and the exit status is 1.
+gets its number: if it differs from the checkpoint by more than one level, or in float by
+more than 1e-5 (or than what T makes of its input's last bit, up to 1e-3), nothing is left
+and the exit status is 1.
 """
 
 import dataclasses

@@ -43,7 +43,7 @@ def parse(options, argv, doc, name):
         print(_help(options, doc, name))
         sys.exit(0)
     try:
-        if _takes_tasks(options):
+        if takes_tasks(options):
             argv = [_task(argument) for argument in _joined(argv)]
         _, *stray = values([name, *argv])
         if stray:
@@ -53,7 +53,7 @@ def parse(options, argv, doc, name):
             sys.exit(f"Unexpected arguments: {given}. Settings begin with --.")
         return flagfiles.from_flags(options, values), values["verbose"].value
     except flags.UnrecognizedFlagError as error:
-        if error.flagname == "task" and _takes_tasks(options):
+        if error.flagname == "task" and takes_tasks(options):
             sys.exit("--task goes with the command; in a flagfile use --flagfile=FILE.")
         hint = habits.hint(error.flagname, argv, options.names())
         sys.exit(f"{hint or error}\n{calling.command(name, '--help')} lists the flags.")
@@ -72,7 +72,7 @@ def parse(options, argv, doc, name):
         sys.exit(str(error))
 
 
-def _takes_tasks(options):
+def takes_tasks(options):
     """Whether the flagfiles of tasks have flags of the command."""
     return "recipe" in options.names()
 
@@ -134,12 +134,9 @@ def _help(options, doc, name):
     lines += [calling.as_called(doc or "").strip(), "", "flags:"]  # None under -OO.
     for field in dataclasses.fields(options):
         lines += [f"  {flag(field)}", *_wrapped(field.metadata["help"], width)]
-    if _takes_tasks(options):
-        tasks = ", ".join(bundled.tasks())
+    if takes_tasks(options):
         lines += ["  --task=NAME"]
-        lines += _wrapped(
-            f"The flagfile of a task that comes with pan_tf: {tasks}.", width
-        )
+        lines += _wrapped(TASK, width)
     for text, meaning in COMMON.items():
         lines += [f"  {text}", *_wrapped(meaning, width)]
     return "\n".join(lines)
@@ -151,6 +148,7 @@ COMMON = {
     "--[no]verbose": "Let TensorFlow's own log lines through.",
     "--help": "This.",
 }
+TASK = f"The flagfile of a task that comes with pan_tf: {', '.join(bundled.tasks())}."
 
 
 def flag(field):

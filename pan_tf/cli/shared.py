@@ -23,7 +23,9 @@ IMAGE_SIZE = setting(
 DIRECTION = setting(None, "Empty: the run's.", choices=("AtoB", "BtoA"))
 ATTRIBUTE = setting(None, "Attribute of faces; empty: the run's.")
 SYNTHESIZE = setting(
-    None, "Make sources of targets; empty: as the run.", choices=SYNTHESIS_NAMES
+    None,
+    "Make sources of targets; empty: as the run, or the task, does.",
+    choices=SYNTHESIS_NAMES,
 )
 DFI_VGG = setting(
     None,

@@ -5,8 +5,9 @@
     pan-tf translate --saved_model=exported/1 --input=photos --output=maps
     pan-tf translate --run_dir=runs/a --input=photos --output=maps --runner=direct
 
-Every image gives one of the same size, a PNG unless --format=input. Large ones are cut
-into tiles that overlap. Files that fail are listed at the end; the exit status is 1 then.
+Every image gives one of the same size, a PNG unless --format=input. Where T sees more
+than two million pixels, it does so in tiles that overlap. Files that fail are listed at
+the end; the exit status is 1 then.
 
 With --runner, Apache Beam spreads a folder over processes, or over the machines of an
 engine (pip install 'pan_tf[beam]'). All must see the files at the same place. What failed
@@ -45,8 +46,9 @@ class Options(Settings):
     )
     tile_size: int | None = setting(
         None,
-        "Pixels a side of the tiles that larger images are cut into; empty: 1024 above "
-        "two million pixels; 0: none, unless memory is short.",
+        "Pixels a side of the tiles that larger images are cut into, at the scale that T "
+        "sees: a multiple of T's (64), at least four times that; empty: 1024 above two "
+        "million pixels; 0: none, unless memory is short.",
         minimum=0,
     )
     format: str = setting(

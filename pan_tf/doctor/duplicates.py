@@ -152,7 +152,7 @@ def _character(pixels):
     """Statistics that do not depend on what is shown so much as on what kind it is."""
     x = pixels.astype(np.float32)
     gray = x.mean(-1)
-    steps = np.abs(np.diff(gray, axis=1))
+    steps = np.abs(np.diff(gray, axis=1)) if gray.shape[1] > 1 else np.zeros(1)
     coarse = _reduced(pixels, 32, 32).mean(-1)
     cells = (pixels >> 5).astype(np.int64) @ np.array([64, 8, 1])
     share = np.sort(np.bincount(cells.ravel(), minlength=512) / cells.size)[::-1]
@@ -168,4 +168,4 @@ def _character(pixels):
             share[:8].sum() * 4.0,
         ]
     )
-    return np.nan_to_num(statistics)  # A side of one column has no steps.
+    return statistics

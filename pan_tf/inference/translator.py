@@ -116,9 +116,9 @@ class Translator:
         Args:
             pixels: `[H, W, C]` or `[B, H, W, C]`, from 1 x 1 up; dtype and C as of
                 `source`, uint8 and RGB in most cases, a label map's numbers one plane.
-            tile_size: pixels a side of the tiles that a larger image is cut into; None:
-                1024 above two million pixels, if T does not look at the whole image;
-                0: none, unless memory is short.
+            tile_size: pixels a side of the tiles that a larger image is cut into, at the
+                scale that T sees; None: 1024 above two million pixels, if T does not
+                look at the whole image; 0: none, unless memory is short.
             on_tile: called without arguments after each tile.
 
         Returns:
@@ -127,6 +127,7 @@ class Translator:
         Raises:
             ValueError: if the array is not such an image, the tile size not legal, or
                 the image more than a SavedModel takes.
+            MemoryError: if there is too little even for small tiles.
         """
         pixels = np.asarray(pixels)
         kind, count = self.source.dtype, self.source.planes

@@ -14,7 +14,7 @@ _LEVELS = (0.0, PEAK)
 class _MeanOverImages(keras.metrics.Mean):
     """Mean of a row of `METRICS` over all images seen.
 
-    `update_state(reference, prediction, sample_weight=None)` takes `[B, H, W, 3]` of the
+    `update_state(reference, prediction, sample_weight=None)` takes `[B, H, W, C]` of the
     value range and, if need be, weights `[B]`.
 
     Args:

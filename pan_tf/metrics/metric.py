@@ -36,7 +36,7 @@ class Metric:
         of_scores: metric -> `[n]` of the rows `made_of` -> `[n]`.
         made_of: names of rows that compare images, for `of_scores`; they are measured
             with it.
-        of_sets: `distribution.Sets` -> `[n]`, one an output, or `{"mean", "ci95"}`.
+        of_sets: `distribution.sets.Sets` -> `[n]`, one an output, or `{"mean", "ci95"}`.
         largest: greater values count as this one in means, such as an infinite PSNR.
         needs: networks whose weights it needs, "vgg16" or of `networks.PUBLISHED`.
         check: `Weights` -> None; raises ValueError where a file holds something else.

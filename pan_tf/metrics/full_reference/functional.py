@@ -1,11 +1,11 @@
 """PSNR, SSIM and UQI, one number an image.
 
 Every metric of this package takes (reference, prediction), uint8 or floating
-`[B, H, W, C]` in [0, 255], and gives float32 `[B]`. Compared is luma, of RGB Y = .299 R +
-.587 G + .114 B, unrounded, as the MATLAB bundle MeTriX MuX does, with which the papers of
-this field are scored; the `_rgb` variants compare the channels. Pure TensorFlow:
-they run eagerly, in a `tf.function`, under a strategy. Wrong shapes, dtypes and ranges
-are refused; see `planes.channels`.
+`[B, H, W, C]` in [0, 255] or uint16 in [0, 65535], and gives float32 `[B]`. Compared is
+luma, of RGB Y = .299 R + .587 G + .114 B, unrounded, as the MATLAB bundle MeTriX
+MuX does, with which the papers of this field are scored; the `_rgb` variants compare the
+channels. Pure TensorFlow: they run eagerly, in a `tf.function`, under a strategy. Wrong
+shapes, dtypes and ranges are refused; see `planes.channels`.
 
 Precision: sums that cancel are taken in float64, or in float32 after the mean of the
 image has been taken off; means of whole planes are float64 from row to row. Up to 2048 px
@@ -25,6 +25,19 @@ from pan_tf.metrics.full_reference.planes import means
 def psnr(reference, prediction):
     """Peak signal-to-noise ratio of luma in dB; infinite for equal images.
 
+    Args:
+        reference: `[B, H, W, C]`, uint8 or floating in [0, 255], or uint16 in [0, 65535].
+        prediction: of that shape; its dtype may be another of these.
+
+    Returns:
+        float32 `[B]`, one number an image.
+
+    Raises:
+        TypeError: if a dtype is none of these.
+        ValueError: if shapes differ or do not fit, or values lie outside their range or,
+            being fractions, wholly inside [0, 1].
+        tf.errors.InvalidArgumentError: if values lie outside their range in a graph.
+
     >>> import numpy as np
     >>> black = np.zeros((1, 16, 16, 3), np.uint8)
     >>> round(float(psnr(black, black + 16)[0]), 2)
@@ -35,7 +48,7 @@ def psnr(reference, prediction):
 
 
 def psnr_rgb(reference, prediction):
-    """`psnr` of the error over all channels."""
+    """`psnr` of the error over all channels; arguments and errors are those of `psnr`."""
     x, y = channels(reference, prediction)
     return _psnr(tf.reduce_mean((x - y) ** 2, axis=(1, 2, 3)))
 
@@ -45,6 +58,7 @@ def ssim(reference, prediction):
 
     Wang's ssim_index: 11 x 11 Gaussian window of sigma 1.5, K = (0.01, 0.03), biased
     moments, no down-sampling, borders left out. Images must be at least 11 px a side.
+    Else arguments, what is returned and errors are those of `psnr`.
 
     >>> import numpy as np
     >>> grey = np.full((1, 16, 16, 3), 128, np.uint8)
@@ -56,7 +70,7 @@ def ssim(reference, prediction):
 
 
 def ssim_rgb(reference, prediction):
-    """`ssim`, mean over the channels."""
+    """`ssim`, mean over the channels; arguments and errors are those of `ssim`."""
     pair = channels(reference, prediction, tf.float32, smallest=11)
     # All channels of all images are planes.
     planes = [tf.concat(tf.unstack(pixels, axis=-1), axis=0) for pixels in pair]
@@ -71,6 +85,7 @@ def uqi(reference, prediction):
     Wang and Bovik's img_qi: 8 x 8 uniform window, stride 1, borders left out; mean of
     4 cov mx my / ((vx + vy) (mx^2 + my^2)). Where both windows are flat it is
     2 mx my / (mx^2 + my^2), and 1 if both are black. Images must be at least 8 px a side.
+    Else arguments, what is returned and errors are those of `psnr`.
 
     The reference code tests for flat windows with rounding noise in them, and divides
     noise by noise where luma is no whole number; here sums of 1000 Y are exact.

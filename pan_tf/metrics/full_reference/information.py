@@ -32,7 +32,8 @@ def vif(reference, prediction):
 
     Steerable pyramid of four levels, two of its six orientations, vector Gaussian scale
     mixtures of 3 x 3 blocks, noise variance 0.4. Images must be at least 17 px a side;
-    below 41 px most of what is measured is the border, which a warning says.
+    below 41 px most of what is measured is the border, which a warning says. Else
+    arguments and errors are those of `psnr`.
     """
     x, y, blank = _planes(reference, prediction)
     planes = tf.concat([x, y], axis=-1)
@@ -68,7 +69,7 @@ def vifp(reference, prediction):
 
     vifp_mscale: Gaussian windows of 17, 9, 5 and 3 px on four scales, noise variance 2.
     Images must be at least 17 px a side; below 41 px only the scales that fit count,
-    which a warning says.
+    which a warning says. Else arguments and errors are those of `psnr`.
     """
     x, y, blank = _planes(reference, prediction)
     kept, total = 0.0, 0.0
