@@ -251,3 +251,23 @@ def test_a_size_takes_whole_numbers_of_any_kind():
     assert Config(image_size=[np.int32(64), 128]).image_size == (64, 128)
     with pytest.raises(ValueError, match="--image_size must be pixels"):
         Config(image_size=(64.7, 64))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source_channels": 2}, "--source_channels and --target_channels must be 1"),
+        ({"target_channels": 2}, "--source_channels and --target_channels must be 1"),
+        ({"preprocess": "crop", "load_size": 128}, "--load_size goes with --preprocess"),
+        ({"source_labels": 5, "source_channels": 3}, "--source_channels follows from"),
+        ({"source_labels": 5, "synthesize": "rain"}, "--source_labels goes with sources"),
+        ({"image_size": (64, 128), "load_size": (72, 100)}, "--load_size must be at"),
+    ],
+)
+def test_settings_that_do_not_go_together_name_their_flag(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**{"image_size": 64, **settings})
+
+
+def test_nothing_is_jittered_where_nothing_is_resized():
+    assert Config(image_size=256, preprocess="crop").jittered_size == Size(256, 256)

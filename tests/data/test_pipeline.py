@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf.data import Geometry
+from pan_tf.data import Images
 from pan_tf.data import Split
 from pan_tf.data import evaluation_dataset
 from pan_tf.data import training_dataset
@@ -105,3 +106,23 @@ def test_evaluation_visits_each_pair_once_in_order_with_a_smaller_last_batch():
     batches = [b["source"].numpy() for b in dataset]
     assert [len(b) for b in batches] == [2, 2, 1]
     assert numbers(np.concatenate(batches)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_seed_decides_the_crops():
+    pairs = Split.of_pairs("train", ("x",), lambda i: (noise(), noise()))
+    one, same, other = (
+        stream(pairs, 4, load_size=12, batch_size=1, seed=seed) for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_as_many_as_a_limit_are_spread_over_a_list():
+    some = numbered(10).source.at_most(3)
+    assert some.names == ("0", "3", "6")
+    assert [int(some.load(i)[0, 0, 0]) for i in range(3)] == [0, 3, 6]
+
+
+def test_some_images_have_their_own_sizes():
+    sizes = np.array([(10, 20), (30, 40), (50, 60)])
+    images = Images(tuple("abc"), lambda i: None, read_sizes=lambda i: sizes[i])
+    assert images.subset([2, 0]).sizes().tolist() == [[50, 60], [10, 20]]

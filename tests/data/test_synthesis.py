@@ -122,3 +122,19 @@ def test_training_rain_is_new_in_every_epoch_and_the_same_after_resuming(photos)
 def test_photos_without_a_synthesis_are_refused(photos):
     with pytest.raises(ValueError, match="--synthesize"):
         open_data(photos.replace(synthesize="none"))
+
+
+def test_held_out_rain_is_not_that_of_training_whatever_its_seed(photos):
+    one = open_data(photos).train.subset([0])
+    held_out = first(evaluation_dataset(one, geometry=64, batch_size=1))["source"][0]
+    for seed in (0, 1):
+        settings = {"augmentations": (), "batch_size": 1, "minibatches": 1, "seed": seed}
+        trained = first(training_dataset(one, geometry=64, **settings))["source"][0, 0]
+        assert np.abs(held_out - trained).max() > 0.1
+
+
+def test_draws_of_one_example_are_apart_from_those_of_the_next():
+    """The crop draws with (seed, n) itself, an augmentation with both one higher."""
+    draws = [synthesis._Draws(seed(n)) for n in range(4)]
+    seeds = {tuple(each._next().numpy()) for each in draws for _ in range(3)}
+    assert len(seeds) == 12 and not seeds & {(1, n) for n in range(20)}

@@ -73,3 +73,12 @@ def test_where_the_centre_is_missing_floors_fill_it_alone(data):
         if name == "mean_color":
             expected = np.broadcast_to(np.round(mean), output.shape)
             np.testing.assert_array_equal(output[hole], expected[hole])
+
+
+def test_colours_of_baselines_are_rounded(data):
+    """174.6 becomes 175."""
+    mean, table = baselines.fit(data.train, 64)
+    found = baselines.translations(data.train, 64, (mean - 0.4, table - 0.4))
+    source = images.to_float(data.train.load(1)[0])[None]
+    assert np.array(found["mean_color"](source))[0, 0, 0].tolist() == [175, 155, 195]
+    assert np.array(found["color_table"](source))[0, 0, 0].tolist() == [175, 255, 255]

@@ -137,3 +137,38 @@ def test_any_other_metric_of_sets_has_a_plain_sentence(monkeypatch):
     )
     (sentence,) = compare.against_sources([one], sources)
     assert sentence == "Outputs of near are better than their sources by KID."
+
+
+def test_a_mean_that_is_one_negative_or_infinite_value_is_told():
+    names = [f"{i}.png" for i in range(8)]
+    values = {"uqi": np.append(np.full(7, 0.01), -1.0)}
+    values["psnr"] = np.append(np.full(7, 10.0), np.inf)  # Counts as 100 dB.
+    said = compare.dominated(Result("a", {}, values), names)
+    assert [sentence.partition(":")[0] for sentence in said] == ["a, uqi", "a, psnr"]
+    assert all("that of one, 7.png" in sentence for sentence in said)
+
+
+def test_the_ends_of_an_interval_are_told_from_small_to_large():
+    gap = {"mean": -0.5, "ci95": [-0.75, -0.25]}
+    assert compare._listed(["ssim"], {"ssim": gap}) == "ssim (by 0.5, 0.25 to 0.75)"
+
+
+def test_metrics_of_a_result_are_in_the_tables_order():
+    scores = {"uqi": np.array([0.5, 0.6]), "psnr": np.array([20.0, 21.0])}
+    of_sets = {"kid": {"mean": 0.1, "ci95": None}}
+    assert list(Result("a", {}, scores, of_sets).metrics) == ["psnr", "uqi", "kid"]
+
+
+def test_where_sets_are_measured_too_the_verdict_is_on_single_images():
+    of_sets = {"kid": {"mean": 0.1, "ci95": [0.0, 0.2]}}
+    one = Result("a", {}, A.scores, of_sets)
+    others = {"copy_input": {name: v - 0.1 for name, v in A.scores.items()}}
+    (said,) = compare.against_baselines(one, others)
+    assert said.endswith("is beaten on every metric of single images.")
+
+
+def test_sources_are_not_compared_by_what_outputs_keep_of_them():
+    """`source_psnr` of a source is infinite: any output would be worse."""
+    kept = {"source_psnr": np.full(10, 20.0)}
+    sources = Result("", {}, {"source_psnr": np.full(10, np.inf)})
+    assert compare.against_sources([Result("a", {}, kept)], sources) == []

@@ -9,7 +9,13 @@ from pan_tf import evaluation
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import Config
 from pan_tf.data import NATIVE
+from pan_tf.data import Images
+from pan_tf.data import Split
 from pan_tf.data import open_data
+from pan_tf.evaluation.measure import images_at_a_time
+from pan_tf.evaluation.measure import sizes_recur
+from pan_tf.evaluation.measure import usual
+from pan_tf.images import ImageSpec
 from pan_tf.metrics import METRICS
 from pan_tf.metrics.table import balanced
 
@@ -94,3 +100,51 @@ def test_balanced_punishes_noise_on_next_to_blank_targets_as_vifp_does_not():
     vifps, balances = zip(*found, strict=True)
     assert vifps[0] < 0.3 and vifps[2] > 3
     assert balances[0] > balances[1] > balances[2]
+
+
+def of_sizes(*sizes):
+    """Pairs of which headers tell these heights and widths."""
+    names = tuple("abcdefgh"[: len(sizes)])
+    read_sizes = lambda places: np.array(sizes)[places]  # noqa: E731
+    return Split.of_pairs("test", names, lambda i: None, read_sizes)
+
+
+def test_the_image_with_the_shortest_side_is_looked_at():
+    said = evaluation.too_small(of_sizes((30, 30), (16, 400)), NATIVE)
+    assert said.startswith("b of test is measured at")
+
+
+def test_an_image_of_just_the_least_size_is_measured():
+    assert evaluation.too_small(of_sizes((17, 17)), NATIVE) is None
+    assert evaluation.too_small(of_sizes((17, 16)), NATIVE) is not None
+
+
+def lists(source=3, target=3):
+    sides = (
+        Images(("a",), lambda i: None, spec=ImageSpec(channels))
+        for channels in (source, target)
+    )
+    return Split("test", *sides)
+
+
+@pytest.mark.parametrize(
+    ("split", "has_inverse", "names"),
+    [
+        (lists(), True, ["source_psnr", "cycle_psnr", "identity_psnr"]),
+        (lists(), False, ["source_psnr", "identity_psnr"]),
+        (lists(1, 3), True, ["source_psnr", "cycle_psnr"]),
+        (lists(5, 3), True, ["cycle_psnr"]),
+    ],
+)
+def test_what_is_kept_is_measured_where_it_can_be_compared(split, has_inverse, names):
+    assert usual(split, has_inverse) == names
+
+
+def test_comparisons_are_traced_where_sizes_recur():
+    assert sizes_recur(of_sizes(*[(30, 40)] * 3), NATIVE)
+    assert not sizes_recur(of_sizes((30, 40), (31, 40), (32, 40)), NATIVE)
+
+
+@pytest.mark.parametrize(("size", "count"), [(64, 16), (256, 16), (512, 4), (2048, 1)])
+def test_a_million_pixels_are_measured_at_a_time(size, count):
+    assert images_at_a_time(size) == count

@@ -1,9 +1,11 @@
 """What parity sees, and what it must not overlook."""
 
+import io
 import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pan_tf.export import parity
 
@@ -65,3 +67,30 @@ def test_no_request_holds_more_than_it_may():
         assert max(len(value) for _, value in sent) <= at_once
         files = sum(len(value) for name, value in sent if name == "serving_default")
         assert files == 11
+
+
+@pytest.mark.parametrize(
+    ("dtype", "by", "holds"),
+    [
+        ("uint8", 1, True),
+        ("uint8", 2, False),
+        ("uint16", 257, True),
+        ("uint16", 258, False),
+    ],
+)
+def test_pixels_may_differ_by_one_level_of_255(dtype, by, holds):
+    pixels = np.full((1, 2, 2, 3), 100, dtype)
+    other = pixels.copy()
+    other[0, 1, 1, 2] += by
+    report = parity.compare(lambda value: value, [("image", pixels)], [other])
+    assert parity.holds(report) == holds
+    levels = by / (257 if dtype == "uint16" else 1)
+    assert report["image"]["largest_difference"] == pytest.approx(levels)
+
+
+def test_one_file_is_a_jpeg_that_asks_to_be_turned():
+    sources = np.zeros((2, 64, 64, 3), np.uint8)
+    sent = parity.requests(sources, 64**2, lambda *size: 64**2)
+    files = [Image.open(io.BytesIO(v[0])) for k, v in sent if k == "serving_default"]
+    turned = [file for file in files if file.format == "JPEG"]
+    assert [file.getexif()[274] for file in turned] == [6]

@@ -6,9 +6,14 @@ import tensorflow as tf
 
 from pan_tf import images
 from pan_tf import networks
+from pan_tf.data import Geometry
+from pan_tf.images import RGB
 from pan_tf.inference import Tiling
+from pan_tf.inference import WholeImages
 from pan_tf.inference import seam_score
+from pan_tf.inference.scale import Scale
 from pan_tf.inference.tiles import translate_tiles
+from pan_tf.networks import ReceptiveField
 
 FIELD = networks.ReceptiveField(multiple=64, radius=189)
 
@@ -115,3 +120,51 @@ def test_a_cut_without_halo_shows_in_the_score():
     pixels[384:640] += 50
     pixels[:, 384:640] += 50
     assert seam_score(pixels, tiling) > 5
+
+
+def limited(pixels, multiple=64):
+    """A T that takes no more than some pixels."""
+    return WholeImages(None, ReceptiveField(multiple, 30), RGB, RGB, "m", limit=pixels)
+
+
+def test_an_image_beyond_a_limit_is_cut_into_tiles_within_it():
+    whole = limited(300**2)
+    assert whole.tiling(256, 320) is None  # 81 920 of 90 000.
+    assert whole.tiling(257, 300).tile_size == 256  # Rounded up it is 320 x 320.
+    assert limited(600**2).tiling(1000, 1000).tile_size == 576
+    with pytest.raises(ValueError, match="--tile_size must be at most 300"):
+        whole.tiling(1000, 1000, tile_size=320)
+
+
+def test_tiles_of_a_t_of_a_large_multiple_have_room_for_their_halo():
+    whole = limited(2**40, multiple=512)
+    assert whole.tiling(4096, 4096).tile_size == 2048
+
+
+def test_an_image_of_as_many_pixels_as_are_taken_whole_is_not_cut():
+    whole = limited(2**40)
+    assert whole.tiling(1024, 2048) is None
+    assert whole.tiling(1024, 2049).tile_size == 1024  # Rounded up to 2112.
+
+
+@pytest.mark.parametrize(
+    ("scale", "size", "seen"),
+    [("0.5", (5, 1), (3, 1)), (0.1, (3, 100), (1, 10)), (2, (3, 4), (6, 8))],
+)
+def test_a_number_scales_both_sides_which_keep_a_pixel(scale, size, seen):
+    found = Scale.of(scale).seen_size(Geometry("squash", 64), *size)
+    assert found == seen
+    of_tensors = Scale.of(scale).seen_size(None, *map(tf.constant, size))
+    assert tuple(map(int, of_tensors)) == seen
+
+
+def test_where_no_geometry_is_known_images_are_seen_as_they_are():
+    assert Scale("auto").seen_size(None, 5, 7) == (5, 7)
+    assert Scale("native").seen_size(Geometry("squash", 64), 5, 7) == (5, 7)
+    assert Scale("auto").seen_size(Geometry("squash", 64), 5, 7) == (64, 64)
+
+
+@pytest.mark.parametrize("value", [0, -1, "nan", 1e-4, 2e3, "", None, True, "half"])
+def test_what_is_no_scale_is_refused(value):
+    with pytest.raises(ValueError, match="must be auto, native, or a number"):
+        Scale.of(value)

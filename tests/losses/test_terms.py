@@ -298,3 +298,83 @@ def test_a_setting_that_there_is_not_is_named_where_a_part_takes_it():
             pass
 
     assert "GreenLoss" not in TERMS and "my_t" not in declarations.TRANSFORMERS
+
+
+def test_probabilities_under_a_hinge_are_sigmoids_as_its_scores_have_no_range():
+    diagnostics = AdversarialLoss("hinge").diagnostics(translation(0.0, -2.0, 0.0))
+    assert float(diagnostics["d_real_probability"]) == 0.5
+    # 1 / (1 + e^2); clipped as those of least squares it would be 0.
+    generated = float(diagnostics["d_generated_probability"])
+    assert generated == pytest.approx(0.1192, abs=1e-4)
+
+
+def test_the_probability_of_several_maps_is_the_mean_over_them():
+    view = translation(0.0, 0.0, 0.0)
+    maps = [tf.fill((1, size, size, 1), level) for size, level in ((4, 0.2), (1, 0.8))]
+    view.d_outputs["target"] = DiscriminatorOutput(maps, [])
+    view.d_outputs["output"] = DiscriminatorOutput(maps[:1] * 2, [])
+    diagnostics = AdversarialLoss("least_squares").diagnostics(view)
+    assert float(diagnostics["d_real_probability"]) == pytest.approx(0.5)
+    assert float(diagnostics["d_generated_probability"]) == pytest.approx(0.2)
+
+
+def test_pixel_loss_of_the_centre_takes_in_the_edge_that_t_generates():
+    """64 px: 32 x 32 generated, of which 28 x 28 were missing."""
+    view = images(0.0, 0.0)
+    output = np.zeros((2, 64, 64, 3), np.float32)
+    output[:, 16:48, 16:48] = 1.0
+    output[:, 18:46, 18:46] = 0.0
+    view.output = tf.constant(output)
+    loss = float(PixelLoss("l1", "centre").transformer_loss(view))
+    assert loss == pytest.approx(1 - 28**2 / 32**2)
+
+
+def test_a_negative_weight_of_a_layer_is_refused():
+    with pytest.raises(ValueError, match="numbers of at least 0, one a layer"):
+        PerceptualLoss(("block1_conv1", "block2_conv1"), layer_weights=(1.0, -1.0))
+
+
+@pytest.mark.parametrize(
+    ("between", "needs_pairs", "made"),
+    [
+        (("target", "output"), True, set()),
+        (("source", "output"), False, set()),
+        (("target", "identity"), False, {"identity"}),
+        (("source", "identity"), True, {"identity"}),
+        (("source", "cycled"), False, {"cycled"}),
+    ],
+)
+def test_perceptual_loss_needs_pairs_where_one_image_alone_is_of_the_target(
+    between, needs_pairs, made
+):
+    term = PerceptualLoss(between=between)
+    assert term.needs_pairs == needs_pairs
+    assert {*term.images} == made
+
+
+def test_perceptual_loss_asks_for_its_own_layers_and_preprocessing():
+    asked = []
+    term = PerceptualLoss("block3_conv1", preprocessing="unit")
+    term = term.with_vgg(lambda *given: asked.append(given) or "network")
+    assert asked == [("block3_conv1", "unit")] and term.network == "network"
+
+
+def test_a_label_of_more_than_1_is_refused():
+    with pytest.raises(ValueError, match="`real_label` must be above 0 and at most 1"):
+        AdversarialLoss(real_label=1.1)
+
+
+def test_least_squares_draw_d_to_the_smoothed_label():
+    """((0.9 - 0.9)^2 + 0.2^2) / 2: D is content at the label, not at 1."""
+    term = AdversarialLoss("least_squares", real_label=0.9)
+    loss = float(term.discriminator_loss(translation(0.9, 0.2, 0.0)))
+    assert loss == pytest.approx(0.02)
+
+
+def test_the_configuration_of_a_term_is_without_its_network():
+    term = PerceptualLoss(("block1_conv1",), layer_weights=(2.0,), network=len)
+    config = term.get_config()
+    assert "network" not in config
+    # JSON gives lists back.
+    again = PerceptualLoss.from_config(json.loads(json.dumps(config)))
+    assert again == term and again.layer_weights == (2.0,)

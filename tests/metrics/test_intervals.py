@@ -49,3 +49,11 @@ def test_large_sets_are_resampled_in_parts(monkeypatch):
 )
 def test_a_verdict_needs_an_interval_on_one_side_of_zero(interval, sign):
     assert verdict({"mean": 0.1, "ci95": interval}) == sign
+
+
+def test_an_interval_is_as_wide_as_the_textbooks():
+    """1.96 standard errors to either side; of 96 % it would be 2.05."""
+    values = np.random.default_rng(0).normal(0.0, 2.0, 400)
+    low, high = mean_and_interval(values)["ci95"]
+    half = (high - low) / 2
+    assert half == pytest.approx(1.96 * values.std() / np.sqrt(400), rel=0.02)

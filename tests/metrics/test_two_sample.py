@@ -6,6 +6,7 @@ import pytest
 from pan_tf import runtime
 from pan_tf.metrics import two_sample_test
 from pan_tf.metrics.distribution import classifier
+from pan_tf.metrics.distribution import two_sample
 from pan_tf.metrics.distribution.classifier import CHANCE
 from pan_tf.metrics.distribution.classifier import log_loss
 from pan_tf.metrics.distribution.classifier import train_classifier
@@ -65,3 +66,36 @@ def test_a_classifier_keeps_what_it_learnt():
     train_classifier((bright, dark), (bright, dark), seed=1, epochs=6)
     assert np.array_equal(first(bright), before)
     assert log_loss(before, 1).mean() < CHANCE
+
+
+def test_an_image_is_learnt_from_chooses_or_tests_and_counts_with_its_mean(monkeypatch):
+    """16 of a kind: 6, 2 and 8. The first test knows nothing, the second is sure."""
+    real, generated = (
+        np.tile(np.arange(16, dtype=np.uint8)[:, None, None, None] + base, (1, 8, 8, 3))
+        for base in np.uint8([0, 100])
+    )
+    seen, tested = [], []
+
+    def train(learnt, choice, seed, *_):
+        seen.append([kind[:, 0, 0, 0].tolist() for kind in (*learnt, *choice)])
+
+        def log_odds(pixels):
+            numbers = pixels[:, 0, 0, 0]
+            tested.append(numbers.tolist())
+            sure = np.where(numbers < 100, -50.0, 50.0)
+            return sure * (seed == 2)
+
+        return classifier.Classifier(log_odds, has_learnt=seed == 2)
+
+    monkeypatch.setattr(two_sample, "train_classifier", train)
+    found = two_sample_test(real, generated, seeds=(1, 2))
+    for i, (one, other, one_choice, other_choice) in enumerate(seen):
+        sizes = [len(each) for each in (one, one_choice, tested[2 * i])]
+        assert sizes == [6, 2, 8]
+        assert sorted(one + one_choice + tested[2 * i]) == list(range(16))
+        assert sorted(other + other_choice + tested[2 * i + 1]) == list(range(100, 116))
+    assert found["per_seed"] == pytest.approx([CHANCE, 0.0], abs=1e-6)
+    assert found["accuracy"] == pytest.approx(0.75) and found["learnt"] == 1
+    first, second = (set(tested[i] + tested[i + 1]) for i in (0, 2))
+    expected = (len(first - second) + len(first & second) / 2) / len(first | second)
+    assert found["cross_entropy"]["mean"] == pytest.approx(expected * CHANCE)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pan_tf import recipes
 from pan_tf import tracing
+from pan_tf.layers import DiscriminatorAugmentation
 from pan_tf.layers import Dropout
 from pan_tf.layers import ImagePool
 from pan_tf.losses import AdversarialLoss
@@ -134,3 +135,17 @@ def test_accumulation_is_of_the_system_and_at_one_not_written_down(toy):
     assert two.schedule.minibatches == 2 * one.schedule.minibatches
     assert two.to_json()["schedule"]["accumulate"] == 2
     assert "accumulate" not in one.to_json()["schedule"]
+
+
+def test_calls_show_d_the_images_as_they_were_drawn():
+    """D judges what T made before its update, changed as T's pass changed it."""
+    called, apart = (
+        game(t_first=True, reuse_minibatch=True, accumulate=2) for _ in range(2)
+    )
+    for model in (called, apart):
+        model.augmentation = DiscriminatorAugmentation(("brightness",))
+        model.augmentation.state.assign([7, 0])
+    batch = minibatches(2, batch=2)
+    logs, others = tracing.function(called.train_step)(batch), apart.train_step(batch)
+    for name in ("t_adversarial", "d_adversarial"):
+        assert float(logs[name]) == pytest.approx(float(others[name]), abs=1e-6)

@@ -278,3 +278,34 @@ def test_the_average_is_drawn_towards_t_through_both_parts(played):
         ):
             expected = own + kept * (old - own)
             np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_round_weighs_terms_with_d_by_the_share_of_its_iteration(toy, monkeypatch):
+    """4 of the 8 iterations of a fade over half of 16."""
+    settings = {"warm_up": 0.0, "fade": 0.5, "settle": 0.0}
+    model = recipes.build(toy(recipe="pan_plus", iterations=16, **settings))
+    seen = []
+
+    def update(player, cache):
+        seen.append({term.name: share for term, share in cache.terms})
+        return {}
+
+    monkeypatch.setattr(model, "update", update)
+    batch = round_of(minibatch(), model.schedule.minibatches)
+    model.train_step(batch, tf.constant(4, tf.int64))
+    for shares in seen:
+        assert shares["pixel"] is None
+        assert float(shares["adversarial"]) == pytest.approx(0.5)
+        assert float(shares["perceptual_adversarial"]) == pytest.approx(0.5)
+    assert len(seen) == len(model.schedule.players)
+
+
+def test_what_fades_in_for_t_is_ds_whole_loss_from_the_beginning(model):
+    images = {name: each[:, 0] for name, each in round_of(minibatch(), 1).items()}
+    translations = model.discriminate("discriminator", model.translate(images))
+    faded = [(term, tf.constant(0.25)) for term in model.terms]
+    losses = model.losses_of("discriminator", translations, faded)
+    whole = model.losses_of("discriminator", translations)
+    assert {k: float(v) for k, v in losses.items()} == {
+        k: float(v) for k, v in whole.items()
+    }

@@ -123,3 +123,19 @@ def test_the_worse_direction_is_watched(model):
     one, other = (float(variation(t)["output_contrast"]) for t in views.translations)
     assert abs(one - other) > 0.2 * min(one, other)
     assert float(logs["output_contrast"]) == pytest.approx(min(one, other), rel=1e-6)
+
+
+def test_what_is_watched_of_d_is_the_mean_of_both_directions(model):
+    views = MinibatchCache(minibatch())
+    logs = model.differentiate("discriminator", views)
+    (term,) = (term for term in model.terms if term.concerns("discriminator"))
+    for name in ("d_real_probability", "d_generated_probability"):
+        each = [float(term.diagnostics(t)[name]) for t in views.translations]
+        assert float(logs[name]) == pytest.approx(sum(each) / 2)
+
+
+def test_a_checkpoint_holds_the_past_of_either_direction(model):
+    parts = model.saved_parts()
+    assert parts["memory"] is model.image_pool
+    assert parts["inverse_memory"] is model.inverse_image_pool
+    assert model.image_pool is not model.inverse_image_pool

@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import types
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from pan_tf.losses import PerceptualAdversarialLoss
 from pan_tf.losses import PixelLoss
 from pan_tf.models import MinibatchCache
 from pan_tf.models import UpdateSchedule
+from pan_tf.models import translation
 from tests.trained import eagerly
 from tests.trained import shallow
 
@@ -292,3 +294,49 @@ def test_two_terms_of_a_kind_are_both_trained_on_and_watched(toy, monkeypatch):
     assert {"d_hinge_active", "d_hinge_active_shallow"} <= set(logs)
     (translation,) = views.translations
     assert float(logs["d_shallow"]) == float(second.discriminator_loss(translation))
+
+
+def test_the_average_begins_as_t_is(toy):
+    model = recipes.build(toy(recipe="l1", ema=0.9))
+    assert model.ema_transformer is not model.transformer
+    for mean, own in zip(
+        floats(model.ema_transformer), floats(model.transformer), strict=True
+    ):
+        assert np.array_equal(mean, own)
+
+
+def test_the_average_keeps_no_more_than_its_decay(toy):
+    """After 90 rounds the warm-up would keep 91 / 100."""
+    model = recipes.build(toy(recipe="l1", ema=0.5))
+    model.t_optimizer.iterations.assign(90 * model.schedule.t_updates)
+    start = floats(model.ema_transformer)
+    for variable in model.transformer.trainable_variables:
+        variable.assign(variable + 1.0)
+    model._update_emas()
+    for before, now, average in zip(
+        start, floats(model.transformer), floats(model.ema_transformer), strict=True
+    ):
+        assert np.allclose(average, 0.5 * before + 0.5 * now, atol=1e-6)
+
+
+def test_outside_of_training_a_model_is_its_average(toy):
+    model = recipes.build(toy(recipe="l1", ema=0.9))
+    source = minibatch()["source"]
+    for variable in model.transformer.trainable_variables:
+        variable.assign(variable * 0.5)
+    expected = model.ema_transformer(source, training=False)
+    assert np.array_equal(model(source), expected)
+    assert not np.array_equal(model.transformer(source, training=False), expected)
+
+
+def test_waiting_for_data_adds_up_over_rounds(toy, monkeypatch):
+    model = recipes.build(toy(recipe="l1"))
+    seconds = iter([0.0, 1.0, 5.0, 7.5])
+    clock = types.SimpleNamespace(perf_counter=lambda: next(seconds))
+    monkeypatch.setattr(translation, "time", clock)
+    monkeypatch.setattr(model, "train_step", lambda batch: {"t": tf.constant(0.0)})
+    model.make_train_function()
+    batches = iter([round_of(minibatch(), 1)] * 2)
+    for waited in (1.0, 1.0 + 2.5):
+        model.train_function(batches)
+        assert model.data_wait == waited

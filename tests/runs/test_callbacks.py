@@ -166,3 +166,45 @@ def test_validation_keeps_the_best_and_shows_the_same_pairs(model, tmp_path, mon
 )
 def test_durations(seconds, text):
     assert progress.duration(seconds) == text
+
+
+def test_figures_are_since_the_last_line_and_overall_since_the_first_round(
+    model, monkeypatch
+):
+    seconds = iter([10.0, 12.0, 16.0])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(seconds))
+    clock = callbacks.Clock(batch_size=3, iterations=28, cost_of_data=lambda: 0.5)
+    clock.set_model(model)
+    clock.on_train_begin()
+    lines = []
+    for wait in (5.0, 5.5, 7.5):
+        model.iteration, model.data_wait = model.iteration + 4, wait
+        clock.on_train_batch_end(0, {})
+        lines.append(clock.window())
+    assert lines[0].keys() == {"memory_gib"}  # The first round is start-up.
+    found = [(row["images_per_second"], row["data_wait"]) for row in lines[1:]]
+    assert found == [(4 * 3 / 2, 0.5 / 2), (4 * 3 / 4, 2.0 / 4)]
+    assert [row["data_cores"] for row in lines[1:]] == [6.0 * 0.5, 3.0 * 0.5]
+    overall = clock.overall()
+    assert (overall["images_per_second"], overall["data_wait"]) == (4.0, 2.5 / 6)
+    # 16 iterations are left, at 8 in 6 seconds.
+    assert clock.seconds_left() == 12.0
+
+
+@pytest.mark.parametrize(
+    ("best_by", "chosen_by", "best", "score", "is_best"),
+    [
+        ("psnr", "psnr", 20.0, 21.0, True),
+        ("psnr", "psnr", 20.0, 20.0, False),
+        ("lpips", "lpips", 0.2, 0.1, True),
+        ("lpips", "lpips", 0.2, 0.3, False),
+        ("uqi", "psnr", 20.0, 0.1, True),  # No number of another metric is in its way.
+        ("psnr", None, None, -5.0, True),
+    ],
+)
+def test_the_best_is_what_beats_the_best_by_the_same_metric(
+    best_by, chosen_by, best, score, is_best
+):
+    state = types.SimpleNamespace(best=best, best_by=chosen_by)
+    validation = types.SimpleNamespace(best_by=best_by, state=state)
+    assert Validation._is_best(validation, score) == is_best

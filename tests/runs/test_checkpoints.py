@@ -322,3 +322,12 @@ def test_a_best_that_is_lost_is_noticed(model, saved, tmp_path, is_gone):
     (file,) = (tmp_path / "best").glob("*.data-*")
     file.unlink() if is_gone else file.write_bytes(b"")
     assert not saved.has_best() and saved.load_best() is None
+
+
+def test_what_chose_the_best_is_known_after_resuming(model, tmp_path):
+    state = RunState(model)
+    state.best, state.best_by = 0.5, "uqi"
+    model.iteration = 4
+    Checkpoints(tmp_path, model, state, keep=1).save()
+    _, resumed = resume(model, tmp_path)
+    assert (resumed.best, resumed.best_by) == (0.5, "uqi")

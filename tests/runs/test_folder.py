@@ -251,3 +251,26 @@ def test_the_commit_is_that_of_our_own_checkout(tmp_path, monkeypatch):
     own.mkdir()
     monkeypatch.setattr(folder.bundled, "PACKAGE", own)
     assert len(folder._git_commit()) >= 40
+
+
+def test_to_begin_with_another_run_than_it_did_is_refused(run):
+    run.start(Config(dataset="maps", init_from="first"), DATA, ["CPU:0"])
+    run.checkpoints.mkdir()
+    (run.checkpoints / "ckpt-4.index").touch()
+    run.check(Config(dataset="maps", init_from="./first"))
+    with pytest.raises(RunFolderError, match="--init_from: first there, other now"):
+        run.check(Config(dataset="maps", init_from="other"))
+
+
+def test_warnings_that_differ_in_numbers_only_are_one(run):
+    for iteration, text in ((4, "Since 2, x .5."), (8, "Blank."), (9, "Since 6, x .75.")):
+        run.append_metrics({"iteration": iteration, "warning": text})
+    assert run.warnings() == ["Since 2, x .5. (Said 2 times.)", "Blank."]
+
+
+def test_where_a_best_t_was_saved_a_failure_lets_nobody_else_begin(run):
+    (run.checkpoints / "best").mkdir(parents=True)
+    (run.checkpoints / "best" / "transformer-4.index").touch()
+    run.note_failure(ValueError("x"))
+    with pytest.raises(RunFolderError, match="--seed: 1 there, 5 now"):
+        run.check(Config(dataset="maps", seed=5))
