@@ -36,6 +36,7 @@ def make_strategy():
     One a process: the collectives of a second MirroredStrategy are cancelled.
 
     Raises:
+        TroubleError: if the other workers do not come, or leave before all are there.
         ValueError: as of `cluster`, or if another process listens at its address.
     """
     if (found := cluster()) is not None:
@@ -50,6 +51,10 @@ def make_strategy():
             raise ValueError(
                 f"TF_CONFIG: {addresses[place]} cannot be listened at. Is another "
                 f"process still there? ({error.message})"
+            ) from error
+        except (*_UNREACHABLE, tf.errors.InternalError) as error:
+            raise files.TroubleError(
+                f"TF_CONFIG: {', '.join(others)} did not join. ({error.message})"
             ) from error
         _take_back_sigterm()
         return strategy
@@ -134,6 +139,19 @@ def cluster():
             f"Received: {', '.join(twice)} more than once."
         )
     return workers, index + (len(jobs.get("chief", [])) if kind == "worker" else 0)
+
+
+def check_alone(what):
+    """Refuses a TF_CONFIG that names several processes, before any of them is waited for.
+
+    Args:
+        what: what one process does; begins the message.
+
+    Raises:
+        ValueError: if there are several, or as of `cluster`.
+    """
+    if (found := cluster()) and len(found[0]) > 1:
+        raise ValueError(f"{what} on the devices of one machine: no TF_CONFIG.")
 
 
 def describe(strategy):

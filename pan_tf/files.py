@@ -108,8 +108,11 @@ def read_json(path, keys=()):
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        # Some editors begin a text with a mark.
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is damaged: it is no text of UTF-8.") from None
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}.") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} is damaged: it holds no dictionary.")

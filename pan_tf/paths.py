@@ -25,14 +25,17 @@ def place(path):
 
     Raises:
         ValueError: with the rule, if it is none, or a URL, of which `pathlib` would make
-            a folder.
+            a folder, or of nobody's home.
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError("must be a path")
     text = os.fspath(path)
     if _URL.match(text):
         raise ValueError("must be a path of this machine: mount a bucket, or copy it")
-    return os.path.expanduser(text)
+    home = os.path.expanduser(text)
+    if text.startswith("~") and home == text:
+        raise ValueError("begins with a home that is not known; a name does with ./~")
+    return home
 
 
 def named(name, path):

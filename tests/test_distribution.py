@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf import distribution
+from pan_tf import files
 from tests.ports import free_ports
 
 GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "howto" / "gpus.md"
@@ -216,3 +217,16 @@ def test_a_lost_worker_is_told_from_other_errors(workers, error, is_lost, monkey
     monkeypatch.setattr(distribution, "num_workers", lambda strategy: workers)
     said = distribution.lost_worker(None, error)
     assert (said is not None and "Another worker is lost" in said) == is_lost
+
+
+@pytest.mark.parametrize(
+    "error", [tf.errors.InternalError, tf.errors.DeadlineExceededError]
+)
+def test_others_who_do_not_join_are_named(error, monkeypatch):
+    def lonely():
+        raise error(None, None, "Barrier failed: heartbeat timeout")
+
+    monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ["a:1", "b:2"]}, index=1))
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lonely)
+    with pytest.raises(files.TroubleError, match=r"a:1 did not join.*heartbeat"):
+        distribution.make_strategy.__wrapped__()

@@ -132,3 +132,10 @@ def test_a_folder_whose_name_is_no_text_has_a_link(tmp_path):
     folder.mkdir()
     link = paths.literal(folder)
     assert str(link).encode("utf-8") and link.resolve() == folder
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/x", "~$document.png"])
+def test_a_home_of_nobody_is_refused(path):
+    with pytest.raises(ValueError, match="begins with a home that is not known"):
+        paths.place(path)
+    assert paths.place(f"./{path}") == f"./{path}"

@@ -36,7 +36,8 @@ class Options(Settings):
     )
     tasks: tuple[str, ...] = setting((), "Tasks of the table, by flagfile; empty: all.")
     systems: tuple[str, ...] = setting(
-        (), "Systems of the table, or any recipes; empty: the table's."
+        (),
+        "Systems of the table, or recipes that can do its tasks; empty: the table's.",
     )
     batch_size: int | None = setting(
         None,
@@ -66,9 +67,15 @@ class Options(Settings):
     )
     metric_weights: str | None = METRIC_WEIGHTS
     dtype_policy: str = setting("float32", "As of train; the papers' is float32.")
-    limit: int = setting(2000, "Without pairs: as of evaluate.", minimum=8)
-    epochs: int = setting(30, "Without pairs: as of evaluate.", minimum=1)
-    dfi_iterations: int = setting(500, "As of evaluate --dfi.", minimum=1)
+    limit: int | None = setting(
+        None, "Of tables without pairs: as of evaluate; empty: 2000.", minimum=8
+    )
+    epochs: int | None = setting(
+        None, "Of tables without pairs: as of evaluate; empty: 30.", minimum=1
+    )
+    dfi_iterations: int | None = setting(
+        None, "Of the system dfi: as of evaluate --dfi; empty: 500.", minimum=1
+    )
     output_dir: str | None = setting(
         None, "Where to write; empty: runs/<table>-<budget>.", parse=place
     )
@@ -85,6 +92,7 @@ def main(options):
 
     # TensorFlow warns of many functions traced; each system has one of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    judged = {name: getattr(options, name) for name in ("limit", "epochs")}
     numbers = [number for number in options.budget.split(",") if number.strip()]
     output_dir = "-".join([f"runs/{options.table}", *numbers])
     try:
@@ -92,7 +100,7 @@ def main(options):
             options.table,
             Budget.parse(options.budget),
             options.output_dir or output_dir,
-            classifiers={name: getattr(options, name) for name in ("limit", "epochs")},
+            classifiers={k: v for k, v in judged.items() if v is not None},
             **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
         )
     except training.REFUSALS as error:

@@ -78,6 +78,8 @@ class Export:
         self.export_dir = paths.named("export_dir", export_dir)
         if self.export_dir.exists() and not self.export_dir.is_dir():
             raise ValueError(f"--export_dir={export_dir} must be a folder.")
+        if problem := files.check_place(self.export_dir):
+            raise ValueError(f"--export_dir={export_dir}: {problem}")
         for name in ("saved_model.pb", "run.cfg"):
             if (self.export_dir / name).exists():
                 raise ValueError(

@@ -313,3 +313,9 @@ def test_a_version_or_a_run_is_no_folder_of_versions(exported, small_run):
 def test_a_folder_that_tensorflow_cannot_name_is_refused(small_run, tmp_path):
     with pytest.raises(ValueError, match=r"--export_dir must be UTF-8"):
         Export(small_run, str(tmp_path / "e\udcff"))
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_t_is_loaded(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--export_dir=.*file is a file"):
+        Export(tmp_path / "no run", tmp_path / "file" / "exported")

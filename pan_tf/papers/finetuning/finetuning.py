@@ -9,6 +9,8 @@ The run folder, checkpoints, guards and callbacks are those of a training. Besid
 lies `vgg19_star.weights.h5`, for --vgg_weights, which is renewed at every save.
 """
 
+import contextlib
+
 import keras
 import tensorflow as tf
 from absl import logging
@@ -68,12 +70,10 @@ class Finetuning:
 
     def __init__(self, settings, run_dir, stop):
         self.settings, self.stop = settings, stop
+        stop.at_once = True  # Until there is something to save.
+        distribution.check_alone("VGG is fine-tuned")
         self.folder = RunFolder(run_dir, Settings)
         self.strategy = distribution.make_strategy()
-        if distribution.num_workers(self.strategy) > 1:
-            raise ValueError(
-                "VGG is fine-tuned on the devices of one machine: no TF_CONFIG."
-            )
         distribution.check_replicas(settings, self.strategy.num_replicas_in_sync)
         if (self.folder.path / "run.json").exists():
             raise RunFolderError(
@@ -107,7 +107,12 @@ class Finetuning:
             NonFiniteError: if the loss or a weight is not finite; nothing of it is saved.
         """
         with self.folder.held(self.settings):
-            self._run()
+            try:
+                self._run()
+            except Exception as error:
+                with contextlib.suppress(OSError, ValueError):  # One error is enough.
+                    self.folder.note_failure(error)
+                raise
 
     def _run(self):
         settings, run = self.settings, self.folder

@@ -15,6 +15,7 @@ import pathlib
 
 from pan_tf import bundled
 from pan_tf import data
+from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import files
 from pan_tf import networks
@@ -76,7 +77,7 @@ class Reproduction:
         batch_size: int | None = None,
         classifiers=None,
         vgg_star_weights=None,
-        dfi_iterations=500,
+        dfi_iterations: int | None = None,
         metrics=(),
         metric_weights=None,
         **changes,
@@ -84,6 +85,7 @@ class Reproduction:
         self.name, self.table, self.budget = table, TABLES[table], budget
         self.output_dir = pathlib.Path(output_dir)
         files.check_output_dir(self.output_dir, "results.json", ("table",))
+        distribution.check_alone("A table is reproduced")
         self.batch_size = self.table.batch_size if batch_size is None else batch_size
         self.changes = {k: v for k, v in changes.items() if v is not None}
         self.classifiers = classifiers or {}
@@ -103,6 +105,7 @@ class Reproduction:
         _check_names("tasks", tasks, known)
         chosen = [t for t in self.table.tasks if not tasks or t.name in tasks]
         self.tasks = [(task, self._trials(task, systems)) for task in chosen]
+        self._check_results()
         every = [trial for _, trials in self.tasks for trial in trials]
         trained = [trial.config for trial in every if trial.system.recipe]
         if vgg_star_weights and not any(recipes.resolve(c).star for c in trained):
@@ -112,8 +115,13 @@ class Reproduction:
             )
         self.interpolation = None
         if any(trial.system.recipe is None for trial in every):
-            settings = dfi.Settings(vgg_weights=vgg_weights, iterations=dfi_iterations)
-            self.interpolation = settings.located()
+            asked = {"iterations": dfi_iterations} if dfi_iterations else {}
+            self.interpolation = dfi.Settings(vgg_weights=vgg_weights, **asked).located()
+        elif dfi_iterations:
+            raise ValueError("--dfi_iterations goes with --systems=dfi.")
+        if self.table.paired and self.classifiers:
+            flags = ", ".join(f"--{name}" for name in self.classifiers)
+            raise ValueError(f"{flags} goes with tables without pairs.")
         for trial in every:
             if trial.system.recipe:
                 recipes.complete(trial.config)
@@ -121,8 +129,30 @@ class Reproduction:
                 folder.check(trial.config)
                 recipes.check_stored(trial.config, folder)
                 _check_length(trial.config, folder)
+                trial.check_result()
         for _, trials in self.tasks:
             self._open(trials)
+
+    def _check_results(self):
+        """Raises ValueError if results are there that would be lost."""
+        path = self.output_dir / "results.json"
+        found = files.read_json(path, ("table",))
+        if found is None or "tasks" not in found:  # Nothing is measured yet.
+            return
+        if found["table"] != self.name:
+            raise ValueError(
+                f"--output_dir={self.output_dir} holds the results of --table="
+                f"{found['table']}. Choose another one."
+            )
+        chosen = {task.name: [t.system.name for t in each] for task, each in self.tasks}
+        for task, record in found["tasks"].items():
+            left_out = [s for s in record["systems"] if s not in chosen.get(task, ())]
+            if left_out:
+                raise ValueError(
+                    f"--output_dir={self.output_dir} holds results of "
+                    f"{', '.join(left_out)} on {task}, which would be lost: name them "
+                    "too, for nothing is trained twice, or choose another one."
+                )
 
     def _open(self, trials):
         """The data of a task, checked."""
@@ -182,7 +212,13 @@ class Reproduction:
             # What is not trained comes out the same every time.
             seeds = self.budget.seeds if system.recipe else 1
             for seed in range(1, seeds + 1):
-                trials.append(Trial(system, seed, self._config(base, task, system, seed)))
+                try:
+                    config = self._config(base, task, system, seed)
+                except ValueError as error:
+                    raise ValueError(
+                        f"--systems={system.name} cannot do {task.name}: {error}"
+                    ) from None
+                trials.append(Trial(system, seed, config))
         return trials
 
     def _config(self, base, task, system, seed):

@@ -81,6 +81,17 @@ class Trial:
         """What result.json holds; None without it."""
         return files.read_json(self.run_dir / "result.json", ("last",))
 
+    def check_result(self):
+        """Raises ValueError if result.json is not what a training writes."""
+        if (result := self.result) is None:
+            return
+        last = result["last"]
+        if not isinstance(last, dict) or not isinstance(last.get("checkpoint"), int):
+            raise ValueError(
+                f"{self.run_dir / 'result.json'} is damaged: it names no last "
+                "checkpoint. Without it the training is measured again."
+            )
+
     @property
     def is_finished(self):
         """Whether it came to its end with the iterations that are asked for."""

@@ -37,6 +37,7 @@ def score(study_dir):
     if not path.is_file():
         raise FileNotFoundError(f"No key.json in {study_dir}: not a study.")
     key = files.read_json(path, ("study", "systems", "questions"))
+    _check_key(key, path)
     answers, origin = {}, {}
     for file in sorted((study_dir / "choices").glob("[!.]*")):
         subject, picked = _read(file, key)
@@ -53,6 +54,24 @@ def score(study_dir):
     return results
 
 
+def _check_key(key, path):
+    """Raises ValueError if it is not what `write_study` wrote."""
+    systems, questions = key["systems"], key["questions"]
+    is_whole = (
+        isinstance(systems, list)
+        and all(isinstance(system, str) for system in systems)
+        and isinstance(questions, dict)
+        and all(
+            isinstance(question, dict)
+            and isinstance(options := question.get("options"), dict)
+            and all(system in systems for system in options.values())
+            for question in questions.values()
+        )
+    )
+    if not is_whole:
+        raise ValueError(f"{path} is damaged: its questions have options of no system.")
+
+
 def _read(file, key):
     """(subject, list of the systems that were picked)."""
     try:
@@ -60,7 +79,9 @@ def _read(file, key):
         choices = json.loads(file.read_text(encoding="utf-8-sig"))
         subject, study = str(choices["subject"]), choices["study"]
         picked = [(str(a["question"]), str(a["choice"])) for a in choices["answers"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} must be a text of UTF-8: save it as such.") from None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"{file} is not a file of choices: {error!r}.") from None
     if study != key["study"]:
         raise ValueError(f"{file} is of another study, {study}, not {key['study']}.")

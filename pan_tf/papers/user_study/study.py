@@ -112,6 +112,10 @@ class Study:
                     "--dfi compares images to train on, and there are none in --data_dir="
                     f"{found.config.data_dir}."
                 )
+            if {spec.channels for spec in found.split.specs} != {3}:
+                raise ValueError(
+                    "--dfi looks through VGG, which takes RGB on both sides."
+                )
             interpolation = interpolation.located()
         translators = found.translators
         if inverse:
@@ -212,6 +216,8 @@ def _read_folder(path, names, geometry):
     found = {}
     for file in sorted(pathlib.Path(path).iterdir()):
         if image_files.is_image(file):
+            if other := found.get(file.stem):
+                raise ValueError(f"--outputs: {other} and {file} are of one source.")
             found[file.stem] = file
     # A name may have lost its ending already, and hold a dot of its own.
     stems = [n if n in found else pathlib.PurePath(n).stem for n in names]

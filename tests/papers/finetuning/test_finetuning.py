@@ -285,3 +285,30 @@ def test_a_foreign_folder_is_not_written_into(data_dir, narrow_vgg, tmp_path):
     pathlib.Path(tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunFolderError, match=r"--run_dir=.* holds files but no run\.cfg"):
         finetune(settings(data_dir, narrow_vgg), tmp_path)
+
+
+def test_after_a_failure_of_which_nothing_was_saved_other_flags_begin(
+    data_dir, narrow_vgg, tmp_path
+):
+    with pytest.raises(NonFiniteError, match="Try a lower --learning_rate"):
+        finetune(settings(data_dir, narrow_vgg, learning_rate=1e30), tmp_path / "run")
+    made = finetune(settings(data_dir, narrow_vgg), tmp_path / "run")
+    assert made.weights_path.exists()
+
+
+def test_a_signal_before_there_is_something_to_save_ends_it(
+    data_dir, narrow_vgg, tmp_path
+):
+    stop = types.SimpleNamespace(requested=False, at_once=False)
+    Finetuning(settings(data_dir, narrow_vgg), tmp_path / "run", stop)
+    assert stop.at_once
+
+
+def test_several_workers_are_refused_before_they_are_waited_for(
+    data_dir, narrow_vgg, tmp_path, monkeypatch
+):
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}}
+    task = {"task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster | task))
+    with pytest.raises(ValueError, match="one machine: no TF_CONFIG"):
+        finetune(settings(data_dir, narrow_vgg), tmp_path / "run")

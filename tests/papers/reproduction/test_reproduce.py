@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import files
 from pan_tf import networks
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation import Evaluation
@@ -549,3 +550,72 @@ def test_somebody_elses_folder_is_refused(tmp_path):
     result = commands.finish("reproduce", *flags)
     assert result.returncode == 1 and "no results.json of ours" in result.stderr
     assert (tmp_path / "results.json").read_text() == '{"mine": 1}'
+
+
+def test_results_that_would_be_lost_are_not_written_over(photos, tmp_path):
+    def made(table="pan5", systems=("l1", "pan")):
+        return Reproduction(
+            table,
+            Budget(8, 64, 1),
+            tmp_path,
+            systems=systems,
+            dataset="folder",
+            data_dir=str(photos / "pairs"),
+            **({"tasks": ["aerial2map"]} if table == "pan5" else {}),
+        )
+
+    there = {"table": "pan5", "tasks": {"aerial2map": {"systems": {"l1": {}}}}}
+    (tmp_path / "results.json").write_text(json.dumps(there))
+    made()
+    with pytest.raises(ValueError, match="holds results of l1 on aerial2map, which"):
+        made(systems=["pan"])
+    with pytest.raises(ValueError, match="holds the results of --table=pan5"):
+        made("pan4", systems=())
+    assert json.loads((tmp_path / "results.json").read_text()) == there
+
+
+@pytest.mark.parametrize("last", [None, {}, {"checkpoint": "8"}])
+def test_a_damaged_result_of_a_training_is_named(last, photos, tmp_path):
+    def made():
+        return Reproduction(
+            "pan5",
+            Budget(8, 64, 1),
+            tmp_path / "out",
+            tasks=["aerial2map"],
+            systems=["l1"],
+            dataset="folder",
+            data_dir=str(photos / "pairs"),
+        )
+
+    begun(reproduction := made(), 8)
+    run = reproduction.tasks[0][1][0].run_dir
+    files.write_json(run / "result.json", {"last": last})
+    with pytest.raises(ValueError, match=r"result\.json is damaged: it names no last"):
+        made()
+
+
+def test_a_system_that_cannot_do_a_task_is_named(photos, tmp_path):
+    with pytest.raises(
+        ValueError, match="--systems=cyclegan cannot do labels2cityscapes: "
+    ):
+        Reproduction("pan5", Budget(8, 64, 1), tmp_path, systems=["cyclegan"])
+
+
+def test_a_table_is_reproduced_by_one_process(tmp_path, monkeypatch):
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}}
+    task = {"task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster | task))
+    with pytest.raises(ValueError, match=r"A table is reproduced .*: no TF_CONFIG"):
+        Reproduction("pan5", Budget(8, 64, 1), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"classifiers": {"epochs": 3}}, "--epochs goes with tables without pairs"),
+        ({"dfi_iterations": 3}, "--dfi_iterations goes with --systems=dfi"),
+    ],
+)
+def test_a_setting_that_nothing_hears_is_refused(given, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        Reproduction("pan5", Budget(8, 64, 1), tmp_path, **given)

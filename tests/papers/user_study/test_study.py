@@ -126,6 +126,35 @@ def test_a_foreign_file_is_named(written, change, message):
     assert "one.json" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"questions": [1]},
+        {"questions": {"q0": None}},
+        {"questions": {"q0": {"options": ["x"]}}},
+        {"systems": ["beta"]},
+        {"systems": None},
+    ],
+)
+def test_a_key_of_other_things_is_damaged(written, change):
+    answer(written, "one", lambda i: "beta")
+    path = written / "key.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=r"key\.json is damaged"):
+        score(written)
+
+
+def test_choices_of_another_encoding_are_named_without_their_bytes(written):
+    path = answer(written, "one", lambda i: "beta")
+    path.write_text(path.read_text(), encoding="utf-16")
+    with pytest.raises(ValueError, match="must be a text of UTF-8") as error:
+        score(written)
+    assert len(str(error.value)) < 300
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"one\.json is not a file of choices"):
+        score(written)
+
+
 @pytest.mark.parametrize(("name", "mark"), [("one.txt", ""), ("ONE.JSON", "\ufeff")])
 def test_answers_count_whatever_their_file_is_called(written, name, mark):
     """The page's text, copied into an editor's file."""
@@ -211,6 +240,11 @@ def test_runs_and_foreign_outputs_are_shown_together(small_run, small_pairs, tmp
     number = int(made.names[0].removeprefix("test-").partition(".")[0])
     assert abs(int(made.outputs["other"][0, 5, 5, 0]) - 10 * number) <= 2
     assert made.outputs["small"].shape == made.sources.shape == (3, 64, 64, 3)
+    twin = foreign / f"test-{number}.png"
+    twin.write_bytes((foreign / f"test-{number}.jpg").read_bytes())
+    with pytest.raises(ValueError, match=rf"test-{number}\.png are of one source"):
+        Study.of_runs([small_run], folders={"other": foreign}, questions=3)
+    twin.unlink()
     (foreign / f"test-{number}.jpg").write_bytes(b"x")
     with pytest.raises(ImageFileError, match=rf"test-{number}\.jpg is not an image"):
         Study.of_runs([small_run], folders={"other": foreign}, questions=3)
