@@ -1,4 +1,4 @@
-"""How much memory is left, where the system says so.
+"""How much memory is left, where the system says so, and in pages of which size it is.
 
 On a CPU TensorFlow does not survive an allocation that fails, so what is too large has to
 be seen beforehand.
@@ -7,11 +7,20 @@ be seen beforehand.
 import os
 import pathlib
 import resource
+import sys
 
 _MEMINFO = pathlib.Path("/proc/meminfo")
 _STATM = pathlib.Path("/proc/self/statm")
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
 _RECLAIMABLE = ("active_file", "inactive_file")
+_HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_TUNABLES = "GLIBC_TUNABLES"
+# The last two keep what is freed for the next tensor of that size, whose pages are there.
+_OURS = {
+    "glibc.malloc.hugetlb": 1,
+    "glibc.malloc.mmap_threshold": 2**30,
+    "glibc.malloc.trim_threshold": 2**30,
+}
 
 
 def available_bytes():
@@ -59,3 +68,29 @@ def _of_container():
         int(line.split()[1]) for line in lines if line.split()[0] in _RECLAIMABLE
     )
     return max(0, int(limit) - used + cached)
+
+
+def begin_with_huge_pages():
+    """Begins the process again if that gives it pages of 2 MiB; call it first of all.
+
+    Tensors take gigabytes, and with pages of 4 KiB a processor, above all a virtual one,
+    looks up where they are more often than it can remember. Most distributions give huge
+    pages to who asks. glibc asks where its tunables say so, which it reads when a process
+    begins. Whoever has set GLIBC_TUNABLES, were it to nothing, keeps what they set.
+    """
+    is_late = "tensorflow" in sys.modules  # It has been imported for this process.
+    if _TUNABLES in os.environ or is_late or not sys.executable or not _are_to_be_had():
+        return
+    os.environ[_TUNABLES] = ":".join(f"{name}={value}" for name, value in _OURS.items())
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _are_to_be_had():
+    """Whether glibc knows how to ask, since 2.35, and the kernel gives to who asks."""
+    try:
+        library, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        major, minor = map(int, version.split(".")[:2])
+        is_for_who_asks = "[madvise]" in _HUGE_PAGES.read_text()
+    except (AttributeError, OSError, ValueError):  # Another library, or system.
+        return False
+    return library == "glibc" and (major, minor) >= (2, 35) and is_for_who_asks

@@ -17,6 +17,7 @@ import pan_tf
 from pan_tf import calling
 from pan_tf import files
 from pan_tf import habits
+from pan_tf import memory
 from pan_tf import paths
 from pan_tf import printing
 from pan_tf.cli import parsing
@@ -80,6 +81,7 @@ def _end(call):
     minute at a time; their destructors wait for it. Seen: 8 to 105 seconds after the last
     line, and for ever after a traceback out of a training.
     """
+    memory.begin_with_huge_pages()
     _open_streams()
     with printing.sturdy():
         try:

@@ -158,6 +158,10 @@ class Translator:
 
         Returns:
             `PIL.Image.Image`, RGB or grey, 8 bits; of other outputs as pages show them.
+
+        Raises:
+            ImageFileError: if the file is not such an image; the message names it.
+            ValueError, MemoryError: as of a call.
         """
         if isinstance(source, str | pathlib.PurePath):
             path = paths.named("source", str(source))

@@ -82,9 +82,13 @@ class Finetuning:
             )
         self.folder.check_free()
         self.folder.check(settings)
-        is_folder = settings.dataset == "folder"
-        open_sets = labeled.open_folder if is_folder else labeled.open_imagenet
-        self.train, self.validation = open_sets(settings.data_dir)
+        if settings.dataset == "folder":
+            before = self.folder.known_data() or {}
+            known = [before.get(name) for name in ("fingerprint", "validation")]
+            found = labeled.open_folder(settings.data_dir, known)
+        else:
+            found = labeled.open_imagenet(settings.data_dir)
+        self.train, self.validation = found
         self.folder.check_data(self.train.fingerprint)
         self.vgg = {"network": settings.vgg, "sha256": None}
         if settings.vgg_weights:

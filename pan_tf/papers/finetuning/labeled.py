@@ -4,6 +4,7 @@ The stream of training examples is a function of (seed, example number), as that
 `data.pipeline`: a run that goes on at an iteration sees what the straight run saw.
 """
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import os
@@ -21,6 +22,7 @@ from pan_tf.data import geometry
 from pan_tf.data import pipeline
 from pan_tf.data import preprocessing
 from pan_tf.data import records
+from pan_tf.progress import followed
 
 _FOREVER = 2**62
 # VGG's: the shorter side of an image before the crop, of a crop of 224.
@@ -44,8 +46,12 @@ class LabeledSet:
     fingerprint: str
 
 
-def open_folder(data_dir):
+def open_folder(data_dir, known=()):
     """(training split, validation split or None) of `D/train/<class>/*`, `D/val/...`.
+
+    Args:
+        data_dir: the folder D.
+        known: fingerprints of splits whose files were all decoded before.
 
     Raises:
         DatasetNotFoundError: if there is no train/.
@@ -58,12 +64,13 @@ def open_folder(data_dir):
             f"No train/ in --data_dir={data_dir}: images are looked for in "
             "train/<class>/, and to watch them by in val/<class>/."
         )
-    train = _folder_split(root / "train", None)
-    val = _folder_split(root / "val", train.classes) if (root / "val").is_dir() else None
+    train, val = _folder_split(root / "train", None, known), None
+    if (root / "val").is_dir():
+        val = _folder_split(root / "val", train.classes, known)
     return train, val
 
 
-def _folder_split(root, classes):
+def _folder_split(root, classes, known):
     folders = (path.name for path in root.iterdir() if path.is_dir())
     # Editors, file managers and notebooks leave hidden folders behind.
     found = tuple(sorted(name for name in folders if not name.startswith(".")))
@@ -82,19 +89,31 @@ def _folder_split(root, classes):
             raise ValueError(f"No {endings} in {root / name}.")
         files += own
         labels += [label] * len(own)
-    broken = list(filter(None, map(_problem, files)))
-    if broken:
-        more = f", and {len(broken) - 5} more" if len(broken) > 5 else ""
-        raise ValueError(f"Unreadable: {'; '.join(broken[:5])}{more}.")
+    described = "\n".join(f"{f.parent.name}/{f.name} {f.stat().st_size}" for f in files)
+    digest = hashlib.sha256(described.encode(errors="backslashreplace")).hexdigest()
+    fingerprint = f"folder {digest[:16]}"
+    if fingerprint not in known:
+        _check_readable(files)
     paths = tf.constant(list(map(os.fsencode, files)))
     numbers = tf.constant(labels, tf.int64)
 
     def load(index):
         return preprocessing.read(paths[index]), numbers[index]
 
-    described = "\n".join(f"{f.parent.name}/{f.name} {f.stat().st_size}" for f in files)
-    digest = hashlib.sha256(described.encode(errors="backslashreplace")).hexdigest()
-    return LabeledSet(len(files), found, load, f"folder {digest[:16]}")
+    return LabeledSet(len(files), found, load, fingerprint)
+
+
+def _check_readable(files):
+    """Raises ValueError that names files that cannot be decoded."""
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    try:
+        problems = followed(pool.map(_problem, files), "reading", len(files))
+        broken = list(filter(None, problems))
+    finally:  # Ctrl-C waits for no more files.
+        pool.shutdown(cancel_futures=True)
+    if broken:
+        more = f", and {len(broken) - 5} more" if len(broken) > 5 else ""
+        raise ValueError(f"Unreadable: {'; '.join(broken[:5])}{more}.")
 
 
 def _problem(file):

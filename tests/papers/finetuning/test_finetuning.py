@@ -312,3 +312,14 @@ def test_several_workers_are_refused_before_they_are_waited_for(
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster | task))
     with pytest.raises(ValueError, match="one machine: no TF_CONFIG"):
         finetune(settings(data_dir, narrow_vgg), tmp_path / "run")
+
+
+def test_files_that_were_decoded_before_are_not_again(data_dir, monkeypatch):
+    found = labeled.open_folder(data_dir)
+    known = [split.fingerprint for split in found]
+    read = []
+    monkeypatch.setattr(labeled, "_problem", read.append)
+    again = labeled.open_folder(data_dir, known)
+    assert [split.fingerprint for split in again] == known and not read
+    labeled.open_folder(data_dir, known[:1])
+    assert len(read) == 6 and all("val" in file.parts for file in read)
