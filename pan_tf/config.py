@@ -342,9 +342,9 @@ class Config(Settings):
     )
     adversarial: str | None = setting(
         None,
-        "T's side of the adversarial loss, or both sides by least squares; empty: the "
-        "recipe's.",
-        choices=("saturating", "non_saturating", "least_squares"),
+        "T's side of the adversarial loss, or both by least squares or a hinge; empty: "
+        "the recipe's.",
+        choices=("saturating", "non_saturating", "least_squares", "hinge"),
     )
     real_label: float | None = setting(
         None,

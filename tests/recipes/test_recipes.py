@@ -481,3 +481,11 @@ def test_l1_vgg_weighs_two_layers(toy, vgg_weights):
     found = term.transformer_loss(Translation(images[0], *images))
     expected = 0.5 * differences[0] + differences[1]
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_flag_chooses_the_adversarial_loss_of_both_sides(toy):
+    for kind in ("least_squares", "hinge"):
+        term, _ = recipes.resolve(toy(recipe="pix2pix", adversarial=kind)).terms
+        assert term.kind == kind
+    with pytest.raises(ValueError, match="must be 1 for a hinge"):
+        recipes.resolve(toy(recipe="pan", adversarial="hinge"))
