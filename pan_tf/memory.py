@@ -71,7 +71,7 @@ def _of_container():
 
 
 def begin_with_huge_pages():
-    """Begins the process again if that gives it pages of 2 MiB; call it first of all.
+    """Begins the process again if that gives it pages of 2 MiB; call it before all work.
 
     Tensors take gigabytes, and with pages of 4 KiB a processor, above all a virtual one,
     looks up where they are more often than it can remember. Most distributions give huge

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pan_tf import cli
 from pan_tf import memory
 
 PROGRAM = (
@@ -66,3 +67,18 @@ def test_a_process_that_has_imported_tensorflow_goes_on(kernel, monkeypatch):
     assert "tensorflow" in sys.modules
     memory.begin_with_huge_pages()
     assert "GLIBC_TUNABLES" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("flag", "is_process", "begins"),
+    [("--data_dir=none", True, 1), ("--data_dir=none", False, 0), ("--no", True, 0)],
+)
+def test_a_command_of_its_own_process_begins_so_once_its_flags_are_known(
+    flag, is_process, begins, monkeypatch, tmp_path
+):
+    begun = []
+    monkeypatch.setattr(memory, "begin_with_huge_pages", lambda: begun.append(1))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        cli.run("doctor", [flag], is_process=is_process)
+    assert len(begun) == begins

@@ -61,7 +61,7 @@ def main(argv=None):
     if name == "--version":
         print(f"pan_tf {pan_tf.__version__}")
         return None
-    return run(name, rest)
+    return run(name, rest, is_process=argv is None)
 
 
 def script(path):
@@ -71,7 +71,7 @@ def script(path):
         path: its `__file__`.
     """
     calling.called_as("python scripts/{}.py")
-    _end(lambda: run(pathlib.Path(path).stem, sys.argv[1:]))
+    _end(lambda: run(pathlib.Path(path).stem, sys.argv[1:], is_process=True))
 
 
 def _end(call):
@@ -81,7 +81,6 @@ def _end(call):
     minute at a time; their destructors wait for it. Seen: 8 to 105 seconds after the last
     line, and for ever after a traceback out of a training.
     """
-    memory.begin_with_huge_pages()
     _open_streams()
     with printing.sturdy():
         try:
@@ -112,12 +111,13 @@ def _open_streams():
     os.close(number)
 
 
-def run(name, argv):
+def run(name, argv, is_process=False):
     """Runs a command.
 
     Args:
         name: of `COMMANDS`.
         argv: list of its arguments.
+        is_process: whether this process is there for it, and may begin again.
 
     Returns:
         Status to exit with; None for 0.
@@ -126,6 +126,8 @@ def run(name, argv):
     try:
         if hasattr(module, "Options"):
             argv, verbose = parsing.parse(module.Options, argv, module.__doc__, name)
+            if is_process:
+                memory.begin_with_huge_pages()
             parsing.quieten(verbose)
         with stopping.unwinding():
             return module.main(argv)
