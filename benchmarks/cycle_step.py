@@ -175,4 +175,5 @@ def main():
 
 
 if __name__ == "__main__":
+    side_by_side.begin()
     main()

@@ -1,14 +1,25 @@
 """Processes that take turns: how benchmarks compare two libraries on a noisy machine.
 
 A side is an object in a process of its own, whose methods the parent calls one at a time;
-only one side works at any moment.
+only one side works at any moment. All have huge pages where pan_tf's commands have them;
+`GLIBC_TUNABLES= python benchmarks/...` goes without.
 """
 
 import json
+import pathlib
 import resource
 import subprocess
 import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from pan_tf import memory
+
+
+def begin():
+    """Begins the benchmark, and so every side, as pan_tf's commands begin."""
+    memory.begin_with_huge_pages()
 
 
 class Worker:

@@ -316,4 +316,5 @@ def main():
 
 
 if __name__ == "__main__":
+    side_by_side.begin()
     main()
