@@ -146,7 +146,9 @@ class Reproduction:
             )
         chosen = {task.name: [t.system.name for t in each] for task, each in self.tasks}
         for task, record in found["tasks"].items():
-            left_out = [s for s in record["systems"] if s not in chosen.get(task, ())]
+            left_out = [
+                s for s in record.get("systems", ()) if s not in chosen.get(task, ())
+            ]
             if left_out:
                 raise ValueError(
                     f"--output_dir={self.output_dir} holds results of "
