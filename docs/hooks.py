@@ -35,7 +35,7 @@ def commands():
     ]
     for name in cli.COMMANDS:
         module = importlib.import_module(f"pan_tf.cli.{name}")
-        lines += [f"## pan-tf {name}", "", module.__doc__.strip(), ""]
+        lines += [f"## pan-tf {name}", "", _text(module.__doc__.strip()), ""]
         if not hasattr(module, "Options"):
             lines += ["`pan-tf client --help` lists its flags.", ""]
             continue
@@ -84,6 +84,13 @@ def _shown(value):
         arguments = ", ".join(f"{k}={v}" for k, v in value.keywords.items())
         return f"`{value.func.__name__}({arguments})`"
     return f"`{getattr(value, '__name__', value)}`"
+
+
+def _text(text):
+    """A docstring whose `<name>` is no HTML; code, which is indented, knows none."""
+    lines = text.split("\n")
+    escaped = (s if s.startswith("    ") else s.replace("<", "&lt;") for s in lines)
+    return "\n".join(escaped)
 
 
 def _cell(text):
