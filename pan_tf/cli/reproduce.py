@@ -68,13 +68,13 @@ class Options(Settings):
     metric_weights: str | None = METRIC_WEIGHTS
     dtype_policy: str = setting("float32", "As of train; the papers' is float32.")
     limit: int | None = setting(
-        None, "Of tables without pairs: as of evaluate; empty: 2000.", minimum=8
+        None, "Without pairs: as in evaluate; empty: 2000.", minimum=8
     )
     epochs: int | None = setting(
-        None, "Of tables without pairs: as of evaluate; empty: 30.", minimum=1
+        None, "Without pairs: as in evaluate; empty: 30.", minimum=1
     )
     dfi_iterations: int | None = setting(
-        None, "Of the system dfi: as of evaluate --dfi; empty: 500.", minimum=1
+        None, "--systems=dfi: as in evaluate --dfi; empty: 500.", minimum=1
     )
     output_dir: str | None = setting(
         None, "Where to write; empty: runs/<table>-<budget>.", parse=place

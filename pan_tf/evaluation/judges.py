@@ -72,7 +72,7 @@ def check_sizes(splits, limit, least=LEAST):
     for each in splits:
         shortest = min(len(each.source), len(each.target))
         if min(shortest, limit) < least:
-            # Of pairs the limit is not to be set, and stays out of it.
+            # Pairs have no limit to set; it stays out of it.
             few = f", limit={limit}" if limit < shortest else ""
             raise ValueError(
                 f"To measure sets of images takes {least} or more in every list. "
