@@ -28,6 +28,9 @@ _WITH_ATTRIBUTES = tables.keys(
 )
 SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
 METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
+VGG_NAMES = tables.keys("networks/vgg.py", "APPLICATIONS")
+DIRECTIONS = ("AtoB", "BtoA")
+PREPROCESSINGS = ("squash", "scale", "crop")
 
 
 METRIC_WEIGHTS = setting(
@@ -72,7 +75,7 @@ class Config(Settings):
     direction: str | None = setting(
         None,
         "Which side is the source; empty: as the data set's task has it.",
-        choices=("AtoB", "BtoA"),
+        choices=DIRECTIONS,
     )
     synthesize: str = setting(
         "none",
@@ -101,7 +104,7 @@ class Config(Settings):
     vgg: str | None = setting(
         None,
         "The VGG that D or a perceptual loss looks through; empty: the recipe's.",
-        choices=("vgg16", "vgg19"),
+        choices=VGG_NAMES,
     )
     vgg_weights: str | None = setting(
         None,
@@ -183,7 +186,7 @@ class Config(Settings):
         "random crop, as in the papers; scale: with their aspect, the shorter side to "
         "--load_size, then a random crop; crop: random crops of the files' own pixels. "
         "Empty: squash for named data sets; your own files get what fits them.",
-        choices=("squash", "scale", "crop"),
+        choices=PREPROCESSINGS,
     )
     load_size: Size | None = setting(
         None,
@@ -445,8 +448,8 @@ class Config(Settings):
         super().__post_init__()
         if any(side % 32 for side in self.image_size):
             raise ValueError(
-                "--image_size must be a multiple of 64 (64, 128, 256, 512, ...), for "
-                "unpaired recipes of 32 from 64 up. Received: "
+                "--image_size must be a multiple of 64 (64, 128, 256, 512, ...); of 32, "
+                "from 64 up, for a T that halves images fewer than six times. Received: "
                 f"image_size={self.image_size}."
             )
         if (self.attribute is not None) != (self.dataset in _WITH_ATTRIBUTES):

@@ -93,7 +93,7 @@ def train(task: str | None = None, **settings) -> "Run | None":
 
 
 def _unknown(name, settings):
-    """What to say of a setting that there is not."""
+    """The message for a setting that does not exist."""
     known = difflib.get_close_matches(name, Config.names(), 1)
     guess = f" Did you mean: {known[0]}?" if known else ""
     arguments = [f"--{key}={value}" for key, value in settings.items()]
@@ -342,16 +342,17 @@ class Run:
         )
 
     def _repr_html_(self):
-        shown = "" if self.picture is None else _inline(self.picture)
+        picture, result = self.picture, self.result
+        shown = "" if picture is None else _inline(picture)
         said = "".join(f"<p>{html.escape(warning)}</p>" for warning in self.warnings)
         table = ""
-        if self.result:
+        if result:
             rows = {
-                name: self.result[name]["metrics"]
+                name: result[name]["metrics"]
                 for name in ("last", "best")
-                if name in self.result
+                if name in result
             }
-            rows |= {f"baseline: {k}": v for k, v in self.result["baselines"].items()}
+            rows |= {f"baseline: {k}": v for k, v in result["baselines"].items()}
             table = _table(rows, lambda value: f"{value:.4g}")
         return f"<p>{html.escape(repr(self))}</p>{shown}{table}{said}"
 

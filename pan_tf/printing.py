@@ -6,6 +6,7 @@ file fill up, a daemon have no output.
 """
 
 import contextlib
+import decimal
 import io
 import os
 import sys
@@ -54,7 +55,7 @@ def for_terminals():
 
 def two_digits(number):
     """A number with two digits that count, and no exponent: 0.052, 3.8, 290."""
-    return f"{float(f'{number:.2g}'):g}"
+    return f"{decimal.Decimal(f'{number:.2g}'):f}"
 
 
 def one_line(text):

@@ -106,7 +106,11 @@ def test_a_command_ends_as_if_it_had_been_read(output):
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0.0521, "0.052"), (1, "1"), (3.84, "3.8"), (287.0, "290")]
+    ("number", "text"),
+    [
+        *((0.0521, "0.052"), (1, "1"), (3.84, "3.8"), (287.0, "290")),
+        *((1_234_567, "1200000"), (0.0000124, "0.000012")),
+    ],
 )
 def test_two_digits_without_an_exponent(number, text):
     assert printing.two_digits(number) == text

@@ -15,6 +15,7 @@ import sys
 from pan_tf import tables
 from pan_tf.cli import shared
 from pan_tf.config import DATASET_NAMES
+from pan_tf.config import DIRECTIONS
 from pan_tf.config import METRIC_WEIGHTS
 from pan_tf.paths import place
 from pan_tf.settings import Settings
@@ -51,7 +52,7 @@ class Options(Settings):
     dataset: str | None = setting(
         None, "In place of each task's own; empty: those.", choices=DATASET_NAMES
     )
-    direction: str | None = setting(None, "Empty: the task's.", choices=("AtoB", "BtoA"))
+    direction: str | None = setting(None, "Empty: the task's.", choices=DIRECTIONS)
     synthesize: str | None = shared.SYNTHESIZE
     data_dir: str = setting("data", "Where data sets are kept.", parse=place)
     download: bool = shared.DOWNLOAD
@@ -85,6 +86,14 @@ class Options(Settings):
 _OTHERWISE = {"table", "budget", "output_dir", "limit", "epochs"}
 
 
+def default_output_dir(options):
+    """Where results go that are told no folder: by the table and the budget."""
+    numbers = [number.strip() for number in options.budget.split(",")]
+    if any(numbers[:2]):  # Else 64,,2 and ,64,2 would have one folder.
+        numbers = [number or "paper" for number in numbers]
+    return "-".join([f"runs/{options.table}", *filter(None, numbers)])
+
+
 def main(options):
     from pan_tf.papers.reproduction import Budget
     from pan_tf.papers.reproduction import Reproduction
@@ -93,13 +102,11 @@ def main(options):
     # TensorFlow warns of many functions traced; each system has one of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     judged = {name: getattr(options, name) for name in ("limit", "epochs")}
-    numbers = [number for number in options.budget.split(",") if number.strip()]
-    output_dir = "-".join([f"runs/{options.table}", *numbers])
     try:
         reproduction = Reproduction(
             options.table,
             Budget.parse(options.budget),
-            options.output_dir or output_dir,
+            options.output_dir or default_output_dir(options),
             classifiers={k: v for k, v in judged.items() if v is not None},
             **{n: getattr(options, n) for n in options.names() if n not in _OTHERWISE},
         )

@@ -35,7 +35,7 @@ def _read(source, spec, kind=bytes):
             where = f"{value} " if kind is str else "An image "
             raise UnusableFilesError(f"{where}{error}") from None
         except OSError as error:
-            raise UnusableFilesError(f"{value}: {error.strerror}") from None
+            raise UnusableFilesError(f"{value}: {error.strerror or error}") from None
 
     pixels = tf.numpy_function(read, [source], spec.dtype.name, stateful=False)
     return tf.ensure_shape(pixels, (None, None, spec.planes))

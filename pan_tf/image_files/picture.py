@@ -50,14 +50,14 @@ class Picture:
         _, found = (self.tags or {}).get(_NODATA, (None, b""))
         try:
             return float(found.strip(b" \0"))
-        except ValueError:
+        except (AttributeError, ValueError):  # A number, or no number.
             return None
 
     @property
     def missing(self):
         """Which values are none, bool as `pixels`: NaN, infinite, or GDAL's nodata."""
         if self.pixels.dtype.kind != "f":
-            return self.pixels == self.nodata  # Of too small a kind none is.
+            return self.pixels == self.nodata  # A kind too small for nodata has none.
         # The text of the tag may say more digits than the pixels have.
         nodata = np.float64("nan" if self.nodata is None else self.nodata)
         with np.errstate(over="ignore"):

@@ -232,9 +232,11 @@ def _ending_with_workers(place):
 def _remove_stale(folder):
     """Deletes what jobs that were killed have left; one under way writes results."""
     for left in folder.glob(files.partial(folder, f"{_OUTCOMES}*").name):
-        newest = max(path.stat().st_mtime for path in (left, *left.iterdir()))
-        if time.time() - newest > _STALE:
-            shutil.rmtree(left, ignore_errors=True)
+        # Its owner may delete it, or what is in it, meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if time.time() - newest > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _translation(made, digest, tile_size, existing):

@@ -12,6 +12,7 @@ from pan_tf import bundled
 from pan_tf import calling
 from pan_tf import cli
 from pan_tf import habits
+from pan_tf import image_files
 from pan_tf import loading
 from pan_tf.cli import parsing
 from pan_tf.cli import train
@@ -245,6 +246,10 @@ def test_a_recipes_batch_size_is_read_off_its_row(name):
     from pan_tf.recipes import RECIPES
 
     assert habits._batch_size(name) == RECIPES[name].batch_size
+
+
+def test_the_images_counted_for_a_hint_are_those_that_are_read():
+    assert sorted(habits._IMAGES) == sorted(image_files.ENDINGS)
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,32 @@ def test_fallback_only_where_it_is_asked_for(no_network, tmp_path):
     )
 
 
+def test_a_host_that_has_it_no_more_is_told_and_the_fallback_taken(server, tmp_path):
+    ours = DATASETS["facades"].layout.archive
+    gone = dataclasses.replace(ours, url=f"{server}moved.tar.gz")
+    with pytest.MonkeyPatch.context() as patch:
+        use(gone, patch)
+        with pytest.raises(
+            DatasetNotFoundError, match=r"does not give it: .*404"
+        ) as told:
+            locate(config(tmp_path / "data"))
+        place = tmp_path / "data" / "downloads" / "manual" / "moved.tar.gz"
+        assert f"put it at {place} and run" in str(told.value)
+        settings = locate(config(tmp_path / "data", fallback_dataset="bluemarble"))
+    assert settings.dataset == "bluemarble"
+
+
+def test_behind_a_proxy_the_host_need_not_answer_itself(monkeypatch):
+    nowhere = "http://127.0.0.1:9/facades.tar.gz"
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not archives.host_answers(nowhere, seconds=1.0)
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    assert archives.host_answers(nowhere, seconds=1.0)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert not archives.host_answers(nowhere, seconds=1.0)
+
+
 def test_nodownload_stays_off_the_network(server, tmp_path):
     with pytest.raises(DatasetNotFoundError, match="--nodownload was given"):
         locate(config(tmp_path / "data", download=False))

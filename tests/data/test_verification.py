@@ -1,5 +1,7 @@
 """Files that are read while the first are used already: the same refusals, in the end."""
 
+import errno
+import os
 import pathlib
 import threading
 import time
@@ -84,6 +86,17 @@ def test_a_file_that_has_gone_meanwhile_is_named(config, monkeypatch):
     may_begin.set()
     with pytest.raises(UnusableFilesError, match=r"1 of 8 .*val/001\.png: No such file"):
         found.fingerprint()
+
+
+def test_a_file_that_a_disk_does_not_give_is_named(tmp_path, monkeypatch):
+    """A read that fails has a number, but no file's name."""
+
+    def read_bytes(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", read_bytes)
+    _, problem = verification._check([tmp_path / "a.png"], None, False)
+    assert problem == f"{tmp_path / 'a.png'}: {os.strerror(errno.EIO)}"
 
 
 def test_a_closed_one_reads_no_more(config, monkeypatch):

@@ -278,6 +278,14 @@ def test_missing_values_become_the_lowest_level(nodata, tmp_path):
     assert levels[0, 0] == levels[1, 1] == 0 and levels[3, 4] == 65535
 
 
+def test_a_tag_of_missing_values_that_is_no_text_says_nothing(tmp_path):
+    values = np.linspace(0, 100, 20, dtype=np.float32).reshape(4, 5)
+    tag = (42113, 3, 1, 5, True)
+    tifffile.imwrite(tmp_path / "in.tif", values, extratags=[tag])
+    spec = specs.of_files([tmp_path / "in.tif"])
+    assert spec.kind == "float32" and 0 <= spec.low < spec.high <= 100
+
+
 def test_transparency_is_the_channel_that_says_so(tmp_path):
     values = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
     tifffile.imwrite(

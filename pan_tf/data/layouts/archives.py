@@ -4,6 +4,7 @@
 the TFDS builder, prepared or not, and `open`.
 """
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -13,6 +14,7 @@ import socket
 import tarfile
 import time
 import urllib.parse
+import urllib.request
 import zipfile
 import zlib
 
@@ -110,21 +112,25 @@ class Archived:
         """Makes the data set from its archive, which is downloaded if it is not there.
 
         Raises:
-            FileNotFoundError: if there is neither an archive nor a way to its host.
+            FileNotFoundError: if there is no archive, and its host does not give it.
             ValueError: if the archive is damaged, or not the published one.
         """
+        from tensorflow_datasets.core.download import util
+
         files = self.manual_paths(name, data_dir)
         if not self.is_at_hand(name, data_dir) and not host_answers(self.archive.url):
             raise FileNotFoundError(
-                f"{self.archive.url} cannot be reached. Put "
-                f"{' and '.join(map(str, files))} there{self.or_else} and run the "
-                "command again."
+                f"{self.archive.url} cannot be reached. {self._by_hand(files)}"
             )
         builder, folder = self.builder(name, data_dir), pathlib.Path(data_dir)
         _forget_stale(pathlib.Path(builder.data_dir).parent)
         try:
             with printing.for_terminals():
                 builder.download_and_prepare(download_dir=folder / "downloads")
+        except util.DownloadError as error:
+            raise FileNotFoundError(
+                f"{self.archive.url} does not give it: {error} {self._by_hand(files)}"
+            ) from None
         except _damages() as error:
             there = self.at_hand(name, data_dir) or [folder / "downloads"]
             raise ValueError(
@@ -133,6 +139,12 @@ class Archived:
             ) from error
 
     or_else = ""  # Half a sentence on other files that will do.
+
+    def _by_hand(self, files):
+        return (
+            "Download it elsewhere, put it at "
+            f"{' and '.join(map(str, files))}{self.or_else} and run the command again."
+        )
 
     def is_at_hand(self, name, data_dir):
         """Whether all files lie there that a download would bring."""
@@ -163,14 +175,19 @@ def _forget_stale(folder):
     One that another process writes to is younger.
     """
     for left in folder.glob("incomplete.*"):
-        newest = max(path.stat().st_mtime for path in (left, *left.rglob("*")))
-        if time.time() - newest > _STALE:
-            shutil.rmtree(left, ignore_errors=True)
+        # Its owner may rename it, or what is in it, meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(path.stat().st_mtime for path in (left, *left.rglob("*")))
+            if time.time() - newest > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def host_answers(url, seconds=5.0):
     """TFDS retries a download without a network for minutes; ask first."""
     url = urllib.parse.urlsplit(url)
+    by_proxy = url.scheme in urllib.request.getproxies()
+    if by_proxy and not urllib.request.proxy_bypass(url.hostname):
+        return True  # The host need not be reached from here.
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         socket.create_connection((url.hostname, port), seconds).close()

@@ -91,7 +91,7 @@ def _of_file(file, reader, argument):
     except (ImageFileError, ValueError) as error:
         raise UnusableFilesError(f"{file} {error}") from None
     except OSError as error:  # It was there when the folder was listed.
-        raise UnusableFilesError(f"{file}: {error.strerror}") from None
+        raise UnusableFilesError(f"{file}: {error.strerror or error}") from None
 
 
 def _image_list(listing, spec):

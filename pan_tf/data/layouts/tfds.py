@@ -35,16 +35,9 @@ class TFDS(archives.Archived):
 
     def prepare(self, name, data_dir):
         from tensorflow_datasets.core.download import download_manager
-        from tensorflow_datasets.core.download import util
 
         try:
             super().prepare(name, data_dir)
-        except util.DownloadError as error:
-            files = " and ".join(map(str, self.manual_paths(name, data_dir)))
-            raise FileNotFoundError(
-                f"{self.archive.url} does not give it: {error} Put {files} there and run "
-                "the command again."
-            ) from None
         except download_manager.NonMatchingChecksumError as error:
             raise ValueError(f"Not the published archive of {name}: {error}") from None
 

@@ -138,6 +138,8 @@ def _check(files, specs, is_side_by_side):
         read(files, specs, is_side_by_side)
     except ValueError as error:
         return digest.hexdigest(), str(error)
-    except OSError as error:  # It was there when the folder was listed.
-        return digest.hexdigest(), f"{error.filename}: {error.strerror}"
+    # It was there when the folder was listed; a disk's own errors have no file.
+    except OSError as error:
+        named = error.filename or " and ".join(map(str, files))
+        return digest.hexdigest(), f"{named}: {error.strerror or error}"
     return digest.hexdigest(), None

@@ -148,25 +148,27 @@ class Finetuning:
         writer = tf.summary.create_file_writer(str(run.logs))
         clock = callbacks.Clock(settings.batch_size, settings.iterations)
         guard = guards.NonFiniteGuard(settings, checkpoints)
-        model.fit(
-            labeled.training_batches(
-                *(self.train, settings.image_size, settings.batch_size),
-                *(settings.seed, first),
-            ),
-            steps_per_epoch=settings.iterations - first,
-            shuffle=False,  # They are.
-            verbose=0,
-            callbacks=[
-                _Count(),
-                guard,
-                clock,
-                callbacks.ProgressLine(clock, settings.log_every),
-                callbacks.MetricsLog(run, state, writer, clock, settings.log_every),
-                *([_Validation(self, writer)] if self.validation else []),
-                callbacks.Saving(checkpoints, guard, self.stop, settings.save_every),
-                _Weights(self),
-            ],
-        )
+        followers = [
+            _Count(),
+            guard,
+            clock,
+            callbacks.ProgressLine(clock, settings.log_every),
+            callbacks.MetricsLog(run, state, writer, clock, settings.log_every),
+            *([_Validation(self, writer)] if self.validation else []),
+            callbacks.Saving(checkpoints, guard, self.stop, settings.save_every),
+            _Weights(self),
+        ]
+        with checkpoints.settled():
+            model.fit(
+                labeled.training_batches(
+                    *(self.train, settings.image_size, settings.batch_size),
+                    *(settings.seed, first),
+                ),
+                steps_per_epoch=settings.iterations - first,
+                shuffle=False,  # They are.
+                verbose=0,
+                callbacks=followers,
+            )
         writer.flush()
 
     def _model(self):

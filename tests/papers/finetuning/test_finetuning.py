@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import time
 import types
 
 import keras
@@ -19,6 +20,8 @@ from pan_tf.papers.finetuning import labeled
 from pan_tf.papers.finetuning.finetuning import Finetuning
 from pan_tf.papers.finetuning.settings import Settings
 from pan_tf.runs import lock
+from pan_tf.runs.checkpoints import Checkpoints
+from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.guards import NonFiniteError
 
@@ -110,6 +113,25 @@ def test_interrupted_and_resumed_is_straight(straight, data_dir, narrow_vgg, tmp
     assert lines(again) == lines(straight)
     ours, theirs = stored(again.weights_path), stored(straight.weights_path)
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_what_is_being_written_is_waited_for_whatever_ends_it(
+    data_dir, narrow_vgg, tmp_path, monkeypatch
+):
+    write = Checkpoints._write
+
+    def slow(checkpoints, *arguments, **texts):
+        time.sleep(1.0)
+        write(checkpoints, *arguments, **texts)
+
+    def fail(*arguments):
+        raise OSError("no space")
+
+    monkeypatch.setattr(Checkpoints, "_write", slow)
+    monkeypatch.setattr(networks, "save_vgg_weights", fail)
+    with pytest.raises(OSError, match="no space"):
+        finetune(settings(data_dir, narrow_vgg), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").last_iteration() == 2
 
 
 # Half a minute. Other trainings' tests have replicas; here it is Keras' own `fit`.

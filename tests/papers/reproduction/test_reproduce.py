@@ -18,6 +18,7 @@ from PIL import Image
 
 from pan_tf import files
 from pan_tf import networks
+from pan_tf.cli import reproduce
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation import Evaluation
 from pan_tf.networks import WeightsNotFoundError
@@ -221,6 +222,18 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(photos, tmp_path, f
     said = (tmp_path / "out" / "results.md").read_text()
     for label in ("Context-Encoder", "PAN"):
         assert f"- failed: {label}, seed 1: exit status 3\n" in said
+
+
+@pytest.mark.parametrize(
+    ("budget", "folder"),
+    [
+        *((",,1", "runs/pan5-1"), ("64, 32,2", "runs/pan5-64-32-2")),
+        *(("64,,2", "runs/pan5-64-paper-2"), (",64,2", "runs/pan5-paper-64-2")),
+    ],
+)
+def test_each_budget_has_a_folder_of_its_own(budget, folder):
+    options = reproduce.Options(table="pan5", budget=budget)
+    assert reproduce.default_output_dir(options) == folder
 
 
 def test_a_table_without_pairs_in_miniature(lists, tmp_path, monkeypatch):
