@@ -101,7 +101,7 @@ def cluster():
         variable is not set, or names nobody.
 
     Raises:
-        ValueError: if it is not what `MultiWorkerMirroredStrategy` can be made by.
+        ValueError: if no `MultiWorkerMirroredStrategy` can be made from it.
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     try:

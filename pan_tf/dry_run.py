@@ -190,7 +190,7 @@ def cost(system, transformer, discriminator, image_size):
     per_d = t + len(seen["discriminator"]) * 3 * d
     per_t = 3 * made * t + (back + ("target" in seen["transformer"])) * judge
     if system.is_encoded:
-        per_d += vgg  # Of the target; of the output T has it.
+        per_d += vgg  # The target's; T's update has made the output's.
     else:
         per_t += (2 + 1) * vgg
     images = schedule.minibatches * batch_size

@@ -10,10 +10,15 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from pan_tf import tables
 from pan_tf.size import Size
 
 PEAK = 255.0  # The largest level of 8 bits.
+PEAK_16 = 65535  # And of 16.
+STEP_16 = 257  # Levels of 16 bits to one of 8: 255 becomes 65535.
 LEVEL = 2.0 / PEAK  # One level, of an image in [-1, 1].
+# NumPy dtypes of files whose values are levels.
+WHOLE_KINDS = ("uint8", "uint16")
 # Channels that can become each other: grey, RGB, RGB with alpha.
 CONVERTIBLE = (1, 3, 4)
 # Luma of RGB, Y = .299 R + .587 G + .114 B.
@@ -39,7 +44,7 @@ class ImageSpec:
 
     channels: int = 3
     bits: int = 8
-    labels: int | None = None
+    labels: int | None = tables.later(None)
     # How files are read and written; no part of a system.
     low: float | None = dataclasses.field(default=None, compare=False)
     high: float | None = dataclasses.field(default=None, compare=False)
@@ -67,6 +72,11 @@ class ImageSpec:
         """What a manifest and a label hold."""
         values = dataclasses.asdict(self)
         return {k: v for k, v in values.items() if v is not None and v is not False}
+
+    @property
+    def is_whole(self):
+        """Whether its files hold levels, which need no range."""
+        return self.kind in WHOLE_KINDS
 
     @property
     def dtype(self):
@@ -227,13 +237,13 @@ def colors_of(labels):
 
 
 def to_bits(pixels, bits):
-    """uint8 or uint16 -> the other: of 16 bits the upper eight, 255 becomes 65535."""
+    """uint8 or uint16 -> the other: of 16 bits the upper eight, of 8 times `STEP_16`."""
     if pixels.dtype in (np.uint8, tf.uint8):
         if bits == 8:
             return pixels
         if isinstance(pixels, np.ndarray):
-            return pixels.astype(np.uint16) * np.uint16(257)
-        return tf.cast(tf.cast(pixels, tf.int32) * 257, tf.uint16)
+            return pixels.astype(np.uint16) * np.uint16(STEP_16)
+        return tf.cast(tf.cast(pixels, tf.int32) * STEP_16, tf.uint16)
     if bits == 16:
         return pixels
     if isinstance(pixels, np.ndarray):
@@ -246,7 +256,7 @@ def shown(pixels):
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint16:
         return pixels
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return ((pixels.astype(np.uint32) + STEP_16 // 2) // STEP_16).astype(np.uint8)
 
 
 def as_rgb(pixels):

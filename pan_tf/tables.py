@@ -110,7 +110,7 @@ def later(default) -> Any:
 
 
 def written_fields(row):
-    """The fields of a dataclass that are written down: what says, not what it holds."""
+    """The fields that define a row, without objects that are put into it later."""
     return [
         field
         for field in dataclasses.fields(row)

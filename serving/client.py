@@ -28,7 +28,6 @@ import math
 import os
 import pathlib
 import random
-import socket
 import sys
 import time
 import urllib.error
@@ -70,6 +69,7 @@ class Client:
         retries: attempts after the first.
 
     Raises:
+        ServingError: if the packages of gRPC are missing.
         ValueError: if an argument is not legal.
     """
 
@@ -238,7 +238,7 @@ class _Rest:
         except TimeoutError:
             raise self._late(timeout) from None
         except urllib.error.URLError as error:
-            if isinstance(error.reason, TimeoutError | socket.timeout):
+            if isinstance(error.reason, TimeoutError):
                 raise self._late(timeout) from None
             raise _Again("UNAVAILABLE", self._failed(error.reason)) from None
         # The connection broke, or it is not HTTP that is spoken there.

@@ -23,6 +23,7 @@ import sys
 from pan_tf.cli import shared
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import METRIC_WEIGHTS
+from pan_tf.config import PREPROCESSINGS
 from pan_tf.paths import place
 from pan_tf.settings import Settings
 from pan_tf.settings import setting
@@ -56,7 +57,7 @@ class Options(Settings):
         None,
         "How images are brought to size to be measured; empty: as the run was trained. "
         "What files as they are get is measured beside that.",
-        choices=("squash", "scale", "crop"),
+        choices=PREPROCESSINGS,
     )
     direction: str | None = shared.DIRECTION
     synthesize: str | None = shared.SYNTHESIZE

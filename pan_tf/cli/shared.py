@@ -2,8 +2,10 @@
 
 from pan_tf import tables
 from pan_tf.config import DATASET_NAMES
+from pan_tf.config import DIRECTIONS
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import SYNTHESIS_NAMES
+from pan_tf.config import VGG_NAMES
 from pan_tf.paths import place
 from pan_tf.settings import setting
 from pan_tf.size import Size
@@ -20,7 +22,7 @@ SPLIT = setting(None, "Split; empty: test, or val where there is no test.")
 IMAGE_SIZE = setting(
     None, "Pixels a side, or height x width; empty: the run's.", parse=Size.of
 )
-DIRECTION = setting(None, "Empty: the run's.", choices=("AtoB", "BtoA"))
+DIRECTION = setting(None, "Empty: the run's.", choices=DIRECTIONS)
 ATTRIBUTE = setting(None, "Attribute of faces; empty: the run's.")
 SYNTHESIZE = setting(
     None,
@@ -30,7 +32,7 @@ SYNTHESIZE = setting(
 DFI_VGG = setting(
     None,
     "The VGG that --dfi looks through; empty: vgg19.",
-    choices=("vgg16", "vgg19"),
+    choices=VGG_NAMES,
 )
 # Where it is done.
 RUNNER = setting(

@@ -120,7 +120,7 @@ def lines(probability, threshold=THRESHOLD):
     """
     padded = np.pad(probability, 1, mode="edge")
     # Across an edge its map falls to both sides: that is where its second derivative is
-    # most negative. Of four directions, the one of least curvature decides.
+    # most negative. The direction of least curvature decides, out of four.
     shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
     height, width = probability.shape
     sides = [

@@ -8,8 +8,8 @@
 `crop`    nothing is resized: `image_size` is cropped at random from the file's own
           pixels; smaller images are reflected up to it.
 
-An image is uint8 `[H, W, C]` before. What belongs together is a group, which is resized
-and cropped alike.
+An image is uint8 or uint16 `[H, W, C]` before. What belongs together is a group, which is
+resized and cropped alike.
 """
 
 import dataclasses
@@ -223,10 +223,11 @@ class Geometry:
         """The middles of measured images, of one size.
 
         Args:
-            batches: list of uint8 `[B, H, W, C]`, NumPy, whose sizes may differ.
+            batches: list of uint8 or uint16 `[B, H, W, C]`, NumPy, whose sizes may
+                differ.
 
         Returns:
-            uint8 `[N, *image_size, C]`.
+            `[N, *image_size, C]`, of the same dtype.
         """
         if self.preprocess == "squash":
             return np.concatenate(batches)

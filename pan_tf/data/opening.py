@@ -91,7 +91,7 @@ class OpenedData:
 
 def direction(config):
     """Which side is the source: "AtoB" or "BtoA"."""
-    return config.direction or DATASETS[config.dataset].direction
+    return DATASETS[config.dataset].direction_of(config)
 
 
 def locate(config, needs_train=True):

@@ -9,10 +9,11 @@ from pan_tf import image_files
 from pan_tf.data.split import LOOKED_AT
 from pan_tf.data.split import evenly
 from pan_tf.data.table import DATASETS
+from pan_tf.images import PEAK_16
+from pan_tf.images import WHOLE_KINDS
 from pan_tf.images import ImageSpec
 
 _SIDES = ("source", "target")
-_WHOLE = ("uint8", "uint16")  # Kinds of files that need no range.
 _SAMPLE = 64  # Images whose values are looked at for a range.
 _PERCENTILES = (0.1, 99.9)
 
@@ -53,7 +54,7 @@ def with_found(config):
 def specs_asked_for(config):
     """(`ImageSpec` of sources, of targets) of a configuration; what is open is the data
     set's."""
-    source, target = DATASETS[config.dataset].images_of(config.direction)
+    source, target = DATASETS[config.dataset].images_of(config)
     if labels := config.source_labels:
         source = ImageSpec(labels, 8, labels)
     elif config.source_channels or config.source_bits:
@@ -107,7 +108,7 @@ def _sides(config, limit):
     """side -> (files, headers) of the training images."""
     layout = DATASETS[config.dataset].layout
     sides = layout.sides(config, limit)
-    if (config.direction or DATASETS[config.dataset].direction) == "BtoA":
+    if DATASETS[config.dataset].direction_of(config) == "BtoA":
         sides = sides[::-1]
     return dict(zip(_SIDES, sides, strict=True))
 
@@ -149,7 +150,9 @@ def _with_range(spec, asked, files, headers):
     spec = _of_kind(spec, asked, files, kind)
     if "uint8" in of_kind and not spec.takes_8_bits:
         # Files of 8 and of 16 bits alone go together.
-        other = max(of_kind, key=lambda kind: (kind != "uint8") + (kind not in _WHOLE))
+        other = max(
+            of_kind, key=lambda kind: (kind != "uint8") + (kind not in WHOLE_KINDS)
+        )
         raise ValueError(
             f"Images of one side must not be of 8 bits and of {other} from {spec.low:g} "
             f"to {spec.high:g}. Received: {of_kind['uint8']} and {of_kind[other]}."
@@ -158,7 +161,7 @@ def _with_range(spec, asked, files, headers):
 
 
 def _of_kind(spec, asked, files, kind):
-    if kind in _WHOLE and asked in (None, "full"):
+    if kind in WHOLE_KINDS and asked in (None, "full"):
         return dataclasses.replace(spec, kind=kind)
     if asked not in (None, "full", "percentiles"):
         low, high = map(float, asked.split(","))
@@ -192,7 +195,7 @@ def _warn_of_dark(files):
     places = evenly(len(files), 8)
     values = [_some_values(files[place], extremes_only=True) for place in places]
     values = [v[np.isfinite(v)] for v in values if v is not None]
-    most = max((v.max() for v in values if len(v)), default=65535)
+    most = max((v.max() for v in values if len(v)), default=PEAK_16)
     if 0 < most < 2**14:
         logging.warning(
             "*** %s: files of 16 bits, whose largest value is %d. Training sees most of "

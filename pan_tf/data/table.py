@@ -55,9 +55,13 @@ class Dataset:
                 "kind, which are looked at first."
             )
 
-    def images_of(self, direction):
-        """`ImageSpec`s of sources and of targets, in a direction; None: in its own."""
-        return self.images[:: -1 if (direction or self.direction) == "BtoA" else 1]
+    def direction_of(self, config):
+        """Which side is the source: a configuration's direction, or the data set's."""
+        return config.direction or self.direction
+
+    def images_of(self, config):
+        """`ImageSpec`s of sources and of targets, in a configuration's direction."""
+        return self.images[:: -1 if self.direction_of(config) == "BtoA" else 1]
 
 
 _PIX2PIX = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets"

@@ -25,7 +25,7 @@ def render(title, items, record, findings, estimates, checks):
         checks: check -> (severity, what it is).
 
     Returns:
-        HTML. Of each check the first 20 findings are shown as pictures; all of them
+        HTML. The first 20 findings of each check are shown as pictures; all of them
         stand in doctor.json. Some sound pairs are shown too.
     """
     found = {(item.split, item.name): item for item in items}

@@ -58,7 +58,8 @@ def translations(split, geometry, fitted):
             baseline that is fitted.
 
     Returns:
-        baseline -> function of float32 `[B, H, W, C]` in [-1, 1] that gives uint8.
+        baseline -> function of float32 `[B, H, W, C]` in [-1, 1] that gives levels, of
+        the targets' dtype: uint8 or uint16.
     """
     source, target = split.specs
     found = {}

@@ -13,8 +13,8 @@ from pan_tf.metrics.intervals import verdict
 
 # A mean is that of one image which makes more than this share of it, of so many images.
 _DOMINATED, _DOMINATED_OF = 0.5, 8
-# Images from which on there are verdicts, of which one in ten is wrong, of twenty images
-# one in fourteen. Of five images one in six would be, of two every other one.
+# Images from which on there are verdicts: one in ten is wrong there, at twenty images one
+# in fourteen. At five images one in six would be wrong, at two every other one.
 FEWEST = 10
 
 
@@ -180,8 +180,7 @@ def _too_few(scores, what):
 
 def _merit(metric, gap):
     """+1 or -1 if a difference is surely for the better or for the worse, else 0."""
-    sign = verdict(gap)
-    return sign if ROWS[metric].higher_is_better else -sign
+    return ROWS[metric].merit(verdict(gap))
 
 
 def _apart(metric, one, other):
@@ -190,8 +189,7 @@ def _apart(metric, one, other):
     Surely: their intervals leave each other out.
     """
     (low, high), (other_low, other_high) = one["ci95"], other["ci95"]
-    sign = int(low > other_high) - int(high < other_low)
-    return sign if ROWS[metric].higher_is_better else -sign
+    return ROWS[metric].merit(int(low > other_high) - int(high < other_low))
 
 
 def _listed(metrics, gaps):

@@ -25,9 +25,11 @@ from pan_tf.metrics import ROWS
 from pan_tf.metrics import SET_METRICS
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
+from pan_tf.metrics.distribution.classifier import EPOCHS
 
 # Images of a list that are looked at without pairs.
 LIMIT = 2000
+_SEEDS = 5  # Two-sample tests of each system.
 
 
 class Evaluation(Inputs):
@@ -108,8 +110,8 @@ class Evaluation(Inputs):
         if not self.split.paired:
             self._take_both_directions(checkpoint)
         self.rank_by = rank_by or self.config.best_by
-        self.limit, self.epochs = limit or LIMIT, epochs or 30
-        self.seeds = tuple(range(1, (seeds or 5) + 1))
+        self.limit, self.epochs = limit or LIMIT, epochs or EPOCHS
+        self.seeds = tuple(range(1, (seeds or _SEEDS) + 1))
         if rank_by and not self.split.paired:
             raise ValueError("--rank_by goes with pairs, and there are none here.")
         also = [self.rank_by] if self.split.paired else []
@@ -225,8 +227,8 @@ class Evaluation(Inputs):
             longest = max(len(split.source), len(split.target))
             if longest > self.limit:
                 notes.append(
-                    f"--limit={self.limit}: of the {longest} images of a list in "
-                    f"{split.name} as many were looked at."
+                    f"--limit={self.limit}: only so many of the {longest} images of a "
+                    f"list in {split.name} were looked at."
                 )
         return notes
 

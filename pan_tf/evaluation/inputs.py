@@ -11,6 +11,7 @@ from pan_tf import images
 from pan_tf import inference
 from pan_tf import paths
 from pan_tf.config import Config
+from pan_tf.inference import loaded
 from pan_tf.papers import dfi
 from pan_tf.runs.folder import RunFolder
 from pan_tf.size import Size
@@ -250,7 +251,7 @@ class Inputs:
 def _load(run_dirs, saved_models, checkpoint):
     saved_models = [paths.named("saved_model", path) for path in saved_models]
     for path in saved_models:
-        if not (path / "saved_model.pb").is_file():
+        if not loaded.is_saved_model(path):
             raise FileNotFoundError(f"No saved_model.pb in {path}: not a SavedModel.")
     of_exports = None if run_dirs else checkpoint  # Refused, with nothing else to mean.
     translators = [

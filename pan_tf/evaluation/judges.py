@@ -14,7 +14,14 @@ from pan_tf.metrics.intervals import summarized
 
 
 class Judges:
-    """What judges the outputs of one direction as sets."""
+    """What judges the outputs of one direction as sets.
+
+    Args:
+        evaluation: `Evaluation`, which says by which metrics, and is given notes.
+        direction: "AtoB" or "BtoA", for those notes.
+        split: `Split` whose images are measured.
+        train: `Split` on which the classifier of the domains is trained.
+    """
 
     def __init__(self, evaluation, direction, split, train):
         self._names, self._weights = evaluation.of_sets, evaluation.weights

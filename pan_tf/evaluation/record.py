@@ -19,10 +19,10 @@ from pan_tf.runs.folder import RunFolder
 def describe(evaluation):
     """What metrics.json holds of an `Evaluation` that has measured.
 
-    Of pairs and one T: `n`, `checkpoint`, `metrics`, `baselines`, and differences to
-    them; of several `runs` and `comparisons`. Without pairs `directions`, and of one T
-    also the first direction's `checkpoint`, `metrics` and `baselines`. Sentences say what
-    the numbers say.
+    With pairs and one T: `n`, `checkpoint`, `metrics`, `baselines`, and differences to
+    them; with several Ts `runs` and `comparisons`. Without pairs: `directions`, and with
+    one T also the first direction's `checkpoint`, `metrics` and `baselines`. Sentences
+    say what the numbers say.
     """
     first, opened = evaluation.directions[0], evaluation.data
     found = {

@@ -14,8 +14,6 @@ import tensorflow as tf
 from pan_tf import images
 from pan_tf.images import ImageSpec
 
-_WHOLE = ("uint8", "uint16")  # Kinds of values that a PNG holds.
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _HEADER = 24  # Bytes of a PNG up to width and height.
@@ -70,7 +68,7 @@ def decode(contents, spec=3):
     Args:
         contents: string `[]`.
         spec: `ImageSpec`, or a number of channels of 8 bits: 1, 3, or 4, whose last is
-            the transparency. Of labels the numbers of a grey PNG.
+            the transparency. Labels are the numbers of a grey PNG.
 
     Returns:
         Pixels as of the spec, `[H, W, planes]`, upright by its EXIF (not by XMP, nor by
@@ -114,7 +112,7 @@ def _labels(pixels, contents, spec):
 
 def restored(pixels, spec):
     """Levels of an output -> what a PNG file of the training's kind holds."""
-    if spec.low is None or spec.kind not in _WHOLE:
+    if spec.low is None or not spec.is_whole:
         return pixels
     levels = np.arange(2**spec.bits, dtype=spec.dtype)
     values = spec.restore(np.stack([levels] * spec.channels, -1)[None])[0]
@@ -185,7 +183,7 @@ def _png(contents, bits, channels, spec):
         pixels = _with_whole_alpha(pixels, contents)
     if spec.low is not None or spec.labels:  # The file's own values count.
         values = tf.cast(pixels[..., :3], tf.int32)
-        values = tf.where(_is_deep(contents), values, values // 257)
+        values = tf.where(_is_deep(contents), values, values // images.STEP_16)
         if spec.labels:
             values //= _spread(contents)
         pixels = tf.concat([tf.cast(values, tf.uint16), pixels[..., 3:]], -1)

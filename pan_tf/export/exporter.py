@@ -13,7 +13,6 @@ watches the folder, sees it whole or not at all. No version that is there is tou
 
 import dataclasses
 import datetime
-import hashlib
 import math
 import os
 import pathlib
@@ -228,7 +227,7 @@ class Export:
             return target
 
     def _real_images(self):
-        """(uint8 `[N, H, W, C]` sources, what they are): the run's, held out."""
+        """(levels `[N, H, W, C]` of sources, what they are): the run's, held out."""
         config = self.translator.config.replace(download=False, fallback_dataset=None)
         known = RunFolder(self.translator.path).known_data()
         try:
@@ -295,9 +294,6 @@ class Export:
     def _label(self, is_optimized):
         config, field = self.translator.config, self.translator.field
         known = RunFolder(self.translator.path).known_data() or {}
-        digest = hashlib.sha256()
-        for value in self.translator.network.get_weights():
-            digest.update(np.ascontiguousarray(value).tobytes())
         return {
             "pan_tf": pan_tf.__version__,
             "tensorflow": tf.__version__,
@@ -319,7 +315,7 @@ class Export:
             },
             "run": self.translator.path.resolve().name,
             "checkpoint": self.translator.checkpoint,
-            "weights_sha256": digest.hexdigest(),
+            "weights_sha256": self.translator.digest(),
             "batch_normalization": self.translator.system.bn_statistics,
             "optimized": is_optimized,
             "max_pixels": self.max_pixels,

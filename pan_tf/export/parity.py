@@ -14,6 +14,7 @@ from pan_tf import images
 from pan_tf import paths
 from pan_tf.image_files import read_picture
 from pan_tf.image_files import read_raw
+from pan_tf.image_files.pillow import ORIENTATION
 from pan_tf.images import ImageSpec
 
 FRESH = pathlib.Path(__file__).with_name("fresh_process.py")
@@ -143,7 +144,7 @@ def _gap(ours, theirs):
     if ours.shape != theirs.shape or not np.isfinite([ours, theirs]).all():
         return np.inf
     gap = float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
-    return gap / 257 if ours.dtype == np.uint16 else gap
+    return gap / images.STEP_16 if ours.dtype == np.uint16 else gap
 
 
 def _of_the_last_bit(translator, value):
@@ -170,15 +171,15 @@ def _levels(picture, spec):
     pixels = picture.pixels
     if picture.alpha is not None:
         pixels = np.concatenate([pixels, picture.alpha[..., None]], -1)
-    is_restored = spec.low is not None and spec.kind in ("uint8", "uint16")
+    is_restored = spec.low is not None and spec.is_whole
     return spec.fit(pixels) if is_restored else pixels
 
 
 def _encoded(pixels, spec):
     """A PNG of the values that files of training have."""
     values = spec.restore(pixels)
-    if values.dtype not in (np.uint8, np.uint16):
-        values = np.clip(np.round(values), 0, 65535).astype(np.uint16)
+    if not spec.is_whole:
+        values = np.clip(np.round(values), 0, images.PEAK_16).astype(np.uint16)
     return tf.io.encode_png(values).numpy()
 
 
@@ -186,6 +187,6 @@ def _turned(pixels):
     """A JPEG whose EXIF asks for a turn."""
     image, file = Image.fromarray(pixels), io.BytesIO()
     exif = image.getexif()
-    exif[274] = 6
+    exif[ORIENTATION] = 6
     image.save(file, format="JPEG", exif=exif)
     return file.getvalue()

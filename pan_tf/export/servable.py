@@ -2,11 +2,12 @@
 
     serving_default   image_bytes, string [B]: PNG or JPEG files  ->  PNG files
     image             image, uint8 [B, H, W, C] in [0, 255]       ->  the same
+                      (uint16 in [0, 65535] where T's images have 16 bits)
     float_image       image, float32 [B, H, W, C] in [-1, 1]      ->  the same
 
-Any size; outputs have the size of their inputs. Over REST, bytes travel as base64, in
-both directions since the names end in `_bytes`. A request of more pixels than the
-export's limit is refused before it is decoded.
+Any size, unless T knows only one; outputs have the size of their inputs. Over REST, bytes
+travel as base64, in both directions since the names end in `_bytes`. A request of more
+pixels than the export's limit is refused before it is decoded.
 """
 
 import tensorflow as tf

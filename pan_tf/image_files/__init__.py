@@ -5,6 +5,7 @@ else, so that all of them see the same pixels.
 """
 
 from pan_tf.image_files.picture import ENDINGS
+from pan_tf.image_files.picture import FORMATS
 from pan_tf.image_files.picture import OPAQUE
 from pan_tf.image_files.picture import Header
 from pan_tf.image_files.picture import ImageFileError
@@ -23,6 +24,7 @@ from pan_tf.image_files.writing import write_picture
 
 __all__ = [
     "ENDINGS",
+    "FORMATS",
     "OPAQUE",
     "Header",
     "ImageFileError",

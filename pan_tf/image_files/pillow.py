@@ -8,6 +8,7 @@ from PIL import Image
 from PIL import ImageCms
 from PIL import ImageOps
 
+from pan_tf import images
 from pan_tf.image_files import png
 from pan_tf.image_files.picture import Header
 from pan_tf.image_files.picture import ImageFileError
@@ -22,6 +23,7 @@ KEPT_TAGS = (
 )
 REDUCED, MASK = 1, 4  # Of NewSubfileType: a smaller copy, a mask.
 ORIENTATION = 0x0112
+_SUBFILE = 254  # NewSubfileType.
 _PLANAR = 284  # PlanarConfiguration.
 _SIDES = (256, 257)  # ImageWidth, ImageLength.
 _BITS = 258  # BitsPerSample.
@@ -109,7 +111,8 @@ def _alpha_of_grey(image, spread):
 
 def _alpha_by_key(pixels, key):
     """uint16 `[H, W]`, 0 where pixels of 16 bits are the one colour that is no colour."""
-    return np.where(np.all(pixels == np.array(key), axis=-1), 0, 65535).astype(np.uint16)
+    is_key = np.all(pixels == np.array(key), axis=-1)
+    return np.where(is_key, 0, images.PEAK_16).astype(np.uint16)
 
 
 def _in_srgb(image):
@@ -245,7 +248,7 @@ def _check_frames(image):
         kinds = []
         for frame in reversed(range(frames)):  # The first comes last, and stays.
             image.seek(frame)
-            kinds.append(image.tag_v2.get(254, 0))
+            kinds.append(image.tag_v2.get(_SUBFILE, 0))
         frames = sum(not kind & (REDUCED | MASK) for kind in kinds)
     if frames > 1:
         raise ImageFileError(f"holds {frames} images; one is wanted")

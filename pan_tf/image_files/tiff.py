@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from pan_tf import images
 from pan_tf.image_files import pillow
 from pan_tf.image_files.picture import Header
 from pan_tf.image_files.picture import ImageFileError
@@ -96,7 +97,7 @@ def read(file, pages):
     colors = pixels[..., :place] if is_last else np.delete(pixels, place, axis=-1)
     alpha = pixels[..., place]
     if alpha.dtype.kind == "f":  # From 0 to 1.
-        alpha = np.round(65535 * np.nan_to_num(np.clip(alpha, 0.0, 1.0)))
+        alpha = np.round(images.PEAK_16 * np.nan_to_num(np.clip(alpha, 0.0, 1.0)))
         return Picture(colors, alpha.astype(np.uint16), tags)
     if alpha.dtype not in (np.uint8, np.uint16):
         return Picture(colors, None, tags)

@@ -72,7 +72,7 @@ def loses_values(format, spec):
     """Whether a format does not hold the values of a file's kind, or all channels."""
     if format in ("TIFF", "NPY"):
         return False
-    return spec.kind not in ("uint8", "uint16") or spec.planes > 4
+    return not spec.is_whole or spec.planes > 4
 
 
 def _values(pixels, spec, format):

@@ -134,9 +134,11 @@ class TranslationJob:
             format = image_files.format_of(self.output)
             is_folder = self.output.is_dir() or not self.output.suffix
             if not is_folder and format is None:
+                *endings, last = (ending for ending, *_ in image_files.FORMATS.values())
                 raise ValueError(
-                    "--output must be a folder, or a file name that ends in .png, .jpg, "
-                    f".tif, .bmp, .webp or .npy. Received: output={str(self.output)!r}."
+                    "--output must be a folder, or a file name that ends in "
+                    f"{', '.join(endings)} or {last}. "
+                    f"Received: output={str(self.output)!r}."
                 )
             if not is_folder:
                 kept = self._format(self.input)

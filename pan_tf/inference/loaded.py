@@ -28,7 +28,7 @@ from pan_tf.runs.folder import RunFolder
 
 # Where an exported SavedModel says what it is.
 LABEL = "assets.extra/pan_tf.json"
-# Of a T without a tanh in the end values may well be a little outside [-1, 1].
+# A T without a tanh at its end may well go a little beyond [-1, 1].
 _CLEARLY_OUTSIDE = 2.0
 
 
@@ -126,6 +126,7 @@ def load_saved_model(path):
         `Loaded`.
 
     Raises:
+        OSError: if it is damaged.
         ValueError: if no signature fits.
     """
     try:

@@ -98,7 +98,8 @@ class Translator:
             )
         else:
             found = loaded.load_saved_model(self.path)
-        self._loaded, self._whole = found, found.whole
+        self._loaded = found  # Keeps a SavedModel's variables alive.
+        self._whole = found.whole
         self.checkpoint, self.shape = found.checkpoint, found.shape
         self.config, self.system, self.network = found.config, found.system, found.network
         self.source, self.target = found.whole.source, found.whole.target

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 
 from pan_tf import files
@@ -221,8 +220,7 @@ def _note_losses(source, picture, format, spec, outcome):
         outcome.notes.append(
             f"{source}: its TIFF tags are lost; --format=input keeps them"
         )
-    is_whole = np.dtype(spec.kind) in (np.uint8, np.uint16)
-    if picture.alpha is not None and format == "TIFF" and not is_whole:
+    if picture.alpha is not None and format == "TIFF" and not spec.is_whole:
         outcome.notes.append(
             f"{source}: its transparency is lost beside values of {spec.kind}"
         )

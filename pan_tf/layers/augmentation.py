@@ -20,8 +20,8 @@ from pan_tf.layers.stochastic import seed_of
 
 # Largest shift, as a share of the side; and of brightness, in the unit of images.
 _SHIFT, _BRIGHTNESS = 0.125, 0.5
-# Images in which the probability of ADA can go from 0 to 1. Of the authors' trainings,
-# 25 million images long, it is 500 000, a fiftieth; here a tenth of one of some minutes.
+# Images in which the probability of ADA can go from 0 to 1. The authors have 500 000, a
+# fiftieth of their trainings of 25 million; ours are a tenth of a training of minutes.
 _ADA_IMAGES = 4000
 
 

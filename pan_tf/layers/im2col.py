@@ -46,8 +46,8 @@ def window(kernel, strides, padding, sizes):
         kernel: `[height, width, ...]`.
         strides: of both directions.
         padding: "valid" or "same".
-        sizes: (height, width) of the convolution's images; those of strides other than 1
-            are asked for by "same".
+        sizes: (height, width) of the convolution's images; needed only by "same" with
+            strides other than 1.
     """
     size, strides = tuple(kernel.shape[:2]), tuple(strides)
     missing = [0, 0]

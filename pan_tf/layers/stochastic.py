@@ -88,8 +88,8 @@ class Dropout(keras.layers.Layer):
         if not training or self.rate == 0.0:
             return inputs
         drawn = draw(self.state, tf.shape(inputs))
-        kept = tf.cast(drawn >= self.rate, inputs.dtype)
-        return inputs * kept / (1.0 - self.rate)
+        mask = tf.cast(drawn >= self.rate, inputs.dtype)
+        return inputs * mask / (1.0 - self.rate)
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate}
@@ -170,7 +170,7 @@ class ImagePool(keras.layers.Layer):
         is_first = tf.cast(number, tf.int64) + count < self.capacity
         is_itself = is_first | (slots < 0)
         returned = tf.where(tf.reshape(is_itself, shape), new, found)
-        # Of several that went to one slot the last stays.
+        # The last of several that went to one slot stays.
         later = tf.reduce_any(
             (slots[:, None] == slots[None]) & (number[:, None] < number[None]), axis=1
         )

@@ -55,9 +55,9 @@ _GAMES = {
 class AdversarialLoss(LossTerm):
     """The generative adversarial loss, Eq. (2); its weight is theta of Eq. (6).
 
-    Of a D with several maps of logits, the sum over them, as Eq. (6) of the Perceptual
-    Discriminators paper; each counts with its mean, as in that paper's code, where the
-    equation sums over positions.
+    Where D has several maps of logits, the losses are summed, as in Eq. (6) of the
+    Perceptual Discriminators paper; each counts with its mean, as in that paper's code,
+    where the equation sums over positions.
 
     Attributes:
         kind: T's side, "saturating" (as printed) or "non_saturating"; or both sides by

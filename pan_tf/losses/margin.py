@@ -14,7 +14,8 @@ from pan_tf.layers.stochastic import kept
 # The margin stays within this factor of what it began with. The bound is a fuse: P grows
 # with D's weights, and a margin without one could drive both up for ever.
 BOUND = 16.0
-# Of the logarithm of the margin, in an update: quick to find P, slow to follow noise.
+# What the margin's logarithm moves by in an update: quick to find P, slow to follow
+# noise.
 _GAIN = 0.02
 
 

@@ -108,7 +108,7 @@ class CentreLoss(LossTerm):
             tf.cast(translation.target, tf.float32),
             tf.cast(translation.output, tf.float32),
         )
-        # Of the whole image, of which the centre is a share.
+        # The mean is over the whole image, of which the centre is a share.
         return tf.reduce_mean(difference * weights) / centre.mean()
 
 

@@ -8,6 +8,8 @@ mean would vary with other images of the same kind, not with another training se
 import numpy as np
 
 RESAMPLES = 4000
+MIDDLE = (2.5, 97.5)  # Percentiles: the middle 95 %.
+_ERRORS = 1.96  # Standard errors to either side that hold as much of a normal variable.
 _AT_ONCE = 2**22
 
 
@@ -33,8 +35,21 @@ def mean_and_interval(values):
         values[random.integers(0, count, (min(chunk, RESAMPLES - done), count))].mean(1)
         for done in range(0, RESAMPLES, chunk)
     ]
-    low, high = np.percentile(np.concatenate(resampled), [2.5, 97.5])
+    low, high = np.percentile(np.concatenate(resampled), MIDDLE)
     return {"mean": mean, "ci95": [float(low), float(high)]}
+
+
+def jackknife_variance(without):
+    """Variance of a number by its values without each of n parts: float `[n]`."""
+    without = np.asarray(without)
+    count = len(without)
+    return (count - 1) / count * ((without - without.mean()) ** 2).sum()
+
+
+def by_variance(mean, variance):
+    """A number, and 1.96 standard errors to either side, as of `mean_and_interval`."""
+    width = _ERRORS * np.sqrt(variance)
+    return {"mean": float(mean), "ci95": [float(mean - width), float(mean + width)]}
 
 
 def summarized(value):

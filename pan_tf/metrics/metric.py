@@ -30,9 +30,9 @@ class Metric:
         compares: names of the two images that `function` is given: "source", "target",
             "output" (of the source), "cycled" (there and back), "identity" (T(target)).
             Of a row of sets: of which images these are.
-        function: (reference, prediction), uint8 `[B, H, W, C]` -> float `[B]`; a graph
-            function. Or, of a row that looks through networks, `make`: `Weights` -> such
-            a function. Or `of_scores`, or `of_sets`.
+        function: (reference, prediction), uint8 or uint16 `[B, H, W, C]` -> float `[B]`;
+            a graph function. Or, where a row looks through networks, `make`: `Weights` ->
+            such a function. Or `of_scores`, or `of_sets`.
         of_scores: metric -> `[n]` of the rows `made_of` -> `[n]`.
         made_of: names of rows that compare images, for `of_scores`; they are measured
             with it.

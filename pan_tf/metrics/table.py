@@ -31,8 +31,7 @@ def balanced(scores):
 
 
 # PSNR of equal images is infinite: one such image would make a mean say nothing.
-LARGEST_PSNR = 100.0
-_PSNR = {"unit": "dB", "digits": 2, "largest": LARGEST_PSNR}
+_PSNR = {"unit": "dB", "digits": 2, "largest": 100.0}
 _ON_LUMA = (
     "PSNR, SSIM, UQI, VIF and VIFP are of the unrounded luma of 8-bit images, as MeTriX "
     "MuX defines them; the RGB variants of the three channels."

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from pan_tf import images
 from pan_tf import networks
 from pan_tf import paths
 from pan_tf.metrics.table import ROWS
@@ -49,7 +50,7 @@ def check_channels(names, channels):
         ValueError: naming the metric.
     """
     for name in with_parts(names):
-        if ROWS[name].needs and channels not in (1, 3, 4):
+        if ROWS[name].needs and channels not in images.CONVERTIBLE:
             raise ValueError(
                 f"--metrics={name} looks at grey, RGB or RGB and alpha. Received: "
                 f"target_channels={channels}."

@@ -73,10 +73,10 @@ class Course:
             layout, and costs as much as later.
         fade: share, after that, over which the terms with D grow in T's objective from 0
             to their weights. D is trained from the beginning of it.
-        settle: share, at the end, in which T is trained alone again. What D has taught
-            stays; what its last moves left in the outputs goes.
         decay: share, at the end, over which both learning rates fall linearly to 0, D's
             until its own last update.
+        settle: share, at the end, in which T is trained alone again. What D has taught
+            stays; what its last moves left in the outputs goes.
         iterations: the length; None in a row, which is for any.
 
     Raises:

@@ -95,7 +95,7 @@ def _downloaded(file):
     except Exception as error:  # Keras raises a bare Exception.
         raise WeightsNotFoundError(
             f"{file.name} is needed, which cannot be downloaded from {file.url} "
-            f"({error}). Put it into a folder, and name that by --metric_weights=FOLDER; "
-            "without it, vgg_distance and kid_vgg look through VGG-16."
+            f"({error}). Put it into a folder, and name that by --metric_weights=FOLDER. "
+            "vgg_distance and kid_vgg look through VGG-16, and do without it."
         ) from None
     return str(path)

@@ -1,8 +1,8 @@
 """VGG-16 and VGG-19, trained on ImageNet, as frozen judges of images.
 
 The weights are those of `keras.applications`: trained on BGR in [0, 255] less the mean
-colour ("caffe"). Fed anything else, the network still gives features, of which nobody
-knows what they mean; ID-CGAN's released code does just that.
+colour ("caffe"). Fed anything else, the network still gives features, but nobody knows
+what they mean; ID-CGAN's released code does just that.
 """
 
 import warnings

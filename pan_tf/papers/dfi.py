@@ -4,13 +4,13 @@ DFI (Upchurch et al., arXiv:1611.05507), a baseline of the Perceptual Discrimina
 paper. phi is the features relu3_1, relu4_1 and relu5_1, each channel divided by its mean
 over images of both domains, as the normalized VGG of the authors' code has it. For a
 source x, W is the mean of phi over the targets most like x less that over the sources
-most like x. The output is the image z, found by L-BFGS-B from x on, whose features are
+most like x. L-BFGS-B begins at z = x and minimises half the squared error of phi(z) to
 
-    phi(x) + step W / mean(W^2),   half the squared error and smoothness TV(z) the loss,
+    phi(x) + step W / mean(W^2),
 
-TV the sum of squared differences of neighbouring pixels in levels of 255. Numbers are the
-authors'; what they rank likeness by, where attributes are not known, is the cosine of
-relu5_1.
+plus smoothness times TV(z), the sum of squared differences of neighbouring pixels in
+levels of 255. The output is z. Numbers are the authors'; where attributes are not known,
+they rank likeness by the cosine of relu5_1.
 """
 
 import dataclasses

@@ -172,7 +172,7 @@ def _course(config, row):
 
 
 def with_found(config):
-    """As `data.with_found`; what takes nothing but RGB gets it of any files."""
+    """As `data.with_found`; a recipe that takes RGB only gets RGB from any files."""
     found, sentence = data.with_found(config)
     if found is config:
         return config, sentence

@@ -156,7 +156,8 @@ def check_settings(config, row, parts, vgg):
     if given:
         raise ValueError(
             f"--recipe={config.recipe} has no use for "
-            f"{', '.join(f'--{name}' for name in given)}: leave it out."
+            f"{', '.join(f'--{name}' for name in given)}: leave "
+            f"{'them' if given[1:] else 'it'} out."
         )
 
 

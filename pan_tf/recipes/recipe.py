@@ -10,7 +10,7 @@ from pan_tf.models import UpdateSchedule
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One row of one table of a paper.
+    """One row of the table of systems.
 
     Attributes:
         transformers: role -> builder of T, image size -> T. A task asks for a role, the

@@ -188,8 +188,6 @@ def to_json(value):
             field.name: to_json(getattr(value, field.name))
             for field in tables.written_fields(value)
         }
-        if isinstance(value, ImageSpec) and value.labels is None:
-            del found["labels"]
         is_term = isinstance(value, LossTerm)
         return {"term": type(value).__name__, **found} if is_term else found
     if callable(value):

@@ -102,7 +102,7 @@ _ID_CGAN = Recipe(
     batch_size=7,
     bn_statistics="image",
 )
-_ADVERSARIAL, _PIXEL, _PERCEPTUAL = _ID_CGAN.terms
+_ADVERSARIAL, _PIXEL, _ = _ID_CGAN.terms
 
 # T first, then D on what T made before, both on one minibatch: as the authors' code of
 # both papers on unpaired sets has it.

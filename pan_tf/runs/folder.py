@@ -7,10 +7,12 @@
     result.json     metrics of the last and the best checkpoint, beside the baselines
     checkpoints/    everything needed to go on; best/ holds T alone
     samples/        source | output | target, at each validation
+    result.png      the last of these pictures
     logs/           TensorBoard
     .lock           who trains in it now; see `runs.lock`
 
-Files are written whole and then renamed, so that none is ever half there.
+Files are written whole and then renamed, so that none is ever half there: all but
+metrics.jsonl, which grows by lines. A line that a kill cut short is dropped.
 """
 
 import contextlib

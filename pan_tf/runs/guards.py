@@ -23,8 +23,8 @@ class NonFiniteGuard(EveryIterations):
     """Stops a run whose losses or weights are NaN or infinite.
 
     Losses are looked at after every round; weights before a validation, which may keep
-    them as the best, and before every save (`check_weights`): no checkpoint ever holds
-    what cannot be gone on from.
+    them as the best, and before every save (`check_weights`), so that a run can go on
+    from every checkpoint.
 
     Args:
         config: `Config`, for what to advise and for the interval of validations.

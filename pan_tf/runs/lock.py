@@ -62,7 +62,7 @@ def check_free(folder):
 def _taken(file, path, shared=False, seconds=0.0):
     """Takes the lock until the file is closed; a sentence where there are no locks.
 
-    Others who look hold it, shared, for a moment, which is waited for.
+    Who only looks shares it for a moment: it is asked for again until then.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = time.monotonic() + seconds

@@ -27,6 +27,9 @@ def fit(config, run, folder, pairs, model, stop, weights):
         model: as `recipes.build` gives it.
         stop: `StopRequest`.
         weights: `metrics.Weights` of what validations measure.
+
+    Returns:
+        Whether the run came to its end.
     """
     per_round = model.schedule.minibatches
     state = RunState(model)

@@ -29,6 +29,7 @@ from pan_tf.runs.stopping import StopRequest
 
 __all__ = [
     "REFUSALS",
+    "RunFolderError",
     "StopRequest",
     "Training",
     "default_run_dir",
@@ -140,7 +141,7 @@ class Training:
 
     def _check_workers(self):
         """Refuses other flags, data or weights on some workers."""
-        # A version may have flags of its own, which the others cannot be asked of.
+        # Another version may have flags that these workers cannot compare.
         distribution.check_alike(self.strategy, {"pan_tf": pan_tf.__version__})
         flags = self.config.as_others_have_it()
         distribution.check_alike(

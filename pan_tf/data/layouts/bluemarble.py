@@ -34,7 +34,7 @@ _ROWS = (270, 2250)  # 72 N to 60 S.
 _TEST_COLUMNS = ((1024, 1536), (3584, 4096))
 _MIN_LAND = 0.35
 _MIN_CONTRAST = 8.0
-# Whole images are decoded beside what else a command begins with.
+# They decode whole images while a command does what else it begins with.
 _DECODERS = concurrent.futures.ThreadPoolExecutor(2, "bluemarble")
 
 

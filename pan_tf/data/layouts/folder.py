@@ -18,7 +18,8 @@ class Files:
     """A layout of files, which a subclass lists.
 
     A subclass defines `find(name, config, split)`, which gives the `Listing` of pairs, or
-    the two `Listing`s of what has none; None where there is no such split.
+    the two `Listing`s of what has none; None where there is no such split. Its
+    `sentence(name, config)` says what is missing where there is none of the splits.
     """
 
     def missing(self, name, config, splits):

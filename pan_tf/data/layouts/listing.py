@@ -323,6 +323,7 @@ def _warn(sentence):
 
 
 def some(items):
+    """The first few of several things, as a sentence's end."""
     more = len(items) - _MOST_NAMED
     shown = "; ".join(map(str, items[:_MOST_NAMED]))
     return shown + (f"; and {more} more." if more > 0 else ".")

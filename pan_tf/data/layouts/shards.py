@@ -24,7 +24,7 @@ from pan_tf import files
 INDEX = "shards.json"
 # A plan, then each shard that is written, a line each.
 _BEGUN = ".shards-begun"
-MOST = 256  # Of a data set; so many stay open.
+MOST = 256  # Shards of a data set: all may stay open.
 _VERSION = 1
 _LARGEST = 2**31 - 2**16  # Bytes of a file: a message of protobuf holds 2 GiB.
 _HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.

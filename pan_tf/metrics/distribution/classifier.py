@@ -22,6 +22,7 @@ from pan_tf.progress import Progress
 
 # Nats of an answer of one half: what a classifier costs that knows nothing.
 CHANCE = math.log(2.0)
+EPOCHS = 30  # Through the images it is trained on, at most.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Classifier:
         return self.log_odds(pixels)
 
 
-def train_classifier(train, choice, seed, epochs=30, batch_size=16):
+def train_classifier(train, choice, seed, epochs=EPOCHS, batch_size=16):
     """Trains a classifier of two kinds of images.
 
     The epoch is chosen by images that it was not trained on. A classifier that is no

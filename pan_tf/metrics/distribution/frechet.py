@@ -7,6 +7,9 @@ the fewer images there are.
 
 import numpy as np
 
+from pan_tf.metrics.intervals import by_variance
+from pan_tf.metrics.intervals import jackknife_variance
+
 # Parts of a set that are left out in turn, for the interval.
 _PARTS = 10
 
@@ -24,7 +27,7 @@ def frechet_distance(real, generated):
         nothing of the bias.
     """
     mean = _distance(real, generated)
-    squares = 0.0
+    variance = 0.0
     for i, features in enumerate((real, generated)):
         parts = np.arange(len(features)) % min(_PARTS, len(features))
         without = []
@@ -32,10 +35,8 @@ def frechet_distance(real, generated):
             sets = [real, generated]
             sets[i] = features[parts != part]
             without.append(_distance(*sets))
-        count = len(without)
-        squares += (count - 1) / count * np.sum((without - np.mean(without)) ** 2)
-    width = 1.96 * np.sqrt(squares)
-    return {"mean": mean, "ci95": [float(mean - width), float(mean + width)]}
+        variance += jackknife_variance(without)
+    return by_variance(mean, variance)
 
 
 def _distance(a, b):

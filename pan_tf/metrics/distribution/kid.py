@@ -7,6 +7,9 @@ numbers are of Inception's features.
 
 import numpy as np
 
+from pan_tf.metrics.intervals import by_variance
+from pan_tf.metrics.intervals import jackknife_variance
+
 
 def unbiased(real, generated):
     """The unbiased estimate of the squared discrepancy, and how sure it is.
@@ -24,16 +27,15 @@ def unbiased(real, generated):
         for pair in ((real, real), (generated, generated), (real, generated))
     )
     mean = _estimate(_sums(a), _sums(b), between.sum(), *between.shape)
-    squares = 0.0
+    variance = 0.0
     for own, other, cross in ((a, b, between), (b, a, between.T)):
         n, m = cross.shape
         # Without image i: its row and column are gone.
         rows = own.sum(1) - np.diag(own)
         left = _sums(own) - 2.0 * rows
         without = _estimate(left, _sums(other), between.sum() - cross.sum(1), n - 1, m)
-        squares += (n - 1) / n * ((without - without.mean()) ** 2).sum()
-    width = 1.96 * np.sqrt(squares)
-    return {"mean": float(mean), "ci95": [float(mean - width), float(mean + width)]}
+        variance += jackknife_variance(without)
+    return by_variance(mean, variance)
 
 
 def _estimate(within, other, between, n, m):

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from pan_tf.metrics.distribution.classifier import EPOCHS
 from pan_tf.metrics.distribution.classifier import log_loss
 from pan_tf.metrics.distribution.classifier import train_classifier
 from pan_tf.metrics.distribution.features import extract
@@ -34,7 +35,7 @@ class Sets:
         outputs,
         domains=None,
         seeds=(1,),
-        epochs=30,
+        epochs=EPOCHS,
         judged=None,
         weights=None,
         seen=None,

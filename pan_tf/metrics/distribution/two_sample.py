@@ -9,6 +9,7 @@ network, trained from scratch, so numbers compare with each other, not with the 
 
 import numpy as np
 
+from pan_tf.metrics.distribution.classifier import EPOCHS
 from pan_tf.metrics.distribution.classifier import log_loss
 from pan_tf.metrics.distribution.classifier import train_classifier
 from pan_tf.metrics.intervals import mean_and_interval
@@ -17,7 +18,7 @@ from pan_tf.metrics.intervals import mean_and_interval
 LEAST = 8
 
 
-def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=30, batch_size=16):
+def two_sample_test(real, generated, seeds=(1, 2, 3, 4, 5), epochs=EPOCHS, batch_size=16):
     """How hard it is to tell two sets of images apart.
 
     For each seed: as many of the larger set as the smaller has; half of both to train

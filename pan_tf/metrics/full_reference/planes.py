@@ -48,7 +48,7 @@ def channels(reference, prediction, dtype=tf.float64, smallest=1):
 def _in_8_bits(pixels, dtype):
     """Levels of 8 bits, for which constants are; of 16 they are fractions."""
     levels = tf.cast(pixels, dtype)
-    return levels / 257 if pixels.dtype == tf.uint16 else levels
+    return levels / images.STEP_16 if pixels.dtype == tf.uint16 else levels
 
 
 def luma(pixels, unit=1):

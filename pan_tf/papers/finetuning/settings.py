@@ -3,6 +3,7 @@
 import dataclasses
 
 from pan_tf import settings as base
+from pan_tf.config import VGG_NAMES
 from pan_tf.paths import place
 from pan_tf.settings import setting
 
@@ -17,7 +18,7 @@ class Settings(base.Settings):
 
     dataset: str = setting("imagenet2012", "Images.", choices=("imagenet2012", "folder"))
     data_dir: str = setting("data", "Where they are.", free=True, parse=place)
-    vgg: str = setting("vgg19", "Which VGG.", choices=("vgg16", "vgg19"))
+    vgg: str = setting("vgg19", "Which VGG.", choices=VGG_NAMES)
     vgg_weights: str | None = setting(
         None,
         "File of convolutions to begin with; empty: those of keras.applications, "

@@ -6,8 +6,9 @@ import pathlib
 import numpy as np
 
 from pan_tf import files
+from pan_tf.metrics.intervals import MIDDLE
+from pan_tf.metrics.intervals import RESAMPLES
 
-_RESAMPLES = 4000
 # Answers from which on intervals are kept. With fewer, all may be for one by chance, and
 # other subjects drawn from them would never differ.
 FEWEST = 10
@@ -133,7 +134,7 @@ def _results(systems, answers):
 def _resampled(picks, count):
     """Shares of all systems with other subjects: `[resamples, count]`."""
     random = np.random.default_rng(0)
-    shares = np.empty((_RESAMPLES, count))
+    shares = np.empty((RESAMPLES, count))
     for row in shares:
         drawn = [picks[i] for i in random.integers(0, len(picks), len(picks))]
         again = np.concatenate([p[random.integers(0, len(p), len(p))] for p in drawn])
@@ -146,4 +147,4 @@ def _interval(shares, one, other=None):
     if shares is None:
         return None
     values = shares[:, one] - (0.0 if other is None else shares[:, other])
-    return [float(end) for end in np.percentile(values, [2.5, 97.5])]
+    return [float(end) for end in np.percentile(values, MIDDLE)]

@@ -167,7 +167,7 @@ def write_study(study, output_dir):
     output_dir = pathlib.Path(output_dir)
     check_output_dir(output_dir)
     systems = list(study.outputs)
-    # Of no seed: who has seen the key of one study knows nothing of the next.
+    # Drawn without a seed: the key of one study tells nothing of the next.
     ids = [secrets.token_hex(6) for _ in range(len(study.names) * len(systems))]
     key, questions = {}, []
     for number, name in enumerate(study.names):
