@@ -1,5 +1,6 @@
-"""Pages of 2 MiB for whom they are to be had."""
+"""Pages of 2 MiB for whom they are to be had, and when garbage is looked for."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -78,7 +79,29 @@ def test_a_command_of_its_own_process_begins_so_once_its_flags_are_known(
 ):
     begun = []
     monkeypatch.setattr(memory, "begin_with_huge_pages", lambda: begun.append(1))
+    monkeypatch.setattr(memory, "begin_without_collections", lambda: None)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.run("doctor", [flag], is_process=is_process)
     assert len(begun) == begins
+
+
+def test_a_command_of_its_own_process_looks_for_garbage_after_a_while(monkeypatch):
+    begun = []
+    monkeypatch.setattr(memory, "begin_with_huge_pages", lambda: None)
+    monkeypatch.setattr(memory, "begin_without_collections", lambda: begun.append(1))
+    for is_process in (False, True):
+        with pytest.raises(SystemExit):
+            cli.run("doctor", ["--data_dir=none"], is_process=is_process)
+        assert len(begun) == is_process
+
+
+def test_no_garbage_is_looked_for_until_then():
+    assert gc.isenabled()
+    try:
+        waiting = memory.begin_without_collections(0.2)
+        assert not gc.isenabled() and waiting.daemon
+        waiting.join(10)
+        assert gc.isenabled()
+    finally:
+        gc.enable()

@@ -128,6 +128,7 @@ def run(name, argv, is_process=False):
             argv, verbose = parsing.parse(module.Options, argv, module.__doc__, name)
             if is_process:
                 memory.begin_with_huge_pages()
+                memory.begin_without_collections()
             parsing.quieten(verbose)
         with stopping.unwinding():
             return module.main(argv)
