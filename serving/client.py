@@ -28,6 +28,7 @@ import math
 import os
 import pathlib
 import random
+import socket
 import sys
 import time
 import urllib.error
@@ -238,7 +239,7 @@ class _Rest:
         except TimeoutError:
             raise self._late(timeout) from None
         except urllib.error.URLError as error:
-            if isinstance(error.reason, TimeoutError):
+            if isinstance(error.reason, TimeoutError | socket.timeout):
                 raise self._late(timeout) from None
             raise _Again("UNAVAILABLE", self._failed(error.reason)) from None
         # The connection broke, or it is not HTTP that is spoken there.

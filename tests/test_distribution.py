@@ -230,3 +230,12 @@ def test_others_who_do_not_join_are_named(error, monkeypatch):
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lonely)
     with pytest.raises(files.TroubleError, match=r"a:1 did not join.*heartbeat"):
         distribution.make_strategy.__wrapped__()
+
+
+def test_a_background_job_ignores_ctrl_c_while_it_waits():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with distribution._obeying_interrupts():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

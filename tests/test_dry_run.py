@@ -1,12 +1,15 @@
 from types import SimpleNamespace
 
+import keras
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from pan_tf import cli
 from pan_tf import distribution
 from pan_tf import dry_run
 from pan_tf import networks
+from pan_tf import progress
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.models import Course
@@ -115,3 +118,61 @@ def test_each_part_of_a_course_is_measured_where_it_is(
     )
     assert [(name, where) for name, where, _ in dry_run._measured(run)] == spans
     assert model.begun == begins
+
+
+def test_what_is_left_is_counted_in_rounds(monkeypatch, capsys):
+    for module, name in (
+        (dry_run, "describe"),
+        (dry_run, "_data"),
+        (distribution, "describe"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_: "")
+    measured = [("", [(0, 100)], [5.0, 2.0, 2.0])]
+    monkeypatch.setattr(dry_run, "_measured", lambda run: measured)
+    dry_run.report(
+        SimpleNamespace(
+            config=Config(iterations=100, run_dir="r"),
+            data=None,
+            folder=SimpleNamespace(last_iteration=lambda: 41),
+            system=SimpleNamespace(schedule=SimpleNamespace(minibatches=2)),
+            strategy=None,
+        )
+    )
+    said = capsys.readouterr().out
+    assert f"59 iterations take about {progress.duration(30 * 2.0 + 5.0)}" in said
+    assert "to go on with at iteration 41" in said
+
+
+@pytest.mark.parametrize(("recipe", "passes"), [("id_cgan", 3), ("vgg_ms_cyclegan", 6)])
+def test_passes_through_vgg_are_counted(toy, monkeypatch, recipe, passes):
+    system = recipes.resolve(toy(recipe=recipe, batch_size=10**6))
+    t, d = system.transformer(64), system.discriminator(64)
+    monkeypatch.setattr(
+        dry_run,
+        "multiply_accumulates",
+        lambda network: 1000 * network.name.startswith("vgg"),
+    )
+    assert f"about {passes} GMAC" in dry_run.cost(system, t, d, 64)
+
+
+def test_macs_of_a_transposed_convolution():
+    image = keras.Input((8, 6, 2))
+    model = keras.Model(image, layers.Conv2DTranspose(3, 4, 2, padding="same")(image))
+    assert dry_run.multiply_accumulates(model) == 8 * 6 * 4 * 4 * 2 * 3
+
+
+def test_weights_of_both_directions_are_counted(toy):
+    system = recipes.resolve(toy(recipe="cyclegan", image_size=64, width=1.0))
+    t, d = system.transformer(64), system.discriminator(64)
+    count = t.count_params() + d.count_params()
+    said = f"Weights and Adam's moments: {2 * 12 * count / 2**20:,.0f} MiB"
+    assert said in dry_run.cost(system, t, d, 64)
+
+
+def test_accumulated_minibatches_cost_as_many_passes(toy):
+    def total(**changes):
+        system = recipes.resolve(toy(batch_size=10**6, **changes))
+        text = dry_run.cost(system, system.transformer(64), system.discriminator(64), 64)
+        return float(text.partition("about ")[2].partition(" GMAC")[0].replace(",", ""))
+
+    assert total(accumulate=3) == pytest.approx(3 * total(), rel=1e-3)

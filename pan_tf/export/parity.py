@@ -57,10 +57,10 @@ def requests(sources, max_pixels, pixels_of, spec=None, is_any_size=True, are_fi
         sent.append(("image", batch))
     if not are_files:
         return sent
-    files = [_encoded(source, spec) for source in sources]
+    files = [encoded(source, spec) for source in sources]
     for i in range(0, len(files), at_once):
         sent.append(("serving_default", np.array(files[i : i + at_once], object)))
-    others = [_encoded(batch[0], spec) for batch in odd] if is_any_size else []
+    others = [encoded(batch[0], spec) for batch in odd] if is_any_size else []
     if not spec.labels and spec.takes_8_bits:
         others.append(_turned(images.as_rgb(sources[0])))
     sent += [("serving_default", np.array([file], object)) for file in others]
@@ -175,7 +175,7 @@ def _levels(picture, spec):
     return spec.fit(pixels) if is_restored else pixels
 
 
-def _encoded(pixels, spec):
+def encoded(pixels, spec):
     """A PNG of the values that files of training have."""
     values = spec.restore(pixels)
     if not spec.is_whole:

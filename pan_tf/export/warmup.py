@@ -7,6 +7,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from pan_tf.export import parity
+
 
 def write_warmup(folder, source, spec, are_files):
     """Writes one request for each signature.
@@ -22,8 +24,8 @@ def write_warmup(folder, source, spec, are_files):
         "float_image": ("image", spec.to_float(source).numpy()),
     }
     if are_files:
-        contents = tf.io.encode_png(source[0]).numpy()
-        requests["serving_default"] = ("image_bytes", np.array([contents], object))
+        files = np.array([parity.encoded(source[0], spec)], object)
+        requests["serving_default"] = ("image_bytes", files)
     path = pathlib.Path(folder) / "tf_serving_warmup_requests"
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, (name, value) in requests.items():

@@ -332,3 +332,37 @@ def test_a_flagfile_in_another_encoding_is_named(tmp_path):
     assert (
         message.startswith(f"--flagfile={tmp_path / 'my.cfg'}: ") and "UTF-8" in message
     )
+
+
+def test_flags_of_export_reach_it(monkeypatch):
+    given = []
+
+    def made(*arguments):
+        given.extend(arguments)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("pan_tf.export.Export", made)
+    flags = ["--run_dir=r", "--export_dir=e", "--checkpoint=last", "--inverse"]
+    with pytest.raises(SystemExit, match="enough"):
+        cli.run("export", [*flags, "--scale=native", "--max_pixels=4096"])
+    assert given == ["r", "e", "last", 4096, True, "native"]
+
+
+def test_vgg_weights_go_to_dfi():
+    from pan_tf.cli import evaluate
+
+    options = evaluate.Options(
+        run_dir=("r",), dfi=True, vgg="vgg16", vgg_weights="w", dfi_step=0.2
+    )
+    found = evaluate._dfi(options)
+    assert (found.vgg, found.vgg_weights, found.step) == ("vgg16", "w", 0.2)
+
+
+def test_a_systems_outputs_are_named_once(tmp_path):
+    from pan_tf.cli import user_study
+
+    with pytest.raises(ValueError, match="each name once"):
+        user_study._folders([f"a={tmp_path}", f"a={tmp_path}"])
+    flags = ["--output_dir=x", "--vgg_weights=w"]
+    with pytest.raises(SystemExit, match="--vgg_weights goes with --dfi"):
+        cli.run("user_study", flags)

@@ -364,3 +364,24 @@ def test_cityscapes_without_labels_is_named(official_cityscapes, no_network):
 def test_both_ways_to_cityscapes_are_told(no_network, tmp_path):
     with pytest.raises(DatasetNotFoundError, match=r"leftImg8bit_trainvaltest\.zip"):
         locate(Config(dataset="cityscapes", data_dir=str(tmp_path)))
+
+
+def test_an_archive_of_another_size_is_refused(tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(b"1234")
+    with pytest.raises(ValueError, match=r"must have 5 bytes.* Received: 4 bytes"):
+        archives.Archive("https://h/x.tar.gz", num_bytes=5).verify(tmp_path / "x.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("https://h/x", 443), ("http://h/x", 80), ("http://h:99/x", 99)]
+)
+def test_a_host_is_asked_at_the_port_of_its_scheme(url, port, monkeypatch):
+    asked = []
+
+    def refuse(address, seconds):
+        asked.append(address)
+        raise OSError
+
+    monkeypatch.setattr(archives.socket, "create_connection", refuse)
+    assert not archives.host_answers(url)
+    assert asked == [("h", port)]

@@ -177,3 +177,8 @@ def test_scales_are_those_of_the_files():
     assert geometry.is_far(0.16) and geometry.is_far(1.51)
     assert not geometry.is_far(0.17) and not geometry.is_far(1.49)
     assert Geometry.from_json(geometry.to_json()) == geometry
+
+
+def test_scales_are_those_of_all_files():
+    sizes = [(100, 100)] * 3 + [(400, 400)]
+    assert Geometry("squash", 100).with_files(sizes).files.scale == (1.0, 0.25, 1.0)

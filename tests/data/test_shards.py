@@ -275,3 +275,22 @@ def test_a_run_goes_on_from_shards_and_is_doctored(small_pairs, tmp_path, monkey
     assert rows[-1]["iteration"] == 4
     verdicts = [cli.run("doctor", [f"--data_dir={each}"]) for each in (own, place)]
     assert verdicts[0] == verdicts[1]
+
+
+def test_a_file_that_has_changed_is_none_of_the_shards(folders):
+    sharded(folders)
+    file = folders / "trainA" / "0.png"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")  # As long as it was.
+    with pytest.raises(SystemExit, match="holds other shards"):
+        sharded(folders)
+
+
+def test_a_folder_is_read_before_shards_of_its_name(folders):
+    place = sharded(folders)
+    shutil.copytree(folders / "trainA", place / "trainA")
+    assert listing.place(place, "trainA") == place / "trainA"
+
+
+def test_the_end_names_the_shards_folder(folders, capsys):
+    place = sharded(folders)
+    assert f"prepared in {place}:" in capsys.readouterr().out

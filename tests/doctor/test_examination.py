@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import cli
 from pan_tf import data
 from pan_tf import doctor
 from pan_tf.config import Config
 from pan_tf.data.layouts import bluemarble
 from pan_tf.doctor import examination
+from pan_tf.doctor import report
 from tests.commands import refused
 
 
@@ -53,7 +55,7 @@ def known_shifts(monkeypatch):
             assert all(a.shape == b.shape for a, b in both)
 
         def estimate(self, a, b):
-            return examination.alignment.Estimate((0.0, 0.0), 0.0, 30.0, False)
+            return examination.alignment.Estimate((8.0, -1.0), 0.0, 30.0, False)
 
     monkeypatch.setattr(examination.alignment, "Aligner", Aligned)
 
@@ -334,3 +336,74 @@ def test_a_name_with_a_line_break_is_printed_in_one_line(capsys):
     check = {"count": 1, "severity": "warning", "pairs": pairs}
     doctor._print({"checks": {"duplicates": check}})
     assert r"train/a\nb.png: twice" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_the_doctor_says_what_training_would_see_and_what_are_no_halves(tmp_path, capsys):
+    (tmp_path / "train").mkdir()
+    smooth = np.arange(128, dtype=np.uint8)[None, :, None].repeat(64, 0).repeat(3, 2)
+    for i in range(3):
+        Image.fromarray(smooth + np.uint8(i)).save(tmp_path / "train" / f"{i}.png")
+    cli.run("doctor", [f"--data_dir={tmp_path}", f"--output_dir={tmp_path / 'out'}"])
+    said = capsys.readouterr().out
+    assert "halves (warning): 1" in said
+    assert "Training would see pairs of 64x64, " in said
+
+
+def test_channels_of_side_b_are_looked_at(broken, without_alignment):
+    file = broken / "trainB" / "090.png"
+    Image.open(file).convert("L").save(file)
+    assert found(look(broken)[0]) == {"channels": ["train/090"]}
+
+
+def test_copies_of_what_is_held_out(broken, without_alignment):
+    for side in "AB":
+        train, test = broken / f"train{side}", broken / f"test{side}"
+        for copy in (train / "060.png", train / "070.png"):
+            shutil.copy(test / "425.png", copy)
+        shutil.copy(test / "435.png", test / "445.png")
+    expected = {"leakage": ["train/060", "train/070"], "duplicate": ["test/445"]}
+    assert found(look(broken)[0]) == expected
+
+
+def test_swapped_and_blank_pairs_are_not_aligned(broken, known_shifts, tmp_path):
+    for side in "AB":
+        (broken / f"train{side}" / "070.png").rename(tmp_path / side)
+    for side, other in ("AB", "BA"):
+        (tmp_path / side).rename(broken / f"train{other}" / "070.png")
+    Image.new("RGB", (128, 128), (9, 9, 9)).save(broken / "trainB" / "030.png")
+    record, findings, estimates = look(broken)
+    assert found(record) == {"constant": ["train/030"], "swapped": ["train/070"]}
+    assert record["checks"]["misaligned"]["checked"] == 28
+    items, _ = doctor.of_folder(broken)
+    doctor.write(tmp_path, "x", items, record, findings, estimates)
+    with open(tmp_path / "pairs.csv", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert (row["shift_y"], row["shift_x"]) == ("8.00", "-1.00")
+
+
+def test_where_training_pairs_are_few_all_are_learnt_from(broken, known_shifts, capsys):
+    for side in "AB":
+        for i in range(12):
+            (broken / f"train{side}" / f"{10 * i:03d}.png").rename(
+                broken / f"test{side}" / f"{10 * i:03d}.png"
+            )
+    look(broken)
+    assert "Learning from 30 pairs" in capsys.readouterr().out
+
+
+def test_what_is_moved_back_lies_on_a():
+    a, b = np.zeros((2, 80, 40, 3), np.uint8)
+    a[20:], b[25:] = 200, 200
+    red = (report._overlay(a, b, (5.0, 0.0)) == (230, 20, 30)).all(-1)
+    assert set(np.nonzero(red)[0]) == {19, 20}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "checks"),
+    [(64, 64, set()), (63, 64, {"small"}), (128, 119, {"shape"})],
+)
+def test_sizes_from_which_on_pairs_pass(height, width, checks, broken, without_alignment):
+    for side in "AB":
+        file = broken / f"train{side}" / "070.png"
+        Image.fromarray(np.asarray(Image.open(file))[:height, :width]).save(file)
+    assert set(found(look(broken)[0])) == checks

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -16,9 +17,12 @@ from tensorflow_serving.apis import prediction_log_pb2
 from pan_tf import files
 from pan_tf.export import Export
 from pan_tf.export import ParityError
+from pan_tf.export import decoding
 from pan_tf.export import exporter
 from pan_tf.export import optimized
 from pan_tf.export import parity
+from pan_tf.export.warmup import write_warmup
+from pan_tf.images import ImageSpec
 from pan_tf.inference import LABEL
 from pan_tf.inference import Translator
 from tests.conftest import smooth_noise
@@ -97,6 +101,22 @@ def test_warm_up_has_a_request_for_every_signature(exported):
     assert {name for name, _ in sent} == {"serving_default", "image", "float_image"}
     for response in parity.run(exported[1], sent):
         assert len(response) == 1
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_a_file_to_warm_up_with_is_one_of_the_trainings_kind(kind, tmp_path):
+    """Values of 12 bits in files of 16 are levels of 8 in memory."""
+    spec = ImageSpec(1, 8, low=0.0, high=4095.0, kind=kind)
+    pixels = np.full((1, 64, 64, 1), 9, np.uint8)
+    write_warmup(tmp_path, pixels, spec, are_files=True)
+    (record,) = (
+        log
+        for each in tf.data.TFRecordDataset(str(next(tmp_path.iterdir())))
+        for log in [prediction_log_pb2.PredictionLog.FromString(each.numpy()).predict_log]
+        if log.request.model_spec.signature_name == "serving_default"
+    )
+    (contents,) = tf.make_ndarray(record.request.inputs["image_bytes"])
+    assert (decoding.decode(contents, spec).numpy() == 9).all()
 
 
 def test_translator_of_the_export_is_that_of_the_run(exported, small_run):
@@ -319,3 +339,11 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_t_is_loaded(tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"--export_dir=.*file is a file"):
         Export(tmp_path / "no run", tmp_path / "file" / "exported")
+
+
+def test_sides_of_an_inverse_are_exchanged():
+    translator = types.SimpleNamespace(source="B", target="A", inverse=True)
+    assert exporter.Export._sides(types.SimpleNamespace(translator=translator)) == (
+        "A",
+        "B",
+    )

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from pan_tf.export import parity
+from pan_tf.images import ImageSpec
 
 
 def outputs_of(value):
@@ -94,3 +95,24 @@ def test_one_file_is_a_jpeg_that_asks_to_be_turned():
     files = [Image.open(io.BytesIO(v[0])) for k, v in sent if k == "serving_default"]
     turned = [file for file in files if file.format == "JPEG"]
     assert [file.getexif()[274] for file in turned] == [6]
+
+
+def test_no_request_is_larger_than_the_limit():
+    sources = np.zeros((2, 64, 64, 1), np.uint8)
+
+    def cost(height, width):
+        return 64**2 if (height, width) == (64, 64) else 2**20
+
+    sent = parity.requests(sources, 64**2, cost)
+    assert {v.shape[1:3] for k, v in sent if k != "serving_default"} == {(64, 64)}
+
+
+@pytest.mark.parametrize(
+    "spec", [ImageSpec(5, labels=5), ImageSpec(1, 8, low=0, high=4095, kind="uint16")]
+)
+def test_no_jpeg_is_sent_to_who_takes_none(spec):
+    sent = parity.requests(
+        np.zeros((1, 64, 64, 1), np.uint8), 64**2, lambda *size: 64**2, spec
+    )
+    files = [v[0] for k, v in sent if k == "serving_default"]
+    assert files and all(file.startswith(b"\x89PNG") for file in files)

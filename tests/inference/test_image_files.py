@@ -12,6 +12,7 @@ from PIL import ImageCms
 from PIL import TiffImagePlugin
 
 from pan_tf import image_files
+from pan_tf import images
 from pan_tf.data import specs
 from pan_tf.image_files import ImageFileError
 from pan_tf.image_files import Picture
@@ -355,3 +356,53 @@ def test_a_pgm_of_16_bits_is_of_16_bits(tmp_path):
     assert image_files.read_header(tmp_path / "in.pgm").kind == "uint16"
     found = read_picture(tmp_path / "in.pgm", ImageSpec(1, 16)).pixels
     np.testing.assert_array_equal(found[..., 0], values)
+
+
+def test_an_array_of_another_byte_order_is_of_the_same_kind(tmp_path):
+    np.save(tmp_path / "in.npy", np.ones((4, 6), ">f4"))
+    assert image_files.read_header(tmp_path / "in.npy").kind == "float32"
+
+
+def test_a_deep_tiff_is_stood_upright(tmp_path):
+    values = np.arange(24, dtype=np.uint16).reshape(4, 6)
+    tifffile.imwrite(tmp_path / "in.tif", values, extratags=[(274, 3, 1, 6, True)])
+    found = image_files.read_raw(tmp_path / "in.tif").pixels[..., 0]
+    np.testing.assert_array_equal(found, np.rot90(values, -1))
+
+
+def test_pages_of_several_depths_are_no_channels(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "in.tif") as file:
+        for kind in (np.uint8, np.uint16):
+            file.write(np.zeros((8, 8), kind), photometric="minisblack", metadata=None)
+    with pytest.raises(ImageFileError, match="holds 2 images"):
+        image_files.read_raw(tmp_path / "in.tif")
+
+
+def test_transparency_and_resolution_of_a_deep_tiff_come_back(tmp_path):
+    random = np.random.default_rng(0)
+    values = random.integers(0, 65536, (4, 5, 4)).astype(np.uint16)
+    tags = {282: (5, 300.0), 283: (5, 300.0), 296: (3, 3)}
+    picture = Picture(values[..., :3], values[..., 3], tags)
+    write_picture(tmp_path / "out.tif", picture, "TIFF")
+    found = image_files.read_raw(tmp_path / "out.tif")
+    np.testing.assert_array_equal(found.alpha, values[..., 3])
+    assert {tag: value for tag, (_, value) in found.tags.items()} == {
+        282: 300.0,
+        283: 300.0,
+        296: 3,
+    }
+
+
+def test_for_the_eye_16_bits_are_rounded_and_bands_are_the_first():
+    assert images.shown(np.array([128, 129, 65535], np.uint16)).tolist() == [0, 1, 255]
+    bands = np.arange(5, dtype=np.uint8)[None, None]
+    assert images.as_rgb(bands).tolist() == [[[0, 1, 2]]]
+    assert images.as_rgb(bands[..., :2]).tolist() == [[[0, 0, 0]]]
+
+
+def test_values_come_back_rounded_and_transparency_whole():
+    spec = ImageSpec(1, 8, low=0, high=4095, kind="uint16")
+    assert spec.restore(np.uint8([[[128]]])).item() == 2056  # 2055.5
+    spec = ImageSpec(4, 16, low=0, high=4095, kind="uint16", has_alpha=True)
+    values = np.array([[[0, 4095, 0, 65535], [0, 0, 0, 257]]], np.uint16)
+    np.testing.assert_array_equal(spec.restore(spec.fit(values)), values)

@@ -258,3 +258,10 @@ def test_a_file_that_holds_another_network_is_named(folder, tmp_path):
     torch_writer.save(tmp_path / "alex.pth", {"lin0": np.ones((2,), "float32")})
     with pytest.raises(ValueError, match=r"alex\.pth cannot be used for LPIPS"):
         metrics.locate_weights(["lpips"], folder=tmp_path)
+
+
+def test_another_file_than_the_published_one_is_told(tmp_path, caplog):
+    file = published.PUBLISHED["lpips_alex"]
+    (tmp_path / file.name).write_bytes(b"other")
+    networks.published.locate_published("lpips_alex", tmp_path)
+    assert "is not the published one" in caplog.text

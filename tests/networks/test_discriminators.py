@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pan_tf import networks
+from pan_tf.size import Size
 from tests.networks.counting import parameters
 
 
@@ -115,3 +116,32 @@ def test_context_encoders():
     kernels = sum(16 * a * b for a, b in itertools.pairwise(channels))
     assert parameters(network) == kernels + 2 * (128 + 256 + 512)
     assert network.output["logits"][0].shape[1:] == (1, 1, 1)
+
+
+def test_a_centre_must_be_a_multiple_of_64():
+    with pytest.raises(ValueError, match="must be a multiple of 64"):
+        networks.pan_discriminator.declaration.check_size(Size(96, 96), region="centre")
+    networks.pan_discriminator.declaration.check_size(Size(96, 96))
+
+
+def test_channels_double_to_512():
+    def channels(build, *args, **kwargs):
+        return [
+            x.shape[-1] for x in build(*args, width=1 / 64, **kwargs).output["features"]
+        ]
+
+    assert channels(networks.context_encoder_discriminator, 256) == [1, 2, 4, 8, 8]
+    assert channels(networks.patch_discriminator, 256, num_strided=5) == [
+        1,
+        2,
+        4,
+        8,
+        8,
+        8,
+    ]
+
+
+def test_scales_start_as_torch_has_them():
+    gamma = networks.patch_discriminator(64).get_layer("layer_4_norm").gamma
+    assert np.mean(gamma) == pytest.approx(1.0, abs=0.01)
+    assert np.std(gamma) == pytest.approx(0.02, rel=0.2)

@@ -87,3 +87,14 @@ def test_discriminators_see_the_centre_alone():
             network({"source": image, "image": x})["logits"][0] for x in (image, other)
         )
         np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.parametrize(
+    ("size", "down", "up"),
+    [(64, [1, 1, 2, 8], [8, 4, 2]), (256, [1, 1, 2, 4, 8, 8], [8, 4, 2, 1, 1])],
+)
+def test_channels_of_other_sizes(size, down, up):
+    from tests.networks.test_inpainting import sizes
+
+    network = networks.context_encoder_transformer(size, width=1 / 64)
+    assert [count for _, count in sizes(network)] == [*down, 62, *up, 3]

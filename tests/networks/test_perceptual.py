@@ -110,3 +110,9 @@ def test_only_an_encoder_with_trained_weights_is_frozen(vgg_weights):
     assert not networks.vgg_encoder("vgg16", weights=vgg_weights).trainable_variables
     own = networks.perceptual_discriminator(64, sees="own_features", width=1 / 16)
     assert any(v.path.startswith("block5_conv1") for v in own.trainable_variables)
+
+
+@pytest.mark.parametrize(("size", "heads"), [((64, 128), (8, 4, 1)), (96, (12, 8))])
+def test_heads_that_do_not_fit_are_refused(size, heads):
+    with pytest.raises(ValueError, match="--image_size must be"):
+        networks.perceptual_discriminator(size, heads=heads)

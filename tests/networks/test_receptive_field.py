@@ -81,6 +81,11 @@ def halved_and_doubled(x, norm):
     return layers.UpSampling2D(interpolation="bilinear")(keras.ops.tanh(x))
 
 
+def bilinear(x):
+    halved = layers.AveragePooling2D(2)(x)
+    return layers.UpSampling2D(interpolation="bilinear")(halved)
+
+
 @pytest.mark.parametrize(
     ("between", "multiple"),
     [
@@ -88,6 +93,8 @@ def halved_and_doubled(x, norm):
         (lambda x: halved_and_doubled(x, layers.GroupNormalization(4)), 2),
         (lambda x: halved_and_doubled(x, layers.Lambda(lambda x: x[:, ::2, ::2])), 4),
         (lambda x: layers.Conv2D(8, 3, (1, 2), padding="same")(x), 1),
+        (lambda x: layers.Conv2DTranspose(8, 3, dilation_rate=3, padding="same")(x), 1),
+        (bilinear, 2),
     ],
 )
 def test_what_is_not_known_looks_at_the_whole_image(between, multiple):
@@ -112,6 +119,8 @@ def padded(x, before, kernel):
         lambda x: padded(padded(x, (1, 3), (3, 7)), (0, 1), (5, 3)),
         lambda x: layers.UpSampling2D()(layers.MaxPooling2D(3, 2, padding="same")(x)),
         lambda x: layers.SeparableConv2D(3, (1, 9), padding="same")(x),
+        lambda x: layers.Conv2D(3, 3, dilation_rate=3, padding="same")(x),
+        lambda x: layers.Conv2DTranspose(3, 6, 2)(layers.AveragePooling2D(2)(x)),
         lambda x: (conv := layers.Conv2D(3, 3, padding="same"))(conv(conv(x))),
     ],
 )

@@ -64,3 +64,10 @@ def test_how_far_they_look():
     assert field.multiple == 8  # 2 x 2 at its narrowest: a single pixel has no mirror.
     field = networks.receptive_field(networks.manipulation_transformer(halvings=2))
     assert field.multiple == 4 and 60 < field.radius < 150
+
+
+def test_biases_of_every_kind_of_layer_start_as_torch_has_them():
+    network = networks.manipulation_transformer(64)
+    for number, fan_in in ((2, 16 * 32), (5, 9 * 256), (19, 16 * 128)):
+        bias, limit = network.get_layer(f"layer_{number}").bias, fan_in**-0.5
+        assert 0.8 * limit < np.abs(bias).max() <= limit

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pan_tf.networks import read_state_dict
+from pan_tf.networks import torch_files
 from tests import torch_writer
 
 FILES = pathlib.Path(__file__).parents[1] / "golden" / "torch_files"
@@ -68,3 +69,22 @@ def test_a_file_cut_short_is_named(tmp_path, name, kept):
 def test_a_file_that_is_not_there_is_an_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_state_dict(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize(("offset", "stride"), [(1, 1), (2, -1), (-1, 1)])
+def test_a_tensor_outside_of_its_storage_is_refused(offset, stride):
+    storage = torch_files._Storage(np.dtype("<f4"), 3)
+    storage.fill(bytes(12))
+    with pytest.raises(ValueError, match="its storage"):
+        torch_files._Tensor(storage, offset, (3,), (stride,)).array()
+
+
+def test_numbers_of_a_big_endian_machine_are_refused(tmp_path):
+    path = tmp_path / "file.pth"
+    torch_writer.save(path, {"a": np.zeros(3, "float32")})
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith("data.pkl")]
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name.replace("data.pkl", "byteorder"), "big")
+    with pytest.raises(ValueError, match="big-endian machine"):
+        read_state_dict(path)

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from pan_tf import networks
+from pan_tf.size import Size
 from tests.networks.counting import parameters
 
 
@@ -76,3 +78,15 @@ def test_pix2pix_normalizes_neither_its_ends_nor_its_innermost_layer():
     names = {layer.name for layer in networks.pix2pix_transformer(256).layers}
     assert not {"layer_1_norm", "layer_8_norm", "layer_16_norm"} & names
     assert {f"layer_{n}_norm" for n in (*range(2, 8), *range(9, 16))} <= names
+
+
+def test_the_resize_t_is_as_deep_as_its_shorter_side_bears():
+    at = networks.resize_transformer.declaration.arguments_at
+    assert at(Size(256, 256)) == at(Size(128, 384)) == {"depth": 7}
+
+
+def test_first_kernel_of_the_released_network_starts_wider():
+    network = networks.official_pan_transformer(64, depth=6)
+    for number, stddev in ((1, 0.05), (2, 0.02)):
+        kernel = network.get_layer(f"layer_{number}").kernel
+        assert np.std(kernel) == pytest.approx(stddev, rel=0.1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pan_tf import files
 from pan_tf import networks
+from pan_tf.networks import fetching
 from pan_tf.networks import vgg
 from tests.disk import limited_files
 
@@ -121,3 +122,11 @@ def test_no_gradient_needs_what_lies_before_a_leaky_relu():
         if node.type == "LeakyReluGrad"
     ]
     assert len(seen) >= 8 and not {"BiasAdd", "AddV2"} & set(seen)
+
+
+def test_another_file_of_the_same_size_has_another_digest(tmp_path):
+    path = tmp_path / "vgg.weights.h5"
+    path.write_bytes(b"first")
+    first = fetching.digest(path)
+    path.write_bytes(b"other")
+    assert fetching.digest(path) != first

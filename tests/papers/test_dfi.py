@@ -81,3 +81,37 @@ def test_a_file_without_weights_is_named(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="--vgg_weights must hold"):
         dfi.Settings("vgg16", str(path)).located()
+
+
+def test_features_move_by_step_times_w_over_its_mean_square(
+    domains, narrow_vgg, monkeypatch
+):
+    moved = dfi.Interpolation(*domains, settings(narrow_vgg, neighbors=12, step=0.3))
+    wanted = []
+
+    def caught(pixels, goal):
+        wanted.append(goal)
+        raise StopIteration
+
+    monkeypatch.setattr(moved, "_loss_and_gradient", caught)
+    source = domains[0][:1]
+    with pytest.raises(StopIteration):
+        moved.translate(source)
+    means = [moved._mean(domain) for domain in domains]
+    w = [np.subtract(b, a) for a, b in zip(*means, strict=True)]
+    square = sum((x**2).sum() for x in w) / sum(x.size for x in w)
+    for goal, phi, x in zip(
+        wanted[0], moved._look(source.astype("float32")), w, strict=True
+    ):
+        np.testing.assert_allclose(goal, phi + 0.3 * x / square, rtol=1e-3, atol=1e-3)
+
+
+def test_numbers_are_the_authors():
+    made = dfi.Settings()
+    assert (made.vgg, made.neighbors, made.step, made.smoothness, made.iterations) == (
+        "vgg19",
+        100,
+        0.4,
+        0.001,
+        500,
+    )

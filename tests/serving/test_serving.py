@@ -530,3 +530,51 @@ def test_a_folder_is_sent_without_what_is_no_image_of_the_users(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     pairs = client_module._pairs(tmp_path, tmp_path / "out")
     assert [source.name for source, _ in pairs] == ["a.png", "b.JPG"]
+
+
+@pytest.mark.parametrize(("status", "times"), [(429, 3), (502, 3), (503, 3), (500, 1)])
+def test_which_statuses_are_asked_again(status, times, monkeypatch):
+    asked = []
+
+    def refuse(request, timeout):
+        asked.append(request)
+        raise urllib.error.HTTPError("u", status, "no", {}, io.BytesIO(b"{}"))
+
+    monkeypatch.setattr(client_module.time, "sleep", lambda _: None)
+    ours = Client("h:1", retries=2)
+    ours._transport._open = refuse
+    with pytest.raises(ServingError, match=f"HTTP {status}"):
+        ours.translate([b"x"])
+    assert len(asked) == times
+
+
+def test_a_host_that_drops_packets_is_late(monkeypatch):
+    def drop(request, timeout):
+        raise urllib.error.URLError(TimeoutError("timed out"))
+
+    ours = Client("h:1")
+    ours._transport._open = drop
+    with pytest.raises(ServingError, match="DEADLINE_EXCEEDED"):
+        ours.translate([b"x"])
+
+
+def test_outputs_have_names_of_their_own(tmp_path):
+    for name in ("a.jpg", "a.png", "b.png"):
+        (tmp_path / name).touch()
+    pairs = client_module._pairs(tmp_path, tmp_path / "out")
+    assert [o.name for _, o in pairs] == ["a.jpg.png", "a.png.png", "b.png"]
+    (tmp_path / "a.jpg.png").touch()
+    with pytest.raises(SystemExit, match=r"both become .*a\.jpg\.png"):
+        client_module._pairs(tmp_path, tmp_path / "out")
+
+
+def test_where_outputs_go_is_checked_before_the_server_is_asked(tmp_path):
+    for name in ("photos/a.png", "file"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    photos = tmp_path / "photos"
+    with pytest.raises(SystemExit, match="must be a folder; it is a file"):
+        client_module.main([str(photos), str(tmp_path / "file")])
+    flags = ["--address=127.0.0.1:9", "--wait=0"]
+    with pytest.raises(SystemExit, match="is not ready"):
+        client_module.main([str(photos / "a.png"), str(tmp_path / "MAP.PNG"), *flags])

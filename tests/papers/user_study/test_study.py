@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pan_tf import cli
 from pan_tf import files
 from pan_tf import images
 from pan_tf.image_files import ImageFileError
@@ -331,3 +332,35 @@ def test_a_browser_can_answer_it(written, tmp_path):
     (written / "choices" / found["name"]).write_text(found["shown"])
     results = score(written)
     assert results["answers"] == 6 and results["systems"]["beta"]["share"] == 1.0
+
+
+def test_ahead_is_sure_where_its_interval_is_above_0(written, capsys):
+    for i in range(10):
+        answer(written, f"s{i}", lambda n, i=i: "alpha" if (n + i) % 2 else "beta")
+    assert not cli.run("user_study", [f"--score={written}"])
+    said = capsys.readouterr().out
+    assert "alpha is not surely ahead of beta" in said
+    assert "alpha is surely ahead of gamma" in said
+
+
+def test_a_lead_has_an_interval_of_its_own_over_answers_too(written):
+    for i in range(10):  # Each picks beta twice of six times.
+        answer(written, f"s{i}", lambda n, i=i: "alpha" if (n + i) % 3 else "beta")
+    lead = score(written)["leads"]["beta"]
+    assert lead["mean"] == pytest.approx(1 / 3)
+    assert lead["ci95"][0] < 0.25 and 0.4 < lead["ci95"][1] < 0.65
+
+
+def test_a_question_is_answered_once(written):
+    path = answer(written, "one", lambda i: "beta")
+    choices = json.loads(path.read_text())
+    choices["answers"] *= 2
+    path.write_text(json.dumps(choices))
+    with pytest.raises(ValueError, match=r"one\.json: each question once"):
+        score(written)
+
+
+def test_who_answers_nothing_is_no_subject(written):
+    answer(written, "none", lambda i: None)
+    answer(written, "one", lambda i: "beta")
+    assert score(written)["subjects"] == 1
