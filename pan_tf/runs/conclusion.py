@@ -4,13 +4,13 @@ from pan_tf import calling
 from pan_tf import evaluation
 
 
-def conclude(config, run, pairs, validation):
+def conclude(config, run, opened, validation):
     """Measures the last and the best T beside the baselines, and shows them.
 
     Args:
         config: `Config`.
         run: `RunFolder`.
-        pairs: `OpenedData`.
+        opened: `OpenedData`.
         validation: `Validation`; None where there is nothing to measure on.
     """
     if validation is None:
@@ -18,13 +18,13 @@ def conclude(config, run, pairs, validation):
         return
     model, state, checkpoints = validation.model, validation.state, validation.checkpoints
     rows, baselines = {}, {}
-    if pairs.train.paired:
+    if opened.train.paired:
         baselines = {
             name: evaluation.means(scores)
             for name, scores in evaluation.measure_baselines(
-                pairs.train,
-                pairs.validation,
-                pairs.geometry,
+                opened.train,
+                opened.validation,
+                opened.geometry,
                 also=validation.also,
                 weights=validation.weights,
             ).items()
@@ -34,9 +34,9 @@ def conclude(config, run, pairs, validation):
         last = validation.measure()
     rows[f"last (iteration {model.iteration})"] = last
     result = {
-        "n": pairs.validation.num_together,
-        "split": pairs.validation.name,
-        "dataset": pairs.name,
+        "n": opened.validation.num_together,
+        "split": opened.validation.name,
+        "dataset": opened.name,
         "last": {"checkpoint": model.iteration, "metrics": last},
         "baselines": baselines,
     }
@@ -50,8 +50,8 @@ def conclude(config, run, pairs, validation):
     picture = run.save_picture("result", validation.picture())
     run.save_result(result)
     rows |= {f"baseline: {name}": metrics for name, metrics in baselines.items()}
-    how = pairs.geometry.measured(pairs.validation.by_middle)
-    print(f"\n{pairs.name}, {pairs.validation}, {how}:")
+    how = opened.geometry.measured(opened.validation.by_middle)
+    print(f"\n{opened.name}, {opened.validation}, {how}:")
     widths = {name: max(9, len(name) + 2) for name in last}
     print(f"{'':24}" + "".join(f"{name:>{width}}" for name, width in widths.items()))
     for label, metrics in rows.items():

@@ -16,14 +16,14 @@ from pan_tf.runs.folder import RunFolderError
 from pan_tf.runs.validation import Validation
 
 
-def fit(config, run, folder, pairs, model, stop, weights):
+def fit(config, run, folder, opened, model, stop, weights):
     """Trains from the newest checkpoint on.
 
     Args:
         config: `Config`.
         run: `RunFolder` to write into; None off the chief.
         folder: `RunFolder`, for its places.
-        pairs: `OpenedData`.
+        opened: `OpenedData`.
         model: as `recipes.build` gives it.
         stop: `StopRequest`.
         weights: `metrics.Weights` of what validations measure.
@@ -58,19 +58,19 @@ def fit(config, run, folder, pairs, model, stop, weights):
         )
     writer = tf.summary.create_file_writer(str(folder.logs)) if run else None
     validation = None
-    if pairs.validation is not None:
+    if opened.validation is not None:
         validation = Validation(
-            run, state, writer, checkpoints, pairs, config, weights, until
+            run, state, writer, checkpoints, opened, config, weights, until
         )
         validation.set_model(model)  # A finished run is measured without a fit.
-    checked = pairs.verification
+    checked = opened.verification
     files_read = callbacks.FilesRead(run, checked) if checked else None
     if rounds > 0 and not stop.requested:
         kept = data.cache.Cache(data.cache.budget(config.data_cache))
         clock = callbacks.Clock(
             config.batch_size,
             until,
-            _cost_of_data(config, pairs, kept),
+            _cost_of_data(config, opened, kept),
         )
         guard = guards.NonFiniteGuard(config, checkpoints, until)
         followers = [
@@ -89,7 +89,7 @@ def fit(config, run, folder, pairs, model, stop, weights):
             stop.at_once = False  # The others would wait for this one.
         with checkpoints.settled():
             model.fit(
-                training_dataset(config, pairs, model, first, kept),
+                training_dataset(config, opened, model, first, kept),
                 steps_per_epoch=rounds,
                 epochs=1,
                 verbose=0,
@@ -110,7 +110,7 @@ def fit(config, run, folder, pairs, model, stop, weights):
         try:
             if files_read:
                 files_read.finish()
-            conclude(config, run, pairs, validation)
+            conclude(config, run, opened, validation)
         except KeyboardInterrupt:
             print(
                 "\nStopped before the result was measured. All is saved; the same "
@@ -132,15 +132,15 @@ def _check_shared(strategy, first, folder):
         ) from error
 
 
-def training_dataset(config, pairs, model, first_iteration, kept):
+def training_dataset(config, opened, model, first_iteration, kept):
     """The stream of rounds from an iteration on, distributed."""
     replicas = model.distribute_strategy.num_replicas_in_sync
 
     def on_worker(context):
         return data.training_dataset(
-            pairs.train,
-            geometry=pairs.geometry,
-            augmentations=_augmentations(config, pairs),
+            opened.train,
+            geometry=opened.geometry,
+            augmentations=_augmentations(config, opened),
             batch_size=config.batch_size,
             minibatches=model.schedule.minibatches,
             seed=config.seed,
@@ -154,13 +154,13 @@ def training_dataset(config, pairs, model, first_iteration, kept):
     return model.distribute_strategy.distribute_datasets_from_function(on_worker)
 
 
-def _cost_of_data(config, pairs, kept):
+def _cost_of_data(config, opened, kept):
     """A function of no arguments: seconds of all cores that an example takes by now."""
     make = data.example_maker(
-        pairs.train, pairs.geometry, _augmentations(config, pairs), config.seed, kept
+        opened.train, opened.geometry, _augmentations(config, opened), config.seed, kept
     )
     new, again = data.cost_of_example(make)
-    train = pairs.train
+    train = opened.train
     total = len(train) if train.paired else len(train.source) + len(train.target)
     return lambda: new + (again - new) * min(1.0, len(kept) / total)
 

@@ -271,11 +271,11 @@ def _with_policy(config, strategy, is_named):
     return config.replace(dtype_policy=policy)
 
 
-def _check_sizes(pairs, asked):
+def _check_sizes(opened, asked):
     """Refuses held-out images that validations would stop at."""
-    if pairs.validation is None or not pairs.validation.paired:
+    if opened.validation is None or not opened.validation.paired:
         return
-    if problem := evaluation.too_small(pairs.validation, pairs.geometry, asked):
+    if problem := evaluation.too_small(opened.validation, opened.geometry, asked):
         raise ValueError(f"{problem} Remove it, or choose another --preprocess.")
 
 
@@ -294,13 +294,15 @@ def _open(config, requested, known, system, patience):
         ) from None
 
 
-def _announce(config, pairs, model):
+def _announce(config, opened, model):
     schedule, strategy = model.schedule, model.distribute_strategy
+    instead = opened.requested if opened.requested != opened.name else None
+    chosen = opened.geometry.reason
     print(
-        f"{config.recipe} on {pairs.name}"
-        + (f" (in place of {pairs.requested})" if pairs.requested != pairs.name else "")
-        + f": {pairs.train}, {pairs.validation or 'no validation'}; {pairs.geometry}"
-        + (f" (chosen: {pairs.geometry.reason})" if pairs.geometry.reason else "")
+        f"{config.recipe} on {opened.name}"
+        + (f" (in place of {instead})" if instead else "")
+        + f": {opened.train}, {opened.validation or 'no validation'}; {opened.geometry}"
+        + (f" (chosen: {chosen})" if chosen else "")
         + f"; {distribution.describe(strategy)}; a round is "
         f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
         f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"

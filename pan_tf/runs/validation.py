@@ -22,19 +22,19 @@ class Validation(EveryIterations):
         state: `RunState`.
         writer: TensorBoard summary writer.
         checkpoints: `Checkpoints`.
-        pairs: `OpenedData`, of whose validation split some are shown.
+        opened: `OpenedData`, of whose validation split some are shown.
         config: `Config`: interval, and what chooses the best.
         weights: `metrics.Weights` of what chooses the best, and of `config.metrics`.
         until: the last iteration of the run, after which it validates too; or None.
     """
 
     def __init__(
-        self, run, state, writer, checkpoints, pairs, config, weights=None, until=None
+        self, run, state, writer, checkpoints, opened, config, weights=None, until=None
     ):
         super().__init__(config.validate_every, until)
         self.run, self.state, self.writer = run, state, writer
         self.checkpoints, self.best_by = checkpoints, config.best_by
-        self.split, self.geometry = pairs.validation, pairs.geometry
+        self.split, self.geometry = opened.validation, opened.geometry
         self.weights, self.also = weights, [config.best_by, *config.metrics]
         self.latest = None, None  # (iteration, scores) of the last validation.
         self._samples = data.spread(

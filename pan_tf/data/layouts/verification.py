@@ -22,15 +22,15 @@ class Verification:
 
     Args:
         listings: (`Listing`, `ImageSpec`s of its images) of each.
-        listing: `listing_fingerprint` of them.
+        names: `listing_fingerprint` of them.
 
     Attributes:
         done: how many pairs, or images, are read.
         total: how many there are.
     """
 
-    def __init__(self, listings, listing):
-        self._listings, self._listing = listings, listing
+    def __init__(self, listings, names):
+        self._listings, self._names = listings, names
         self.done, self.total = 0, sum(len(each.files) for each, _ in listings)
         self._problems, self._digest, self._error = [], hashlib.sha256(), None
         self._beside, self._is_closed = False, False
@@ -95,7 +95,7 @@ class Verification:
                 f"{'images' if is_single else 'pairs'} cannot be used: "
                 f"{some(self._problems)}"
             )
-        return fingerprints.join(self._listing, self._digest.hexdigest())
+        return fingerprints.join(self._names, self._digest.hexdigest())
 
     def _run(self):
         every = (
