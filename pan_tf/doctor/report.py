@@ -4,6 +4,7 @@ import numpy as np
 
 from pan_tf import pages
 from pan_tf.data.split import evenly
+from pan_tf.doctor import alignment
 from pan_tf.doctor.pairs import BrokenPairError
 from pan_tf.images import PEAK
 from pan_tf.pages import pictures
@@ -41,6 +42,8 @@ def render(title, items, record, findings, estimates, checks):
         "checks": checks,
         "sections": sections,
         "some": _some(items, findings),
+        "min_shift": alignment.MIN_SHIFT,
+        "min_gain": alignment.MIN_GAIN,
     }
     return pages.render("doctor.html", context)
 
