@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tempfile
+import traceback
 from importlib.machinery import PathFinder
 
 # Before absl's own logging is up, whatever TF_CPP_MIN_LOG_LEVEL says.
@@ -22,8 +23,14 @@ _NOISE = re.compile(
     rb"|I\d{4} .*(Number of eligible GPUs|Starting new session)"  # TensorFlow 2.20.
 )
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# Files that read the user's keras.json: TensorFlow's own Keras, and Keras.
+_READERS = ("tensorflow/python/keras/backend.py", "keras/src/backend/config.py")
 # Modules in which classes register with Keras.
 _REGISTERING = ("layers", "losses", "networks", "metrics", "schedules")
+
+
+class KerasSettingsError(ValueError):
+    """TensorFlow or Keras cannot be imported with the user's keras.json."""
 
 
 def install():
@@ -67,6 +74,16 @@ class _Hook:
             try:
                 with without_noise() if is_outer else contextlib.nullcontext():
                     load(module)
+            except (AssertionError, ValueError) as error:
+                last = traceback.extract_tb(error.__traceback__)[-1]
+                if not last.filename.replace(os.sep, "/").endswith(_READERS):
+                    raise
+                home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+                said = str(error) or last.line  # TensorFlow asserts.
+                raise KerasSettingsError(
+                    f"TensorFlow and Keras cannot be imported with {home}/keras.json: "
+                    f"{said}"
+                ) from None
             finally:
                 cls.under_way -= 1
             if is_outer and cls.is_quiet:

@@ -179,3 +179,20 @@ def test_no_graph_is_given_up_on_where_activations_are_joined(tmp_path):
     )
     assert len(done.stdout.split()) > 20
     assert "remapper failed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [('{"floatx": "bfloat16"}', "floatx"), ('{"image_data_format": "x"}', "image_data")],
+)
+def test_a_keras_json_that_keras_refuses_is_a_sentence(settings, named, tmp_path):
+    (tmp_path / "keras.json").write_text(settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "pan_tf", "train", "--dataset=bluemarble", "--dry_run"],
+        env={**os.environ, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert f"imported with {tmp_path}/keras.json: " in done.stderr
+    assert named in done.stderr

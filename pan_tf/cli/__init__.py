@@ -17,6 +17,7 @@ import pan_tf
 from pan_tf import calling
 from pan_tf import files
 from pan_tf import habits
+from pan_tf import loading
 from pan_tf import memory
 from pan_tf import paths
 from pan_tf import printing
@@ -135,6 +136,8 @@ def run(name, argv, is_process=False):
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
+    except loading.KerasSettingsError as error:
+        sys.exit(f"\n{error}")
     except Exception as error:
         trouble = files.trouble(error)
         if trouble is None:
