@@ -29,7 +29,7 @@ class StoppedError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class System:
+class Candidate:
     """What is measured, in one direction.
 
     Attributes:
@@ -193,11 +193,11 @@ class Directions:
         """`Direction.native`: what a user gets who translates the files of the split."""
         systems = []
         for own, t in zip(self._asked.names, self._asked.translators, strict=True):
-            systems.append(System(own, t.checkpoint, _as_files(t)))
+            systems.append(Candidate(own, t.checkpoint, _as_files(t)))
             if t.scale.value != "native":
                 native = t.at_scale("native")
                 name_there = f"{own}{record.NATIVE_SCALE}"
-                systems.append(System(name_there, t.checkpoint, _as_files(native)))
+                systems.append(Candidate(name_there, t.checkpoint, _as_files(native)))
         baselines = self._baselines(split)
         made = []
         for system in [*baselines, *systems]:
@@ -262,7 +262,7 @@ class Directions:
         # Without pairs there is nothing to fit a colour by.
         fitted = self.fitted if split.paired else None
         found = translations(split, self._asked.geometry, fitted)
-        return [System(name, None, translate) for name, translate in found.items()]
+        return [Candidate(name, None, translate) for name, translate in found.items()]
 
     def _systems(self, is_back, split, train):
         """The systems of a direction."""
@@ -273,7 +273,9 @@ class Directions:
             there, back = reversed(both) if is_back else both
             if there is not None:
                 way_back = back.translate if back else None
-                systems.append(System(name, there.checkpoint, there.translate, way_back))
+                systems.append(
+                    Candidate(name, there.checkpoint, there.translate, way_back)
+                )
         if self._asked.dfi:
             systems.append(self._interpolation(split, train))
         return systems
@@ -284,7 +286,7 @@ class Directions:
         parts = iter(np.split(made, range(step, len(made), step)))
         checkpoint = {"kind": "dfi", "iteration": None, "chosen_by": None}
         # Sources come once, in order.
-        return System("dfi", checkpoint, lambda source: next(parts), takes_all=False)
+        return Candidate("dfi", checkpoint, lambda source: next(parts), takes_all=False)
 
 
 def _as_files(translator):

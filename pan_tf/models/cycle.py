@@ -7,7 +7,7 @@ import functools
 
 from pan_tf.models.translation import TranslationModel
 from pan_tf.models.translation import ema_of
-from pan_tf.models.translation import to_pixels
+from pan_tf.models.translation import make_translate_function
 
 
 class CycleModel(TranslationModel):
@@ -46,7 +46,7 @@ class CycleModel(TranslationModel):
     @functools.cached_property
     def translate_pixels_inversely(self):
         """The inverse at test time, as `translate_pixels`."""
-        return to_pixels(self.inverse_ema_transformer)
+        return make_translate_function(self.inverse_ema_transformer)
 
     def networks_of(self, player):
         name = {"transformer": "inverse", "discriminator": "inverse_discriminator"}[

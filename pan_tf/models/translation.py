@@ -92,7 +92,7 @@ class TranslationModel(keras.Model):
     @functools.cached_property
     def translate_pixels(self):
         """T at test time, compiled: float32 `[B, H, W, C]` in [-1, 1] -> uint8."""
-        return to_pixels(self.ema_transformer)
+        return make_translate_function(self.ema_transformer)
 
     translate_pixels_inversely = None  # Likewise its inverse, where there is one.
 
@@ -479,7 +479,7 @@ class TranslationModel(keras.Model):
         self.train_function = train_function
 
 
-def to_pixels(network):
+def make_translate_function(network):
     """A T at test time, compiled: float32 `[B, H, W, C]` in [-1, 1] -> uint8."""
 
     @tracing.function(reduce_retracing=True)

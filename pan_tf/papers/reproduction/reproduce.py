@@ -30,7 +30,7 @@ from pan_tf.papers import dfi
 from pan_tf.papers.reproduction import measuring
 from pan_tf.papers.reproduction import report
 from pan_tf.papers.reproduction.tables import TABLES
-from pan_tf.papers.reproduction.tables import System
+from pan_tf.papers.reproduction.tables import Row
 from pan_tf.papers.reproduction.trials import STOPPED
 from pan_tf.papers.reproduction.trials import Trial
 from pan_tf.runs.folder import RunFolderError
@@ -197,7 +197,7 @@ class Reproduction:
     def _trials(self, task, names):
         systems = {system.name: system for system in task.systems}
         others = [name for name in RECIPE_NAMES if name not in systems]
-        every = systems | {name: System(name, name, name) for name in others}
+        every = systems | {name: Row(name, name, name) for name in others}
         _check_names("systems", names, every)
         chosen = [every[name] for name in dict.fromkeys(names or systems)]
         begun = {s.init_from for s in chosen} - {None, *(s.name for s in chosen)}

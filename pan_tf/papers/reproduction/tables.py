@@ -13,7 +13,7 @@ UNPAIRED_METRICS = ("c2st", "attribute_log_loss")
 
 
 @dataclasses.dataclass(frozen=True)
-class System:
+class Row:
     """One row of a table.
 
     Attributes:
@@ -96,7 +96,7 @@ class Table:
 def _row(recipe, label, *numbers):
     """A system that is called as its recipe, and the paper's numbers, if it has some."""
     paper = dict(zip(METRICS, numbers, strict=True)) if numbers else None
-    return System(recipe, label, recipe, paper=paper)
+    return Row(recipe, label, recipe, paper=paper)
 
 
 def _versus_pix2pix(config, label, theirs, ours):
@@ -105,10 +105,10 @@ def _versus_pix2pix(config, label, theirs, ours):
 
 
 _TABLE_1 = (
-    System("dfi", "DFI", None),
+    Row("dfi", "DFI", None),
     _row("dcgan", "DCGAN"),
     # "with default parameters": 286 px cropped to 256, rates that fall from the half on.
-    System("cyclegan", "CycleGAN", "cyclegan", load_scale=286 / 256, decay_from=0.5),
+    Row("cyclegan", "CycleGAN", "cyclegan", load_scale=286 / 256, decay_from=0.5),
     _row("vgg_gan", "VGG-GAN"),
     _row("vgg_star_gan", "VGG*-GAN"),
 )
@@ -216,7 +216,7 @@ TABLES = {
                 "labels2cityscapes",
                 "Semantic labels -> Cityscapes images",
                 tuple(
-                    System(
+                    Row(
                         f"layer_{i + 1}",
                         f"l{i + 1} alone",
                         "pan",
@@ -238,9 +238,7 @@ TABLES = {
                 "labels2facades",
                 "Labels -> facades",
                 tuple(
-                    System(
-                        f"theta_{theta:g}", f"theta = {theta:g}", "pan", {"theta": theta}
-                    )
+                    Row(f"theta_{theta:g}", f"theta = {theta:g}", "pan", {"theta": theta})
                     for theta in (0.0, 0.1, 1.0, 10.0, 100.0)
                 ),
             ),
@@ -308,9 +306,9 @@ TABLES = {
                 "celebahq_smile",
                 "Female -> male",
                 (
-                    System("autoencoder", "Autoencoder", "autoencoder", is_shown=False),
+                    Row("autoencoder", "Autoencoder", "autoencoder", is_shown=False),
                     *(
-                        System(name, label, name, init_from="autoencoder")
+                        Row(name, label, name, init_from="autoencoder")
                         for name, label in (
                             ("vgg_star_ms_cyclegan", "VGG*-MS-CycleGAN"),
                             ("vgg_ms_cyclegan", "VGG-MS-CycleGAN"),

@@ -15,7 +15,7 @@ import time
 from pan_tf import bundled
 from pan_tf import files
 from pan_tf.config import Config
-from pan_tf.papers.reproduction.tables import System
+from pan_tf.papers.reproduction.tables import Row
 from pan_tf.runs import stopping
 from pan_tf.runs.folder import RunFolder
 from pan_tf.runs.folder import RunFolderError
@@ -64,7 +64,7 @@ class Budget:
 class Trial:
     """One training of one system on one task."""
 
-    system: System
+    system: Row
     seed: int
     config: Config
 
