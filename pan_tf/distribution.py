@@ -132,13 +132,17 @@ def cluster():
             f"TF_CONFIG must name workers, and perhaps a chief; all train alike. "
             f"Received: {', '.join(sorted(others))}."
         )
-    workers = [*jobs.get("chief", []), *jobs.get("worker", [])]
+    if len(chiefs := jobs.get("chief", [])) > 1:
+        raise ValueError(
+            f"TF_CONFIG must name one chief at most. Received: {', '.join(chiefs)}."
+        )
+    workers = [*chiefs, *jobs.get("worker", [])]
     if twice := sorted({each for each in workers if workers.count(each) > 1}):
         raise ValueError(
             "TF_CONFIG must name each process once: no two can listen at one address. "
             f"Received: {', '.join(twice)} more than once."
         )
-    return workers, index + (len(jobs.get("chief", [])) if kind == "worker" else 0)
+    return workers, index + (len(chiefs) if kind == "worker" else 0)
 
 
 def check_alone(what):

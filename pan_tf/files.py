@@ -121,6 +121,21 @@ def read_json(path, keys=()):
     return found
 
 
+@contextlib.contextmanager
+def naming(path):
+    """Context of making something of what a file holds: errors name the file.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        said = f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, ValueError) else said
+        raise ValueError(f"{path} is damaged: {said.rstrip('.')}.") from error
+
+
 def trouble(error):
     """A failure of disk, memory or an image as a sentence; None for other errors.
 

@@ -150,6 +150,13 @@ def test_an_address_of_two_processes_is_refused(monkeypatch):
         distribution.cluster()
 
 
+def test_two_chiefs_are_refused(monkeypatch):
+    jobs = {"chief": ["a:1", "b:1"], "worker": ["c:1"]}
+    monkeypatch.setenv("TF_CONFIG", tf_config(jobs))
+    with pytest.raises(ValueError, match=r"one chief at most\. Received: a:1, b:1\."):
+        distribution.cluster()
+
+
 def test_who_waits_for_other_workers_says_so_and_can_be_interrupted():
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     program = (

@@ -102,10 +102,11 @@ def load_run(path, kind, bn_statistics, inverse):
 
     known = folder.known_data() or {}
     sides = system.source, system.target
-    if specs := known.get("images"):  # With the range of values, too.
-        sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
+    with files.naming(folder.manifest):
+        if specs := known.get("images"):  # With the range of values, too.
+            sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
+        geometry = data.Geometry.from_json(known.get("geometry"))
     source, target = sides[::-1] if inverse else sides
-    geometry = data.Geometry.from_json(known.get("geometry"))
     return Loaded(
         whole=WholeImages.of_network(network, source, target, str(path)),
         checkpoint=checkpoint,
@@ -152,18 +153,18 @@ def load_saved_model(path):
     checkpoint = {"kind": "saved_model", "iteration": None, "chosen_by": None}
     label = field = geometry = None
     if (path / LABEL).is_file():
-        label = files.read_json(
-            path / LABEL, {"checkpoint", "receptive_field", "max_pixels"}
-        )
-        checkpoint["iteration"] = label["checkpoint"]["iteration"]
-        found = label["receptive_field"]
-        radius = np.inf if found["radius"] is None else found["radius"]
-        size = found.get("size")  # Exports made before there was one.
-        field = networks.ReceptiveField(found["multiple"], radius, size)
-        geometry = data.Geometry.from_json(label.get("geometry"))
-        if specs := label.get("images"):
-            sides = (specs[name] for name in ("source", "target"))
-            source, target = map(images.ImageSpec.from_json, sides)
+        needed = {"checkpoint", "receptive_field", "max_pixels"}
+        label = files.read_json(path / LABEL, needed)
+        with files.naming(path / LABEL):
+            checkpoint["iteration"] = label["checkpoint"]["iteration"]
+            found = label["receptive_field"]
+            radius = np.inf if found["radius"] is None else found["radius"]
+            size = found.get("size")  # Exports made before there was one.
+            field = networks.ReceptiveField(found["multiple"], radius, size)
+            geometry = data.Geometry.from_json(label.get("geometry"))
+            if specs := label.get("images"):
+                sides = (specs[name] for name in ("source", "target"))
+                source, target = map(images.ImageSpec.from_json, sides)
     limit = label["max_pixels"] if label else math.inf
     return Loaded(
         whole=WholeImages(translate, field, source, target, str(path), limit=limit),

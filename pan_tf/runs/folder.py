@@ -59,7 +59,7 @@ class RunFolder:
         self.logs = self.path / "logs"
         self._config = self.path / "run.cfg"
         self._system = self.path / "system.json"
-        self._manifest = self.path / "manifest.json"
+        self.manifest = self.path / "manifest.json"
         self._metrics = self.path / "metrics.jsonl"
         self._result = self.path / "result.json"
         self._unlocked = None  # Why the folder cannot be locked.
@@ -135,7 +135,7 @@ class RunFolder:
         found = "data", "vgg", "metric_weights", "init_from"
         kept = {k: v for k, v in self._read_manifest().items() if k not in found}
         said = str(error) or type(error).__name__
-        files.write_json(self._manifest, kept | {"failure": said})
+        files.write_json(self.manifest, kept | {"failure": said})
 
     def _has_saved(self):
         """Whether there is a checkpoint, be it the best T alone."""
@@ -232,7 +232,7 @@ class RunFolder:
         for name, kind in kinds.items():
             if not isinstance(found.get(name), kind):
                 raise ValueError(
-                    f"{self._manifest} is damaged: {name!r} of its data is "
+                    f"{self.manifest} is damaged: {name!r} of its data is "
                     f"{found.get(name)!r}."
                 )
         return found
@@ -325,11 +325,11 @@ class RunFolder:
             manifest.pop(name, None)
         if self._unlocked:
             manifest["lock"] = self._unlocked
-        files.write_json(self._manifest, manifest)
+        files.write_json(self.manifest, manifest)
 
     def note(self, key, value):
         """Records one more fact in the manifest."""
-        files.write_json(self._manifest, self._read_manifest() | {key: value})
+        files.write_json(self.manifest, self._read_manifest() | {key: value})
 
     def note_fingerprint(self, fingerprint):
         """Records what the data are, once all files are read."""
@@ -397,11 +397,11 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def _read_manifest(self):
-        found = files.read_json(self._manifest) or {}
+        found = files.read_json(self.manifest) or {}
         for name, kind in _KINDS.items():
             if not isinstance(found.get(name) or kind(), kind):
                 raise ValueError(
-                    f"{self._manifest} is damaged: its {name!r} is {found[name]!r}."
+                    f"{self.manifest} is damaged: its {name!r} is {found[name]!r}."
                 )
         return found
 

@@ -95,10 +95,15 @@ class Training:
             self.config = self.config.replace(preprocess="squash")
         recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
+        with files.naming(self.folder.manifest):
+            data.Geometry.from_json(known and known.get("geometry"))
+            if specs := known and known.get("images"):
+                sides = (specs[name] for name in ("source", "target"))
+                specs = tuple(map(images.ImageSpec.from_json, sides))
         # Workers would not know of each other's files; a dry run is to tell them.
         is_alone = distribution.num_workers(self.strategy) == 1
         patience = _PATIENCE if is_alone and not config.dry_run else None
-        self.data = _open(self.config, requested, known, system, patience)
+        self.data = _open(self.config, requested, known, specs, system, patience)
         self.folder.check_data(self.data.fingerprint)
         self.config = self.config.replace(preprocess=self.data.geometry.preprocess)
         self.vgg = None  # What the manifest records of it.
@@ -279,11 +284,7 @@ def _check_sizes(opened, asked):
         raise ValueError(f"{problem} Remove it, or choose another --preprocess.")
 
 
-def _open(config, requested, known, system, patience):
-    specs = known and known.get("images")
-    if specs:
-        sides = (specs[name] for name in ("source", "target"))
-        specs = tuple(map(images.ImageSpec.from_json, sides))
+def _open(config, requested, known, specs, system, patience):
     try:
         fixed = known, system.paired, specs, patience
         return data.open_data(config, requested, *fixed)

@@ -17,6 +17,7 @@ from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.inference import loaded
 from pan_tf.inference import whole as module
+from pan_tf.runs import training
 from pan_tf.runs.checkpoints import Checkpoints
 from pan_tf.runs.checkpoints import RunState
 from pan_tf.runs.folder import RunFolder
@@ -177,6 +178,31 @@ def test_a_damaged_checkpoint_is_refused(trained, tmp_path):
         inference.Translator(run_dir)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("geometry", {"preprocess": "foo"}, "A geometry that was kept"),
+        ("images", {"source": {"chanels": 3}}, "What was kept of images"),
+        ("images", {"source": {"channels": 3}}, "KeyError: 'target'"),
+    ],
+)
+def test_what_was_kept_of_the_data_is_told_with_its_file(
+    small_run, tmp_path, name, value, said
+):
+    run_dir = tmp_path / "run"
+    shutil.copytree(small_run, run_dir)
+    folder = RunFolder(run_dir)
+    folder.note("data", folder.known_data() | {name: value})
+    for use in (inference.Translator, go_on):
+        with pytest.raises(ValueError, match=rf"manifest.json is damaged: {said}"):
+            use(run_dir)
+
+
+def go_on(run_dir):
+    config = RunFolder(run_dir).config().replace(run_dir=str(run_dir))
+    training.Training(config, training.StopRequest())
+
+
 @pytest.mark.parametrize("place", ["variables.data-00000-of-00001", "variables.index"])
 def test_a_damaged_saved_model_is_named(saved_model, place, tmp_path):
     shutil.copytree(saved_model, tmp_path / "mine")
@@ -193,7 +219,26 @@ def test_a_tile_size_is_a_number(trained):
     assert translator.tiling(64, 64, np.int64(0)) is None
 
 
-@pytest.mark.parametrize("text", ['{"checkpoint": {', "{}", "[]"])
+LABEL = {
+    "checkpoint": {"iteration": 4},
+    "receptive_field": {"multiple": 4, "radius": 9},
+    "max_pixels": 4096,
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"checkpoint": {',
+        "{}",
+        "[]",
+        json.dumps(LABEL | {"checkpoint": 4}),
+        json.dumps(LABEL | {"receptive_field": {"radius": 9}}),
+        json.dumps(LABEL | {"geometry": {"preprocess": "foo"}}),
+        json.dumps(LABEL | {"images": {"source": {"channels": 3}}}),
+        json.dumps(LABEL | {"images": 5}),
+    ],
+)
 def test_a_damaged_label_is_named(saved_model, text, tmp_path):
     shutil.copytree(saved_model, tmp_path / "mine")
     (tmp_path / "mine" / "assets.extra").mkdir()
