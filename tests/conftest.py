@@ -79,6 +79,8 @@ def pytest_configure(config):
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * 2
     )
+    # As every run is; whatever is made here is made faster.
+    runtime.run_operations_alone()
 
 
 def pytest_collection_modifyitems(items):

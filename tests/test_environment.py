@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe
 
 from pan_tf import recipes
 from pan_tf import runtime
@@ -118,6 +119,32 @@ def test_activations_are_joined_where_it_pays(policy, recompute, is_on):
     settings = {"image_size": 64, "width": 1 / 64, "dtype_policy": policy}
     recipes.build(Config(**settings, recompute=recompute))
     assert tf.config.optimizer.get_experimental_options()["remapping"] == is_on
+
+
+def test_an_operation_outside_functions_is_a_kernel():
+    recipes.build(Config(image_size=64, width=1 / 64))
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        tf.raw_ops.Reshape(tensor=tf.zeros(4), shape=[3])
+    # TensorFlow begins what it says of a function of one operation with its name.
+    assert "function_node" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("gpus", "calls"), [([], [False]), (["GPU:0"], [])])
+def test_with_a_gpu_operations_stay_what_they_are(gpus, calls, monkeypatch):
+    found = []
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
+    monkeypatch.setattr(
+        pywrap_tfe,
+        "TFE_ContextSetRunEagerOpAsFunction",
+        lambda handle, is_on: found.append(is_on),
+    )
+    runtime.run_operations_alone()
+    assert found == calls
+
+
+def test_a_tensorflow_without_that_switch_is_left_as_it_is(monkeypatch):
+    monkeypatch.delattr(pywrap_tfe, "TFE_ContextSetRunEagerOpAsFunction")
+    runtime.run_operations_alone()
 
 
 def test_joined_activations_are_the_same_function():

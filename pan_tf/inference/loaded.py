@@ -80,6 +80,7 @@ def load_run(path, kind, bn_statistics, inverse):
             + (f" Its versions are: {', '.join(versions)}." if versions else "")
         )
     runtime.set_up_keras()
+    runtime.run_operations_alone()
     folder = RunFolder(path)
     config = folder.config()
     # As the run was made, whatever the table says by now.

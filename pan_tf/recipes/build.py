@@ -227,6 +227,7 @@ def build(config):
         A compiled `TranslationModel`.
     """
     runtime.set_up_keras()
+    runtime.run_operations_alone()
     keras.utils.set_random_seed(config.seed)
     policy = runtime.dtype_policy(config.dtype_policy)
     keras.config.set_dtype_policy(policy)
