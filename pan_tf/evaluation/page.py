@@ -10,6 +10,7 @@ from pan_tf import images
 from pan_tf import pages
 from pan_tf.evaluation.baselines import TITLES
 from pan_tf.evaluation.baselines import label_of
+from pan_tf.evaluation.compare import FEWEST
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
@@ -47,6 +48,7 @@ def render(evaluation, record):
         "checkpoints": [(r.name, _checkpoint(r)) for r in results],
         "directions": [_direction(evaluation, d, record) for d in directions],
         "comparisons": _comparisons(record),
+        "fewest": FEWEST,
         "histograms": _histograms(directions[0]),
         "marks": [TITLES[name] for name in directions[0].baselines],
         "planes": _planes(directions[0], record),
