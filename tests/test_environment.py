@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
+from tensorflow.python.eager import context
 
+from pan_tf import inference
 from pan_tf import recipes
 from pan_tf import runtime
 from pan_tf.config import Config
@@ -121,12 +123,27 @@ def test_activations_are_joined_where_it_pays(policy, recompute, is_on):
     assert tf.config.optimizer.get_experimental_options()["remapping"] == is_on
 
 
-def test_an_operation_outside_functions_is_a_kernel():
-    recipes.build(Config(image_size=64, width=1 / 64))
+@pytest.mark.parametrize("use", ["build", "load"])
+def test_an_operation_outside_functions_is_a_kernel(use, request):
+    run_dir = request.getfixturevalue("small_run") if use == "load" else None
+    handle = context.context()._handle
+    pywrap_tfe.TFE_ContextSetRunEagerOpAsFunction(handle, True)
+    try:
+        # TensorFlow begins what it says of a function of one operation with its name.
+        assert "function_node" in said_of_a_wrong_shape(3)
+        if run_dir:
+            inference.Translator(run_dir)
+        else:
+            recipes.build(Config(image_size=64, width=1 / 64))
+        assert "function_node" not in said_of_a_wrong_shape(5)
+    finally:
+        runtime.run_operations_alone()
+
+
+def said_of_a_wrong_shape(size):
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        tf.raw_ops.Reshape(tensor=tf.zeros(4), shape=[3])
-    # TensorFlow begins what it says of a function of one operation with its name.
-    assert "function_node" not in str(caught.value)
+        tf.raw_ops.Reshape(tensor=tf.zeros(4), shape=[size])
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(("gpus", "calls"), [([], [False]), (["GPU:0"], [])])

@@ -16,6 +16,7 @@ from pan_tf.data.pipeline import evaluation_dataset
 from pan_tf.data.pipeline import example_maker
 from pan_tf.data.pipeline import spread
 from pan_tf.data.pipeline import training_dataset
+from pan_tf.data.specs import recorded
 from pan_tf.data.specs import specs_asked_for
 from pan_tf.data.specs import with_found
 from pan_tf.data.split import Images
@@ -44,6 +45,7 @@ __all__ = [
     "geometry_of_own",
     "locate",
     "open_data",
+    "recorded",
     "specs_asked_for",
     "spread",
     "training_dataset",

@@ -6,9 +6,11 @@ import numpy as np
 from absl import logging
 
 from pan_tf import image_files
+from pan_tf.data.geometry import Geometry
 from pan_tf.data.split import LOOKED_AT
 from pan_tf.data.split import evenly
 from pan_tf.data.table import DATASETS
+from pan_tf.files import naming
 from pan_tf.images import PEAK_16
 from pan_tf.images import WHOLE_KINDS
 from pan_tf.images import ImageSpec
@@ -16,6 +18,26 @@ from pan_tf.images import ImageSpec
 _SIDES = ("source", "target")
 _SAMPLE = 64  # Images whose values are looked at for a range.
 _PERCENTILES = (0.1, 99.9)
+
+
+def recorded(found, path):
+    """What a run's manifest, or an export's label, holds of images.
+
+    Args:
+        found: dictionary of what `to_json` gave: "geometry", and "images" by side; each
+            may be missing, or None.
+        path: of the file, in messages.
+
+    Returns:
+        (`ImageSpec`s of source and target, or None; `Geometry`, or None).
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    with naming(path):
+        specs = found.get("images")
+        sides = specs and tuple(ImageSpec.from_json(specs[side]) for side in _SIDES)
+        return sides, Geometry.from_json(found.get("geometry"))
 
 
 def with_found(config):

@@ -101,13 +101,11 @@ def load_run(path, kind, bn_statistics, inverse):
             ) from error
     checkpoint = _restore(network, path, kind, config, inverse)
 
-    known = folder.known_data() or {}
-    sides = system.source, system.target
-    with files.naming(folder.manifest):
-        if specs := known.get("images"):  # With the range of values, too.
-            sides = [images.ImageSpec.from_json(specs[n]) for n in ("source", "target")]
-        geometry = data.Geometry.from_json(known.get("geometry"))
-    source, target = sides[::-1] if inverse else sides
+    # With the range of values, which the system does not hold.
+    sides, geometry = data.recorded(folder.known_data() or {}, folder.manifest)
+    source, target = sides or (system.source, system.target)
+    if inverse:
+        source, target = target, source
     return Loaded(
         whole=WholeImages.of_network(network, source, target, str(path)),
         checkpoint=checkpoint,
@@ -162,10 +160,8 @@ def load_saved_model(path):
             radius = np.inf if found["radius"] is None else found["radius"]
             size = found.get("size")  # Exports made before there was one.
             field = networks.ReceptiveField(found["multiple"], radius, size)
-            geometry = data.Geometry.from_json(label.get("geometry"))
-            if specs := label.get("images"):
-                sides = (specs[name] for name in ("source", "target"))
-                source, target = map(images.ImageSpec.from_json, sides)
+        sides, geometry = data.recorded(label, path / LABEL)
+        source, target = sides or (source, target)
     limit = label["max_pixels"] if label else math.inf
     return Loaded(
         whole=WholeImages(translate, field, source, target, str(path), limit=limit),

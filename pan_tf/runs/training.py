@@ -11,7 +11,6 @@ from pan_tf import data
 from pan_tf import distribution
 from pan_tf import evaluation
 from pan_tf import files
-from pan_tf import images
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
@@ -95,11 +94,7 @@ class Training:
             self.config = self.config.replace(preprocess="squash")
         recipes.check_stored(self.config, self.folder)
         known = self.folder.known_data()
-        with files.naming(self.folder.manifest):
-            data.Geometry.from_json(known and known.get("geometry"))
-            if specs := known and known.get("images"):
-                sides = (specs[name] for name in ("source", "target"))
-                specs = tuple(map(images.ImageSpec.from_json, sides))
+        specs, _ = data.recorded(known or {}, self.folder.manifest)
         # Workers would not know of each other's files; a dry run is to tell them.
         is_alone = distribution.num_workers(self.strategy) == 1
         patience = _PATIENCE if is_alone and not config.dry_run else None
