@@ -26,7 +26,7 @@ DATASET_NAMES = tables.keys("data/table.py", "DATASETS")
 _WITH_ATTRIBUTES = tables.keys(
     "data/table.py", "DATASETS", where={"has_attributes": True}
 )
-SYNTHESIS_NAMES = ("none", "hole", "rain", "snow")
+SYNTHESIS_NAMES = ("none", *tables.keys("data/synthesis.py", "SYNTHESES"))
 METRIC_NAMES = tables.keys("metrics/table.py", "METRICS")
 VGG_NAMES = tables.keys("networks/vgg.py", "APPLICATIONS")
 DIRECTIONS = ("AtoB", "BtoA")
@@ -117,7 +117,7 @@ class Config(Settings):
         None,
         "A perceptual discriminator as its released code, or as the paper's equations, "
         "have it; empty: as released.",
-        choices=("released", "equations"),
+        choices=tables.keys("networks/perceptual.py", "_FORMS"),
     )
 
     recipe_digest: str | None = setting(
@@ -347,7 +347,7 @@ class Config(Settings):
         None,
         "T's side of the adversarial loss, or both by least squares or a hinge; empty: "
         "the recipe's.",
-        choices=("saturating", "non_saturating", "least_squares", "hinge"),
+        choices=tables.keys("losses/adversarial.py", "_GAMES"),
     )
     real_label: float | None = setting(
         None,
@@ -358,7 +358,7 @@ class Config(Settings):
     first_activation: str | None = setting(
         None,
         "Of D's first layer (tanh: with its wide initial kernel); empty: the recipe's.",
-        choices=("leaky_relu", "tanh"),
+        choices=tables.keys("networks/discriminators.py", "_FIRST_STDDEV"),
     )
 
     pixel_weight: float | None = setting(

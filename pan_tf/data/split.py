@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
+from pan_tf.data.synthesis import Synthesis
 
 # Images whose headers are looked at, to see what a data set is like; all are read before
 # they are relied on. Where there are no headers, images that are decoded for their size.
@@ -69,9 +70,10 @@ class Images:
             self.spec,
         )
 
-    def with_spec(self, spec):
-        """The same images, of the channels and bits of an `ImageSpec`."""
-        return dataclasses.replace(self, load=lambda i: spec.convert(self.load(i)))
+    def converted(self, spec):
+        """The images with the channels and bits of an `ImageSpec`."""
+        load = lambda index: spec.convert(self.load(index))  # noqa: E731
+        return dataclasses.replace(self, load=load, spec=spec)
 
     def at_most(self, limit):
         """As many images as a limit, spread over the list."""
@@ -89,8 +91,8 @@ class Split:
         target: `Images`.
         load_pair: graph function, int64 scalar -> (source, target), as `Images.load`
             each, where a target belongs to each source; None where none does.
-        synthesize: graph function (target, seed) that makes the source, see `synthesis`;
-            None where `load_pair` gives it.
+        synthesize: `synthesis.Synthesis` that makes the source of (target, seed); None
+            where `load_pair` gives it.
         number: graph function, int64 scalar -> a pair's number in the whole split.
     """
 
@@ -98,7 +100,7 @@ class Split:
     source: Images
     target: Images
     load_pair: Callable | None = None
-    synthesize: Callable | None = None
+    synthesize: Synthesis | None = None
     number: Callable = lambda index: index
 
     @classmethod
@@ -133,6 +135,11 @@ class Split:
     def by_middle(self):
         """Whether only middles of images are measured: of what is made, or no pairs."""
         return not self.paired or self.synthesize is not None
+
+    @property
+    def lacks_centre(self):
+        """Whether all that its sources lack of their targets is the centre."""
+        return self.synthesize is not None and self.synthesize.cuts_centre
 
     def __len__(self):
         """Examples in an epoch: those of the longer list."""

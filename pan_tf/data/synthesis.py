@@ -13,13 +13,15 @@ and strength. That is how the rain of ID-CGAN's pairs was made, by hand, in an i
 editor; the parameters here are our own, chosen by looking (docs/synthesis.png).
 """
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from pan_tf import images
 
-# Of each layer, far to near: range of the density (drops a pixel), of the length and of
+# For each layer, far to near: range of the density (drops a pixel), of the length and of
 # the width (standard deviation) of a streak, both as shares of the image's side, and of
 # its strength.
 _RAIN = (
@@ -57,7 +59,27 @@ def hole(image, seed):
     return images.cut_hole(image)
 
 
-SYNTHESES = {"hole": hole, "rain": rain, "snow": snow}
+@dataclasses.dataclass(frozen=True)
+class Synthesis:
+    """One way to make sources: `--synthesize`.
+
+    Attributes:
+        function: (image, seed) -> image, arguments as of `rain`.
+        cuts_centre: whether all that a source lacks is the centre of a square of RGB.
+    """
+
+    function: Callable
+    cuts_centre: bool = False
+
+    def __call__(self, image, seed):
+        return self.function(image, seed)
+
+
+SYNTHESES = {
+    "hole": Synthesis(hole, cuts_centre=True),
+    "rain": Synthesis(rain),
+    "snow": Synthesis(snow),
+}
 
 
 def _fall(image, seed, layers, largest_angle):
@@ -89,7 +111,7 @@ class _Draws:
         self._seed, self._count = seed, 0
 
     def _next(self):
-        # Preprocessing draws with the seed itself and the next one.
+        # The crop and augmentations draw with the seed itself and a few after it.
         self._count += 1
         return self._seed + tf.constant([0, 1], tf.int64) * (2**32 * self._count)
 

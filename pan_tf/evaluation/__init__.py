@@ -6,7 +6,7 @@ from pan_tf.evaluation.directions import StoppedError
 from pan_tf.evaluation.evaluate import LIMIT
 from pan_tf.evaluation.evaluate import Evaluation
 from pan_tf.evaluation.inputs import Inputs
-from pan_tf.evaluation.judges import check_sizes
+from pan_tf.evaluation.judges import check_counts
 from pan_tf.evaluation.measure import check_functions
 from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
@@ -19,8 +19,8 @@ __all__ = [
     "Evaluation",
     "Inputs",
     "StoppedError",
+    "check_counts",
     "check_functions",
-    "check_sizes",
     "means",
     "measure",
     "measure_baselines",

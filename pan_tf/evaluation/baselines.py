@@ -14,7 +14,6 @@ import tensorflow as tf
 from pan_tf import images
 from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
-from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.evaluation.measure import measure
 from pan_tf.progress import followed
 
@@ -78,7 +77,7 @@ def translations(split, geometry, fitted):
         found["color_table"] = lambda pixels: tf.gather(
             table, _cell(source.to_levels(pixels), source)
         )
-    if split.synthesize is not SYNTHESES["hole"]:
+    if not split.lacks_centre:
         return found
     # Where only the centre is missing, nobody would change the rest.
     missing = images.central_mask(Geometry.of(geometry).image_size.height)

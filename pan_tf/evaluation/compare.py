@@ -131,23 +131,6 @@ def against_baselines(result, baselines):
     return sentences
 
 
-_SAID_OF_OTHERS = (
-    "Outputs of {} are {} than their sources by {}.",
-    {1: "better", -1: "worse", 0: "neither better nor worse"},
-)
-_SAID = {
-    "c2st": (
-        "Outputs of {} are {} to tell from real targets than their sources.",
-        {1: "harder", -1: "easier", 0: "neither harder nor easier"},
-    ),
-    "attribute_log_loss": (
-        "Outputs of {} are {} like targets, to a classifier of the two domains, than "
-        "their sources.",
-        {1: "more", -1: "less", 0: "neither more nor less"},
-    ),
-}
-
-
 def against_sources(results, sources):
     """What metrics of whole sets say of outputs against their own sources, in words.
 
@@ -163,8 +146,8 @@ def against_sources(results, sources):
                 continue
             if not ROWS[metric].of_sets:
                 continue
-            sentence, words = _SAID.get(metric, _SAID_OF_OTHERS)
-            word = words[_apart(metric, one, other)]
+            sentence, better, worse, neither = ROWS[metric].beside_sources
+            word = {1: better, -1: worse, 0: neither}[_apart(metric, one, other)]
             said.append(sentence.format(result.name, word, ROWS[metric].title))
     return said
 

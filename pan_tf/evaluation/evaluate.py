@@ -16,7 +16,7 @@ from pan_tf.evaluation import page
 from pan_tf.evaluation import record
 from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.inputs import Inputs
-from pan_tf.evaluation.judges import check_sizes
+from pan_tf.evaluation.judges import check_counts
 from pan_tf.evaluation.measure import check_functions
 from pan_tf.evaluation.measure import too_small
 from pan_tf.evaluation.measure import usual
@@ -132,7 +132,7 @@ class Evaluation(Inputs):
         if self.of_sets:
             least = max(ROWS[name].least for name in self.of_sets)
             splits = filter(None, (self.data.train, self.split))
-            check_sizes(splits, self.limit, least)
+            check_counts(splits, self.limit, least)
         by_classifier = any(ROWS[name].by_classifier for name in self.of_sets)
         for name, given in (("limit", limit), ("seeds", seeds), ("epochs", epochs)):
             heard = by_classifier or (name == "limit" and not self.split.paired)
@@ -170,8 +170,8 @@ class Evaluation(Inputs):
                     f"with pairs. Without pairs go: {', '.join(SET_METRICS)}."
                 )
         self.of_images = [name for name in asked if name in METRICS]
-        usual = [name for name, metric in SET_METRICS.items() if metric.is_usual]
-        by_itself = [] if self.split.paired else usual
+        usual_sets = [name for name, metric in SET_METRICS.items() if metric.is_usual]
+        by_itself = [] if self.split.paired else usual_sets
         source, target = self.split.specs
         if not source.converts_to(target):
             unlike = {n for n in SET_METRICS if "source" in SET_METRICS[n].compares}

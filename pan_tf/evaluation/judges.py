@@ -30,7 +30,7 @@ class Judges:
         self._evaluation, self._train = evaluation, train
         self._real = evaluation.pixels(split.target)
         self._domains = None
-        if "attribute_log_loss" not in self._names:
+        if not any("source" in ROWS[name].compares for name in self._names):
             return
         channels = self._real.shape[-1]
         sources, targets = (
@@ -74,7 +74,7 @@ class Judges:
         return Result("real", None, {}, of_sets)
 
 
-def check_sizes(splits, limit, least=LEAST):
+def check_counts(splits, limit, least=LEAST):
     """Raises ValueError where lists are too short for what is made of them."""
     for each in splits:
         shortest = min(len(each.source), len(each.target))

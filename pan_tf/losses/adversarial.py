@@ -73,6 +73,7 @@ class AdversarialLoss(LossTerm):
     real_label: float = 1.0
     pooled: bool = False
     name: str = dataclasses.field(default="adversarial", kw_only=True)
+    tells_real_sign: ClassVar = True
     settings: ClassVar = {
         "theta": "weight",
         "adversarial": "kind",

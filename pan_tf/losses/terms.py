@@ -86,6 +86,8 @@ class LossTerm:
         settings: settings of a run that the term takes, by flag -> its own field. That of
             `lambdas` has a weight for each of D's features.
         looks_through_vgg: whether it needs a VGG, see `with_vgg`.
+        tells_real_sign: whether `diagnostics` has `d_real_sign`, how sure D is of
+            targets, which `--ada_target` follows.
     """
 
     weight: float = dataclasses.field(default=1.0, kw_only=True)
@@ -96,6 +98,7 @@ class LossTerm:
     takes_region: ClassVar = False
     settings: ClassVar = {}
     looks_through_vgg: ClassVar = False
+    tells_real_sign: ClassVar = False
 
     def __init_subclass__(cls):
         super().__init_subclass__()
@@ -177,11 +180,7 @@ class LossTerm:
     @classmethod
     def from_config(cls, config):
         """A term of what `get_config` gave."""
-        # JSON knows lists only.
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in config.items()
-        }
-        return cls(**values)
+        return cls(**tuples(config))
 
     def loss(self, player, translation):
         """The weighted side of one player."""
@@ -189,6 +188,11 @@ class LossTerm:
         if player == "discriminator" and self.d_weight is not None:
             weight = self.d_weight
         return weight * getattr(self, f"{player}_loss")(translation)
+
+
+def tuples(arguments) -> dict[str, Any]:
+    """Arguments as they were before they were JSON, which knows lists only."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
 
 
 def check_names(terms):

@@ -29,7 +29,7 @@ class Metric:
         higher_is_better: whether it is.
         compares: names of the two images that `function` is given: "source", "target",
             "output" (of the source), "cycled" (there and back), "identity" (T(target)).
-            Of a row of sets: of which images these are.
+            A row of sets names the images that its sets are of.
         function: (reference, prediction), uint8 or uint16 `[B, H, W, C]` -> float `[B]`;
             a graph function. Or, where a row looks through networks, `make`: `Weights` ->
             such a function. Or `of_scores`, or `of_sets`.
@@ -48,6 +48,9 @@ class Metric:
         is_variant: whether it is another row on other planes: captions leave it out, as
             they do what is made of others.
         is_usual: whether it is measured without being asked for.
+        beside_sources: of a row of sets, what is said of outputs beside their sources: a
+            sentence of (outputs' name, word, `title`), and its words for better, worse
+            and neither.
         about: how it is measured, a sentence or two for the report.
     """
 
@@ -71,6 +74,12 @@ class Metric:
     by_classifier: bool = False
     is_variant: bool = False
     is_usual: bool = True
+    beside_sources: tuple = (
+        "Outputs of {} are {} than their sources by {}.",
+        "better",
+        "worse",
+        "neither better nor worse",
+    )
     about: str = ""
 
     def __post_init__(self):

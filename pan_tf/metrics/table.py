@@ -102,6 +102,12 @@ SET_METRICS = {
         least=LEAST,
         by_classifier=True,
         of_sets=lambda sets: sets.two_sample["cross_entropy"],
+        beside_sources=(
+            "Outputs of {} are {} to tell from real targets than their sources.",
+            "harder",
+            "easier",
+            "neither harder nor easier",
+        ),
         about="C2ST is the cross-entropy, on images that it was not trained on, of a "
         "classifier that learns to tell outputs from held-out real targets: the higher "
         "the better, .693 (ln 2) where it cannot tell, 0 where it always can. As many of "
@@ -137,6 +143,13 @@ SET_METRICS = {
         compares=("source", "target", "output"),
         by_classifier=True,
         of_sets=lambda sets: sets.domain_log_losses,
+        beside_sources=(
+            "Outputs of {} are {} like targets, to a classifier of the two domains, than "
+            "their sources.",
+            "more",
+            "less",
+            "neither more nor less",
+        ),
         about="Attribute log-loss: a classifier is trained on real images of both "
         "domains; minus the log of the probability that it gives an output of being a "
         "target. In "

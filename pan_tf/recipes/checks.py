@@ -7,6 +7,7 @@ import re
 from pan_tf import networks
 from pan_tf import settings
 from pan_tf.config import Config
+from pan_tf.data.synthesis import SYNTHESES
 from pan_tf.losses import TERMS
 from pan_tf.losses import LossTerm
 from pan_tf.losses import Translation
@@ -218,17 +219,17 @@ def _check_synthesis(config, source, target):
     """Refuses images that sources cannot be made of."""
     if config.synthesize == "none":
         return
-    is_hole = config.synthesize == "hole"
+    cuts_centre = SYNTHESES[config.synthesize].cuts_centre
     channels = {source.channels, target.channels}
-    if len(channels) > 1 or (is_hole and channels != {3}):
+    if len(channels) > 1 or (cuts_centre and channels != {3}):
         raise ValueError(
             f"--synthesize={config.synthesize} makes sources that are as their targets: "
-            f"{'RGB' if is_hole else 'channels must be equal'}. Received: "
+            f"{'RGB' if cuts_centre else 'channels must be equal'}. Received: "
             f"source_channels={source.channels}, target_channels={target.channels}."
         )
-    if is_hole and not config.image_size.is_square:
+    if cuts_centre and not config.image_size.is_square:
         raise ValueError(
-            "--synthesize=hole needs square images. Received: "
+            f"--synthesize={config.synthesize} needs square images. Received: "
             f"image_size={config.image_size}."
         )
 
@@ -250,10 +251,11 @@ def check_filling(config, row, role, transformer, batch_size):
             f"{name} fills the centre of a target that is known: it needs a recipe of "
             f"pairs. Received: recipe={config.recipe}."
         )
-    if config.synthesize != "hole":
+    cutting = [name for name, row in SYNTHESES.items() if row.cuts_centre]
+    if config.synthesize not in cutting:
         raise ValueError(
-            f"{name} fills the centre of the target: it needs --synthesize=hole. "
-            f"Received: synthesize={config.synthesize}."
+            f"{name} fills the centre of the target: it needs "
+            f"--synthesize={'|'.join(cutting)}. Received: synthesize={config.synthesize}."
         )
     fewest = transformer.declaration.min_batch
     if batch_size < fewest:
@@ -286,7 +288,7 @@ def check_augmentation(system):
     needs = None
     if not system.d_augment:
         needs = "how often what D sees is augmented: it needs --d_augment"
-    elif not any("adversarial" in term.settings and term.weight for term in system.terms):
+    elif not any(term.tells_real_sign and term.weight for term in system.terms):
         needs = "to how sure D is of targets: it needs an adversarial loss"
     if needs:
         raise ValueError(

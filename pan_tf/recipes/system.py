@@ -11,13 +11,13 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any
 
 from pan_tf import networks
 from pan_tf import tables
 from pan_tf.images import ImageSpec
 from pan_tf.losses import TERMS
 from pan_tf.losses import LossTerm
+from pan_tf.losses.terms import tuples
 from pan_tf.models import Course
 from pan_tf.models import UpdateSchedule
 from pan_tf.size import Size
@@ -227,10 +227,8 @@ def _network(found, table):
     name = found["builder"]
     if name not in table:
         raise ValueError(f"there is no {name} here")
-    builder, arguments = table[name], _tuples(found["arguments"])
-    unknown = sorted(set(arguments) - set(_defaults(builder)))
-    if unknown:
-        raise ValueError(f"{name} takes no {', '.join(unknown)} here")
+    builder, arguments = table[name], tuples(found["arguments"])
+    _check_known(name, arguments, _defaults(builder))
     only_size = found.get("only_size") and Size.of(found["only_size"])
     return Network(builder, arguments, only_size, found["revision"])
 
@@ -240,14 +238,10 @@ def _term(found):
     name = found.pop("term")
     if name not in TERMS:
         raise ValueError(f"there is no {name} here")
-    unknown = sorted(
-        set(found) - {field.name for field in dataclasses.fields(TERMS[name])}
-    )
-    if unknown:
+    _check_known(name, found, [field.name for field in dataclasses.fields(TERMS[name])])
+    return TERMS[name].from_config(found)
+
+
+def _check_known(name, given, known):
+    if unknown := sorted({*given} - {*known}):
         raise ValueError(f"{name} takes no {', '.join(unknown)} here")
-    return TERMS[name](**_tuples(found))
-
-
-def _tuples(arguments) -> dict[str, Any]:
-    """JSON knows lists only."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}

@@ -69,7 +69,7 @@ class CelebA(TFDS):
 def _by_split(prepared, specs):
     def side(name, spec):
         found = _record_set(records.open_split(prepared, name), name)
-        return found.with_spec(spec)
+        return found.converted(spec)
 
     return [
         Split(split, *(side(f"{split}{s}", n) for s, n in zip("AB", specs, strict=True)))
@@ -90,7 +90,7 @@ def _by_attribute(prepared, config, specs):
         (has,) = records.columns(found, [f"attributes/{config.attribute}"]).T
         lists = (np.flatnonzero(has == value) for value in (0, 1))
         sides = (
-            _faces(found, split, places, names).with_spec(spec)
+            _faces(found, split, places, names).converted(spec)
             for places, spec in zip(lists, specs, strict=True)
         )
         sets.append(Split(split, *sides))

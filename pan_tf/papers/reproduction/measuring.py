@@ -52,7 +52,7 @@ class Measuring:
         config = self._trials[0].config
         split, size = opened.held_out, config.image_size
         # What was cut away is judged by itself too: the rest is the source.
-        crop = images.hole_begin(size.height) if config.synthesize == "hole" else 0
+        crop = images.hole_begin(size.height) if split.lacks_centre else 0
 
         of_sets = [name for name in self._names if name in SET_METRICS]
         seen = {}  # Features of the real images, by network.
@@ -106,7 +106,7 @@ class Measuring:
         }
         return self._result(opened, split, rows, numbers), shown
 
-    def lists(self, opened, folder, interpolation, classifiers):
+    def unpaired(self, opened, folder, interpolation, classifiers):
         """The same without pairs.
 
         Args:

@@ -14,7 +14,6 @@ from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.pages import charts
 from pan_tf.pages import pictures
-from pan_tf.papers.reproduction.tables import METRICS
 from pan_tf.size import Size
 
 # What else is measured of some systems.
@@ -59,7 +58,9 @@ def write(reproduction, record, shown):
                     [pictures.data_uri(pixels[i]) for _, pixels in columns]
                     for i in range(len(columns[0][1]))
                 ],
-                "charts": _charts(task, metrics),
+                "charts": _charts(
+                    task, metrics if reproduction.table.paired else KEPT_METRICS
+                ),
             }
         )
     files.write(output_dir / "results.md", _markdown(record, tasks))
@@ -213,13 +214,9 @@ def _columns(task, shown):
     return [("source", shown["source"]), *outputs, ("target", shown["target"])]
 
 
-def _charts(task, metrics):
+def _charts(task, watched):
     """(title, SVG): each metric on the validation split while the systems trained."""
     charted = []
-    # Without pairs, what is watched while systems train.
-    watched = KEPT_METRICS
-    if set(metrics) >= set(METRICS):
-        watched = metrics
     for metric in watched:
         series = [
             # Over images seen: systems differ in their batch sizes.

@@ -177,7 +177,7 @@ class Reproduction:
             )
         if not self.table.paired:
             limit = self.classifiers.get("limit", evaluation.LIMIT)
-            evaluation.check_sizes([opened.train, opened.held_out.unpaired()], limit)
+            evaluation.check_counts([opened.train, opened.held_out.unpaired()], limit)
         return opened
 
     def _check_training(self, config, folder, opened):
@@ -339,7 +339,7 @@ class Reproduction:
             if self.table.paired:
                 found = measured.pairs(self._open(trials))
             else:
-                found = measured.lists(
+                found = measured.unpaired(
                     self._open(trials),
                     self.output_dir / task.name,
                     self.interpolation,
