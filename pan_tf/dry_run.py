@@ -55,15 +55,9 @@ def report(run):
 
 
 def _data(config, opened):
-    train = opened.train
-    count = len(train) if train.paired else max(len(train.source), len(train.target))
-    epoch = max(1, count // config.batch_size)
-    geometry = opened.geometry
-    reason = f" (chosen: {geometry.reason})" if geometry.reason else ""
-    named = f" in place of {opened.requested}" if opened.requested != opened.name else ""
+    epoch = max(1, len(opened.train) // config.batch_size)
     return (
-        f"Data: {opened.name}{named}: {train}, {opened.validation or 'no validation'}; "
-        f"{geometry}{reason}.\n"
+        f"Data: {opened}.\n"
         f"An epoch: {epoch} iterations of {config.batch_size}; {config.iterations} "
         f"iterations are {config.iterations / epoch:.3g} epochs."
     )

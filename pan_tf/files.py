@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import time
 import uuid
 
 from pan_tf import paths
@@ -80,6 +82,16 @@ def partial(folder, name):
     return pathlib.Path(folder) / f"{_PARTIAL}{name}"
 
 
+def remove_stale(folders, seconds):
+    """Deletes folders that a killed command has left: nothing in them is younger."""
+    for left in folders:
+        # Its owner may rename or delete it, or what is in it, meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(path.stat().st_mtime for path in (left, *left.rglob("*")))
+            if time.time() - newest > seconds:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def is_partial(name):
     """Whether a name is that of a file that is, or was, being written."""
     return name.startswith(_PARTIAL)
@@ -94,9 +106,13 @@ def write(path, text):
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def write_json(path, value):
-    """Writes a value as JSON for people, whole or not at all."""
-    write(path, json.dumps(value, indent=2) + "\n")
+def write_json(path, value, allow_nan=True):
+    """Writes a value as JSON for people, whole or not at all.
+
+    Raises:
+        ValueError: if it holds NaN or infinity, which JSON does not know, and may not.
+    """
+    write(path, json.dumps(value, indent=2, allow_nan=allow_nan) + "\n")
 
 
 def read_json(path, keys=()):
@@ -194,10 +210,9 @@ def lack_of_memory(error):
 def _has_keys(path, keys):
     """Whether a file is there, and a dictionary of JSON with these keys."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, keys) is not None
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and {*keys} <= {*found}
 
 
 def check_place(path):

@@ -127,11 +127,10 @@ _OTHERWISE = {"run_dir", "saved_model", "unaligned", "dfi", *_DFI, *_BEAM}
 
 def main(options):
     from pan_tf import interface
-    from pan_tf.data import DatasetNotFoundError
     from pan_tf.evaluation import Evaluation
     from pan_tf.evaluation import spread
     from pan_tf.evaluation import text
-    from pan_tf.networks import WeightsNotFoundError
+    from pan_tf.inference.work import REFUSALS
 
     made = functools.partial(
         Evaluation,
@@ -148,7 +147,7 @@ def main(options):
     try:
         evaluation = made()
         measured = engine and spread.measurer(engine, made, evaluation)
-    except (DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError) as error:
+    except REFUSALS as error:
         sys.exit(f"\n{error}")
     record = evaluation.run(measured=measured)
     print("\n".join(text.lines(record)))

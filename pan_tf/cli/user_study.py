@@ -75,14 +75,12 @@ _DFI = {"vgg", "vgg_weights"}
 
 
 def main(options):
-    from pan_tf.data import DatasetNotFoundError
     from pan_tf.image_files import ImageFileError
-    from pan_tf.networks import WeightsNotFoundError
+    from pan_tf.inference.work import REFUSALS
 
-    refusals = DatasetNotFoundError, ImageFileError, OSError, ValueError
     try:
         _score(options.score) if options.score else _make(options)
-    except (*refusals, WeightsNotFoundError) as error:
+    except (*REFUSALS, ImageFileError) as error:
         sys.exit(f"\n{error}")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from pan_tf import printing
 from pan_tf.size import Size
 
 # How far apart sizes may lie that are called equal; see `choose`.
@@ -61,6 +62,11 @@ class Sizes:
             "smallest": self.smallest.to_json(),
             "largest": self.largest.to_json(),
         }
+
+    @property
+    def range_of_scales(self):
+        """The least and the greatest scale as text, one where they are the same."""
+        return " to ".join(dict.fromkeys(map(printing.two_digits, self.scale[1:])))
 
     def __str__(self):
         """As users write sizes: width x height."""

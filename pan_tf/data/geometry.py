@@ -19,7 +19,6 @@ import numpy as np
 import tensorflow as tf
 
 from pan_tf import images
-from pan_tf import printing
 from pan_tf.data import augment
 from pan_tf.data.file_sizes import Sizes
 from pan_tf.data.file_sizes import written
@@ -264,9 +263,7 @@ class Geometry:
             said = f"scaled, with their aspect, {until}, then cropped to {crop}"
         if self.files is None:
             return said
-        low, high = self.files.scale[1:]
-        scale = " to ".join(dict.fromkeys(map(printing.two_digits, (low, high))))
-        at = "" if self.is_native else f" (scale {scale})"
+        at = "" if self.is_native else f" (scale {self.files.range_of_scales})"
         return f"{self.files.what} of {self.files}, {said}{at}"
 
 

@@ -69,6 +69,16 @@ class OpenedData:
         """What to report on: a test split if there is one; None without any."""
         return self.splits.get("test", self.splits.get("val"))
 
+    def __str__(self):
+        """Its name, splits and geometry, a line for a user."""
+        asked, reason = self.requested, self.geometry.reason
+        return (
+            self.name
+            + (f" (in place of {asked})" if asked != self.name else "")
+            + f": {self.train}, {self.validation or 'no validation'}; {self.geometry}"
+            + (f" (chosen: {reason})" if reason else "")
+        )
+
     def describe(self):
         """What the manifest records."""
         return {

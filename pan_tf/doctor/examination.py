@@ -10,7 +10,6 @@ import concurrent.futures
 import csv
 import dataclasses
 import io
-import json
 import os
 import pathlib
 
@@ -155,8 +154,7 @@ def write(output_dir, title, items, record, findings, estimates):
             numbers = [f"{value:.2f}" for value in values]
         writer.writerow([*key, *numbers, " ".join(sorted(set(found[key])))])
     output_dir.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    files.write(output_dir / "doctor.json", text)
+    files.write_json(output_dir / "doctor.json", record, allow_nan=False)
     files.write(output_dir / "pairs.csv", table.getvalue())
     files.write(output_dir / "index.html", page)
 

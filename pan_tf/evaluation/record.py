@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import io
 import itertools
-import json
 import math
 
 import numpy as np
@@ -67,8 +66,8 @@ def write(folder, found, directions):
         found: what `describe` gave.
         directions: `Direction`s.
     """
-    text = json.dumps(found, indent=2, allow_nan=False) + "\n"
-    files.write(folder / "metrics.json", text)  # By which the folder is known as ours.
+    # By which the folder is known as ours.
+    files.write_json(folder / "metrics.json", found, allow_nan=False)
     files.write(folder / "per_image.csv", _table(directions))
 
 

@@ -18,7 +18,6 @@ import shlex
 import shutil
 import sys
 import threading
-import time
 import uuid
 
 from pan_tf import files
@@ -139,7 +138,8 @@ class Engine:
         Raises:
             TroubleError: if there is no result, or Beam fails; the message is Beam's.
         """
-        _remove_stale(_absolute(folder))
+        stale = files.partial(_absolute(folder), f"{_OUTCOMES}*")
+        files.remove_stale(stale.parent.glob(stale.name), _STALE)
         is_new = not _absolute(folder).exists()
         # Workers of other users write here too: no `mkdtemp`.
         place = files.partial(_absolute(folder), f"{_OUTCOMES}{uuid.uuid4().hex}")
@@ -227,16 +227,6 @@ def _ending_with_workers(place):
         yield
     finally:
         threading.excepthook = before
-
-
-def _remove_stale(folder):
-    """Deletes what jobs that were killed have left; one under way writes results."""
-    for left in folder.glob(files.partial(folder, f"{_OUTCOMES}*").name):
-        # Its owner may delete it, or what is in it, meanwhile.
-        with contextlib.suppress(FileNotFoundError):
-            newest = max(path.stat().st_mtime for path in (left, *left.iterdir()))
-            if time.time() - newest > _STALE:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def _translation(made, digest, tile_size, existing):

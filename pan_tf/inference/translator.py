@@ -265,12 +265,10 @@ class Translator:
         scale = math.sqrt(seen.height * seen.width / (height * width))
         if not self.geometry.is_far(scale):
             return None
-        _, least, greatest = self.geometry.files.scale
-        trained = " to ".join(dict.fromkeys(map(printing.two_digits, (least, greatest))))
         return (
             f"{width}x{height} is seen at scale {printing.two_digits(scale)}; T was "
-            f"trained at {trained}. Its details are of another size than T knows; "
-            "--scale gives another scale."
+            f"trained at {self.geometry.files.range_of_scales}. Its details are of "
+            "another size than T knows; --scale gives another scale."
         )
 
     def translate_float(self, source):

@@ -177,14 +177,17 @@ class Work:
         return dataclasses.replace(picture, pixels=pixels)
 
 
+# What making, and using, a T or a data set may raise: a user's business, a sentence each.
+REFUSALS = DatasetNotFoundError, WeightsNotFoundError, OSError, ValueError
+
+
 def tried(call):
     """(what a function gives, None), or (None, what a user is to know of its failure)."""
     try:
         return call(), None
     except Exception as error:
         said = files.trouble(error)
-        known = DatasetNotFoundError, OSError, ValueError, WeightsNotFoundError
-        if not said and not isinstance(error, known):
+        if not said and not isinstance(error, REFUSALS):
             raise
         return None, said or str(error)
 

@@ -32,9 +32,7 @@ def stored(config, folder):
             _refusal(folder, f"system.json cannot be read here: {error}")
         ) from None
     for network in filter(None, (system.transformer, system.discriminator)):
-        name, was = network.builder.__name__, network.revision
-        if was != network.declaration.revision:
-            raise ValueError(_refusal(folder, _revision(name, network.declaration, was)))
+        _check_revision(folder, network, network.revision)
     return system
 
 
@@ -72,8 +70,8 @@ def check_stored(config, folder):
         difference = f"{config.recipe} {said[0]}"
     else:
         lines = "".join(
-            f"\n    {name}: {theirs} there, {ours} now"
-            for name, theirs, ours in _differences(recorded, today)
+            f"\n    {name}: {there} there, {now} now"
+            for name, there, now in _differences(recorded, today)
         )
         difference = f"system.json has another {config.recipe}:{lines}\n"
     raise ValueError(_refusal(folder, difference))
@@ -98,18 +96,22 @@ def _check_revisions(config, folder, for_training):
         if was_name != name:
             difference = f"{part} is {was_name} where this one has {name}"
             raise ValueError(_refusal(folder, difference))
-        if was != network.declaration.revision:
-            raise ValueError(_refusal(folder, _revision(name, network.declaration, was)))
+        _check_revision(folder, network, was)
     _, was = recorded.get("recipe", [config.recipe, 1])
     if for_training and was != row.revision:
         changed = row.earlier_revisions.get(was, "was another system")
         raise ValueError(_refusal(folder, f"{config.recipe} {changed}"))
 
 
-def _revision(name, declaration, was):
-    if was > declaration.revision:
-        return f"{name} is of revision {was}, newer than the {declaration.revision} here"
-    return f"{name} {declaration.what_changed(was)}"
+def _check_revision(folder, network, was):
+    """Refuses a run whose network was of another revision than it is here."""
+    name, here = network.builder.__name__, network.declaration.revision
+    if was > here:
+        difference = f"{name} is of revision {was}, newer than the {here} here"
+        raise ValueError(_refusal(folder, difference))
+    if was != here:
+        difference = f"{name} {network.declaration.what_changed(was)}"
+        raise ValueError(_refusal(folder, difference))
 
 
 def _refusal(folder, difference):
@@ -124,16 +126,16 @@ def _refusal(folder, difference):
     )
 
 
-def _differences(theirs, ours, path=""):
-    """(name, value there, value here) of what differs between two JSON objects."""
-    if isinstance(theirs, list) and isinstance(ours, list):
-        theirs, ours = (_by_name(each) for each in (theirs, ours))
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in [*theirs, *(key for key in ours if key not in theirs)]:
+def _differences(there, now, path=""):
+    """(name, value there, value now) of what differs between two JSON objects."""
+    if isinstance(there, list) and isinstance(now, list):
+        there, now = (_by_name(each) for each in (there, now))
+    if isinstance(there, dict) and isinstance(now, dict):
+        for key in [*there, *(key for key in now if key not in there)]:
             name = f"{path}.{key}" if path else str(key)
-            yield from _differences(theirs.get(key), ours.get(key), name)
-    elif theirs != ours:
-        yield path, theirs, ours
+            yield from _differences(there.get(key), now.get(key), name)
+    elif there != now:
+        yield path, there, now
 
 
 def _by_name(parts):

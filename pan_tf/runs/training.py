@@ -14,6 +14,7 @@ from pan_tf import files
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf import runtime
+from pan_tf.inference.work import REFUSALS as OF_WORK
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import check_channels
 from pan_tf.metrics import locate_weights
@@ -37,13 +38,7 @@ __all__ = [
 # Seconds that files are checked before training begins; more files are checked beside it.
 _PATIENCE = 1.0
 # What making a `Training` may raise: a user's business, a sentence each.
-REFUSALS = (
-    data.DatasetNotFoundError,
-    networks.WeightsNotFoundError,
-    RunFolderError,
-    OSError,
-    ValueError,
-)
+REFUSALS = *OF_WORK, RunFolderError
 
 
 def default_run_dir(config):
@@ -292,14 +287,8 @@ def _open(config, requested, known, specs, system, patience):
 
 def _announce(config, opened, model):
     schedule, strategy = model.schedule, model.distribute_strategy
-    instead = opened.requested if opened.requested != opened.name else None
-    chosen = opened.geometry.reason
     print(
-        f"{config.recipe} on {opened.name}"
-        + (f" (in place of {instead})" if instead else "")
-        + f": {opened.train}, {opened.validation or 'no validation'}; {opened.geometry}"
-        + (f" (chosen: {chosen})" if chosen else "")
-        + f"; {distribution.describe(strategy)}; a round is "
+        f"{config.recipe} on {opened}; {distribution.describe(strategy)}; a round is "
         f"{schedule.d_updates} update(s) of D and {schedule.t_updates} of T on "
         f"{schedule.minibatches} minibatch(es) of {config.batch_size}.\n"
         f"Run folder: {config.run_dir}",

@@ -4,15 +4,12 @@
 the TFDS builder, prepared or not, and `open`.
 """
 
-import contextlib
 import dataclasses
 import gzip
 import hashlib
 import pathlib
-import shutil
 import socket
 import tarfile
-import time
 import urllib.parse
 import urllib.request
 import zipfile
@@ -21,9 +18,10 @@ import zlib
 from absl import logging
 
 from pan_tf import calling
+from pan_tf import files
 from pan_tf import printing
 
-_STALE = 3600.0  # Seconds.
+_STALE = 3600.0  # Seconds; what another process writes to is younger.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,19 +115,20 @@ class Archived:
         """
         from tensorflow_datasets.core.download import util
 
-        files = self.manual_paths(name, data_dir)
+        wanted = self.manual_paths(name, data_dir)
         if not self.is_at_hand(name, data_dir) and not host_answers(self.archive.url):
             raise FileNotFoundError(
-                f"{self.archive.url} cannot be reached. {self._by_hand(files)}"
+                f"{self.archive.url} cannot be reached. {self._by_hand(wanted)}"
             )
         builder, folder = self.builder(name, data_dir), pathlib.Path(data_dir)
-        _forget_stale(pathlib.Path(builder.data_dir).parent)
+        there = pathlib.Path(builder.data_dir).parent
+        files.remove_stale(there.glob("incomplete.*"), _STALE)
         try:
             with printing.for_terminals():
                 builder.download_and_prepare(download_dir=folder / "downloads")
         except util.DownloadError as error:
             raise FileNotFoundError(
-                f"{self.archive.url} does not give it: {error} {self._by_hand(files)}"
+                f"{self.archive.url} does not give it: {error} {self._by_hand(wanted)}"
             ) from None
         except _damages() as error:
             there = self.at_hand(name, data_dir) or [folder / "downloads"]
@@ -167,19 +166,6 @@ def _damages():
 
     own = tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError
     return *own, extractor.ExtractError
-
-
-def _forget_stale(folder):
-    """Deletes what commands that were killed have left of a data set, half prepared.
-
-    One that another process writes to is younger.
-    """
-    for left in folder.glob("incomplete.*"):
-        # Its owner may rename it, or what is in it, meanwhile.
-        with contextlib.suppress(FileNotFoundError):
-            newest = max(path.stat().st_mtime for path in (left, *left.rglob("*")))
-            if time.time() - newest > _STALE:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def host_answers(url, seconds=5.0):
