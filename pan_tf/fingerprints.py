@@ -1,7 +1,7 @@
 """What tells the files of a data set from others, as run folders keep it.
 
-Of a user's own files: a digest of their names and sizes, a colon, and one of their
-contents, or `UNVERIFIED` until all are read.
+That of a user's own files is a digest of their names and sizes, a colon, and a digest of
+their contents, or `UNVERIFIED` until all are read.
 """
 
 UNVERIFIED = "unverified"

@@ -72,7 +72,8 @@ _COMMANDS = {
 }
 _EPOCHS = ("epochs", "n_epochs", "niter", "max_epochs", "num_epochs")
 _DECAY = ("n_epochs_decay", "niter_decay")
-# Of `image_files`, which takes longer to import than the answer to a wrong flag may.
+# As `image_files` has them, which takes longer to import than the answer to a wrong flag
+# may.
 _IMAGES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".tif", ".tiff"),
     *(".bmp", ".webp", ".npy"),

@@ -123,7 +123,8 @@ def swapped(portraits):
 def _difference_hash(pixels):
     """Blocks of two rows of 16 bits: is a cell lighter than its right neighbour?
 
-    Of a 16 x 17 thumbnail; blocks with next to no structure say nothing and are left out.
+    They are those of a 16 x 17 thumbnail; blocks with next to no structure say nothing
+    and are left out.
     """
     gray = _reduced(pixels, _HASH, _HASH + 1).mean(-1)
     bits = (gray[:, :-1] - gray[:, 1:] > _LEAST_STEP).reshape(_HASH // 2, -1)

@@ -209,7 +209,7 @@ class MinibatchCache:
             for translation in self.translations:
                 translation.d_outputs.clear()
                 translation.pooled = None
-                # Of T's images it was made outside of T's tape.
+                # What it made of T's images was outside of T's tape.
                 _keep_own(translation.encoded)
 
     def refresh(self, translate):

@@ -172,7 +172,7 @@ def _step(before, sides, inputs, side):
 
 
 def _union(layer, spans):
-    """Of all inputs of a layer; what has no place goes with every one that has."""
+    """The span of all inputs of a layer; what has no place goes with all that have."""
     steps = {span.step for span in spans} - {None}
     if len(steps) > 1:
         raise ValueError(

@@ -25,9 +25,10 @@ from pan_tf.data.split import evenly
 
 _LAYERS = ("block3_conv1", "block4_conv1", "block5_conv1")
 _AT_ONCE = 16
-# Images of either domain, a multiple of those, that tell the mean of a channel.
+# How many images of either domain tell the mean of a channel, a multiple of `_AT_ONCE`.
 _FEW = 64
-# Of its layer's mean: what a channel is divided by at least, however seldom it answers.
+# What a channel is divided by at least, however seldom it answers: a share of its layer's
+# mean.
 _LEAST = 1e-2
 
 

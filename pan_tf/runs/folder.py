@@ -7,7 +7,7 @@
     result.json     metrics of the last and the best checkpoint, beside the baselines
     checkpoints/    everything needed to go on; best/ holds T alone
     samples/        source | output | target, at each validation
-    result.png      the last of these pictures
+    result.png      as a sample, by the best T, or the last one where there is none
     logs/           TensorBoard
     .lock           who trains in it now; see `runs.lock`
 
@@ -47,7 +47,7 @@ class RunFolder:
     """Reads and writes one run folder.
 
     Args:
-        path: the folder; made by `start`, not before.
+        path: the folder; made by `held`, or else by `start`.
         settings: class of the run's settings, which `run.cfg` holds.
         flag: of a command, by which another folder is chosen.
     """

@@ -182,9 +182,10 @@ class CollapseGuard(keras.callbacks.Callback):
         if not self.after:
             return
         guard, iteration = self.state.guard, self.model.iteration
-        guard["cycles"] = guard.get("cycles", 0) + 1
+        # Checkpoints of 0.1 count them as cycles.
+        guard["rounds"] = guard.pop("cycles", guard.get("rounds", 0)) + 1
         means, since = guard.setdefault("means", {}), guard.setdefault("since", {})
-        share = max(1.0 / guard["cycles"], 1.0 / self.memory)
+        share = max(1.0 / guard["rounds"], 1.0 / self.memory)
         for name, value in logs.items():
             means[name] = means.get(name, 0.0) + share * (value - means.get(name, 0.0))
         for sign in SIGNS:

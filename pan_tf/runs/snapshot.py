@@ -36,7 +36,7 @@ class Snapshot:
 
 
 class _Node(tf.Module):
-    """Has parts by the names that the original has them by."""
+    """Parts under the original's names."""
 
 
 class _Value(tf.Module):

@@ -45,7 +45,7 @@ def vif(reference, prediction):
     kept, total = 0.0, 0.0
     for window, bands in zip(_WINDOWS, filters.pyramid(planes, 4), strict=True):
         height, width = (side - side % 3 for side in bands.shape[:2])
-        # Of x, of y, of x, of y: the two bands of an image are planes like others.
+        # Planes of x, y, x and y: the two bands of an image are planes like others.
         parts = tf.split(bands[:height, :width], 4, axis=-1)
         x, y = tf.concat(parts[::2], axis=-1), tf.concat(parts[1::2], axis=-1)
         gain, noise = _channel(x, y, window)
