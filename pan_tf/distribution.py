@@ -17,6 +17,8 @@ from pan_tf import files
 from pan_tf import tracing
 
 _TRAIN = "chief", "worker"  # Kinds of processes in TF_CONFIG.
+# An IPv6 host stands in brackets: without them its last group would be the port.
+_ADDRESS = r"(\[[\w:.%]+\]|[^\s:/,\[\]]+):[0-9]+"
 _UNREACHABLE = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -45,6 +47,7 @@ def make_strategy():
         if others:
             print(f"Waiting for the other workers: {', '.join(others)}.", flush=True)
         try:
+            _name_somebody()
             with _obeying_interrupts():
                 strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except tf.errors.UnknownError as error:
@@ -61,6 +64,13 @@ def make_strategy():
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _name_somebody():
+    """Takes kinds that name nobody out of TF_CONFIG: TensorFlow crashes on them."""
+    found = json.loads(os.environ["TF_CONFIG"])
+    jobs = {kind: addresses for kind, addresses in found["cluster"].items() if addresses}
+    os.environ["TF_CONFIG"] = json.dumps(found | {"cluster": jobs})
 
 
 @contextlib.contextmanager
@@ -110,24 +120,26 @@ def cluster():
         for addresses in jobs.values():
             if not isinstance(addresses, list):
                 raise TypeError
-            if not all(re.fullmatch(r".+:\d+", address) for address in addresses):
+            if not all(re.fullmatch(_ADDRESS, address) for address in addresses):
                 raise ValueError
             ports = [int(address.rpartition(":")[2]) for address in addresses]
             if not all(0 < port < 2**16 for port in ports):
                 raise ValueError
+        named = {kind: addresses for kind, addresses in jobs.items() if addresses}
         if not jobs:
             return None
-        kind, index = str(found["task"]["type"]), int(found["task"]["index"])
+        kind, index = str(found["task"]["type"]), str(found["task"]["index"])
+        index = int(re.fullmatch("[0-9]+", index)[0])
         # An evaluator need not stand in the cluster; it is refused below.
         if kind in _TRAIN and not 0 <= index < len(jobs[kind]):
             raise IndexError
-    except (AttributeError, LookupError, TypeError, ValueError):
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise ValueError(
             'TF_CONFIG must be JSON, {"cluster": {"worker": ["host:port", ...]}, "task": '
-            '{"type": "worker", "index": 0}}, with an index for each process. '
-            f"Received: {text!r}."
+            '{"type": "worker", "index": 0}}, with an index for each process, and an '
+            f"IPv6 host in brackets. Received: {text!r}."
         ) from None
-    if others := {*jobs, kind} - {*_TRAIN}:
+    if others := {*named, kind} - {*_TRAIN}:
         raise ValueError(
             f"TF_CONFIG must name workers, and perhaps a chief; all train alike. "
             f"Received: {', '.join(sorted(others))}."

@@ -111,12 +111,28 @@ def test_a_chief_comes_before_the_workers(kind, index, place, monkeypatch):
         tf_config({"worker": ["a:65536"]}),
         tf_config({"worker": [1, 2]}),
         tf_config({"worker": {"0": "a:1"}}),
+        tf_config({"worker": ["a:1"]}, index=float("inf")),
+        tf_config({"worker": ["a:1", "b:1"]}, index=0.9),
+        tf_config({"worker": ["a:1", "b:1"]}, index=True),
+        tf_config({"worker": ["fe80::1", "fe80::2"]}),
+        tf_config({"worker": ["a:1,b:1"]}),
+        tf_config({"worker": ["http://a:1"]}),
+        tf_config({"worker": ["a b:1"]}),
+        tf_config({"worker": ["a:\u0661"]}),
+        100_000 * "[",
     ],
 )
 def test_what_names_no_process_is_refused(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
         distribution.cluster()
+
+
+@pytest.mark.parametrize("address", ["[fe80::1%eth0]:1", "10.0.0.1:1", "node-1.net:1"])
+def test_what_an_address_may_be(address, monkeypatch):
+    jobs = {"chief": [address], "worker": [], "ps": []}  # Empty lists name nobody.
+    monkeypatch.setenv("TF_CONFIG", tf_config(jobs, "chief", "0"))
+    assert distribution.cluster() == ([address], 0)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +157,19 @@ def test_an_address_that_is_taken_is_named(monkeypatch):
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", busy)
     with pytest.raises(ValueError, match=r"b:2 cannot be listened at.*gRPC server"):
         distribution.make_strategy.__wrapped__()
+
+
+def test_tensorflow_is_not_shown_kinds_that_name_nobody(monkeypatch):
+    """It would end in a segmentation fault."""
+    jobs = {"chief": [], "worker": ["a:1", "b:2"], "ps": []}
+    monkeypatch.setenv("TF_CONFIG", tf_config(jobs))
+    seen = []
+    strategy = lambda: seen.append(os.environ["TF_CONFIG"])  # noqa: E731
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", strategy)
+    distribution.make_strategy.__wrapped__()
+    assert [json.loads(text) for text in seen] == [
+        json.loads(tf_config({"worker": ["a:1", "b:2"]}))
+    ]
 
 
 def test_an_address_of_two_processes_is_refused(monkeypatch):
