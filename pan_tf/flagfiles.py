@@ -100,9 +100,13 @@ def read(settings, path):
             raise ValueError(f"{path} begins with a byte order mark: save it without.")
     values = flags.FlagValues()
     define_flags(settings, values)
+    # Every command has it beside its settings.
+    flags.DEFINE_boolean("verbose", False, "", values)
     accept_empty(values)
     try:
         _, *rest = values(["pan_tf", f"--flagfile={path}"])
+        if rest and rest[0].startswith("\ufeff"):
+            raise ValueError("a --flagfile in it begins with a byte order mark.")
         if rest:
             raise ValueError(f"settings begin with --, and {rest[0]!r} does not.")
         return from_flags(settings, values)

@@ -223,6 +223,16 @@ def test_a_byte_order_mark_is_told(tmp_path):
     path.write_text("--seed=3\n", encoding="utf-8-sig")
     with pytest.raises(ValueError, match="begins with a byte order mark"):
         Config.from_flagfile(path)
+    outer = tmp_path / "outer.cfg"
+    outer.write_text(f"--flagfile={path}\n")
+    with pytest.raises(ValueError, match=r"outer.*begins with a byte order mark"):
+        Config.from_flagfile(outer)
+
+
+def test_what_commands_have_beside_settings_is_no_setting(tmp_path):
+    path = tmp_path / "mine.cfg"
+    path.write_text("--verbose\n--seed=3\n")
+    assert Config.from_flagfile(path) == Config(seed=3)
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,11 @@ def _restore(network, path, kind, config, inverse):
                 return checkpoint
         except tf.errors.NotFoundError as error:
             problem = str(error).splitlines()[0]
+        except (AssertionError, ValueError):  # TensorFlow tells all that it holds.
+            raise ValueError(
+                f"{prefix} does not fit the T of {path / 'system.json'}: its layers are "
+                "others. One of them is of another run, or was changed."
+            ) from None
         if pathlib.Path(f"{prefix}.index").exists():
             break
     raise OSError(f"{prefix} is damaged: {problem}")

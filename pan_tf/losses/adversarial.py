@@ -1,6 +1,7 @@
 """Terms in which D takes part: what is a game between T and D."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 from typing import ClassVar
@@ -177,7 +178,7 @@ class PerceptualAdversarialLoss(LossTerm):
     def __post_init__(self):
         _check_lambdas(self.lambdas)
         is_number = isinstance(self.margin, int | float)
-        if self.margin != "auto" and not (is_number and self.margin > 0.0):
+        if self.margin != "auto" and not (is_number and 0.0 < self.margin < math.inf):
             raise ValueError(
                 f"`margin` must be positive, or 'auto'. Received: margin={self.margin!r}."
             )

@@ -1,6 +1,7 @@
 """Terms of T alone: how far an image is from the one that it should be."""
 
 import dataclasses
+import math
 from typing import Any
 from typing import ClassVar
 
@@ -97,6 +98,7 @@ class CentreLoss(LossTerm):
     edge_weight: float = 10.0
     name: str = dataclasses.field(default="pixel", kw_only=True)
     needs_pairs: ClassVar = True
+    needs_square: ClassVar = True
     settings: ClassVar = {"pixel_weight": "weight"}
 
     def transformer_loss(self, translation):
@@ -128,7 +130,8 @@ class PerceptualLoss(LossTerm):
             in [-1, 1] -> `[B, h, w, c]`, or a list of such.
 
     Raises:
-        ValueError: for another kind, or if layers and weights differ in number.
+        ValueError: for another kind, no layer, a scale that is not positive, or if it is
+            not two images, or layers and weights differ in number.
     """
 
     layer: str | tuple | None = "block2_conv2"
@@ -143,14 +146,24 @@ class PerceptualLoss(LossTerm):
 
     def __post_init__(self):
         _check_difference(self.kind)
-        weights, layers = self.layer_weights, self.layer
-        if weights is not None and isinstance(layers, str | tuple):
-            count = 1 if isinstance(layers, str) else len(layers)
-            if len(weights) != count or min(weights) < 0.0:
-                raise ValueError(
-                    "`layer_weights` must be numbers of at least 0, one a layer. "
-                    f"Received: layer={layers}, layer_weights={weights}."
-                )
+        if self.layer is not None and not self.layer:
+            raise ValueError(f"`layer` must name one. Received: layer={self.layer!r}.")
+        if len(self.between) != 2:
+            raise ValueError(
+                f"`between` must name two images. Received: between={self.between}."
+            )
+        if not 0.0 < self.scale < math.inf:
+            raise ValueError(f"`scale` must be positive. Received: scale={self.scale}.")
+        if self.layer is not None:
+            self._check_weights(1 if isinstance(self.layer, str) else len(self.layer))
+
+    def _check_weights(self, count):
+        weights = self.layer_weights
+        if weights is not None and (len(weights) != count or min(weights) < 0.0):
+            raise ValueError(
+                "`layer_weights` must be numbers of at least 0, one a layer. "
+                f"Received: layer={self.layer}, layer_weights={weights}."
+            )
 
     @property
     def images(self):
@@ -163,7 +176,10 @@ class PerceptualLoss(LossTerm):
         return len(of_target) > 1
 
     def with_vgg(self, features):
-        return dataclasses.replace(self, network=features(self.layer, self.preprocessing))
+        network = features(self.layer, self.preprocessing)
+        if self.layer_weights is not None:  # How many an encoder has, nobody else knows.
+            self._check_weights(len(network.outputs))
+        return dataclasses.replace(self, network=network)
 
     def transformer_loss(self, translation):
         real, generated = (

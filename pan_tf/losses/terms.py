@@ -82,6 +82,7 @@ class LossTerm:
         images: names of images of a `Translation` that are made only where a term names
             them.
         needs_pairs: whether it compares an output with the target that belongs to it.
+        needs_square: whether its images must be as high as they are wide.
         takes_region: whether its field `region` is what T generates, see `PixelLoss`.
         settings: settings of a run that the term takes, by flag -> its own field. That of
             `lambdas` has a weight for each of D's features.
@@ -95,6 +96,7 @@ class LossTerm:
     name: str = dataclasses.field(default="", kw_only=True)
     images: ClassVar = ()
     needs_pairs: ClassVar = False
+    needs_square: ClassVar = False
     takes_region: ClassVar = False
     settings: ClassVar = {}
     looks_through_vgg: ClassVar = False

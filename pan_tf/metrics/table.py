@@ -243,7 +243,22 @@ def check_tables(of_images, of_sets):
             raise ValueError(f"The metric {name!r} is not of sets: put it into METRICS.")
 
 
+def check_compared(rows):
+    """Refuses rows for pairs that compare what not every T of pairs makes.
+
+    Raises:
+        ValueError: naming the row.
+    """
+    for name, row in rows.items():
+        if odd := {"cycled", "identity"} & {*row.compares}:
+            raise ValueError(
+                f"The metric {name!r} compares {sorted(odd)}, which only some systems "
+                "without pairs make: put it into KEPT_METRICS."
+            )
+
+
 check_tables(METRICS | KEPT_METRICS, SET_METRICS)
+check_compared(METRICS)
 
 
 def with_parts(names):

@@ -418,12 +418,13 @@ class TranslationModel(keras.Model):
                 term.diagnostics, translations, lambda a, b: (a + b) / 2
             )
             term.follow(numbers)
-            if self.augmentation is not None and "d_real_sign" in numbers:
-                batch = tf.shape(translations[0].source)[0]
-                numbers |= self.augmentation.follow(numbers["d_real_sign"], batch)
             for name, value in numbers.items():
                 # A second term of a kind keeps its numbers apart by its name.
                 losses[f"{name}_{term.name}" if name in losses else name] = value
+        if self.augmentation is not None and "d_real_sign" in losses:
+            # One D, one augmentation: of several such terms the first is followed.
+            batch = tf.shape(translations[0].source)[0]
+            losses |= self.augmentation.follow(losses["d_real_sign"], batch)
         return losses
 
     def _translate_for(self, player, cache):

@@ -30,6 +30,11 @@ class UpdateSchedule:
     accumulate: int = tables.later(1)
 
     def __post_init__(self):
+        for name in ("d_updates", "t_updates", "accumulate"):
+            if type(value := getattr(self, name)) is not int:
+                raise ValueError(f"{name} must be a whole number. Received: {value!r}.")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate must be 1 or more. Received: {self.accumulate}")
         if self.d_updates < 0 or self.t_updates < 1:
             raise ValueError(
                 "A round must have at least one update of T and no negative number of "

@@ -30,8 +30,12 @@ def check_heads(image_size, heads=(8, 4, 1), **arguments):
         ValueError: naming --image_size.
     """
     size = Size.of(image_size)
-    # An image that is not square has no such size.
-    sizes = [size.height if size.is_square else 1]
+    if not size.is_square:
+        raise ValueError(
+            "--image_size must be square for this D, whose maps are. "
+            f"Received: image_size={image_size}."
+        )
+    sizes = [size.height]
     while sizes[-1] % 2 == 0 and sizes[-1] > 7:
         sizes.append(sizes[-1] // 2)
     # The last layer makes one logit of 4 x 4 or 5 x 5.

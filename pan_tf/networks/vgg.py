@@ -55,6 +55,11 @@ class VGGInput(layers.Layer):
 
     def __init__(self, preprocessing, **kwargs):
         super().__init__(**kwargs)
+        if preprocessing not in _PREPROCESSING:
+            raise ValueError(
+                f"`preprocessing` must be one of: {', '.join(_PREPROCESSING)}. "
+                f"Received: preprocessing={preprocessing!r}."
+            )
         self.preprocessing = preprocessing
 
     def call(self, inputs):
@@ -83,7 +88,8 @@ def vgg_features(layer, preprocessing="caffe", weights=None, size=None, vgg="vgg
         them for several layers; its weights are not trainable.
 
     Raises:
-        ValueError: if the file does not hold the weights of the network's convolutions.
+        ValueError: if the network has no such layer, for another `preprocessing`, or if
+            the file does not hold the weights of the network's convolutions.
     """
     names = (layer,) if isinstance(layer, str) else layer
     model = _layers_of(vgg, False, names, preprocessing, weights, size, "_".join(names))
@@ -222,6 +228,8 @@ def _layers_of(network, star, names, preprocessing, weights, size, name, scale=N
             vgg = _starred(vgg)
         if weights is not None:
             vgg.set_weights(check_vgg_weights(weights, network))
+        if unknown := sorted({*names} - {layer.name for layer in vgg.layers}):
+            raise ValueError(f"{network} has no layer {', '.join(unknown)}.")
         outputs = [vgg.get_layer(each).output for each in names]
         if scale is not None:
             rescale = layers.Rescaling(1.0 / scale)

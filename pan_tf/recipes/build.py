@@ -8,6 +8,7 @@ from pan_tf import data
 from pan_tf import images
 from pan_tf import networks
 from pan_tf import runtime
+from pan_tf.config import Config
 from pan_tf.layers import DiscriminatorAugmentation
 from pan_tf.layers import ImagePool
 from pan_tf.losses import PixelLoss
@@ -19,6 +20,7 @@ from pan_tf.recipes import checks
 from pan_tf.recipes.system import Network
 from pan_tf.recipes.system import System
 from pan_tf.recipes.system import digest
+from pan_tf.recipes.system import given_to
 from pan_tf.recipes.table import RECIPES
 from pan_tf.schedules import LinearDecay
 
@@ -74,6 +76,7 @@ def resolve(config):
     """
     row = RECIPES[config.recipe]
     role, builder = _transformer(row, config)
+    checks.check_roles(config.recipe, row)
     row = dataclasses.replace(row, **row.by_role.get(role, {}))
     checks.check_row(config.recipe, row)
     parts = [networks.declaration(builder)]
@@ -89,8 +92,7 @@ def resolve(config):
     batch_size = _first(config.batch_size, row.batch_size)
     transformer = _network(builder, config, row, "image", sides)
     region = "centre" if transformer.declaration.fills_centre else "image"
-    if row.discriminator:
-        checks.check_region(config, row, region)
+    checks.check_region(config, row, region)
     if region == "centre":
         checks.check_filling(config, row, role, transformer, batch_size)
     system = System(
@@ -100,7 +102,7 @@ def resolve(config):
         discriminator=row.discriminator
         and _network(row.discriminator, config, row, region, sides),
         terms=_terms(row, config, region),
-        schedule=_with(row.schedule, {name: getattr(config, name) for name in _ROUND}),
+        schedule=_schedule(row, config),
         batch_size=batch_size,
         learning_rate=(rate := _first(config.learning_rate, row.learning_rate)),
         d_learning_rate=row.discriminator
@@ -144,7 +146,8 @@ def _transformer(row, config):
 
 def _network(builder, config, row, region, sides):
     """A T or D at the configuration's width and size, with the settings that it takes."""
-    declared, arguments = networks.declaration(builder), {"width": config.width}
+    declared = networks.declaration(builder)
+    arguments = {"width": config.width * given_to(builder).get("width", 1.0)}
     if "bn_statistics" in declared.settings and row.bn_statistics is not None:
         arguments["statistics"] = row.bn_statistics
     if not declared.rgb_only:
@@ -158,6 +161,13 @@ def _network(builder, config, row, region, sides):
     if region != "image" and len(declared.regions) > 1:
         arguments["region"] = region
     return Network.of(builder, config.image_size, **arguments)
+
+
+def _schedule(row, config):
+    changes = {name: getattr(config, name) for name in _ROUND}
+    if config.accumulate == Config.accumulate:
+        del changes["accumulate"]  # Nothing was asked for.
+    return _with(row.schedule, changes)
 
 
 def _course(config, row):
@@ -296,7 +306,7 @@ def _direction(system, config, names=None):
     checks.check_transformer(made, system, size, sides)
     judge = discriminator and network(discriminator, "discriminator", size)
     if judge is not None:
-        checks.check_discriminator(judge, system)
+        checks.check_discriminator(judge, system, sides[1].channels)
     return {
         "transformer": made,
         "discriminator": judge,

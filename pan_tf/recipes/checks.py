@@ -1,7 +1,10 @@
 """Refuses settings and rows whose parts do not go together, in a sentence each."""
 
 import dataclasses
+import functools
 import json
+import math
+import numbers
 import re
 
 from pan_tf import networks
@@ -19,6 +22,22 @@ _NEED_D = {
     *("warm_up", "fade", "settle"),
 }
 _PLAYERS = ("transformer", "discriminator")
+
+
+def check_roles(name, row):
+    """Refuses a row's `by_role` of what it does not have.
+
+    Raises:
+        ValueError: naming the row.
+    """
+    fields = {field.name for field in dataclasses.fields(row)}
+    for role, changes in row.by_role.items():
+        if role not in row.transformers or (unknown := {*changes} - fields):
+            odd = ", ".join(sorted(unknown)) if role in row.transformers else role
+            raise ValueError(
+                f"RECIPES[{name!r}] has {odd!r} in by_role, which must have roles of its "
+                "transformers, and fields of a row."
+            )
 
 
 def check_row(name, row):
@@ -39,14 +58,26 @@ def check_row(name, row):
 def _disagreement(name, row):
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         return "must be named by letters, digits, _, . and - alone"
+    for builder in (*row.transformers.values(), row.discriminator):
+        if positional := _positional(builder):
+            function = networks.original(builder).__name__
+            return f"gives {function} {positional} by position: give them by name"
+    if odd := _odd_number(row):
+        return odd
     images = {*Translation(None, None, None).images(), "pooled"}
     for term in row.terms:
         kind = type(term).__name__
         if not isinstance(term, LossTerm):
             return f"has the term {term!r}, which is no LossTerm"
+        for field in ("weight", "d_weight"):
+            weight = getattr(term, field)
+            if not (weight is None and field == "d_weight") and not _is_number(weight):
+                return f"has a {kind} of {field}={weight!r}: no number of 0 or more"
         seen = {image for player in _PLAYERS for image in term.d_inputs(player)}
         judges = term.concerns("discriminator") or seen
-        if unknown := {*term.images, *seen, *getattr(term, "between", ())} - images:
+        compared = {*getattr(term, "between", ())} & {"pooled"}  # Only D sees those.
+        every = {*term.images, *seen, *getattr(term, "between", ())}
+        if unknown := (every - images) | compared:
             return f"has a {kind} of {sorted(unknown)}: images are {sorted(images)}"
         if judges and row.discriminator is None:
             return f"has a {kind}, which needs a discriminator, and none"
@@ -67,9 +98,34 @@ def _disagreement(name, row):
         return "updates a discriminator that it does not have: schedule.d_updates=0"
     if row.discriminator is not None and "discriminator" not in row.schedule.players:
         return "has a discriminator that its schedule never updates"
+    if row.is_encoded and row.discriminator is None:
+        return "encodes what its discriminator sees (is_encoded), and has none"
     if row.looks_through_vgg and row.vgg not in APPLICATIONS:
         return f"looks through {row.vgg!r}; there are {' and '.join(APPLICATIONS)}"
     return None
+
+
+def _positional(builder):
+    """Arguments that `functools.partial` gives a builder by their position."""
+    found = ()
+    while isinstance(builder, functools.partial):
+        found, builder = (*builder.args, *found), builder.func
+    return found
+
+
+def _odd_number(row):
+    """What a row's own numbers are that no training can have; flags have limits."""
+    if not (_is_number(row.beta_1) and row.beta_1 < 1.0):
+        return f"has beta_1={row.beta_1!r}: it must be 0 or more, and below 1"
+    if type(row.pool_size) is not int or row.pool_size < 0:
+        return f"has pool_size={row.pool_size!r}: it must be a whole number, 0 or more"
+    return "has no learning_rate" if row.learning_rate is None else None
+
+
+def _is_number(value):
+    """Whether it is a finite number of 0 or more."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and 0.0 <= value < math.inf
 
 
 def check_written(system):
@@ -112,8 +168,14 @@ def check_transformer(network, system, size, sides):
         )
 
 
-def check_discriminator(network, system):
-    """Refuses a D whose outputs are not those that terms take; `network` is it."""
+def check_discriminator(network, system, channels):
+    """Refuses a D that does not take what it is shown, or give what terms take.
+
+    Args:
+        network: the D, functional `keras.Model`.
+        system: `System`.
+        channels: of the images that it judges.
+    """
     name = f"RECIPES[{system.recipe!r}]: {system.discriminator.builder.__name__}"
     for found, wanted, what in (
         (network.input, {"source", "image"}, "must take some of"),
@@ -121,6 +183,15 @@ def check_discriminator(network, system):
     ):
         if not isinstance(found, dict) or not {*found} <= wanted:
             raise ValueError(f"{name} {what} {sorted(wanted)}, a dictionary.")
+    image = network.input.get("image")
+    if system.is_encoded != isinstance(image, list | tuple):
+        what = "a list of VGG's features" if system.is_encoded else "one tensor"
+        raise ValueError(f"{name} must take {what} as 'image', as is_encoded says.")
+    if not system.is_encoded and image.shape[-1] != channels:
+        raise ValueError(
+            f"{name} takes images of {image.shape[-1]} channels, and is shown such of "
+            f"{channels}."
+        )
     if {*network.output} != {"logits", "features"}:
         raise ValueError(f"{name} must return ['features', 'logits'], a dictionary.")
     count = len(network.output["features"])
@@ -197,6 +268,11 @@ def check_channels(config, row, parts, vgg, sides):
     source, target = sides
     channels = {source.channels, target.channels}
     name, needs = f"--recipe={config.recipe}", None
+    if target.labels:
+        raise ValueError(
+            f"--dataset={config.dataset} has label maps for targets: a T makes images. "
+            "--direction turns it round."
+        )
     if source.labels and not row.paired:
         raise ValueError(
             f"--source_labels goes with pairs; --recipe={config.recipe} learns both ways."
@@ -235,8 +311,15 @@ def _check_synthesis(config, source, target):
 
 
 def check_region(config, row, region):
-    """Refuses a D that cannot judge what T generates."""
-    if region not in networks.declaration(row.discriminator).regions:
+    """Refuses a D that cannot judge what T generates, and terms of another shape."""
+    for term in row.terms:
+        if term.needs_square and not config.image_size.is_square:
+            raise ValueError(
+                f"--recipe={config.recipe} has a {type(term).__name__}, which needs "
+                f"square images. Received: image_size={config.image_size}."
+            )
+    judge = row.discriminator
+    if judge and region not in networks.declaration(judge).regions:
         raise ValueError(
             f"--transformer={config.transformer} generates the {region}, which the D of "
             f"--recipe={config.recipe} cannot judge."

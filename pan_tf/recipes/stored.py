@@ -55,15 +55,14 @@ def check_stored(config, folder):
     today = resolve(config).to_json()
     if recorded == today:
         return
-    course, length = recorded.get("course"), {"iterations": config.iterations}
-    is_longer = course and {**recorded, "course": course | length} == today
-    if is_longer:
+    # What is damaged, or has a network of another revision, has a sentence of its own.
+    course, length = stored(config, folder).course, {"iterations": config.iterations}
+    if course and {**recorded, "course": recorded["course"] | length} == today:
         raise ValueError(
-            f"--iterations must be {course['iterations']}, as {folder.path} began: its "
+            f"--iterations must be {course.iterations}, as {folder.path} began: its "
             "warm-up and its learning rates are laid out over them. "
             f"Received: iterations={config.iterations}."
         )
-    stored(config, folder)  # A network of another revision has a sentence of its own.
     earlier = RECIPES[config.recipe].earlier_revisions.items()
     said = [text for number, text in earlier if number == recorded["revision"]]
     if said:

@@ -49,7 +49,7 @@ class Network:
         function, declared = networks.original(builder), networks.declaration(builder)
         given = {
             **declared.arguments_at(image_size),
-            **_arguments_of(builder),
+            **given_to(builder),
             **arguments,
         }
         taken = inspect.signature(function).parameters
@@ -195,7 +195,7 @@ def to_json(value):
         return {
             "builder": function.__name__,
             "revision": networks.declaration(value).revision,
-            "arguments": to_json(_defaults(function) | _arguments_of(value)),
+            "arguments": to_json(_defaults(function) | given_to(value)),
         }
     if isinstance(value, dict):
         return {key: to_json(each) for key, each in value.items()}
@@ -204,8 +204,15 @@ def to_json(value):
     return value
 
 
-def _arguments_of(builder):
-    """Arguments that `functools.partial`, also of one another, has put in place."""
+def given_to(builder):
+    """Arguments that `functools.partial`, also of one another, has put in place.
+
+    Args:
+        builder: of a network, as a row has it.
+
+    Returns:
+        argument -> value.
+    """
     arguments = {}
     while isinstance(builder, functools.partial):
         arguments = {**builder.keywords, **arguments}
@@ -229,6 +236,8 @@ def _network(found, table):
         raise ValueError(f"there is no {name} here")
     builder, arguments = table[name], tuples(found["arguments"])
     _check_known(name, arguments, _defaults(builder))
+    if type(found["revision"]) is not int:
+        raise ValueError(f"{name} has the revision {found['revision']!r}")
     only_size = found.get("only_size") and Size.of(found["only_size"])
     return Network(builder, arguments, only_size, found["revision"])
 
@@ -239,6 +248,8 @@ def _term(found):
     if name not in TERMS:
         raise ValueError(f"there is no {name} here")
     _check_known(name, found, [field.name for field in dataclasses.fields(TERMS[name])])
+    if not isinstance(found.get("name", ""), str):
+        raise ValueError(f"{name} is named {found['name']!r}")
     return TERMS[name].from_config(found)
 
 

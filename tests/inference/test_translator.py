@@ -178,6 +178,22 @@ def test_a_damaged_checkpoint_is_refused(trained, tmp_path):
         inference.Translator(run_dir)
 
 
+@pytest.mark.parametrize("change", [{"width": 0.03125}, {"depth": 2}])
+def test_a_system_of_another_t_than_the_checkpoints_is_named(small_run, change, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(small_run, run_dir)
+    path = run_dir / "system.json"
+    system = json.loads(path.read_text())
+    arguments = system["transformer"]["arguments"]
+    assert {*change} <= {*arguments} and not change.items() <= arguments.items()
+    arguments.update(change)
+    path.write_text(json.dumps(system))
+    said = r"ckpt-\d+ does not fit the T of .*system\.json"
+    with pytest.raises(ValueError, match=said) as caught:
+        inference.Translator(run_dir, "last")
+    assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

@@ -1,11 +1,14 @@
 """What changes in a training: T alone, D fading in, T alone again; rates that end."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pan_tf import recipes
 from pan_tf.config import Config
+from pan_tf.losses import AdversarialLoss
 from pan_tf.models import Course
 from pan_tf.models import UpdateSchedule
 from tests.models.test_translation import minibatch
@@ -243,6 +246,22 @@ def test_augmentation_adapts_to_how_sure_d_is_and_a_checkpoint_holds_it(toy):
         assert float(logs["d_real_sign"]) == sign
         assert float(logs["d_augment_probability"]) == pytest.approx(expected)
         assert float(probability) == pytest.approx(expected)
+
+
+def test_augmentation_follows_one_term(toy, monkeypatch):
+    row = recipes.RECIPES["pan_plus"]
+    second = AdversarialLoss("non_saturating", name="second")
+    row = dataclasses.replace(row, terms=(*row.terms, second))
+    monkeypatch.setitem(recipes.RECIPES, "pan_plus", row)
+    settings = {"warm_up": 0.0, "fade": 0.0, "d_augment": ("shift",), "ada_target": 0.6}
+    model = recipes.build(toy(recipe="pan_plus", **settings))
+    probability = model.saved_parts()["augmentation_probability"]
+    probability.assign(0.5)
+    images = minibatch()
+    logs = model.train_step(round_of(images, 2))
+    assert "d_real_sign_second" in logs
+    moved = abs(float(probability) - 0.5)
+    assert moved == pytest.approx(len(images["source"]) / 4000, rel=1e-3)
 
 
 def test_what_cannot_be_adapted_is_refused(toy):

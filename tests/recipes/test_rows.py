@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 from typing import ClassVar
 
 import keras
@@ -35,12 +36,12 @@ def t_of(change):
     return {"transformers": {"translate": own}}
 
 
-def d_of(outputs):
-    """A builder of a D with other outputs."""
+def d_of(outputs, channels=None):
+    """A builder of a D with other outputs, of images of so many channels."""
 
     @declarations.discriminator()
     def own(image_size=None, width=1.0, source_channels=3, target_channels=3, name=None):
-        shape = (None, None, source_channels)
+        shape = (None, None, channels or target_channels)
         given = {key: keras.Input(shape, name=key) for key in ("source", "image")}
         seen = keras.layers.Conv2D(4, 3)(given["image"])
         return keras.Model(given, outputs(seen), name=name)
@@ -146,6 +147,35 @@ BAD = {
     r"own must return \['features', 'logits'\]": lambda: d_of(
         lambda seen: {"logits": [seen]}
     ),
+    r"of \['pooled'\]: images are": {
+        "terms": (*GAME, PerceptualLoss(between=("target", "pooled")))
+    },
+    r"has a PixelLoss of weight=-5\.0": {"terms": (*GAME[:1], PixelLoss(weight=-5.0))},
+    "has a PixelLoss of weight=inf": {"terms": (*GAME[:1], PixelLoss(weight=np.inf))},
+    "has a PixelLoss of weight='3'": {"terms": (*GAME[:1], PixelLoss(weight="3"))},
+    "has a AdversarialLoss of d_weight=nan": {
+        "terms": (AdversarialLoss(d_weight=np.nan),)
+    },
+    r"has beta_1=1\.0": {"beta_1": 1.0},
+    r"has pool_size=2\.5": {"pool_size": 2.5},
+    "has no learning_rate": {"learning_rate": None},
+    r"gives cyclegan_transformer \(None, 3\) by position": {
+        "transformers": {
+            "translate": functools.partial(
+                functools.partial(networks.cyclegan_transformer, None, 3), padding="same"
+            )
+        }
+    },
+    "encodes what its discriminator sees": {
+        **ALONE,
+        "terms": (PixelLoss("l1"),),
+        "is_encoded": True,
+    },
+    "has 'restor' in by_role": {"by_role": {"restor": {"batch_size": 3}}},
+    "has 'batch' in by_role": {"by_role": {"translate": {"batch": 3}}},
+    "takes images of 4 channels, and is shown such of 3": lambda: d_of(
+        lambda seen: {"logits": [seen], "features": [seen]}, channels=4
+    ),
 }
 
 
@@ -157,6 +187,69 @@ def test_it_is_named(sentence, changes, toy, monkeypatch):
     config = toy(recipe="pan")
     with pytest.raises(ValueError, match=sentence):
         recipes.build(recipes.complete(config))
+
+
+def test_a_d_sees_features_where_it_is_encoded(toy, monkeypatch, narrow_vgg):
+    given = {"vgg_weights": str(narrow_vgg)}
+    for name, is_encoded, sentence in (
+        ("cyclegan", True, "patch_discriminator must take a list of VGG's features"),
+        ("vgg_gan", False, "perceptual_discriminator must take one tensor"),
+    ):
+        row = dataclasses.replace(recipes.RECIPES[name], is_encoded=is_encoded)
+        monkeypatch.setitem(recipes.RECIPES, name, row)
+        config = toy(recipe=name, **(given if is_encoded else {}))
+        with pytest.raises(ValueError, match=f"{sentence} as 'image'"):
+            recipes.build(config)
+
+
+def test_what_a_row_says_of_its_round_and_width_stays(toy, monkeypatch):
+    row = dataclasses.replace(
+        recipes.RECIPES["pan"],
+        schedule=UpdateSchedule(1, 3, accumulate=4),
+        discriminator=functools.partial(networks.pan_discriminator, width=0.5),
+    )
+    monkeypatch.setitem(recipes.RECIPES, "pan", row)
+    asked = recipes.resolve(toy(recipe="pan", width=0.25))
+    assert asked.schedule.accumulate == 4
+    assert asked.transformer.arguments["width"] == 0.25
+    assert asked.discriminator.arguments["width"] == 0.125
+    assert recipes.resolve(toy(recipe="pan", accumulate=2)).schedule.accumulate == 2
+
+
+@pytest.mark.parametrize(
+    ("sentence", "given"),
+    [
+        ("`layer` must name one", {"layer": ()}),
+        ("`between` must name two images", {"between": ("target",)}),
+        ("`scale` must be positive", {"scale": 0.0}),
+        ("one a layer", {"layer": ("block1_conv1",), "layer_weights": (1.0, 2.0)}),
+    ],
+)
+def test_a_perceptual_loss_that_compares_nothing_is_refused(sentence, given):
+    with pytest.raises(ValueError, match=sentence):
+        PerceptualLoss(**given)
+
+
+def test_layers_that_vgg_lacks_are_named():
+    with pytest.raises(ValueError, match=r"vgg16 has no layer fc1\."):
+        networks.vgg_features(("block1_conv1", "fc1"))
+    with pytest.raises(ValueError, match="`preprocessing` must be one of: caffe, none"):
+        networks.vgg_features("block1_conv1", "imagenet")
+
+
+def test_weights_of_an_encoders_features_are_counted():
+    encoder = types.SimpleNamespace(outputs=[None] * 5)
+    term = PerceptualLoss(None, layer_weights=(1.0, 2.0))
+    with pytest.raises(ValueError, match="one a layer"):
+        term.with_vgg(lambda *given: encoder)
+
+
+def test_what_compares_centres_needs_squares(toy):
+    config = toy(
+        recipe="context_encoder", transformer="pix2pix_transformer", image_size="256x512"
+    )
+    with pytest.raises(ValueError, match=r"CentreLoss, which needs square images"):
+        recipes.resolve(config)
 
 
 def test_a_name_must_do_for_keras():

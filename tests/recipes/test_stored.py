@@ -220,6 +220,10 @@ def test_the_digest_knows_all_roles_of_a_row_and_the_revisions_of_its_networks(
             lambda s: s["discriminator"]["arguments"].update(depth=3),
             "pan_discriminator takes no depth here",
         ),
+        (
+            lambda s: s["discriminator"].update(revision=None),
+            "pan_discriminator has the revision None",
+        ),
         (lambda s: s["terms"][0].update(term="Lpips"), "there is no Lpips here"),
         (lambda s: s["terms"][1].update(sharp=1), "AdversarialLoss takes no sharp"),
         (lambda s: s.update(diffusion=1), "without a meaning here: diffusion"),
@@ -236,6 +240,15 @@ def test_what_is_not_known_here_is_named(tmp_path, edit, message):
         ValueError, match=f"is a run of another pan_tf, whose .*{message}"
     ):
         recipes.stored(config, folder)
+
+
+@pytest.mark.parametrize("course", ["text", 3, [], {"fade": 0.1}])
+def test_a_damaged_course_is_told(course, tmp_path):
+    config = Config(recipe="pan_plus", iterations=100)
+    folder = run_of(tmp_path / "run", config, recipes.resolve(config))
+    change(tmp_path / "run" / "system.json", lambda s: s.update(course=course))
+    with pytest.raises(ValueError, match="is a run of another pan_tf, whose "):
+        recipes.check_stored(config, folder)
 
 
 def test_of_several_changes_those_since_the_run_are_told():
