@@ -77,12 +77,20 @@ def specs_asked_for(config):
     """(`ImageSpec` of sources, of targets) of a configuration; what is open is the data
     set's."""
     source, target = DATASETS[config.dataset].images_of(config)
-    if labels := config.source_labels:
+    labels = config.source_labels or source.labels
+    given = (config.source_channels or labels, config.source_bits or 8)
+    if labels and given != (labels, 8):
+        raise ValueError(
+            f"--dataset={config.dataset} has label maps for sources, of {labels} labels "
+            "and 8 bits: leave --source_channels and --source_bits out. Received: "
+            f"source_channels={config.source_channels}, source_bits={config.source_bits}."
+        )
+    if config.source_labels:
         source = ImageSpec(labels, 8, labels)
-    elif config.source_channels or config.source_bits:
+    elif not labels and (config.source_channels or config.source_bits):
         channels = config.source_channels or source.channels
         source = ImageSpec(channels, config.source_bits or source.bits)
-    if config.target_channels or config.target_bits:
+    if not target.labels and (config.target_channels or config.target_bits):
         channels = config.target_channels or target.channels
         target = ImageSpec(channels, config.target_bits or target.bits)
     return source, target

@@ -14,6 +14,7 @@ from pan_tf.data.layouts.published import Published
 from pan_tf.data.layouts.tfds import CelebA
 from pan_tf.data.layouts.tfds import CycleGAN
 from pan_tf.images import RGB
+from pan_tf.images import ImageSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,16 @@ class Dataset:
     in_package: bool = False
 
     def __post_init__(self):
+        if [type(side) for side in self.images] != [ImageSpec, ImageSpec]:
+            raise ValueError(
+                f"`images` must be two of ImageSpec. Received: {self.images}."
+            )
+        for side in self.images:
+            if side.labels not in (None, side.channels):
+                raise ValueError(
+                    "A label map has as many channels as labels: ImageSpec(5, labels=5). "
+                    f"Received: channels={side.channels}, labels={side.labels}."
+                )
         if self.direction not in ("AtoB", "BtoA"):
             raise ValueError(f"{self.direction!r} is no direction: AtoB or BtoA.")
         if self.is_own and not hasattr(self.layout, "sides"):

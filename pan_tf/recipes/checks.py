@@ -275,7 +275,8 @@ def check_channels(config, row, parts, vgg, sides):
         )
     if source.labels and not row.paired:
         raise ValueError(
-            f"--source_labels goes with pairs; --recipe={config.recipe} learns both ways."
+            "Label maps for sources (--source_labels) go with pairs; "
+            f"--recipe={config.recipe} learns both ways."
         )
     if vgg or any(part.rgb_only for part in parts):
         needs = None if channels == {3} else "takes RGB"

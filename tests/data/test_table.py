@@ -63,3 +63,23 @@ def test_a_row_that_does_not_go_together_is_named():
         Dataset(layout, "AtoC")
     with pytest.raises(ValueError, match="Published has no `sides`: is_own"):
         dataclasses.replace(DATASETS["rain100l"], is_own=True)
+    for images in ((RGB,), (1, 3), (RGB, RGB, RGB)):
+        with pytest.raises(ValueError, match="must be two of ImageSpec"):
+            Dataset(layout, images=images)
+    with pytest.raises(ValueError, match="has as many channels as labels"):
+        Dataset(layout, images=(ImageSpec(labels=5), RGB))
+
+
+def test_label_maps_of_a_row_stay_label_maps(published, monkeypatch):
+    labelled = dataclasses.replace(DATASETS["maps"], images=(ImageSpec(5, 8, 5), RGB))
+    monkeypatch.setitem(DATASETS, "maps", labelled)
+    assert specs_asked_for(published)[0] == ImageSpec(5, 8, 5)
+    for changes in ({"source_channels": 3}, {"source_bits": 16}):
+        with pytest.raises(ValueError, match="has label maps for sources, of 5 labels"):
+            specs_asked_for(published.replace(**changes))
+    for changes in ({}, {"target_channels": 3}):
+        turned = published.replace(direction="BtoA", **changes)
+        with pytest.raises(ValueError, match="--dataset=maps has label maps for targets"):
+            recipes.resolve(turned)
+    with pytest.raises(ValueError, match=r"Label maps for sources .* go with pairs"):
+        recipes.resolve(published.replace(recipe="cyclegan"))
