@@ -1,6 +1,7 @@
 """Opening a data set: finds it, fetches it if need be, and makes its splits."""
 
 import dataclasses
+import hashlib
 
 from absl import logging
 
@@ -78,6 +79,15 @@ class OpenedData:
             + f": {self.train}, {self.validation or 'no validation'}; {self.geometry}"
             + (f" (chosen: {reason})" if reason else "")
         )
+
+    def names(self):
+        """sha256 of the names of all images: of what stays when files are restored."""
+        digest = hashlib.sha256()
+        for name, split in self.splits.items():
+            for side in (split.source, split.target):
+                every = "\n".join((name, *map(str, side.names)))
+                digest.update(every.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
     def describe(self):
         """What the manifest records."""

@@ -181,15 +181,23 @@ class Checkpoints:
             snapshot: `Snapshot`.
             prefix: path without the endings.
             **texts: ending -> contents of files that belong to it.
+
+        Raises:
+            TroubleError: if somebody has deleted or moved the folder, which TensorFlow
+                would make again, without the run's other files.
         """
         place = prefix.with_name(f"{prefix.name}_temp")
         try:
+            if not self._folder.is_dir():
+                raise FileNotFoundError
             snapshot.write(str(place / prefix.name))
             for ending, text in texts.items():
                 files.write(place / f"{prefix.name}.{ending}", text)
             # The index makes it a checkpoint: it comes last.
             for file in sorted(place.iterdir(), key=lambda file: file.suffix == ".index"):
                 os.replace(file, prefix.parent / file.name)
+        except (FileNotFoundError, tf.errors.NotFoundError) as error:
+            raise files.TroubleError(f"{self._folder} is gone.") from error
         finally:  # A full disk needs the space.
             shutil.rmtree(place, ignore_errors=True)
 

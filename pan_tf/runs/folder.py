@@ -254,16 +254,24 @@ class RunFolder:
         """The commit that the run was last started with, where it is known."""
         return self._read_manifest().get("git")
 
-    def check_data(self, fingerprint):
+    def check_data(self, fingerprint, names=lambda: None):
         """Refuses data other than those that the run was started with.
 
-        A run of which nothing was saved begins anew.
+        A run of which nothing was saved begins anew. One that met files that could not be
+        used takes any of their names in their place: none of those was trained on.
+
+        Args:
+            fingerprint: of the data, see `fingerprints`.
+            names: gives the digest of the names of all images.
 
         Raises:
             RunFolderError: if the fingerprints differ.
         """
         known = self.known_data() if self.has_checkpoint() else None
-        if known and not fingerprints.same_files(known["fingerprint"], fingerprint):
+        if known is None or fingerprints.same_files(known["fingerprint"], fingerprint):
+            return
+        restorable = known.get("restorable")
+        if restorable is None or restorable != names():
             raise RunFolderError(
                 f"--run_dir={self.path} was trained on other files than {known['name']} "
                 "holds now (names, sizes or contents differ). Restore them, or choose "
@@ -330,6 +338,10 @@ class RunFolder:
     def note(self, key, value):
         """Records one more fact in the manifest."""
         files.write_json(self.manifest, self._read_manifest() | {key: value})
+
+    def note_restorable(self, names):
+        """Records that files of these names cannot be used, until somebody mends them."""
+        self.note("data", self.known_data() | {"restorable": names})
 
     def note_fingerprint(self, fingerprint):
         """Records what the data are, once all files are read."""

@@ -94,7 +94,7 @@ class Training:
         is_alone = distribution.num_workers(self.strategy) == 1
         patience = _PATIENCE if is_alone and not config.dry_run else None
         self.data = _open(self.config, requested, known, specs, system, patience)
-        self.folder.check_data(self.data.fingerprint)
+        self.folder.check_data(self.data.fingerprint, self.data.names)
         self.config = self.config.replace(preprocess=self.data.geometry.preprocess)
         self.vgg = None  # What the manifest records of it.
         if system.vgg:
@@ -179,7 +179,7 @@ class Training:
                 with contextlib.suppress(OSError, ValueError):  # One error is enough.
                     self.folder.note_failure(error)
             lost = distribution.lost_worker(self.strategy, error)
-            trouble = files.trouble(error) or lost
+            trouble = files.trouble(error) or lost or self._is_gone(error)
             is_unread = trouble is None and isinstance(error, tf.errors.OpError)
             if verification and (is_unread or files.unusable(error)):
                 # A damaged file came before its turn: all of them are to be named.
@@ -203,11 +203,20 @@ class Training:
             if verification:
                 verification.close()
 
+    def _is_gone(self, error):
+        """A sentence where somebody has deleted or moved the run folder; else None."""
+        is_missed = isinstance(error, FileNotFoundError | tf.errors.NotFoundError)
+        if is_missed and not self.folder.path.exists():
+            return "The folder is gone."
+        return None
+
     def _unusable(self, error):
         """The same error, which says what becomes of the run."""
         last = self.folder.last_iteration()
         if not last:
             return error
+        if self.is_chief:
+            self.folder.note_restorable(self.data.names())
         return data.UnusableFilesError(
             f"{error} Restore them, and the same command goes on from iteration {last}; "
             "other files are another run: for those choose another --run_dir, and "

@@ -159,9 +159,13 @@ def test_an_index_that_cannot_be_read_is_named(folders):
         (whole | {"folders": []}, ""),
         (whole | {"folders": {"trainA": None}}, ""),
         (whole | {"folders": folder}, "a file's shard is not listed"),
+        (whole | {"folders": {"trainA": {"shards": [], "files": [["3.png"]]}}}, "whole"),
+        (whole | {"folders": {"trainA": {"shards": [], "files": [3]}}}, ""),
     ):
         (place / shards.INDEX).write_text(json.dumps(found))
-        with pytest.raises(ValueError, match=rf"shards\.json cannot be read: .*{said}"):
+        advice = r"Copy the folder again, or make it anew .*prepare_data --shards"
+        said = rf"shards\.json cannot be read: .*{said}.*\. {advice}"
+        with pytest.raises(ValueError, match=said):
             opened(place)
 
 

@@ -331,6 +331,36 @@ def test_what_was_trained_on_unusable_files_is_not_gone_on_with(
     with pytest.raises(data.UnusableFilesError, match=r"1 of 8 .*--init_from=") as caught:
         train(settings)
     assert "Restore them, and the same command goes on from" in str(caught.value)
+    last = folder.last_iteration()
+    monkeypatch.setattr(verification, "_check", check)
+    for is_whole, name, sentence in (
+        (False, "001.png", "cannot be used"),
+        (True, "002.png", "was trained on other files"),
+    ):  # Still damaged; then another file, though whole.
+        if is_whole:
+            (data_dir / "val" / "001.png").rename(data_dir / "val" / name)
+            shutil.copy(data_dir / "val" / "000.png", data_dir / "val" / name)
+        with pytest.raises((RunFolderError, ValueError), match=sentence):
+            train(settings.replace(iterations=last + 4))
+    (data_dir / "val" / "002.png").rename(data_dir / "val" / "001.png")
+    train(settings.replace(iterations=last + 4))
+    assert folder.last_iteration() == last + 4
+    assert "restorable" not in folder.known_data()
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_run_folder_that_is_gone_ends_the_training(config, pair_folder, monkeypatch):
+    settings = config(pair_folder(), recipe="l1", iterations=40, validate_every=0)
+    folder, append = RunFolder(settings.run_dir), RunFolder.append_metrics
+
+    def late(run, row):
+        shutil.rmtree(run.path)
+        append(run, row)
+
+    monkeypatch.setattr(RunFolder, "append_metrics", late)
+    with pytest.raises(files.TroubleError, match=r"--run_dir=.*: The folder is gone"):
+        train(settings.replace(save_every=40, log_every=2))
+    assert not folder.path.exists()
 
 
 @pytest.mark.parametrize("name", ["train/003.png", "val/001.png"])

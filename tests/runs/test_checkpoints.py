@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pan_tf import files
 from pan_tf import recipes
 from pan_tf.config import Config
 from pan_tf.runs.checkpoints import Checkpoints
@@ -128,6 +129,17 @@ def test_a_full_disk_leaves_no_half_checkpoint(model, saved, tmp_path, size):
             saved.save_best("psnr")
     assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "best"] == before
     assert resume(model, tmp_path)[0] == 12
+
+
+def test_a_folder_that_is_gone_is_not_made_again(model, tmp_path):
+    folder = tmp_path / "checkpoints"
+    checkpoints = Checkpoints(folder, model, RunState(model), keep=3)
+    checkpoints.save()
+    shutil.rmtree(folder)
+    for save in (checkpoints.save, lambda: checkpoints.save_best("psnr")):
+        with pytest.raises(files.TroubleError, match="checkpoints is gone"):
+            save()
+    assert not folder.exists()
 
 
 def test_what_is_written_later_is_as_it_was_when_it_was_saved(model, tmp_path):

@@ -27,6 +27,7 @@ _BEGUN = ".shards-begun"
 MOST = 256  # Shards of a data set: all may stay open.
 _VERSION = 1
 _LARGEST = 2**31 - 2**16  # Bytes of a file: a message of protobuf holds 2 GiB.
+_ENTRY = 4  # Name, shard, start and length of a file.
 _HEADER, _FOOTER = 12, 4  # Bytes of a record around what it holds.
 
 
@@ -321,11 +322,17 @@ def _index(root, changed):
             raise ValueError(f"version {found['version']}")
         for own in found["folders"].values():
             sizes = [found["shards"][name] for name in own["shards"]]
+            if any(len(member) != _ENTRY for member in own["files"]):
+                raise ValueError("a file's entry is not whole")
             if any(not 0 <= member[1] < len(sizes) for member in own["files"]):
                 raise ValueError("a file's shard is not listed")
         return found
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{root / INDEX} cannot be read: {error}.") from None
+        said = str(error) if isinstance(error, ValueError) else repr(error)
+        raise ValueError(
+            f"{root / INDEX} cannot be read: {said.rstrip('.')}. Copy the folder again, "
+            "or make it anew in an empty one (prepare_data --shards)."
+        ) from None
 
 
 @functools.lru_cache(maxsize=16)
