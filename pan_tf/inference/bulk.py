@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 import os
 import pathlib
 import re
@@ -20,22 +21,30 @@ import sys
 import threading
 import uuid
 
+from absl import logging as absl_logging
+
 from pan_tf import files
 from pan_tf import printing
 from pan_tf.inference.work import Outcome
 from pan_tf.inference.work import Work
 from pan_tf.inference.work import tried
 
+_disabled = logging.root.manager.disable
+logging.disable(logging.WARNING)  # Beam misses what nobody here has asked for.
 try:
     import apache_beam as beam
     from apache_beam.ml.inference.base import ModelHandler
     from apache_beam.ml.inference.base import RunInference
     from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
 except ImportError as error:
     raise ImportError(
         f"--runner takes the package apache-beam: pip install 'pan_tf[beam]'. ({error})"
     ) from None
+finally:
+    logging.disable(_disabled)
 
 FAILURES = "failures.tsv"
 _DIRECT = "direct"
@@ -293,8 +302,17 @@ class _Keep(beam.DoFn):
 
 
 def _runner(name):
-    """A Beam runner; "direct" is the one that has processes of its own."""
-    return FnApiRunner() if name == _DIRECT else beam.runners.create_runner(name)
+    """A Beam runner; "direct" is the one that has processes of its own.
+
+    Their log is ours to choose: Beam does not hand a pipeline's options on to them.
+    """
+    if name != _DIRECT:
+        return beam.runners.create_runner(name)
+    level = "INFO" if absl_logging.level_info() else "ERROR"
+    logging.getLogger("apache_beam").setLevel(level)
+    found = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
+    found.pipeline_options["beam:option:default_sdk_harness_log_level:v1"] = level
+    return FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(found))
 
 
 class _Parser(argparse.ArgumentParser):
