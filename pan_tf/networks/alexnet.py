@@ -3,7 +3,9 @@
 import keras
 from keras import layers
 
+from pan_tf.networks.torch_files import entry
 from pan_tf.networks.torch_files import read_state_dict
+from pan_tf.networks.torch_files import set_weights
 
 # Number in torchvision's `features` -> filters, kernel, stride, zeros on every side.
 _CONVOLUTIONS = {
@@ -54,23 +56,3 @@ def alexnet_features(weights):
         set_weights(model, name.replace(".", "_"), [kernel.transpose(2, 3, 1, 0), bias])
     model.trainable = False
     return model
-
-
-def entry(found, name):
-    """An array of a state dictionary; ValueError if it has none of that name."""
-    if name not in found:
-        raise ValueError(f"its state dictionary has no {name}")
-    return found[name]
-
-
-def set_weights(model, layer, arrays):
-    """Sets a layer's weights.
-
-    Raises:
-        ValueError: if they have other shapes.
-    """
-    ours = [tuple(variable.shape) for variable in model.get_layer(layer).weights]
-    theirs = [array.shape for array in arrays]
-    if ours != theirs:
-        raise ValueError(f"its {layer} has shapes {theirs}, and must have {ours}")
-    model.get_layer(layer).set_weights(arrays)

@@ -8,9 +8,9 @@ where the one before takes an average. Names are those of its state dictionary.
 import keras
 from keras import layers
 
-from pan_tf.networks.alexnet import entry
-from pan_tf.networks.alexnet import set_weights
+from pan_tf.networks.torch_files import entry
 from pan_tf.networks.torch_files import read_state_dict
+from pan_tf.networks.torch_files import set_weights
 
 SIZE = 299  # Pixels a side that images are brought to.
 NUM_FEATURES = 2048

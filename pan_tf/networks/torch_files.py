@@ -58,6 +58,26 @@ def read_state_dict(path):
         ) from None
 
 
+def entry(found, name):
+    """An array of a state dictionary; ValueError if it has none of that name."""
+    if name not in found:
+        raise ValueError(f"its state dictionary has no {name}")
+    return found[name]
+
+
+def set_weights(model, layer, arrays):
+    """Sets a layer's weights.
+
+    Raises:
+        ValueError: if they have other shapes.
+    """
+    ours = [tuple(variable.shape) for variable in model.get_layer(layer).weights]
+    theirs = [array.shape for array in arrays]
+    if ours != theirs:
+        raise ValueError(f"its {layer} has shapes {theirs}, and must have {ours}")
+    model.get_layer(layer).set_weights(arrays)
+
+
 class _Storage:
     """Numbers in a row, which several tensors may share; read when all are known."""
 
