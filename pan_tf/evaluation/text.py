@@ -1,5 +1,7 @@
 """An evaluation's record as lines of text, for terminals and notebooks."""
 
+from pan_tf.evaluation.record import NATIVE_SCALE
+
 
 def lines(record):
     """What was measured, with intervals, beside the baselines.
@@ -28,7 +30,7 @@ def lines(record):
 def _native(native):
     columns = dict(native.get("runs") or {"": native["metrics"]})
     columns |= {
-        f"{name}, --scale=native": row for name, row in native["at_native_scale"].items()
+        f"{name}{NATIVE_SCALE}": row for name, row in native["at_native_scale"].items()
     }
     columns |= {f"baseline: {name}": row for name, row in native["baselines"].items()}
     return [

@@ -73,9 +73,9 @@ class Course:
     """What changes in a training of known length on its way, in shares of that length.
 
     Attributes:
-        alone: share, from the beginning, in which T is trained alone, on the terms in
-            which D takes no part. D has nothing to teach a T that has not learnt the
-            layout, and costs as much as later.
+        alone: share, from the beginning, in which T is trained alone (`--warm_up`), on
+            the terms in which D takes no part. D has nothing to teach a T that has not
+            learnt the layout, and costs as much as later.
         fade: share, after that, over which the terms with D grow in T's objective from 0
             to their weights. D is trained from the beginning of it.
         decay: share, at the end, over which both learning rates fall linearly to 0, D's

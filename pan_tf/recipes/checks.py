@@ -75,9 +75,10 @@ def _disagreement(name, row):
                 return f"has a {kind} of {field}={weight!r}: no number of 0 or more"
         seen = {image for player in _PLAYERS for image in term.d_inputs(player)}
         judges = term.concerns("discriminator") or seen
-        compared = {*getattr(term, "between", ())} & {"pooled"}  # Only D sees those.
-        every = {*term.images, *seen, *getattr(term, "between", ())}
-        if unknown := (every - images) | compared:
+        between = {*getattr(term, "between", ())}
+        # Only D sees outputs of the past.
+        unknown = ({*term.images, *seen} - images) | (between - (images - {"pooled"}))
+        if unknown:
             return f"has a {kind} of {sorted(unknown)}: images are {sorted(images)}"
         if judges and row.discriminator is None:
             return f"has a {kind}, which needs a discriminator, and none"

@@ -77,7 +77,7 @@ def fingerprint(source=_SATELLITE):
 
 
 def cut(split, size, source=_SATELLITE):
-    """Cuts the tiles of a split.
+    """Cuts the tiles of a split at once; a data set loads one after the other.
 
     Args:
         split: "train" or "test".
