@@ -69,3 +69,16 @@ def test_constant_sides_are_named(pairs):
     a, b = pairs[0]
     assert duplicates.portrait(a, b).constant == ()
     assert duplicates.portrait(a, np.full_like(b, 7)).constant == ("B",)
+
+
+@pytest.mark.parametrize(("noise", "is_same"), [(2.0, True), (5.0, False)])
+def test_faint_pairs_may_differ_by_the_noise_of_a_file(noise, is_same):
+    """Twelve hundredths of a contrast of a few levels would be less than that."""
+    ramp = np.linspace(96.0, 108.0, 64)
+    faint = np.broadcast_to(ramp[:, None, None], (64, 64, 3))
+    steps = np.where(np.indices((4, 4)).sum(0) % 2, noise, -noise).repeat(16, 0)
+    other = faint + steps.repeat(16, 1)[..., None]
+    pairs = [
+        duplicates.portrait(*(each.astype(np.uint8),) * 2) for each in (faint, other)
+    ]
+    assert duplicates._alike(*pairs) == is_same

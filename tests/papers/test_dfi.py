@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pan_tf.papers import dfi
 from tests.conftest import smooth_noise
@@ -115,3 +116,13 @@ def test_numbers_are_the_authors():
         0.001,
         500,
     )
+
+
+def test_a_channel_that_seldom_answers_weighs_no_hundredfold(domains):
+    """It is divided by a hundredth of its layer's mean at least."""
+    means = np.array([1.0, 2.0, 0.0, 1e-5], np.float32)
+    found = object.__new__(dfi.Interpolation)
+    found._domains = domains
+    found._network = lambda images: [tf.ones((*images.shape[:3], 1)) * means]
+    (scales,) = found._find_scales()
+    np.testing.assert_allclose(scales, [1.0, 2.0, 0.0075, 0.0075], rtol=1e-3)
