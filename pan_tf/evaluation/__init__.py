@@ -12,6 +12,7 @@ from pan_tf.evaluation.measure import means
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.measure import summary
 from pan_tf.evaluation.measure import too_small
+from pan_tf.evaluation.measure import unmeasurable
 from pan_tf.evaluation.measure import validate
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "summary",
     "too_small",
     "translations",
+    "unmeasurable",
     "validate",
 ]

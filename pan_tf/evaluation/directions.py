@@ -17,7 +17,7 @@ from pan_tf.evaluation.judges import Judges
 from pan_tf.evaluation.measure import images_at_a_time
 from pan_tf.evaluation.measure import measure
 from pan_tf.evaluation.measure import sizes_recur
-from pan_tf.evaluation.measure import too_small
+from pan_tf.evaluation.measure import unmeasurable
 from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import ROWS
 from pan_tf.metrics.intervals import summarized
@@ -184,7 +184,7 @@ class Directions:
         sizes = {Size(*map(int, size)) for size in split.sizes()}
         if all(self._asked.geometry.measured_size(*size) == size for size in sizes):
             return False
-        if problem := too_small(split, data.NATIVE):
+        if problem := unmeasurable(split, data.NATIVE):
             self._asked.notes.append(f"Files as they are were not measured: {problem}")
             return False
         return True

@@ -18,7 +18,7 @@ from pan_tf.evaluation.directions import Directions
 from pan_tf.evaluation.inputs import Inputs
 from pan_tf.evaluation.judges import check_counts
 from pan_tf.evaluation.measure import check_functions
-from pan_tf.evaluation.measure import too_small
+from pan_tf.evaluation.measure import unmeasurable
 from pan_tf.evaluation.measure import usual
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
@@ -120,7 +120,7 @@ class Evaluation(Inputs):
         if self.split.paired:
             channels = self.split.target.spec.channels
             check_channels(self.of_images + self.of_sets, channels)
-            if problem := too_small(self.split, self.geometry, self.of_images):
+            if problem := unmeasurable(self.split, self.geometry, self.of_images):
                 raise ValueError(f"{problem} Remove it, or measure at another size.")
         self.weights = locate_weights(
             [*self.of_images, *self.of_sets], vgg_weights, metric_weights

@@ -10,6 +10,7 @@ from pan_tf import progress
 from pan_tf import tracing
 from pan_tf.data import Geometry
 from pan_tf.data import evaluation_dataset
+from pan_tf.memory import available_bytes
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import METRICS
 from pan_tf.metrics import ROWS
@@ -19,6 +20,9 @@ from pan_tf.metrics import with_parts
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
+# Of a pair's images in float32, with the output and what metrics make of them: 10 GB were
+# seen for one of 131 million pixels.
+_COPIES = 6
 _TRIED = 64  # Pixels a side, of images whose size is not known.
 _UNTRACED = 2  # Pairs of a size, on average, up to which comparisons are not traced.
 
@@ -165,13 +169,42 @@ def too_small(split, geometry, also=()):
     number = min(range(len(sizes)), key=lambda i: min(sizes[i]))
     if min(sizes[number]) >= worst.smallest:
         return None
+    return (
+        f"{_name(split, number, sizes)} is measured at {sizes[number]} px, and "
+        f"{worst.title} needs {worst.smallest} px a side."
+    )
+
+
+def too_large(split, geometry):
+    """Which image does not fit into memory where it is measured, a sentence, or None.
+
+    A thin one grows most: it is brought to training's scale by its short side.
+
+    Args:
+        split, geometry: as of `too_small`.
+    """
+    free = available_bytes()
+    sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
+    number = max(range(len(sizes)), key=lambda i: sizes[i].pixels)
+    wanted = _COPIES * 4 * sizes[number].pixels * split.target.spec.channels
+    if free is None or wanted <= free:
+        return None
+    return (
+        f"{_name(split, number, sizes)} is measured at {sizes[number]} px, which takes "
+        f"{wanted / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free."
+    )
+
+
+def unmeasurable(split, geometry, also=()):
+    """What `too_small` or `too_large` say; arguments as of `too_small`."""
+    return too_small(split, geometry, also) or too_large(split, geometry)
+
+
+def _name(split, number, sizes):
     # Where headers tell nothing, only a few images were looked at.
     is_known = len(sizes) == len(split.target.names)
     name = split.target.names[number] if is_known else "an image"
-    return (
-        f"{name} of {split.name} is measured at {sizes[number]} px, and {worst.title} "
-        f"needs {worst.smallest} px a side."
-    )
+    return f"{name} of {split.name}"
 
 
 def sizes_recur(split, geometry):

@@ -279,7 +279,7 @@ def _check_sizes(opened, asked):
     """Refuses held-out images that validations would stop at."""
     if opened.validation is None or not opened.validation.paired:
         return
-    if problem := evaluation.too_small(opened.validation, opened.geometry, asked):
+    if problem := evaluation.unmeasurable(opened.validation, opened.geometry, asked):
         raise ValueError(f"{problem} Remove it, or choose another --preprocess.")
 
 

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from pan_tf import evaluation
 from pan_tf.config import METRIC_NAMES
 from pan_tf.config import Config
 from pan_tf.data import NATIVE
+from pan_tf.data import Geometry
 from pan_tf.data import Images
 from pan_tf.data import Split
 from pan_tf.data import open_data
@@ -117,6 +119,19 @@ def test_the_image_with_the_shortest_side_is_looked_at():
 def test_an_image_of_just_the_least_size_is_measured():
     assert evaluation.too_small(of_sizes((17, 17)), NATIVE) is None
     assert evaluation.too_small(of_sizes((17, 16)), NATIVE) is not None
+
+
+def test_an_image_that_memory_does_not_hold_is_named(monkeypatch):
+    pairs, thin = of_sizes((30, 30), (1, 2000)), Geometry("scale", 256)
+    module = sys.modules["pan_tf.evaluation.measure"]
+    monkeypatch.setattr(module, "available_bytes", lambda: 2**33)
+    said = (
+        r"b of test is measured at 256x512000 px, which takes 8\.8 GiB .* 8\.0 are free"
+    )
+    assert re.match(said, evaluation.unmeasurable(pairs, thin))
+    assert evaluation.unmeasurable(of_sizes((30, 30)), thin) is None
+    monkeypatch.setattr(module, "available_bytes", lambda: None)
+    assert evaluation.unmeasurable(pairs, thin) is None
 
 
 def lists(source=3, target=3):
