@@ -24,7 +24,6 @@ from pan_tf.data.geometry import loaded_dtype
 from pan_tf.data.split import evenly
 
 _FOREVER = 2**62
-_HELD_OUT = -1  # In place of a seed, where none is to matter.
 _TARGETS = 2**40  # Beside the seed, where targets are drawn for themselves.
 
 
@@ -205,30 +204,13 @@ def evaluation_dataset(split, *, geometry, batch_size, centre=False):
     """
     geometry = Geometry.of(geometry)
     # Streaks and holes are made for the size of training.
-    centre = centre or bool(getattr(split, "synthesize", None))
+    centre = centre or split.synthesize is not None
     view = geometry.centre if centre else geometry.whole
     batch_size = batch_size if centre or geometry.is_uniform else 1
-
-    def example(index):
-        if not split.paired:  # They may differ in size.
-            sides = zip(split.load(index), split.specs, strict=True)
-            source, target = (view((image,), (spec,))[0] for image, spec in sides)
-            return {"source": source, "target": target}
-        source, target = view(split.load(index), split.specs)
-        if split.synthesize:
-            # Not a number of training; of its place among all pairs of the split.
-            seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), split.number(index)])
-            source = split.synthesize(target, seed)
-        return {"source": source, "target": target}
-
-    def alone(index):
-        return {"image": view((split.load(index),), (split.spec,))[0]}
-
-    is_split = hasattr(split, "num_together")
     return (
-        tf.data.Dataset.range(split.num_together if is_split else len(split))
+        tf.data.Dataset.range(split.num_together)
         .map(
-            tracing.plain(example if is_split else alone),
+            tracing.plain(lambda index: split.example(index, view)),
             num_parallel_calls=os.cpu_count(),
             deterministic=True,
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from pan_tf.data.synthesis import Synthesis
 # Images whose headers are looked at, to see what a data set is like; all are read before
 # they are relied on. Where there are no headers, images that are decoded for their size.
 LOOKED_AT, _DECODED = 10_000, 64
+_HELD_OUT = -1  # In place of a seed, where none is to matter.
 
 
 def evenly(count, limit):
@@ -44,9 +46,19 @@ class Images:
     attributes: Callable | None = None
     read_sizes: Callable | None = None
     spec: images.ImageSpec = images.RGB
+    synthesize: ClassVar = None  # None is made of another, as of a `Split`.
 
     def __len__(self):
         return len(self.names)
+
+    @property
+    def num_together(self):
+        """How many numbers there are, as of a `Split`."""
+        return len(self)
+
+    def example(self, index, view):
+        """What is measured by a number; `{"image"}`, arguments as of `Split.example`."""
+        return {"image": view((self.load(index),), (self.spec,))[0]}
 
     def sizes(self, limit=None):
         """Height and width, int `[n, 2]`: of each, or of at most so many.
@@ -165,6 +177,27 @@ class Split:
         if self.load_pair is not None:
             return self.load_pair(index)
         return self.source.load(index), self.target.load(index)
+
+    def example(self, index, view):
+        """What is measured by a number, in a graph.
+
+        Args:
+            index: int64 scalar, below `num_together`.
+            view: `Geometry.whole` or `Geometry.centre`.
+
+        Returns:
+            `{"source", "target"}`, float32 `[H, W, C]` in [-1, 1].
+        """
+        if not self.paired:  # They may differ in size.
+            sides = zip(self.load(index), self.specs, strict=True)
+            source, target = (view((image,), (spec,))[0] for image, spec in sides)
+            return {"source": source, "target": target}
+        source, target = view(self.load(index), self.specs)
+        if self.synthesize:
+            # Not a number of training; of its place among all pairs of the split.
+            seed = tf.stack([tf.constant(_HELD_OUT, tf.int64), self.number(index)])
+            source = self.synthesize(target, seed)
+        return {"source": source, "target": target}
 
     def subset(self, places):
         """Some numbers that both lists have."""
