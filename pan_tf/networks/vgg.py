@@ -1,4 +1,5 @@
-"""VGG-16 and VGG-19, trained on ImageNet, as frozen judges of images.
+"""VGG-16 and VGG-19, trained on ImageNet: frozen, images are judged through them; as
+classifiers they are trained further (VGG*).
 
 The weights are those of `keras.applications`: trained on BGR in [0, 255] less the mean
 colour ("caffe"). Fed anything else, the network still gives features, but nobody knows
