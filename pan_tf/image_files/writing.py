@@ -1,5 +1,6 @@
 """The one writer of image files: whole or not at all."""
 
+import math
 import pathlib
 
 import numpy as np
@@ -141,7 +142,6 @@ def _save_tiff(path, pixels, alpha, tags):
         for tag, (kind, value) in tags.items()
         if tag not in (_DESCRIPTION, _X, _Y, _UNIT)
     ]
-    resolution = (values[_X], values[_Y]) if _X in values and _Y in values else None
     has_rgb = count in (3, 4)
     others = pixels.shape[-1] - (3 if has_rgb else 1)
     tifffile.imwrite(
@@ -151,11 +151,20 @@ def _save_tiff(path, pixels, alpha, tags):
         planarconfig=None if pixels.shape[-1] == 1 else "contig",
         extrasamples=_extra(others, alpha is not None),
         description=values.get(_DESCRIPTION),
-        resolution=resolution,
+        resolution=_resolution(values),
         resolutionunit=values.get(_UNIT),
         metadata=None,
         extratags=extra,
     )
+
+
+def _resolution(values):
+    """Pixels a unit along both axes, as tifffile takes them; None if they are none."""
+    try:
+        found = float(values[_X]), float(values[_Y])
+    except (KeyError, TypeError):
+        return None
+    return found if all(0.0 < each < math.inf for each in found) else None
 
 
 def _extra(count, has_alpha):

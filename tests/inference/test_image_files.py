@@ -406,3 +406,23 @@ def test_values_come_back_rounded_and_transparency_whole():
     spec = ImageSpec(4, 16, low=0, high=4095, kind="uint16", has_alpha=True)
     values = np.array([[[0, 4095, 0, 65535], [0, 0, 0, 257]]], np.uint16)
     np.testing.assert_array_equal(spec.restore(spec.fit(values)), values)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "written"),
+    [
+        (TiffImagePlugin.IFDRational(72, 1), 72.0),
+        (TiffImagePlugin.IFDRational(0, 0), None),
+        ((72.0,), None),
+    ],
+)
+def test_a_resolution_that_is_none_costs_no_image(resolution, written, tmp_path):
+    path, pixels = tmp_path / "in.tif", np.zeros((8, 8, 3), np.uint16)
+    tifffile.imwrite(path, pixels, photometric="rgb", resolution=(300, 300))
+    picture = read_picture(path)
+    assert picture.tags[282] == (5, 300.0)
+    tags = picture.tags | {282: (5, resolution), 283: (5, resolution)}
+    write_picture(path, dataclasses.replace(picture, tags=tags), "TIFF")
+    found = read_picture(path)
+    np.testing.assert_array_equal(found.pixels, pixels)
+    assert written is None or found.tags[282] == (5, written)
