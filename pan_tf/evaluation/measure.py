@@ -20,8 +20,8 @@ from pan_tf.metrics import with_parts
 from pan_tf.metrics.intervals import mean_and_interval
 from pan_tf.size import Size
 
-# Of a pair's images in float32, with the output and what metrics make of them: 10 GB were
-# seen for one of 131 million pixels.
+# Images of float32 that are in memory at once: a pair, the output, and what metrics make
+# of them. One of 131 million pixels was seen to take 10 GB.
 _COPIES = 6
 _TRIED = 64  # Pixels a side, of images whose size is not known.
 _UNTRACED = 2  # Pairs of a size, on average, up to which comparisons are not traced.
@@ -163,9 +163,26 @@ def too_small(split, geometry, also=()):
         geometry: `Geometry` at which they are measured.
         also: names of metrics beside the usual ones.
     """
+    return _too_small(split, _measured_sizes(split, geometry), also)
+
+
+def unmeasurable(split, geometry, also=()):
+    """Which image is too small for a metric or too large for memory, a sentence; or None.
+
+    Arguments as of `too_small`. A thin image grows most: its short side decides at which
+    scale it is measured.
+    """
+    sizes = _measured_sizes(split, geometry)  # All headers are read for it: once.
+    return _too_small(split, sizes, also) or _too_large(split, sizes)
+
+
+def _measured_sizes(split, geometry):
+    return [geometry.measured_size(*map(int, size)) for size in split.sizes()]
+
+
+def _too_small(split, sizes, also):
     metrics = [ROWS[name] for name in (*usual(split, False), *also)]
     worst = max(metrics, key=lambda metric: metric.smallest)
-    sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
     number = min(range(len(sizes)), key=lambda i: min(sizes[i]))
     if min(sizes[number]) >= worst.smallest:
         return None
@@ -175,16 +192,8 @@ def too_small(split, geometry, also=()):
     )
 
 
-def too_large(split, geometry):
-    """Which image does not fit into memory where it is measured, a sentence, or None.
-
-    A thin one grows most: it is brought to training's scale by its short side.
-
-    Args:
-        split, geometry: as of `too_small`.
-    """
+def _too_large(split, sizes):
     free = available_bytes()
-    sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
     number = max(range(len(sizes)), key=lambda i: sizes[i].pixels)
     wanted = _COPIES * 4 * sizes[number].pixels * split.target.spec.channels
     if free is None or wanted <= free:
@@ -193,11 +202,6 @@ def too_large(split, geometry):
         f"{_name(split, number, sizes)} is measured at {sizes[number]} px, which takes "
         f"{wanted / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free."
     )
-
-
-def unmeasurable(split, geometry, also=()):
-    """What `too_small` or `too_large` say; arguments as of `too_small`."""
-    return too_small(split, geometry, also) or too_large(split, geometry)
 
 
 def _name(split, number, sizes):
@@ -212,7 +216,7 @@ def sizes_recur(split, geometry):
     geometry = Geometry.of(geometry)
     if geometry.is_uniform or split.by_middle:
         return True
-    sizes = [geometry.measured_size(*map(int, size)) for size in split.sizes()]
+    sizes = _measured_sizes(split, geometry)
     return len(sizes) > _UNTRACED * len(set(sizes))
 
 

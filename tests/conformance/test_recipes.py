@@ -187,7 +187,7 @@ def check_logs(model, logs):
     assert expected <= set(logs)
 
 
-# Of one or four channels all may be dead, and a new D of few hands so little down to T
+# All of one or four channels may be dead, and a new D of few hands so little down to T
 # that float32 holds no step of it.
 FAINT = "dcgan", "vgg_gan", "vgg_star_gan"
 
