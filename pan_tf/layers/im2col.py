@@ -11,6 +11,7 @@ images.
 import math
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 from pan_tf import tracing
@@ -159,8 +160,7 @@ def convolve_transposed(images, kernel, window, sizes, ways):
 def _forward(images, kernel, window, as_product):
     if as_product:
         return _product(images, kernel, window)
-    around = [[0, 0], *map(list, window.padding), [0, 0]]
-    return tf.nn.conv2d(images, kernel, window.strides, around)
+    return tf.nn.conv2d(images, kernel, window.strides, _around(window))
 
 
 def _for_images(upstream, kernel, window, shape, as_product):
@@ -178,7 +178,7 @@ def _for_kernel(images, upstream, kernel, window, as_product):
     if as_product:
         return _product_for_kernel(images, upstream, window)
     return tf.compat.v1.nn.conv2d_backprop_filter(
-        tf.pad(images, [[0, 0], *map(list, window.padding), [0, 0]]),
+        tf.pad(images, _around(window)),
         tf.shape(kernel),
         upstream,
         [1, *window.strides, 1],
@@ -203,28 +203,11 @@ def _product_for_kernel(images, upstream, window):
 def _product_for_images(upstream, kernel, window, sizes):
     """Adds up what each output says of each of its pixels."""
     rows = tf.matmul(_matrix(upstream), _matrix(kernel), transpose_b=True)
-    channels = kernel.shape[2]
-    down, across = window.strides
-    (above, below), (left, right) = window.padding
-    height, width = upstream.shape[1:3]
-    # Groups of `stride` pixels in each direction, as in `_rows`.
-    groups = -(-(sizes[0] + above + below) // down)
-    columns = -(-(sizes[1] + left + right) // across)
-    pieces = list(_pieces(window))
-    rows = tf.reshape(rows, [-1, height, width, rows.shape[1]])
-    values = tf.split(rows, [taps * channels for *_, taps in pieces], -1)
-    lines = [[] for _ in range(down)]
-    for (row, line, column, taps), value in zip(pieces, values, strict=True):
-        around = [
-            [0, 0],
-            [row, groups - height - row],
-            [column, columns - width - column],
-            [0, (across - taps) * channels],
-        ]
-        lines[line].append(tf.pad(value, around))
-    shape = [-1, groups * down, columns * across, channels]
-    padded = tf.reshape(tf.stack([tf.add_n(line) for line in lines], 2), shape)
-    return padded[:, above : above + sizes[0], left : left + sizes[1]]
+    seen = _seen(window, sizes)
+    rows = tf.reshape(rows, [-1, seen.size, kernel.shape[2]])
+    rows = tf.pad(rows, [[0, 0], [0, 1], [0, 0]])  # The last is what nobody says.
+    said = [tf.gather(rows, each, axis=1) for each in _said(seen, window, sizes)]
+    return tf.reshape(tf.add_n(said), [-1, *sizes, kernel.shape[2]])
 
 
 def _matrix(value):
@@ -232,40 +215,54 @@ def _matrix(value):
     return tf.reshape(value, [-1, value.shape[-1]])
 
 
-def _pieces(window):
-    """Taps that lie beside each other within a group of `stride` pixels.
-
-    Yields:
-        (group of rows, row within it, group of columns, number of taps), in the order of
-        the kernel's taps.
-    """
-    (height, width), (down, across) = window.size, window.strides
-    for tap in range(height):
-        for begin in range(0, width, across):
-            yield *divmod(tap, down), begin // across, min(across, width - begin)
-
-
 def _rows(images, window):
-    """The pixels that each output sees, `[B h w, height width C]`."""
-    (above, below), (left, right) = window.padding
-    down, across = window.strides
-    sizes = tuple(images.shape[1:3])
-    height, width = window.outputs(sizes)
-    channels = images.shape[3]
-    # Whole groups of `stride` pixels: a strided slice would read number by number.
-    groups = -(-(sizes[0] + above + below) // down)
-    columns = -(-(sizes[1] + left + right) // across)
-    around = [
-        [0, 0],
-        [above, groups * down - sizes[0] - above],
-        [left, columns * across - sizes[1] - left],
-        [0, 0],
-    ]
-    grouped = tf.reshape(
-        tf.pad(images, around), [-1, groups, down, columns, across * channels]
+    """The pixels that each output sees, `[B h w, height width C]`.
+
+    Gathered, not sliced and joined: they are written once.
+    """
+    padded = tf.pad(images, _around(window))
+    _, height, width, channels = padded.shape
+    pixels = tf.reshape(padded, [-1, height * width, channels])
+    seen = _seen(window, tuple(images.shape[1:3]))
+    rows = tf.gather(pixels, seen.ravel(), axis=1)
+    return tf.reshape(rows, [-1, seen.shape[1] * channels])
+
+
+def _around(window):
+    """The window's zeros, as `tf.pad` takes them."""
+    return [[0, 0], *map(list, window.padding), [0, 0]]
+
+
+def _seen(window, sizes):
+    """Which pixels of padded images each output sees: int32 `[h w, height width]`."""
+    rows, columns = (
+        np.arange(count)[:, None] * stride + np.arange(taps)
+        for count, stride, taps in zip(
+            window.outputs(sizes), window.strides, window.size, strict=True
+        )
     )
-    pieces = [
-        grouped[:, row : row + height, line, column : column + width, : taps * channels]
-        for row, line, column, taps in _pieces(window)
+    across = sizes[1] + sum(window.padding[1])
+    pixels = rows[:, None, :, None] * across + columns[:, None, :]
+    return pixels.reshape(len(rows) * len(columns), -1).astype(np.int32)
+
+
+def _said(seen, window, sizes):
+    """Where pixels stand in `seen`, in the order of taps: int32 `[most, H W]`.
+
+    `seen.size` where a pixel stands there less often than another.
+    """
+    outputs, taps = seen.shape
+    places = np.arange(seen.size).reshape(outputs, taps).T.ravel()
+    pixels = seen.ravel()[places]
+    order = np.argsort(pixels, kind="stable")
+    padded = [
+        size + sum(zeros) for size, zeros in zip(sizes, window.padding, strict=True)
     ]
-    return _matrix(tf.concat(pieces, -1))
+    counts = np.bincount(pixels, minlength=padded[0] * padded[1])
+    number = np.arange(seen.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((counts.max(), counts.size), seen.size, np.int32)
+    found[number, pixels[order]] = places[order]
+    (above, _), (left, _) = window.padding
+    found = found.reshape(-1, *padded)
+    found = found[:, above : above + sizes[0], left : left + sizes[1]]
+    return found.reshape(len(found), -1)

@@ -134,10 +134,12 @@ def _of_pixels(images, padding):
     size = (width + 2) * images.shape[3]
     seen = tf.gather(tf.reshape(padded, [batch * rows, size]), which)
     seen = tf.reshape(seen, [_PRODUCTS, batch * groups, size])
-    sums = _combined(_OF_PIXELS, seen, [batch * groups, width + 2, images.shape[3]])
-    beside = [sums[:, :, tap : tap + width] for tap in range(_TAPS)]
+    sums = _combined(_OF_PIXELS, seen, [batch * groups * (width + 2), images.shape[3]])
+    # Gathered, not sliced and joined: pixels are written once.
+    beside = np.arange(width)[:, None] + np.arange(_TAPS)
+    beside = np.arange(batch * groups)[:, None, None] * (width + 2) + beside
     return tf.reshape(
-        tf.concat(beside, -1),
+        tf.gather(sums, beside.ravel().astype(np.int32), axis=1),
         [_PRODUCTS, batch * groups * width, _TAPS * images.shape[3]],
     )
 
