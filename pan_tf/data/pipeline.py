@@ -77,13 +77,20 @@ def training_dataset(
     def example(k):
         return make(example_number(k))
 
+    rows = share // replicas
+
+    def by_minibatch(images):
+        return {
+            k: tf.reshape(v, [rows, minibatches, *v.shape[1:]]) for k, v in images.items()
+        }
+
     return (
         tf.data.Dataset.range(_FOREVER)
         .map(
             tracing.plain(example), num_parallel_calls=os.cpu_count(), deterministic=True
         )
-        .batch(minibatches, drop_remainder=True)
-        .batch(share // replicas, drop_remainder=True)
+        .batch(rows * minibatches, drop_remainder=True)
+        .map(tracing.plain(by_minibatch))
         .prefetch(2 * replicas)
         .with_options(options())
     )

@@ -223,20 +223,24 @@ class TranslationModel(keras.Model):
             )
         logs, caches, done = [], [], []
         each = self.schedule.accumulate
-        update = self.update
+        update, loop = self.update, None
         if each > 1 and accumulation.is_possible():
-            differentiate = accumulation.differentiation(self, terms)
-            update = functools.partial(update, differentiate=differentiate)
+            loop = accumulation.Accumulation(self, batch, terms)
+            update = functools.partial(update, accumulate=loop)
         for i, player in enumerate(players):
             if not caches or not self.schedule.reuse_minibatch:
                 first = 0 if self.schedule.reuse_minibatch else i * each
                 # One update after the other: D's looks at targets wait for nothing that
                 # T's updates do, and would all be in memory at once.
                 with tf.control_dependencies(done):
-                    caches = [
-                        self._cache_of(batch, number, terms)
-                        for number in range(first, first + each)
-                    ]
+                    caches = (
+                        [loop.cache_of(first)]
+                        if loop
+                        else [
+                            self._cache_of(batch, number, terms)
+                            for number in range(first, first + each)
+                        ]
+                    )
             logs.append(update(player, *caches))
             done = caches[-1].gradients
         self._update_emas()
@@ -268,36 +272,40 @@ class TranslationModel(keras.Model):
                 if "float" in variable.dtype:  # Not the seeds of dropout.
                     mean.assign(variable + decay * (mean - variable))
 
-    def update(self, player, *caches, differentiate=None):
+    def update(self, player, *caches, accumulate=None):
         """One update of one player, by the mean of its minibatches' gradients.
 
         Args:
             player: "transformer" or "discriminator".
             caches: a `MinibatchCache` each. What still holds of it after this update is
                 left there for the next one.
-            differentiate: what is called for each; None: the method.
+            accumulate: as the method of that name, for these caches; None: the method.
 
         Returns:
             name -> float32 scalar: the player's losses, and what is worth watching;
             means over the minibatches.
         """
-        logs, gradients = [], None
-        differentiate = differentiate or self.differentiate
-        for cache in caches:
-            # One after the other: each has the memory for itself.
-            with updates.after(gradients):
-                logs.append(differentiate(player, cache))
-                own = cache.gradients
-                gradients = own if gradients is None else updates.sums(gradients, own)
-        if len(caches) > 1:
-            gradients = [gradient / len(caches) for gradient in gradients]
+        logs, gradients = (accumulate or self.accumulate)(player, caches)
         optimizer = self.players[player]
         optimizer.apply(updates.reduced(gradients, optimizer), self.variables_of(player))
         for cache in caches:
             cache.forget(player)
             if not self.schedule.keeps_passes:
                 cache.forget("transformer")
-        return updates.means(logs)
+        return logs
+
+    def accumulate(self, player, caches):
+        """Means over minibatches: (name -> float32 scalar, list of gradients)."""
+        logs, gradients = [], None
+        for cache in caches:
+            # One after the other: each has the memory for itself.
+            with updates.after(gradients):
+                logs.append(self.differentiate(player, cache))
+                own = cache.gradients
+                gradients = own if gradients is None else updates.sums(gradients, own)
+        if len(caches) > 1:
+            gradients = updates.shares(gradients, len(caches))
+        return updates.means(logs), gradients
 
     def translate(self, minibatch):
         """A minibatch by the present T: list of `Translation`, one a direction."""

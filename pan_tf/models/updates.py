@@ -253,6 +253,11 @@ def sums(gradients, others):
     return [a + b for a, b in zip(gradients, others, strict=True)]
 
 
+def shares(values, count):
+    """Each value divided by a count; `values` is a list, or a dictionary."""
+    return tf.nest.map_structure(lambda value: value / count, values)
+
+
 def after(gradients):
     """A context in whose graph everything waits for gradients; None: for nothing.
 
