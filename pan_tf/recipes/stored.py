@@ -1,7 +1,10 @@
 """The system that a run folder holds, against the one that its flags mean today."""
 
+from absl import logging
+
 from pan_tf.recipes.build import resolve
 from pan_tf.recipes.system import System
+from pan_tf.recipes.system import digest
 from pan_tf.recipes.table import RECIPES
 
 
@@ -11,18 +14,19 @@ def stored(config, folder):
     Args:
         config: `Config` of the run.
         folder: its `RunFolder`. One from before runs recorded their system is resolved
-            by today's table, if its networks were today's.
+            by today's table, which is said, if its networks were today's.
 
     Returns:
         `System`.
 
     Raises:
-        ValueError: naming the folder, if a part of it is not known here, or was another
-            network by the same name.
+        ValueError: naming the folder, if a part of it is not known here, was another
+            network by the same name, or system.json was lost and the recipe has changed.
     """
     recorded = folder.system()
     if recorded is None:
         _check_revisions(config, folder, for_training=False)
+        _take_from_table(folder)
         before = folder.inference() or {}
         return resolve(config).with_bn_statistics(before.get("batch_normalization"))
     try:
@@ -49,6 +53,8 @@ def check_stored(config, folder):
     recorded = folder.system()
     if recorded is None:
         _check_revisions(config, folder, for_training=True)
+        if folder.has_checkpoint():
+            _take_from_table(folder)
         return
     if not folder.has_checkpoint():
         return  # Nothing was trained: it begins anew, as it is today.
@@ -100,6 +106,28 @@ def _check_revisions(config, folder, for_training):
     if for_training and was != row.revision:
         changed = row.earlier_revisions.get(was, "was another system")
         raise ValueError(_refusal(folder, f"{config.recipe} {changed}"))
+
+
+def _take_from_table(folder):
+    """Says that a run without a system.json is what today's table has by its name.
+
+    Raises:
+        ValueError: if its run.cfg was written for another recipe of that name: the file,
+            which that version wrote, was lost.
+    """
+    own = folder.config()
+    if own.recipe_digest not in (None, digest(RECIPES[own.recipe])):
+        raise ValueError(
+            f"{folder.path} has lost its system.json, which says what was trained: "
+            f"{own.recipe} was another recipe then. Restore that file, or train it again "
+            f"in {folder.elsewhere}."
+        )
+    logging.warning(
+        "*** %s has no system.json, as runs of version 0.1: its networks and losses are "
+        "taken to be %s of this version. ***",
+        folder.path,
+        own.recipe,
+    )
 
 
 def _check_revision(folder, network, was):

@@ -97,6 +97,29 @@ def test_a_run_of_0_1_normalizes_as_its_manifest_says(tmp_path):
     assert system.bn_statistics == system.transformer.arguments["statistics"] == "image"
 
 
+def test_a_run_without_its_system_is_taken_from_the_table_aloud(tmp_path, caplog):
+    config = recipes.complete(Config(recipe="pix2pix"))
+    folder = run_of(tmp_path / "run", config)
+    assert recipes.stored(config, folder) == recipes.resolve(config)
+    assert "has no system.json" in caplog.text and "pix2pix" in caplog.text
+    caplog.clear()
+    recipes.check_stored(config, folder)
+    assert "has no system.json" in caplog.text
+
+
+def test_a_lost_system_is_not_replaced_by_another_of_the_table(tmp_path, monkeypatch):
+    config = recipes.complete(Config(recipe="pix2pix"))
+    folder = run_of(tmp_path / "run", config)
+    row = recipes.RECIPES["pix2pix"]
+    losses = tuple(dataclasses.replace(term, weight=7.0) for term in row.terms)
+    changed = dataclasses.replace(row, terms=losses)
+    monkeypatch.setitem(recipes.RECIPES, "pix2pix", changed)
+    for use in (recipes.stored, recipes.check_stored):
+        with pytest.raises(ValueError, match="run has lost its system") as caught:
+            use(config, folder)
+        assert "Restore that file" in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "role"), ROLES)
 def test_todays_runs_are_welcome(name, role, tmp_path):
     config = config_of(name, role)
