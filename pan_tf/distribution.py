@@ -53,17 +53,22 @@ def make_strategy():
         except tf.errors.UnknownError as error:
             raise ValueError(
                 f"TF_CONFIG: {addresses[place]} cannot be listened at. Is another "
-                f"process still there? ({error.message})"
+                f"process still there? ({_clause(error)})"
             ) from error
         except (*_UNREACHABLE, tf.errors.InternalError) as error:
             raise files.TroubleError(
-                f"TF_CONFIG: {', '.join(others)} did not join. ({error.message})"
+                f"TF_CONFIG: {', '.join(others)} did not join. ({_clause(error)})"
             ) from error
         _take_back_sigterm()
         return strategy
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _clause(error):
+    """TensorFlow's reason without what it knows of gRPC, which is some lines."""
+    return re.split(r"\s*(?:\n|\[type\.googleapis|Additional GRPC)", error.message)[0]
 
 
 def _name_somebody():
@@ -120,25 +125,28 @@ def cluster():
         for addresses in jobs.values():
             if not isinstance(addresses, list):
                 raise TypeError
-            if not all(re.fullmatch(_ADDRESS, address) for address in addresses):
-                raise ValueError
-            ports = [int(address.rpartition(":")[2]) for address in addresses]
-            if not all(0 < port < 2**16 for port in ports):
-                raise ValueError
+            for address in addresses:
+                is_one = re.fullmatch(_ADDRESS, address)
+                if not is_one or not 0 < int(address.rpartition(":")[2]) < 2**16:
+                    raise ValueError(f"{address!r} is no host and port. ")
         named = {kind: addresses for kind, addresses in jobs.items() if addresses}
         if not jobs:
             return None
         kind, index = str(found["task"]["type"]), str(found["task"]["index"])
-        index = int(re.fullmatch("[0-9]+", index)[0])
+        if not re.fullmatch("[0-9]+", index):
+            raise ValueError(f"{index} is no index. ")
+        index = int(index)
         # An evaluator need not stand in the cluster; it is refused below.
-        if kind in _TRAIN and not 0 <= index < len(jobs[kind]):
-            raise IndexError
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        raise ValueError(
-            'TF_CONFIG must be JSON, {"cluster": {"worker": ["host:port", ...]}, "task": '
-            '{"type": "worker", "index": 0}}, with an index for each process, and an '
-            f"IPv6 host in brackets. Received: {text!r}."
-        ) from None
+        if kind in _TRAIN and index >= (count := len(jobs.get(kind, []))):
+            raise ValueError(f"It names no {kind} {index}, but {count} from 0. ")
+    except json.JSONDecodeError:
+        raise ValueError(_not_read(text)) from None
+    except KeyError as error:
+        raise ValueError(_not_read(text, f"It has no {error}. ")) from None
+    except (AttributeError, LookupError, RecursionError, TypeError):
+        raise ValueError(_not_read(text)) from None
+    except ValueError as error:
+        raise ValueError(_not_read(text, error)) from None
     if others := {*named, kind} - {*_TRAIN}:
         raise ValueError(
             f"TF_CONFIG must name workers, and perhaps a chief; all train alike. "
@@ -155,6 +163,15 @@ def cluster():
             f"Received: {', '.join(twice)} more than once."
         )
     return workers, index + (len(chiefs) if kind == "worker" else 0)
+
+
+def _not_read(text, reason=""):
+    """The message on a TF_CONFIG that names no processes; the reason is a sentence."""
+    return (
+        'TF_CONFIG must be JSON, {"cluster": {"worker": ["host:port", ...]}, "task": '
+        '{"type": "worker", "index": 0}}, with an index for each process, and an '
+        f"IPv6 host in brackets. {reason}Received: {text!r}."
+    )
 
 
 def check_alone(what):

@@ -128,6 +128,36 @@ def test_what_names_no_process_is_refused(text, monkeypatch):
         distribution.cluster()
 
 
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (tf_config({"worker": ["a:1", "b:1"]}, index=2), "It names no worker 2, but 2 "),
+        (tf_config({"worker": ["a:1"]}, kind="chief"), "It names no chief 0, but 0 "),
+        (tf_config({"worker": ["a:1"]}, index=-1), "-1 is no index."),
+        (tf_config({"worker": ["a:1", ":1"]}), "':1' is no host and port."),
+        (tf_config({"worker": ["a:99999"]}), "'a:99999' is no host and port."),
+        ('{"cluster": {"worker": ["a:1"]}}', "It has no 'task'."),
+    ],
+)
+def test_what_is_wrong_is_named(text, wrong, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match="TF_CONFIG must be JSON") as caught:
+        distribution.cluster()
+    assert f"in brackets. {wrong}" in str(caught.value)
+
+
+def test_what_grpc_knows_is_not_said(monkeypatch):
+    def lost():
+        text = "Barrier failed.\n[type.googleapis.com/tensorflow.X='']\nAdditional GRPC"
+        raise tf.errors.UnavailableError(None, None, text)
+
+    monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ["a:1", "b:2"]}))
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lost)
+    with pytest.raises(files.TroubleError) as caught:
+        distribution.make_strategy.__wrapped__()
+    assert str(caught.value) == "TF_CONFIG: b:2 did not join. (Barrier failed.)"
+
+
 @pytest.mark.parametrize("address", ["[fe80::1%eth0]:1", "10.0.0.1:1", "node-1.net:1"])
 def test_what_an_address_may_be(address, monkeypatch):
     jobs = {"chief": [address], "worker": [], "ps": []}  # Empty lists name nobody.
