@@ -163,6 +163,11 @@ def test_files_of_the_aspect_that_is_trained_are_not_distorted():
             "images of 900x600, scaled, with their aspect, until the shorter side is "
             "300, then cropped to 256x256 (scale 0.5)",
         ),
+        (
+            Geometry("squash", "64x128", "72x144"),
+            "images of 900x600, squashed to 144x72, cropped to 128x64 (width x height) "
+            "(scale 0.12)",
+        ),
     ],
 )
 def test_a_geometry_says_what_it_does_and_survives_json(geometry, said):
