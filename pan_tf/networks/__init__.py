@@ -2,7 +2,7 @@
 
 Transformers map an image to an image. Discriminators map `{"source", "image"}` to
 `{"logits", "features"}`. Every module here is imported, so that `TRANSFORMERS` and
-`DISCRIMINATORS` have what it declares.
+`DISCRIMINATORS` have what it declares; a row names any of those, `networks.NAME`.
 """
 
 import importlib
@@ -92,3 +92,11 @@ __all__ = [
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)
+
+
+def __getattr__(name):
+    """A builder that a module of one's own has declared."""
+    for table in (TRANSFORMERS, DISCRIMINATORS):
+        if name in table:
+            return table[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -50,9 +50,12 @@ def test_the_recipe_trains(toy, monkeypatch):
 
 def test_the_transformer_is_a_t(monkeypatch):
     monkeypatch.setitem(networks.TRANSFORMERS, "small_transformer", None)
-    names = {**vars(unet), **vars(declarations)}
+    names = {}
     exec(block("def small_transformer("), names)
     assert networks.TRANSFORMERS["small_transformer"] is names["small_transformer"]
+    assert networks.small_transformer is names["small_transformer"]
+    with pytest.raises(AttributeError, match="has no attribute 'smal_transformer'"):
+        networks.smal_transformer  # noqa: B018
     network = names["small_transformer"](width=1 / 16)
     assert network(tf.zeros((1, 64, 96, 3))).shape == (1, 64, 96, 3)
     field = networks.receptive_field(network)
