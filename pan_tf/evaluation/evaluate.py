@@ -138,7 +138,7 @@ class Evaluation(Inputs):
             heard = by_classifier or (name == "limit" and not self.split.paired)
             if given is not None and not heard:
                 raise ValueError(f"--{name} goes without pairs: add --unaligned.")
-        self.weights.check_needed(metric_weights)
+        self.weights.check_needed(metric_weights, ROWS)
         if vgg_weights and not ("vgg16" in self.weights.digests() or self.dfi):
             raise ValueError(
                 "--vgg_weights goes with --dfi, or --metrics that need some."

@@ -23,17 +23,18 @@ class Weights:
         """Path of a network's file."""
         return dict(self.files)[network][0]
 
-    def check_needed(self, folder):
+    def check_needed(self, folder, among):
         """Refuses a --metric_weights that nothing is looked for in.
 
         Args:
             folder: what was given, or None.
+            among: the metrics that the command offers.
 
         Raises:
             ValueError: if no metric needs published weights.
         """
         if folder and not any(each in networks.PUBLISHED for each, _ in self.files):
-            able = [n for n, row in ROWS.items() if {*row.needs} & {*networks.PUBLISHED}]
+            able = [n for n in among if {*ROWS[n].needs} & {*networks.PUBLISHED}]
             raise ValueError(
                 f"--metric_weights goes with --metrics that need some: {', '.join(able)}."
             )

@@ -117,7 +117,7 @@ class Training:
         check_channels(asked, system.target.channels)
         _check_sizes(self.data, asked)
         self.weights = locate_weights(asked, config.vgg_weights, config.metric_weights)
-        self.weights.check_needed(config.metric_weights)
+        self.weights.check_needed(config.metric_weights, METRICS)
         if config.vgg_weights and not (system.vgg or self.weights.files):
             print("--vgg_weights: nothing of this run looks through VGG.", flush=True)
         usual = [n for n, row in METRICS.items() if row.is_usual and system.paired]

@@ -94,10 +94,11 @@ class Reproduction:
         # Classifiers are trained on lists.
         paired = self.table.paired
         sets = [n for n, r in SET_METRICS.items() if not (paired and r.by_classifier)]
-        _check_names("metrics", metrics, [*(METRICS if self.table.paired else ()), *sets])
+        offered = [*(METRICS if self.table.paired else ()), *sets]
+        _check_names("metrics", metrics, offered)
         vgg_weights = self.changes.get("vgg_weights")
         self.weights = locate_weights(self.metrics, vgg_weights, metric_weights)
-        self.weights.check_needed(metric_weights)
+        self.weights.check_needed(metric_weights, offered)
         self.weight_files = {"metric_weights": metric_weights}
         if "vgg16" in self.weights.digests():
             self.weight_files["vgg_weights"] = vgg_weights
