@@ -7,6 +7,8 @@ from typing import Any
 
 from absl import flags
 
+NO_TASK = "--task goes with the command; in a flagfile use --flagfile=FILE."
+
 
 def type_of(field):
     """str, int, float, bool or tuple; None is legal where it is the default."""
@@ -111,6 +113,8 @@ def read(settings, path):
             raise ValueError(f"settings begin with --, and {rest[0]!r} does not.")
         return from_flags(settings, values)
     except (flags.Error, ValueError) as error:
+        if getattr(error, "flagname", None) == "task":
+            raise ValueError(f"{path}: {NO_TASK}") from None
         raise ValueError(f"{path}: {error}") from None
 
 

@@ -125,6 +125,7 @@ def test_flagfiles_may_be_nested(tmp_path):
         ("seed=3", "'seed=3' does not"),
         ("--flagfile=nowhere.cfg", "nowhere.cfg"),
         ("--seed=-1", "--seed=-1"),
+        ("--task=quickstart", "--task goes with the command; in a flagfile use"),
     ],
 )
 def test_what_a_flagfile_cannot_say_names_file_and_flag(line, message, tmp_path):

@@ -54,7 +54,7 @@ def parse(options, argv, doc, name):
         return flagfiles.from_flags(options, values), values["verbose"].value
     except flags.UnrecognizedFlagError as error:
         if error.flagname == "task" and takes_tasks(options):
-            sys.exit("--task goes with the command; in a flagfile use --flagfile=FILE.")
+            sys.exit(flagfiles.NO_TASK)
         hint = habits.hint(error.flagname, argv, options.names())
         sys.exit(f"{hint or error}\n{calling.command(name, '--help')} lists the flags.")
     except flags.CantOpenFlagFileError as error:
