@@ -66,7 +66,9 @@ class Outcome:
         count = len(self.written) + len(self.skipped) + len(self.failures)
         there = f", {len(self.skipped)} there already" if self.skipped else ""
         text = f"{count} in, {len(self.written)} out{there}, {len(self.failures)} failed."
-        if self.left_alone:
+        if len(self.left_alone) == 1:
+            text = f"1 file is not an image by its name.\n{text}"
+        elif self.left_alone:
             text = f"{len(self.left_alone)} files are not images by their names.\n{text}"
         return "\n".join([*map(printing.one_line, self.notes), text])
 
