@@ -38,10 +38,13 @@ def unwinding():
     try:
         yield
     except _Stopped as stopped:
+        # On its way here a training may have put `leave` back.
+        (number,) = stopped.args
+        signal.signal(number, signal.SIG_DFL)
         with contextlib.suppress(OSError):  # A terminal that is gone.
             sys.stdout.flush()
         paths.forget_links()
-        os.kill(os.getpid(), *stopped.args)
+        os.kill(os.getpid(), number)
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)

@@ -48,6 +48,30 @@ def test_nothing_half_written_is_left(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+TRAINING = """
+import os
+import signal
+from pan_tf.cli import stopping
+from pan_tf.runs.stopping import StopRequest
+
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+with stopping.unwinding(), StopRequest().listening():
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("saving goes on", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+print("it was held back")
+"""
+
+
+def test_a_second_signal_to_a_training_ends_it_by_that_signal():
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING], capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGTERM
+    assert done.stdout.endswith("saving goes on\n") and not done.stderr
+
+
 def test_an_interrupted_command_says_so(tmp_path):
     done = stopped(tmp_path, "SIGINT")
     assert done.returncode == 130 and done.stderr == "\nInterrupted.\n"
