@@ -198,6 +198,11 @@ class Checkpoints:
                 os.replace(file, prefix.parent / file.name)
         except (FileNotFoundError, tf.errors.NotFoundError) as error:
             raise files.TroubleError(f"{self._folder} is gone.") from error
+        except tf.errors.OutOfRangeError as error:
+            # Of a file that may not grow so large: Keras would take it for the end of
+            # the data. As TensorFlow has it of a full disk.
+            said = error.node_def, error.op, error.message
+            raise tf.errors.ResourceExhaustedError(*said) from error
         finally:  # A full disk needs the space.
             shutil.rmtree(place, ignore_errors=True)
 
