@@ -254,7 +254,7 @@ class RunFolder:
         """The commit that the run was last started with, where it is known."""
         return self._read_manifest().get("git")
 
-    def check_data(self, fingerprint, names=lambda: None):
+    def check_data(self, fingerprint, names=lambda: None, splits=None):
         """Refuses data other than those that the run was started with.
 
         A run of which nothing was saved begins anew. One that met files that could not be
@@ -263,6 +263,8 @@ class RunFolder:
         Args:
             fingerprint: of the data, see `fingerprints`.
             names: gives the digest of the names of all images.
+            splits: "train" and "validation" -> what `Split.describe` gives; they tell
+                where there are more images, or fewer.
 
         Raises:
             RunFolderError: if the fingerprints differ.
@@ -272,10 +274,11 @@ class RunFolder:
             return
         restorable = known.get("restorable")
         if restorable is None or restorable != names():
+            counts = "; ".join(_counts(known, splits or {}))
             raise RunFolderError(
                 f"--run_dir={self.path} was trained on other files than {known['name']} "
-                "holds now (names, sizes or contents differ). Restore them, or choose "
-                f"{self.elsewhere}."
+                f"holds now (names, sizes or contents differ{counts and '; ' + counts}). "
+                f"Restore them, or choose {self.elsewhere}."
             )
 
     def check_vgg(self, sha256):
@@ -422,6 +425,15 @@ def numbers_of_checkpoints(folder, name):
     """Iterations of the checkpoints `<name>-<iteration>` in a folder, sorted."""
     found = (path.stem.rpartition("-") for path in folder.glob(f"{name}-*.index"))
     return sorted(int(n) for begin, _, n in found if begin == name and n.isdecimal())
+
+
+def _counts(known, splits):
+    """What has become more or less in splits since a manifest's record of them."""
+    for name, now in splits.items():
+        then = known.get(name) or {}
+        for kind, count in (now or {}).items():
+            if kind != "split" and then.get(kind, count) != count:
+                yield f"{then[kind]} {name} {kind} there, {count} now"
 
 
 def _git_commit():

@@ -94,7 +94,9 @@ class Training:
         is_alone = distribution.num_workers(self.strategy) == 1
         patience = _PATIENCE if is_alone and not config.dry_run else None
         self.data = _open(self.config, requested, known, specs, system, patience)
-        self.folder.check_data(self.data.fingerprint, self.data.names)
+        described = self.data.describe()
+        splits = {name: described[name] for name in ("train", "validation")}
+        self.folder.check_data(self.data.fingerprint, self.data.names, splits)
         self.config = self.config.replace(preprocess=self.data.geometry.preprocess)
         self.vgg = None  # What the manifest records of it.
         if system.vgg:

@@ -162,6 +162,17 @@ def test_other_data_are_refused_once_there_is_a_checkpoint(run):
         run.check_data("def")
 
 
+def test_more_or_fewer_images_are_counted(run):
+    run.checkpoints.mkdir()
+    (run.checkpoints / "ckpt-4.index").write_text("")
+    splits = {"train": {"split": "train", "pairs": 8}, "validation": None}
+    data = {**DATA, **splits, "fingerprint": "abc:1"}
+    run.note("data", data)
+    splits["train"] = {"split": "train", "pairs": 9}
+    with pytest.raises(RunFolderError, match=r"differ; 8 train pairs there, 9 now\)"):
+        run.check_data("def:1", splits=splits)
+
+
 def test_a_folder_of_something_else_is_not_touched(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(RunFolderError, match=r"no run\.cfg"):
