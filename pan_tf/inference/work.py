@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import re
 
 import tensorflow as tf
 
@@ -18,6 +19,7 @@ from pan_tf.progress import Progress
 
 # T gets images of more pixels one by one: its memory grows with them.
 _ALONE = 2**20
+_ALIKE = 3  # Notes of one kind that are shown.
 
 
 @dataclasses.dataclass
@@ -70,7 +72,7 @@ class Outcome:
             text = f"1 file is not an image by its name.\n{text}"
         elif self.left_alone:
             text = f"{len(self.left_alone)} files are not images by their names.\n{text}"
-        return "\n".join([*map(printing.one_line, self.notes), text])
+        return "\n".join([*map(printing.one_line, _few(self.notes)), text])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +179,20 @@ class Work:
                 f"{source}: {tiling.count(*seen)} tiles of {tiling.tile_size} px; {seams}"
             )
         return dataclasses.replace(picture, pixels=pixels)
+
+
+def _few(notes):
+    """Notes, and of those that differ in numbers only, the first ones and a count."""
+    kinds = {}
+    for note in notes:
+        _, _, said = note.partition(": ")
+        kinds.setdefault(re.sub(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", "#", said), []).append(
+            note
+        )
+    for alike in kinds.values():
+        yield from alike[:_ALIKE]
+        if len(alike) > _ALIKE:
+            yield f"... and {len(alike) - _ALIKE} more images like these."
 
 
 # What making, and using, a T or a data set may raise: a user's business, a sentence each.

@@ -45,6 +45,17 @@ class Negative:
         return tiling if tiling.count(height, width) > 1 else None
 
 
+def test_notes_that_differ_in_numbers_only_are_counted():
+    many = [f"{i}.png: {200 + i}x150 is seen at scale .{i + 3}6." for i in range(400)]
+    outcome = jobs.Outcome(notes=[*many, "x.png: has lost its alpha."])
+    assert str(outcome).splitlines()[:-1] == [
+        *many[:3],
+        "... and 397 more images like these.",
+        "x.png: has lost its alpha.",
+    ]
+    assert outcome.to_json()["notes"][399] == many[399]
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Two good pictures, one of them in a folder below; a broken one; a text."""
