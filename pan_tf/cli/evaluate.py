@@ -114,6 +114,7 @@ class Options(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        shared.check_runner(self)
         for name in () if self.dfi else _DFI:
             if getattr(self, name) is not None:
                 raise ValueError(f"--{name} goes with --dfi.")

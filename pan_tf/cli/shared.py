@@ -44,6 +44,12 @@ WORKERS = setting(None, "Processes of --runner=direct; empty: one a core.", mini
 BEAM_OPTIONS = setting("", "Beam's own options, as on its command line.")
 
 
+def check_runner(options):
+    """Refuses what is said of a runner where there is none."""
+    if options.runner is None and (options.workers is not None or options.beam_options):
+        raise ValueError("--workers and --beam_options go with --runner.")
+
+
 def given(options, names):
     """name -> value, of those flags that were given one."""
     values = {name: getattr(options, name) for name in names}

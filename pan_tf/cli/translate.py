@@ -72,6 +72,7 @@ class Options(Settings):
                 "Either --run_dir or --saved_model must name what translates."
             )
         super().__post_init__()
+        shared.check_runner(self)
 
 
 def main(options):

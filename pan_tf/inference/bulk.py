@@ -72,6 +72,8 @@ class Engine:
     options: str = ""
 
     def __post_init__(self):
+        if self.runner.lower() == _DIRECT:  # Beam knows its own runners in any case.
+            object.__setattr__(self, "runner", _DIRECT)
         if self.workers is not None and self.runner != _DIRECT:
             raise ValueError(
                 f"--workers goes with --runner={_DIRECT}; of another runner "

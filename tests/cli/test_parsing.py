@@ -176,6 +176,16 @@ def test_help_for_flags_names_the_command_as_it_was_called(called_as):
         ("finetune_vgg", [], "--run_dir must be given"),
         ("prepare_data", [], "One of --dataset, --edges_of and --shards"),
         (
+            "translate",
+            ["--run_dir=r", "--input=i", "--output=o", "--workers=2"],
+            "--workers and --beam_options go with --runner.",
+        ),
+        (
+            "evaluate",
+            ["--run_dir=r", "--beam_options=--x=1"],
+            "--workers and --beam_options go with --runner.",
+        ),
+        (
             "train",
             ["--dataset=maps", "--nodownload"],
             "pan-tf prepare_data --dataset=maps",

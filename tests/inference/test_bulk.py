@@ -113,6 +113,7 @@ def test_workers_go_with_processes_of_this_machine():
     pytest.importorskip("apache_beam")
     from pan_tf.inference.bulk import Engine
 
+    assert Engine("Direct", 2).runner == "direct"
     with pytest.raises(ValueError, match="--workers goes with --runner=direct"):
         Engine("FlinkRunner", 2)
     with pytest.raises(ValueError, match="--runner must be direct, or one of Beam's"):
