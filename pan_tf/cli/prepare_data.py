@@ -43,7 +43,9 @@ class Options(Settings):
         None, "Folder of photos to make edges -> photo pairs of.", parse=place
     )
     shards: int | None = setting(
-        None, "Shards to make of each folder of images in --data_dir.", minimum=1
+        None,
+        "Shards to make of each folder of images in --data_dir; fewer of fewer images.",
+        minimum=1,
     )
     output_dir: str | None = setting(
         None, "For --shards: a new folder, or one that was begun.", parse=place
@@ -69,7 +71,8 @@ def main(options):
     name = options.dataset or ("shards" if options.shards else "edges")
     sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
     place = options.output_dir or options.data_dir
-    print(f"{name} lies prepared in {place}: {sizes}.")
+    lies = "lies" if options.dataset else "lie"
+    print(f"{name} {lies} prepared in {place}: {sizes}.")
 
 
 def _archive(options):
