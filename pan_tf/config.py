@@ -253,8 +253,8 @@ class Config(Settings):
     accumulate: int = setting(
         1,
         "Minibatches of an update, which takes the mean of their gradients: as one "
-        "minibatch so many times as large, in the memory of one and of all their "
-        "images. Batch normalization, P's hinge and its margin see each by itself.",
+        "minibatch so many times as large, in the memory of one, plus the images of "
+        "all. Batch normalization, P's hinge and its margin see each by itself.",
         minimum=1,
         maximum=1024,
     )

@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from pan_tf.layers.stochastic import draw
+from pan_tf.layers.stochastic import draw_times
 from pan_tf.layers.stochastic import kept
 from pan_tf.layers.stochastic import seed_of
 
@@ -93,15 +94,20 @@ class DiscriminatorAugmentation(keras.layers.Layer):
         if ada_target:
             self.probability = kept(self, "probability", 0.0)
 
-    def draw(self, batch):
+    def draw(self, batch, times=None):
         """Numbers in [0, 1) for a minibatch: float32 `[B, len(names), 2]`.
 
         Args:
             batch: number of examples on this replica.
+            times: for so many minibatches, `[times, B, len(names), 2]`; None for one.
         """
+        shape = batch, len(self.names), 2 if self.probability is None else 3
+        if times is None:
+            drawn = draw(self.state, shape)
+        else:
+            drawn = draw_times(self.state, times, shape)
         if self.probability is None:
-            return draw(self.state, (batch, len(self.names), 2))
-        drawn = draw(self.state, (batch, len(self.names), 3))
+            return drawn
         return tf.where(drawn[..., 2:] < self.probability, drawn[..., :2], 0.5)
 
     def follow(self, real_sign, batch):

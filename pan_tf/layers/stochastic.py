@@ -47,6 +47,24 @@ def draw(state, shape):
     Returns:
         float32 of that shape.
     """
+    drawn = _drawn(tf.convert_to_tensor(state), shape)
+    state.assign_add([0, 1])
+    return drawn
+
+
+def draw_times(state, count, shape):
+    """What `count` calls of `draw` give, in one loop: float32 `[count, *shape]`."""
+    seed = tf.convert_to_tensor(state)
+    drawn = tf.map_fn(
+        lambda number: _drawn(seed + tf.stack([0, number]), shape),
+        tf.range(count, dtype=seed.dtype),
+        fn_output_signature=tf.float32,
+    )
+    state.assign_add([0, count])
+    return drawn
+
+
+def _drawn(seed, shape):
     replicas, replica = 1, 0
     context = tf.distribute.get_replica_context()
     if context is not None:
@@ -54,8 +72,7 @@ def draw(state, shape):
         replica = context.replica_id_in_sync_group
     shape = tf.convert_to_tensor(shape)
     everywhere = tf.concat([[shape[0] * replicas], shape[1:]], 0)
-    drawn = tf.random.stateless_uniform(everywhere, tf.convert_to_tensor(state))
-    state.assign_add([0, 1])
+    drawn = tf.random.stateless_uniform(everywhere, seed)
     return drawn[replica * shape[0] : (replica + 1) * shape[0]]
 
 

@@ -47,8 +47,7 @@ class Accumulation:
         self.first, drawn = first, None
         if self.model.augmentation is not None:
             size = tf.shape(self.batch["source"])[0]
-            draw = self.model.augmentation.draw
-            drawn = tf.stack([draw(size) for _ in range(self.count)])
+            drawn = self.model.augmentation.draw(size, self.count)
         return updates.MinibatchCache(None, drawn, self.terms)
 
     def __call__(self, player, caches):
