@@ -205,7 +205,7 @@ def _product_for_images(upstream, kernel, window, sizes):
     rows = tf.matmul(_matrix(upstream), _matrix(kernel), transpose_b=True)
     seen = _seen(window, sizes)
     rows = tf.reshape(rows, [-1, seen.size, kernel.shape[2]])
-    rows = tf.pad(rows, [[0, 0], [0, 1], [0, 0]])  # The last is what nobody says.
+    rows = tf.pad(rows, [[0, 0], [0, 1], [0, 0]])  # The last: where nobody says.
     said = [tf.gather(rows, each, axis=1) for each in _said(seen, window, sizes)]
     return tf.reshape(tf.add_n(said), [-1, *sizes, kernel.shape[2]])
 
@@ -247,22 +247,21 @@ def _seen(window, sizes):
 
 
 def _said(seen, window, sizes):
-    """Where pixels stand in `seen`, in the order of taps: int32 `[most, H W]`.
+    """Where pixels stand in `seen`: int32 `[most, H W]`, by the order of their taps.
 
-    `seen.size` where a pixel stands there less often than another.
+    `seen.size` where a pixel of that row and column of the image stands in none.
     """
-    outputs, taps = seen.shape
-    places = np.arange(seen.size).reshape(outputs, taps).T.ravel()
-    pixels = seen.ravel()[places]
-    order = np.argsort(pixels, kind="stable")
-    padded = [
-        size + sum(zeros) for size, zeros in zip(sizes, window.padding, strict=True)
-    ]
-    counts = np.bincount(pixels, minlength=padded[0] * padded[1])
-    number = np.arange(seen.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    found = np.full((counts.max(), counts.size), seen.size, np.int32)
-    found[number, pixels[order]] = places[order]
-    (above, _), (left, _) = window.padding
+    outputs = len(seen)
+    rows, columns = (
+        np.arange(taps) // stride
+        for taps, stride in zip(window.size, window.strides, strict=True)
+    )
+    # Of taps that see one pixel, no two are in one place of these.
+    number = (rows[:, None] * (columns[-1] + 1) + columns).ravel()
+    (above, below), (left, right) = window.padding
+    padded = sizes[0] + above + below, sizes[1] + left + right
+    found = np.full((number[-1] + 1, padded[0] * padded[1]), seen.size, np.int32)
+    found[np.tile(number, outputs), seen.ravel()] = np.arange(seen.size)
     found = found.reshape(-1, *padded)
     found = found[:, above : above + sizes[0], left : left + sizes[1]]
     return found.reshape(len(found), -1)
