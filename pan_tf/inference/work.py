@@ -185,14 +185,13 @@ def _few(notes):
     """Notes, and of those that differ in numbers only, the first ones and a count."""
     kinds = {}
     for note in notes:
-        _, _, said = note.partition(": ")
-        kinds.setdefault(re.sub(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", "#", said), []).append(
-            note
-        )
+        _, is_of_image, said = note.rpartition(": ")
+        kind = re.sub(r"[0-9]*\.?[0-9]+", "#", said) if is_of_image else note
+        kinds.setdefault(kind, []).append(note)
     for alike in kinds.values():
         yield from alike[:_ALIKE]
         if len(alike) > _ALIKE:
-            yield f"... and {len(alike) - _ALIKE} more images like these."
+            yield f"... and {len(alike) - _ALIKE} more notes like these."
 
 
 # What making, and using, a T or a data set may raise: a user's business, a sentence each.

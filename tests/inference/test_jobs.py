@@ -47,11 +47,13 @@ class Negative:
 
 def test_notes_that_differ_in_numbers_only_are_counted():
     many = [f"{i}.png: {200 + i}x150 is seen at scale .{i + 3}6." for i in range(400)]
-    outcome = jobs.Outcome(notes=[*many, "x.png: has lost its alpha."])
+    many[5] = f"a: {many[5]}"
+    others = ["x.png: has lost its alpha.", *(f"{i} is a link." for i in range(9))]
+    outcome = jobs.Outcome(notes=[*many, *others])
     assert str(outcome).splitlines()[:-1] == [
         *many[:3],
-        "... and 397 more images like these.",
-        "x.png: has lost its alpha.",
+        "... and 397 more notes like these.",
+        *others,
     ]
     assert outcome.to_json()["notes"][399] == many[399]
 
