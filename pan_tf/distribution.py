@@ -133,12 +133,13 @@ def cluster():
         if not jobs:
             return None
         kind, index = str(found["task"]["type"]), str(found["task"]["index"])
-        if not re.fullmatch("[0-9]+", index):
+        if not re.fullmatch("[0-9]{1,9}", index):
             raise ValueError(f"{index} is no index. ")
         index = int(index)
         # An evaluator need not stand in the cluster; it is refused below.
         if kind in _TRAIN and index >= (count := len(jobs.get(kind, []))):
-            raise ValueError(f"It names no {kind} {index}, but {count} from 0. ")
+            has = f"{count}, counted from 0" if count else "none"
+            raise ValueError(f"There is no {kind} {index}: the cluster has {has}. ")
     except json.JSONDecodeError:
         raise ValueError(_not_read(text)) from None
     except KeyError as error:

@@ -131,12 +131,19 @@ def test_what_names_no_process_is_refused(text, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        (tf_config({"worker": ["a:1", "b:1"]}, index=2), "It names no worker 2, but 2 "),
-        (tf_config({"worker": ["a:1"]}, kind="chief"), "It names no chief 0, but 0 "),
+        (
+            tf_config({"worker": ["a:1", "b:1"]}, index=2),
+            "There is no worker 2: the cluster has 2, counted from 0. ",
+        ),
+        (
+            tf_config({"worker": ["a:1"]}, kind="chief"),
+            "There is no chief 0: the cluster has none. ",
+        ),
         (tf_config({"worker": ["a:1"]}, index=-1), "-1 is no index."),
         (tf_config({"worker": ["a:1", ":1"]}), "':1' is no host and port."),
         (tf_config({"worker": ["a:99999"]}), "'a:99999' is no host and port."),
         ('{"cluster": {"worker": ["a:1"]}}', "It has no 'task'."),
+        (tf_config({"worker": ["a:1"]}, index=5000 * "1"), f"{5000 * '1'} is no index."),
     ],
 )
 def test_what_is_wrong_is_named(text, wrong, monkeypatch):
