@@ -240,25 +240,20 @@ class Geometry:
     def measured(self, centre=False):
         """How images, or their middles, are measured, in words."""
         if self.preprocess == "squash":
-            return f"squashed to {self._crop()}"
+            return f"squashed to {_said(self.image_size)}"
         if centre:
             at = "native" if self.preprocess == "crop" else "the training's"
-            return f"the middle {self._crop()} of each at {at} scale"
+            return f"the middle {_said(self.image_size)} of each at {at} scale"
         if self.preprocess == "crop":
             return "whole images at native resolution"
-        return f"whole images that just cover {written(self.load_size)}"
-
-    def _crop(self):
-        """The size of training as sizes of files are said, --image_size being turned."""
-        size = self.image_size
-        return written(size) + " (width x height)" * (not size.is_square)
+        return f"whole images that just cover {_said(self.load_size)}"
 
     def __str__(self):
         """E.g. "images of 900x600, cropped to 256x256 at native resolution"."""
-        crop, load = self._crop(), written(self.load_size)
+        crop, load = written(self.image_size), _said(self.load_size)
         cropped = f", cropped to {crop}" if self.load_size != self.image_size else ""
         if self.preprocess == "crop":
-            said = f"cropped to {crop} at native resolution"
+            said = f"cropped to {_said(self.image_size)} at native resolution"
         elif self.preprocess == "squash":
             said = f"squashed to {load}{cropped}"
         else:
@@ -273,6 +268,11 @@ class Geometry:
 
 
 NATIVE = Geometry("crop", 1)
+
+
+def _said(size):
+    """A size as those of files are said; --image_size has it the other way round."""
+    return written(size) + " (width x height)" * (not size.is_square)
 
 
 def middle(image, size):

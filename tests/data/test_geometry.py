@@ -165,7 +165,7 @@ def test_files_of_the_aspect_that_is_trained_are_not_distorted():
         ),
         (
             Geometry("squash", "64x128", "72x144"),
-            "images of 900x600, squashed to 144x72, cropped to 128x64 (width x height) "
+            "images of 900x600, squashed to 144x72 (width x height), cropped to 128x64 "
             "(scale 0.12)",
         ),
     ],
