@@ -118,9 +118,10 @@ def _take_from_table(folder):
     own = folder.config()
     if own.recipe_digest not in (None, digest(RECIPES[own.recipe])):
         raise ValueError(
-            f"{folder.path} has lost its system.json, which says what was trained: "
-            f"{own.recipe} was another recipe then. Restore that file, or train it again "
-            f"in {folder.elsewhere}."
+            f"{folder.path} has lost its system.json, which says what was trained, and "
+            f"run.cfg has the digest of another {own.recipe} than this version has. "
+            f"Restore that file, train it again in {folder.elsewhere}, or use it with "
+            f"{_its_version(folder)}."
         )
     logging.warning(
         "*** %s has no system.json, as runs of version 0.1: its networks and losses are "
@@ -141,15 +142,18 @@ def _check_revision(folder, network, was):
         raise ValueError(_refusal(folder, difference))
 
 
-def _refusal(folder, difference):
+def _its_version(folder):
     commit = folder.commit()
+    return "the version that trained it" + (f", commit {commit}" if commit else "")
+
+
+def _refusal(folder, difference):
     end = "" if difference.endswith("\n") else " " if difference.endswith(".") else ". "
     return (
         f"{folder.path} is a run of another pan_tf, whose {difference}{end}"
         "Train it again "
-        f"in {folder.elsewhere}, or use it with the version that trained it"
-        + (f", commit {commit}." if commit else ".")
-        + " CHANGELOG.md has the changes."
+        f"in {folder.elsewhere}, or use it with {_its_version(folder)}. "
+        "CHANGELOG.md has the changes."
     )
 
 

@@ -433,7 +433,7 @@ def _counts(known, splits):
         then = known.get(name) or {}
         for kind, count in (now or {}).items():
             if kind != "split" and then.get(kind, count) != count:
-                yield f"{then[kind]} {name} {kind} there, {count} now"
+                yield f"{then[kind]} {name} {kind} when it began, {count} now"
 
 
 def _git_commit():

@@ -169,7 +169,9 @@ def test_more_or_fewer_images_are_counted(run):
     data = {**DATA, **splits, "fingerprint": "abc:1"}
     run.note("data", data)
     splits["train"] = {"split": "train", "pairs": 9}
-    with pytest.raises(RunFolderError, match=r"differ; 8 train pairs there, 9 now\)"):
+    with pytest.raises(
+        RunFolderError, match=r"differ; 8 train pairs when it began, 9 now\)"
+    ):
         run.check_data("def:1", splits=splits)
 
 
