@@ -132,6 +132,7 @@ def main(options):
     from pan_tf.evaluation import spread
     from pan_tf.evaluation import text
     from pan_tf.inference.work import REFUSALS
+    from pan_tf.metrics import MetricError
 
     made = functools.partial(
         Evaluation,
@@ -150,7 +151,10 @@ def main(options):
         measured = engine and spread.measurer(engine, made, evaluation)
     except REFUSALS as error:
         sys.exit(f"\n{error}")
-    record = evaluation.run(measured=measured)
+    try:
+        record = evaluation.run(measured=measured)
+    except MetricError as error:
+        sys.exit(f"\n{error}")
     print("\n".join(text.lines(record)))
     print(f"Report: {evaluation.output_dir / 'index.html'}")
 

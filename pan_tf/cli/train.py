@@ -23,6 +23,7 @@ def main(config):
     from pan_tf import data
     from pan_tf import distribution
     from pan_tf import dry_run
+    from pan_tf.metrics import MetricError
     from pan_tf.runs import training
     from pan_tf.runs.guards import NonFiniteError
 
@@ -43,6 +44,9 @@ def main(config):
             sys.exit(f"\nTraining diverged. {error}")
         except (training.RunFolderError, data.UnusableFilesError) as error:
             sys.exit(f"\n{error}")
+        except MetricError as error:
+            kept = " What was trained is saved." if run.folder.has_checkpoint() else ""
+            sys.exit(f"\n{error}{kept}")
         if not is_done and distribution.num_workers(run.strategy) > 1:
             # A cluster's job that ends with 0 is done, and is not made again.
             sys.exit(os.EX_TEMPFAIL)

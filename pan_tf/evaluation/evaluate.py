@@ -8,6 +8,8 @@ With pairs each output is compared with its own target. Without pairs, outputs a
 as a set, and beside that what they keep of their sources, in both directions of a cycle.
 """
 
+from collections.abc import Iterable
+
 from pan_tf import files
 from pan_tf import inference
 from pan_tf import paths
@@ -83,7 +85,7 @@ class Evaluation(Inputs):
             )
         if not (run_dirs or saved_models or output_dir):
             raise ValueError("--output_dir must be given where there is no run.")
-        if isinstance(metrics, str):
+        if isinstance(metrics, str) or not isinstance(metrics or (), Iterable):
             raise ValueError(f"--metrics must be a list. Received: {metrics!r}.")
         for name in metrics or ():
             if name not in [*METRICS, *SET_METRICS]:  # Of any type.

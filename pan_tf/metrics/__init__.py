@@ -24,6 +24,7 @@ from pan_tf.metrics.table import KEPT_METRICS
 from pan_tf.metrics.table import METRICS
 from pan_tf.metrics.table import ROWS
 from pan_tf.metrics.table import SET_METRICS
+from pan_tf.metrics.table import MetricError
 from pan_tf.metrics.table import checked
 from pan_tf.metrics.table import checked_set
 from pan_tf.metrics.table import with_parts
@@ -44,6 +45,7 @@ __all__ = [
     "VIF",
     "VIFP",
     "Metric",
+    "MetricError",
     "Weights",
     "check_channels",
     "checked",

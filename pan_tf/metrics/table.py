@@ -267,6 +267,10 @@ def with_parts(names):
     return [name for name in ROWS if name in wanted]
 
 
+class MetricError(ValueError):
+    """What a row gave is not what its row promises; the message names it."""
+
+
 def checked(name, values, count):
     """Scores of a row as float64, if they are what its row promises.
 
@@ -276,17 +280,17 @@ def checked(name, values, count):
         count: of the images.
 
     Raises:
-        ValueError: if they are not one finite number an image.
+        MetricError: if they are not one finite number an image.
     """
     values = np.asarray(values, np.float64)
     if values.shape != (count,):
-        raise ValueError(
+        raise MetricError(
             f"The metric {name!r} must be one number an image, of the shape ({count},) "
             f"here. Received: the shape {values.shape}."
         )
     odd = ~np.isfinite(ROWS[name].finite(values))
     if odd.any():
-        raise ValueError(
+        raise MetricError(
             f"The metric {name!r} is {values[odd][0]} for {odd.sum()} of {count} images: "
             "a row must give a number for every image (`largest` is what an infinite one "
             "counts as)."
@@ -303,7 +307,7 @@ def checked_set(name, value, count):
     ends = value.get("ci95")
     numbers = [value.get("mean"), *(() if ends is None else ends)]
     if len(numbers) not in (1, 3) or None in numbers or not np.isfinite(numbers).all():
-        raise ValueError(
+        raise MetricError(
             f"The metric {name!r} must be `[n]`, one number an output, or a mean and the "
             f"ends of its interval or None. Received: {value}."
         )

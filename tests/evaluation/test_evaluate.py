@@ -7,12 +7,17 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from pan_tf import inference
 from pan_tf.data import DatasetNotFoundError
 from pan_tf.evaluation import Evaluation
+from pan_tf.evaluation.measure import _comparison
 from pan_tf.metrics import METRICS
+from pan_tf.metrics import ROWS
+from pan_tf.metrics import Metric
+from tests.commands import refused
 from tests.trained import few_metrics
 
 
@@ -309,6 +314,26 @@ def test_somebody_elses_metrics_are_not_written_over(small_run, tmp_path):
         Evaluation([small_run], output_dir=tmp_path)
     with pytest.raises(ValueError, match=r"--metrics must be a list\. Received: 'psnr'"):
         Evaluation([small_run], metrics="psnr")
+    with pytest.raises(ValueError, match=r"--metrics must be a list\. Received: 3"):
+        Evaluation([small_run], metrics=3)
+
+
+def test_a_metric_that_fails_on_real_outputs_is_a_sentence(
+    small_run, tmp_path, monkeypatch
+):
+    def lost(reference, prediction):
+        return tf.reduce_mean(tf.cast(prediction, tf.float32), (1, 2, 3)) * np.nan
+
+    # Tried on noise, it was a number.
+    monkeypatch.setattr("pan_tf.evaluation.evaluate.check_functions", lambda *given: None)
+    row = Metric("Odd", function=lost, is_usual=False)
+    for table in (METRICS, ROWS):
+        monkeypatch.setitem(table, "psnr", row)
+    _comparison.cache_clear()
+    flags = f"--run_dir={small_run}", f"--output_dir={tmp_path / 'report'}"
+    message = refused("evaluate", *flags, "--metrics=psnr")
+    _comparison.cache_clear()
+    assert message.startswith("\nThe metric 'psnr' is nan for")
 
 
 def test_a_misspelt_metric_is_refused_before_anything_is_opened():
