@@ -10,6 +10,7 @@ from pan_tf import images
 from pan_tf import pages
 from pan_tf.evaluation.baselines import TITLES
 from pan_tf.evaluation.baselines import label_of
+from pan_tf.evaluation.compare import FEWEST
 from pan_tf.metrics import KEPT_METRICS
 from pan_tf.metrics import ROWS
 from pan_tf.pages import charts
@@ -140,24 +141,30 @@ def _sentences(task, metrics):
             "The order of the paper's systems is the paper's on "
             f"{', '.join(agree) if agree else f'none of the {len(known)} metrics'}."
         )
-    for metric in metrics:
+    count = task.get("n", FEWEST)
+    if len(rows) > 1 and count < FEWEST:
+        return [
+            *sentences,
+            f"{count} images do not say which system is best: at least {FEWEST} are "
+            "needed.",
+        ]
+    for metric in metrics if rows else ():
         merits = {
             n: ROWS[metric].merit(r["mean"][metric]["mean"]) for n, r in rows.items()
         }
-        best = max(merits, key=merits.get, default=None)
-        if best is None:
-            continue
+        greatest = max(merits.values())
+        best = [rows[n]["label"] for n, merit in merits.items() if merit == greatest]
         above = [
             TITLES[name]
             for name, numbers in task["baselines"].items()
             # Nothing is expected to be better than what is real.
-            if name != "real"
-            and ROWS[metric].merit(numbers[metric]["mean"]) >= merits[best]
+            if name != "real" and ROWS[metric].merit(numbers[metric]["mean"]) >= greatest
         ]
-        sentences.append(
-            f"{ROWS[metric].label}: {rows[best]['label']} is best"
-            + (f"; not better than: {', '.join(above)}." if above else ".")
-        )
+        said = ["is best" if len(best) == 1 else "are best, equally"] * (len(rows) > 1)
+        said += [f"not better than: {', '.join(above)}"] * bool(above)
+        if said:
+            label = f"{ROWS[metric].label}: {' and '.join(best)}"
+            sentences.append(f"{label} {'; '.join(said)}.")
     return sentences
 
 

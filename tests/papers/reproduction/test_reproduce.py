@@ -454,6 +454,26 @@ def test_the_papers_order_may_have_two_equal(own, agrees):
     assert ("none of the 1 metrics" not in sentences[0]) == agrees
 
 
+@pytest.mark.parametrize(
+    ("own", "count", "said"),
+    [
+        ({"a": 0.2, "b": 0.3}, 10, "A is best."),  # Lower is better.
+        ({"a": 0.2, "b": 0.2}, 10, "A and B are best, equally."),
+        ({"a": 0.2, "b": 0.3}, 6, "6 images do not say which system is best: at least "),
+        ({"a": 0.2}, 10, None),
+    ],
+)
+def test_a_system_is_best_among_several_and_many_images(own, count, said):
+    systems = {
+        name: {"mean": {"attribute_log_loss": {"mean": value}}, "paper": None}
+        | {"label": name.upper()}
+        for name, value in own.items()
+    }
+    task = {"systems": systems, "baselines": {}, "n": count}
+    sentences = report._sentences(task, ["attribute_log_loss"])
+    assert [said in each for each in sentences] == ([] if said is None else [True])
+
+
 def test_data_without_anything_to_measure_on_are_refused(photos, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train").symlink_to(photos / "photos" / "train")
