@@ -72,7 +72,11 @@ class Translator:
     def __init__(
         self, path, checkpoint=None, bn_statistics=None, inverse=False, scale=None
     ):
-        self.path, self.inverse = paths.named("run_dir", path), inverse
+        if not isinstance(inverse, bool | np.bool_):
+            raise ValueError(
+                f"--inverse must be true or false. Received: inverse={inverse!r}."
+            )
+        self.path, self.inverse = paths.named("run_dir", path), bool(inverse)
         if bn_statistics not in (None, "moving", "image"):
             raise ValueError(
                 "`bn_statistics` must be one of: moving, image. Received: "
@@ -130,7 +134,13 @@ class Translator:
                 the image more than a SavedModel takes.
             MemoryError: if there is too little even for small tiles.
         """
-        pixels = np.asarray(pixels)
+        try:
+            pixels = np.asarray(pixels)
+        except ValueError:  # NumPy's own words are of sequences.
+            raise ValueError(
+                "`pixels` must be an image, or images of one size. Received: images of "
+                "several sizes; call it for each."
+            ) from None
         kind, count = self.source.dtype, self.source.planes
         legal = pixels.dtype == kind and pixels.ndim in (3, 4)
         if not legal or pixels.shape[-1] != count or 0 in pixels.shape[-3:]:

@@ -313,6 +313,16 @@ def test_other_arrays_are_refused(translator, wrong):
         translator(wrong)
 
 
+def test_images_of_several_sizes_are_called_for_one_by_one(translator):
+    with pytest.raises(ValueError, match="images of several sizes; call it for each"):
+        translator([pixels_of(64, 64), pixels_of(32, 64)])
+
+
+def test_a_text_is_no_direction():
+    with pytest.raises(ValueError, match=r"--inverse must be true or false\. .*'no'"):
+        inference.Translator("runs/a", inverse="no")
+
+
 def test_tiles_give_the_image_that_the_whole_gives(translator):
     pixels = smooth_noise(np.random.default_rng(1), 700, 1000)
     whole = translator(pixels, tile_size=0).astype(int)
