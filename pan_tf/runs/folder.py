@@ -195,7 +195,8 @@ class RunFolder:
             if "Unknown command line flag" not in str(error):
                 raise
             raise ValueError(
-                f"{error} The run is another command's, or another version's."
+                f"{error}. The run is another command's, or another version's: use it "
+                "with that one."
             ) from None
 
     def with_found(self, config):

@@ -82,6 +82,8 @@ def _read(file, key):
         picked = [(str(a["question"]), str(a["choice"])) for a in choices["answers"]]
     except UnicodeDecodeError:
         raise ValueError(f"{file} must be a text of UTF-8: save it as such.") from None
+    except KeyError as error:
+        raise ValueError(f"{file} is not a file of choices: it has no {error}.") from None
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"{file} is not a file of choices: {error!r}.") from None
     if study != key["study"]:

@@ -154,6 +154,9 @@ def test_choices_of_another_encoding_are_named_without_their_bytes(written):
     path.write_text("[" * 100_000)
     with pytest.raises(ValueError, match=r"one\.json is not a file of choices"):
         score(written)
+    path.write_text("{}")
+    with pytest.raises(ValueError, match=r"choices: it has no 'subject'\.$"):
+        score(written)
 
 
 @pytest.mark.parametrize(("name", "mark"), [("one.txt", ""), ("ONE.JSON", "\ufeff")])
