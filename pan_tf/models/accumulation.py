@@ -42,15 +42,16 @@ class Accumulation:
         # What a pass may change: averages, pools, counts of draws.
         self.states = list({id(s): s for s in states if not s.trainable}.values())
 
-    def cache_of(self, first):
-        """A `MinibatchCache` of all minibatches from a number on: of each a row."""
+    def caches_of(self, first):
+        """One `MinibatchCache` of all minibatches from a number on, a row for each."""
         self.first, drawn = first, None
         if self.model.augmentation is not None:
             size = tf.shape(self.batch["source"])[0]
             drawn = self.model.augmentation.draw(size, self.count)
-        return updates.MinibatchCache(None, drawn, self.terms)
+        return [updates.MinibatchCache(None, drawn, self.terms)]
 
     def __call__(self, player, caches):
+        """As `TranslationModel.accumulate`, for what `caches_of` gave."""
         (cache,) = caches
         # T makes its images again; D judges those that are there.
         is_there = player == "discriminator" and cache.translations is not None

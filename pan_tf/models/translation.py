@@ -223,31 +223,29 @@ class TranslationModel(keras.Model):
             )
         logs, caches, done = [], [], []
         each = self.schedule.accumulate
-        update, loop = self.update, None
+        update, caches_of = self.update, functools.partial(self._caches_of, batch, terms)
         if each > 1 and accumulation.is_possible():
             loop = accumulation.Accumulation(self, batch, terms)
             update = functools.partial(update, accumulate=loop)
+            caches_of = loop.caches_of
         for i, player in enumerate(players):
             if not caches or not self.schedule.reuse_minibatch:
                 first = 0 if self.schedule.reuse_minibatch else i * each
                 # One update after the other: D's looks at targets wait for nothing that
                 # T's updates do, and would all be in memory at once.
                 with tf.control_dependencies(done):
-                    caches = (
-                        [loop.cache_of(first)]
-                        if loop
-                        else [
-                            self._cache_of(batch, number, terms)
-                            for number in range(first, first + each)
-                        ]
-                    )
+                    caches = caches_of(first)
             logs.append(update(player, *caches))
             done = caches[-1].gradients
         self._update_emas()
         return updates.means(logs)
 
+    def _caches_of(self, batch, terms, first):
+        """The minibatches of an update, from a number on, as nobody has seen them."""
+        numbers = range(first, first + self.schedule.accumulate)
+        return [self._cache_of(batch, number, terms) for number in numbers]
+
     def _cache_of(self, batch, number, terms):
-        """A minibatch of a round, as nobody has looked at it."""
         minibatch = {k: tf.identity(v[:, number]) for k, v in batch.items()}
         drawn = None
         if self.augmentation is not None:
