@@ -256,7 +256,7 @@ def _said(seen, window, sizes):
         np.arange(taps) // stride
         for taps, stride in zip(window.size, window.strides, strict=True)
     )
-    # Of taps that see one pixel, no two are in one place of these.
+    # Taps that see the same pixel differ in these numbers.
     number = (rows[:, None] * (columns[-1] + 1) + columns).ravel()
     (above, below), (left, right) = window.padding
     padded = sizes[0] + above + below, sizes[1] + left + right

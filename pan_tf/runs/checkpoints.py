@@ -199,8 +199,8 @@ class Checkpoints:
         except (FileNotFoundError, tf.errors.NotFoundError) as error:
             raise files.TroubleError(f"{self._folder} is gone.") from error
         except tf.errors.OutOfRangeError as error:
-            # Of a file that may not grow so large: Keras would take it for the end of
-            # the data. As TensorFlow has it of a full disk.
+            # So TensorFlow calls a file that may not grow so large, and Keras the end
+            # of the data. A full disk is this error.
             said = error.node_def, error.op, error.message
             raise tf.errors.ResourceExhaustedError(*said) from error
         finally:  # A full disk needs the space.
