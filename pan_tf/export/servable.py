@@ -10,10 +10,9 @@ travel as base64, in both directions since the names end in `_bytes`. A request 
 pixels than the export's limit is refused before it is decoded.
 """
 
+import itertools
+
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,
-)
 
 from pan_tf import images
 from pan_tf import loading
@@ -25,9 +24,8 @@ from pan_tf.inference import any_size
 class Servable(tf.Module):
     """T with its signatures.
 
-    Weights are constants of one function that all signatures call, so each is stored
-    once, and a CPU keeps them in the order in which it reads them, which it does not
-    dare with a variable. (A Keras model as an attribute is saved in a way that
+    All signatures call one function, whose weights are variables: each is stored once,
+    outside of the graph. (A Keras model as an attribute is saved in a way that
     `tf.saved_model.load` can restore, but TF Serving's loader cannot; `model.export`
     stores every weight twice.)
 
@@ -53,7 +51,8 @@ class Servable(tf.Module):
         target=None,
     ):
         super().__init__()
-        translate = any_size(frozen(transformer), multiple, size)
+        self._weights = [variable.value for variable in transformer.variables]
+        translate = any_size(inference_function(transformer), multiple, size)
         channels = transformer.input_shape[-1]
         source = source or images.ImageSpec(channels)
         target = target or images.ImageSpec(transformer.output_shape[-1])
@@ -159,30 +158,32 @@ def can_be_files(source, target):
     return max(source.planes, target.planes) <= 4
 
 
-def frozen(transformer):
-    """A transformer at `training=False` as a function whose weights are constants.
+def inference_function(transformer):
+    """A transformer at `training=False`, without what only training needs.
 
     Args:
         transformer: functional `keras.Model`.
 
     Returns:
-        `tf.function` of float32 `[B, H, W, C]`.
+        `tf.function` of float32 `[B, H, W, C]`, of the transformer's own variables.
     """
     spec = tf.TensorSpec(transformer.input_shape, tf.float32, "image")
     function = tracing.function(lambda image: transformer(image, training=False))
     with loading.without_noise():
-        concrete = function.get_concrete_function(spec)
-        graph = convert_variables_to_constants_v2(concrete).graph
+        graph = function.get_concrete_function(spec).graph
     (result,) = graph.outputs
     definition = graph.as_graph_def()
-    for node in definition.node:
-        # Gradients written by hand are of no use to a server.
+    nodes = [definition.node, *(each.node_def for each in definition.library.function)]
+    for node in itertools.chain.from_iterable(nodes):
+        # Gradients written by hand, which would be asked for where it is loaded.
         node.attr.pop("_gradient_op_type", None)
 
     @tracing.function(input_signature=[_spec(tf.float32, spec.shape[-1])])
     def transform(image):
-        source = {graph.inputs[0].op.name: image}
-        (output,) = tf.graph_util.import_graph_def(definition, source, [result.name], "T")
+        inputs = {graph.inputs[0].op.name: image}
+        for variable, place in graph.captures:
+            inputs[place.op.name] = tf.compat.v1.get_default_graph().capture(variable)
+        (output,) = tf.graph_util.import_graph_def(definition, inputs, [result.name], "T")
         return tf.ensure_shape(output, transformer.output_shape)
 
     return transform

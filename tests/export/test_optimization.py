@@ -9,9 +9,13 @@ from keras import layers
 from pan_tf import networks
 from pan_tf import recipes
 from pan_tf.config import Config
+from pan_tf.export import optimization
 from pan_tf.export import optimized
+from pan_tf.export.optimization import BlockConv2D
 from pan_tf.export.optimization import PhaseConv2D
 from pan_tf.layers import BatchNormalization
+from pan_tf.layers import Conv2D
+from pan_tf.layers import SymmetricConv2D
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 5)])
@@ -25,6 +29,77 @@ def test_phases_are_the_transposed_convolution(size):
     phases = PhaseConv2D(plain.kernel.numpy(), plain.bias.numpy(), plain.activation)
     np.testing.assert_allclose(phases(source), expected, atol=1e-6)
     assert phases.compute_output_shape(source.shape) == expected.shape
+
+
+# A layer that takes 256 channels, and its filters by block.
+LARGE = {
+    "same": (lambda: layers.Conv2D(320, 3, padding="same"), 5 * [64]),
+    "same, strides": (
+        lambda: layers.Conv2D(130, 4, strides=(2, 1), padding="same"),
+        [64, 64, 2],
+    ),
+    "valid": (lambda: Conv2D(500, (2, 3), activation="relu"), [128, 128, 128, 116]),
+    "symmetric": (
+        lambda: SymmetricConv2D(128, 5, strides=2, use_bias=False),
+        [64, 64],
+    ),
+    "phases": (
+        lambda: layers.Conv2DTranspose(130, 4, strides=2, padding="same"),
+        [256, 256, 8],
+    ),
+    "not large": (lambda: Conv2D(200, 3), [200]),
+}
+
+
+@pytest.mark.parametrize("constants", [0, 2**22])
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_kernel_is_a_constant_or_in_blocks(kind, constants, monkeypatch):
+    monkeypatch.setattr(optimization, "_CONSTANTS", constants)
+    image = keras.Input((None, None, 256))
+    make, blocks = LARGE[kind]
+    layer = make()
+    model = keras.Model(image, layer(image))
+    for variable in layer.variables:
+        noise = tf.random.stateless_normal(variable.shape, (0, 1), stddev=0.02)
+        variable.assign(noise)
+    network = optimized(model)
+    _, *kernels = network.variables
+    assert [v.shape[3] for v in kernels] == ([] if constants else blocks)
+    source = tf.random.stateless_normal((2, 9, 7, 256), (0, 2))
+    expected = model(source).numpy()
+    assert expected.std() > 0.1
+    function = tf.function(
+        network, input_signature=[tf.TensorSpec([None, *[None] * 2, 256])]
+    )
+    np.testing.assert_allclose(function(source), expected, atol=2e-5)
+    assert network.compute_output_shape(source.shape) == expected.shape
+
+
+def test_the_smallest_kernels_are_constants():
+    network = optimized(unsettled(Config()))
+    blocks = [layer for layer in network.layers if isinstance(layer, BlockConv2D)]
+    constants = [x for x in blocks if isinstance(x.blocks[0], tf.Tensor)]
+    assert {x.name for x in blocks} == {f"layer_{n}" for n in range(1, 13)}
+    others = {f"layer_{n}" for n in (5, 6, 7, 8, 9)}
+    assert {x.name for x in constants} == {x.name for x in blocks} - others
+    assert 2e6 < sum(int(tf.size(x.blocks[0])) for x in constants) <= 2.7e6
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv2D(256, 3, dilation_rate=2),
+        layers.Conv2D(256, 3, groups=2),
+        layers.Conv2DTranspose(256, 3, strides=2),
+    ],
+)
+def test_other_convolutions_stay_as_they_are(layer):
+    image = keras.Input((None, None, 256))
+    model = keras.Model(image, layer(image))
+    network = optimized(model)
+    assert type(network.layers[1]) is type(layer)
+    source = tf.random.stateless_normal((1, 9, 9, 256), (0, 2))
+    np.testing.assert_allclose(network(source), model(source), atol=1e-6)
 
 
 def unsettled(config):
