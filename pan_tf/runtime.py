@@ -31,6 +31,11 @@ def prepare(deterministic=False):
     use_one_heap()
 
 
+def is_on_cpu():
+    """Whether networks are computed on CPUs. Whatever pays only there asks this."""
+    return not tf.config.list_logical_devices("GPU")
+
+
 def join_activations(policy, recompute=False):
     """Has TensorFlow join convolutions with the activations after them, or not.
 
@@ -45,8 +50,8 @@ def join_activations(policy, recompute=False):
         recompute: whether activations are computed again in backward passes.
     """
     pays = policy == "mixed_bfloat16" and not recompute
-    is_on = pays and not tf.config.list_logical_devices("GPU")
-    tf.config.optimizer.set_experimental_options({"remapping": is_on})
+    remapping = pays and is_on_cpu()
+    tf.config.optimizer.set_experimental_options({"remapping": remapping})
 
 
 def run_operations_alone():
@@ -59,10 +64,10 @@ def run_operations_alone():
     only its own C interface names, is left as it is.
     """
     # The context is there from here on, and settings of devices are made.
-    gpus = tf.config.list_logical_devices("GPU")
+    pays = is_on_cpu()
     switch = getattr(pywrap_tfe, "TFE_ContextSetRunEagerOpAsFunction", None)
     handle = getattr(context.context(), "_handle", None)
-    if switch and handle and not gpus:
+    if switch and handle and pays:
         switch(handle, False)
 
 

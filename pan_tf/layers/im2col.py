@@ -14,6 +14,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from pan_tf import runtime
 from pan_tf import tracing
 
 
@@ -93,7 +94,7 @@ def pays(outputs, kernel, strides, dtype):
         or min(channels, filters) < 128
         or channels * filters < 2**16
         or any(tap < stride for tap, stride in zip(taps, strides, strict=True))
-        or tf.config.list_logical_devices("GPU")
+        or not runtime.is_on_cpu()
     ):
         return Ways()
     ratio = math.prod(outputs[:3]) / max(channels, filters)

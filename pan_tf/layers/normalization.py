@@ -10,6 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
+from pan_tf import runtime
 from pan_tf import tracing
 
 
@@ -212,7 +213,7 @@ def _normalize_fused(x, gamma, beta, epsilon):
     """
     positions = x.shape[:3]
     is_short = None not in positions and math.prod(positions) <= 2**18
-    if tf.config.list_logical_devices("GPU") or (x.dtype == tf.bfloat16 and is_short):
+    if not runtime.is_on_cpu() or (x.dtype == tf.bfloat16 and is_short):
         y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             x, gamma, beta, epsilon=epsilon, is_training=True
         )

@@ -10,6 +10,7 @@ float32 loses next to nothing; in both, as on GPUs, it would lose five times as 
 import numpy as np
 import tensorflow as tf
 
+from pan_tf import runtime
 from pan_tf import tracing
 
 _OUTPUTS, _TAPS, _PRODUCTS = 4, 3, 6
@@ -48,7 +49,7 @@ def pays(inputs, kernel, strides):
         and min(channels) >= 256
         and None not in inputs.shape[:3]
         and 0.5 < np.prod(inputs.shape[:3]) / max(channels) <= 64
-        and not tf.config.list_logical_devices("GPU")
+        and runtime.is_on_cpu()
     )
 
 

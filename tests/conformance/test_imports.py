@@ -111,3 +111,13 @@ def test_the_range_of_8_bits_is_known_in_one_place():
         if isinstance(node, ast.Constant) and node.value in (255, 127.5)
     }
     assert found == OF_OTHER_THINGS
+
+
+def test_what_pays_on_cpus_only_is_chosen_in_one_place():
+    asking = {
+        path.relative_to(ROOT / "pan_tf").as_posix()
+        for path in (ROOT / "pan_tf").rglob("*.py")
+        if 'list_logical_devices("GPU")' in path.read_text()
+    }
+    # And the two that name devices, or their memory.
+    assert asking == {"runtime.py", "distribution.py", "runs/callbacks.py"}
