@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,6 +37,7 @@ def main(argv):
     from runs import untrained
 
     options = flags.FLAGS
+    figures.heading("apache-beam")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         untrained(folder / "run", options.width)

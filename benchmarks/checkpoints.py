@@ -5,8 +5,8 @@
 
 Rounds at 128 px and full width, on images that are noise. Before every fifth a checkpoint
 is saved, in turns while the training waits for its files, and while it goes on. Prints
-the size of the files, and medians: of the call that saves, and of the round after it
-beside other rounds.
+the size of the files, and medians and [lowest, highest]: of the call that saves, and of
+the round after it beside the median of other rounds.
 """
 
 import os
@@ -16,8 +16,10 @@ import sys
 import tempfile
 import time
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app
@@ -69,14 +71,12 @@ def main(argv):
             checkpoints.settle()
         size = sum(file.stat().st_size for file in folder.glob("*")) / 2
     usual = statistics.median(others)
+    figures.heading()
     print(f"{config.recipe}: files of {size / 2**20:.0f} MiB, rounds of {usual:.2f} s")
     for wait, what in ((True, "waits"), (False, "goes on")):
-        call, later = (statistics.median(each[wait]) for each in (saves, after))
-        most = max(saves[wait])
-        print(
-            f"{what:8} the call {1000 * call:4.0f} ms (at most {1000 * most:.0f}), the "
-            f"round after it {1000 * (later - usual):+5.0f} ms"
-        )
+        call = figures.spread([1000 * s for s in saves[wait]], 0)
+        later = figures.spread([1000 * (s - usual) for s in after[wait]], 0)
+        print(f"{what:8} the call {call} ms; the round after it takes {later} ms longer")
 
 
 if __name__ == "__main__":

@@ -6,16 +6,18 @@
 A shape is images, pixels a side, channels, filters, taps a side and stride; a negative
 stride is that of a transposed convolution. Forward and backward pass, in turns: the
 layers of `pan_tf.layers` in training beside the same layers outside of it, whose passes
-are TensorFlow's. "ours" is how many times as fast training's are, the median over rounds;
+are TensorFlow's. "ours" is how many times as fast training's are, round by round; printed
+are medians and [lowest, highest];
 "by" is what computes them: fewer multiplications (winograd), products of matrices
 (im2col), or the same kernels.
 """
 
 import argparse
 import os
-import statistics
 import sys
 import time
+
+import figures
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -49,14 +51,14 @@ def main():
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    print(f"{'shape':>18} {'ms':>7} {'ours':>6}  by")
+    figures.heading()
+    figures.head("shape", f"ms, {options.dtype}", "ours", "by")
     for shape in options.shapes:
-        ours, milliseconds, by = measure(shape, options.dtype, options.rounds)
-        print(f"{shape:>18} {milliseconds:7.1f} {ours:6.2f}  {by}", flush=True)
+        figures.row(shape, *measure(shape, options.dtype, options.rounds))
 
 
 def measure(shape, dtype, rounds):
-    """(How many times as fast ours is, its milliseconds, what computes it)."""
+    """(Our milliseconds, how many times as fast ours is, what computes it)."""
     import tensorflow as tf
 
     from pan_tf import layers
@@ -98,7 +100,6 @@ def measure(shape, dtype, rounds):
                 each.numpy()
             taken.append(time.perf_counter() - begun)
     pairs = list(zip(times[own], times[ours], strict=True))[2:]
-    ratio = statistics.median(a / b for a, b in pairs)
     given = images.shape if stride < 0 else outputs
     strides = (abs(stride),) * 2
     if stride > 0 and winograd.pays(images, layer.kernel, strides):
@@ -107,7 +108,8 @@ def measure(shape, dtype, rounds):
         by = "im2col" if ways.between else "im2col, the kernel's gradient"
     else:
         by = "-"
-    return ratio, 1e3 * statistics.median(b for _, b in pairs), by
+    milliseconds = figures.spread([1e3 * b for _, b in pairs], 1)
+    return milliseconds, figures.spread([a / b for a, b in pairs]), by
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ The recipe `cyclegan` at full width: two Ts of nine residual blocks, two Ds, the
 updates and image histories of the authors' code, on random images that are in memory.
 Each side is a process of its own; they take turns, step by step, so that a noisy machine
 is noisy for all. All start from the same weights and images, and the losses of the first
-step are compared: it is the same step. Printed are medians.
+step are compared: it is the same step. Printed are medians and [lowest, highest].
 
-"GiB" is the process's peak of memory. "ours" is how many times as fast pan_tf is, the
-median over rounds.
+"GiB" is the process's peak of memory. "ours" is how many times as fast pan_tf is, step by
+step. `torch_compiled` has `torch.compile`, which needs a C++ compiler and minutes,
+channels-last tensors and a fused Adam.
 """
 
 import argparse
@@ -20,10 +21,11 @@ import statistics
 import sys
 import tempfile
 
+import figures
 import side_by_side
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SIDES = ("pan_tf", "torch", "torch_channels_last")
+SIDES = ("pan_tf", "torch", "torch_channels_last", "torch_compiled")
 
 
 def images(size, batch_size):
@@ -89,7 +91,9 @@ class Theirs:
         from pytorch_cycle import CycleGAN
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
-        self.model = CycleGAN(options.bfloat16, options.side == "torch_channels_last")
+        compiled = options.side == "torch_compiled"
+        channels_last = compiled or options.side == "torch_channels_last"
+        self.model = CycleGAN(options.bfloat16, channels_last, compiled)
         both = images(options.size, options.batch_size)
         self.batch = [torch.from_numpy(x).permute(0, 3, 1, 2) for x in both]
 
@@ -103,7 +107,7 @@ class Theirs:
 
 
 def compare(size, dtype, batch_size, rounds):
-    """Runs one setting and prints its lines."""
+    """Runs one setting, prints its rows; by how much first losses differ, relatively."""
     workers = {
         side: side_by_side.Worker(
             __file__,
@@ -120,6 +124,8 @@ def compare(size, dtype, batch_size, rounds):
         for worker in workers.values():
             worker.ask(f"load {path}")
     first = {side: worker.ask("step")["answer"] for side, worker in workers.items()}
+    for worker in workers.values():
+        worker.ask("step")
     seconds = {side: [] for side in workers}
     memory = {}
     for _ in range(rounds):
@@ -129,22 +135,22 @@ def compare(size, dtype, batch_size, rounds):
             memory[side] = found["memory"]
     for side, worker in workers.items():
         median = statistics.median(seconds[side])
-        times = statistics.median(
-            theirs / ours
-            for ours, theirs in zip(seconds["pan_tf"], seconds[side], strict=True)
-        )
-        print(
-            f"{size:>4} px {dtype:9}batch {batch_size:<4}{side:21}"
-            f"{batch_size / median:8.2f}{median:8.2f}{memory[side]:7.2f}"
-            + ("" if side == "pan_tf" else f"{times:8.2f}"),
-            flush=True,
+        times = [b / a for a, b in zip(seconds["pan_tf"], seconds[side], strict=True)]
+        figures.row(
+            size,
+            dtype,
+            batch_size,
+            side,
+            f"{batch_size / median:.2f}",
+            figures.spread(seconds[side]),
+            "" if side == "pan_tf" else figures.spread(times),
+            f"{memory[side]:.1f}",
         )
         worker.close()
-    gaps = {
-        name: abs(value - first["pan_tf"][name]) / abs(value)
+    return max(
+        abs(value - first["pan_tf"][name]) / abs(value)
         for name, value in first["torch"].items()
-    }
-    print(f"        losses of the first step differ by {max(gaps.values()):.1e} at most")
+    )
 
 
 def main():
@@ -167,11 +173,16 @@ def main():
     if options.side:
         side_by_side.serve((Ours if options.side == "pan_tf" else Theirs)(options))
         return
-    print(f"{'':28}{'side':21}{'images/s':>8}{'s/step':>8}{'GiB':>7}{'ours':>8}")
-    for size in options.sizes:
-        for dtype in options.dtypes:
-            for batch_size in options.batch_sizes:
-                compare(size, dtype, batch_size, options.rounds)
+    figures.heading("torch")
+    titles = "px, precision, batch, side, images/s, s a step, ours, GiB"
+    figures.head(*titles.split(", "))
+    gaps = [
+        compare(size, dtype, batch_size, options.rounds)
+        for size in options.sizes
+        for dtype in options.dtypes
+        for batch_size in options.batch_sizes
+    ]
+    print(f"Losses of a first step differ by {max(gaps):.1e} of themselves at most.")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ import tempfile
 import threading
 import time
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -166,6 +168,7 @@ def main(_):
     from runs import untrained
     from tests.serving import servers
 
+    figures.heading()
     values = flags.FLAGS
     with tempfile.TemporaryDirectory() as folder:
         run_dir = values.run_dir or os.path.join(folder, "run")

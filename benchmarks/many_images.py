@@ -5,16 +5,18 @@
 
 An untrained T translates the pixels of the images one after the other, as they lie in
 memory; then `TranslationJob` the folder of JPEG files, into a folder of PNG. Both in
-turns, the first of which is not counted. Prints the medians, and T's share of the job.
+turns, the first of which is not counted. Prints medians and [lowest, highest], and T's
+share of the job.
 """
 
 import os
 import pathlib
 import shutil
-import statistics
 import sys
 import tempfile
 import time
+
+import figures
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -71,11 +73,10 @@ def main(argv):
                 if turn:
                     found.append(time.perf_counter() - begin)
     shares = [a / b for a, b in zip(seconds[alone], seconds[job], strict=True)]
+    figures.heading()
     for what, values in (("T alone", seconds[alone]), ("the job", seconds[job])):
-        pace = len(files) / statistics.median(values)
-        print(f"{what}: {pace:.1f} images/s, median of {options.turns} turns")
-    low, middle, high = min(shares), statistics.median(shares), max(shares)
-    print(f"T's share of the job: {middle:.0%} [{low:.0%}, {high:.0%}]")
+        print(f"{what}: {figures.spread([len(files) / s for s in values], 1)} images/s")
+    print(f"T's share of the job: {figures.spread([100 * s for s in shares], 0)} %")
 
 
 if __name__ == "__main__":

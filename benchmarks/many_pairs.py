@@ -5,9 +5,10 @@
     python benchmarks/many_pairs.py --shards=32 --first_only
 
 Hard links to forty pairs of 256 x 256 px, side by side in JPEG files. Prints how long
-listing them takes, when `train` has done its first round, its pace while files are still
-read and without, how long reading all takes, and the memory of the process. With --shards
-the same of shards that are made of the folder, which take some gigabytes of disk.
+listing them takes, when `train` has done its first round (medians and [lowest, highest]),
+then its pace while files are still read and without, how long reading all takes, and the
+memory of the process. With --shards the same of shards that are made of the folder, which
+take some gigabytes of disk.
 """
 
 import json
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,7 +32,8 @@ from absl import flags
 flags.DEFINE_integer("pairs", 100_000, "Files in the folder.")
 flags.DEFINE_integer("iterations", 12000, "Of training; enough for all files to be read.")
 flags.DEFINE_integer("shards", None, "Shards to make of the folder, and to train on.")
-flags.DEFINE_bool("first_only", False, "Stop after the first round.")
+flags.DEFINE_integer("turns", 3, "Times that listing and the first round are measured.")
+flags.DEFINE_bool("first_only", False, "No training beyond the first round.")
 
 
 def main(argv):
@@ -51,25 +55,36 @@ def main(argv):
                 Image.fromarray(pixels).save(path, quality=92)
             else:
                 os.link(folder / "train" / f"{number % 40:06d}.jpg", path)
-        timed("listing", lambda: listing.find(folder, "train"))
+        figures.heading()
+        turns = flags.FLAGS.turns
+        timed("listing", lambda: listing.find(folder, "train"), turns)
         if count := flags.FLAGS.shards:
             files, sharded = listing.images_of(folder / "train"), folder / "shards"
             timed("writing", lambda: shards.write({"train": files}, sharded, count))
-            timed("listing shards", lambda: listing.find(sharded, "train"))
+            timed("listing shards", lambda: listing.find(sharded, "train"), turns)
             folder = sharded
-        train(folder)
+        more = range(turns - (not flags.FLAGS.first_only))
+        first = [train(folder, f"run-{n}", first_only=True) for n in more]
+        if not flags.FLAGS.first_only:
+            first.append(train(folder, "run", first_only=False))
+        print(f"command to the end of the first round: {figures.spread(first, 1)} s")
 
 
-def timed(what, call):
-    begin = time.perf_counter()
-    call()
-    print(f"{what}: {time.perf_counter() - begin:.1f} s", flush=True)
+def timed(what, call, turns=1):
+    seconds = []
+    for _ in range(turns):
+        begin = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - begin)
+    print(f"{what}: {figures.spread(seconds, 1)} s", flush=True)
 
 
-def train(folder):
-    """Trains until all files are read and some windows are logged after that."""
+def train(folder, run, first_only):
+    """Trains until all files are read and some windows are logged after that, or only
+    the first round; how long that took, in seconds.
+    """
     command = [sys.executable, "-m", "pan_tf", "train", "--recipe=l1_plus"]
-    settings = ("dataset=folder", f"data_dir={folder}", f"run_dir={folder}/run")
+    settings = ("dataset=folder", f"data_dir={folder}", f"run_dir={folder}/{run}")
     sizes = ("image_size=128", "width=.5", "dtype_policy=mixed_bfloat16", "log_every=200")
     course = (f"iterations={flags.FLAGS.iterations}", "save_every=100000")
     command += [f"--{each}" for each in (*settings, *sizes, *course)]
@@ -82,8 +97,7 @@ def train(folder):
             now = time.perf_counter() - begin
             if first is None:
                 first = now
-                print(f"first round: {first:.1f} s", flush=True)
-                if flags.FLAGS.first_only:
+                if first_only:
                     process.terminate()
             if "of files checked" not in line:
                 if read_at is None:
@@ -93,8 +107,8 @@ def train(folder):
             if later == 5:
                 process.terminate()
     if read_at is None:
-        return
-    lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+        return first
+    lines = (folder / run / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     rows = [row for row in rows if "images_per_second" in row]
     for when, chosen in (
@@ -105,6 +119,7 @@ def train(folder):
             pace = statistics.median(row["images_per_second"] for row in chosen)
             memory = max(row["memory_gib"] for row in chosen)
             print(f"{when}: {pace:.1f} images/s, {memory:.2f} GiB", flush=True)
+    return first
 
 
 if __name__ == "__main__":

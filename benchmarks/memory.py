@@ -16,6 +16,8 @@ import pathlib
 import subprocess
 import sys
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -69,8 +71,8 @@ def main():
         "1 at once": {"batch_size": 1},
     }
     kinds = {name: kinds[name] for name in options.kinds or kinds}
-    print("| recipe | px | " + " | ".join(kinds) + " | before |")
-    print("|" + "---|" * (len(kinds) + 3), flush=True)
+    figures.heading()
+    figures.head("recipe", "px", *kinds, "before")
     for recipe in options.recipes:
         for size in options.sizes:
             cells = []
@@ -80,8 +82,7 @@ def main():
                 found = subprocess.run(command, check=True, stdout=subprocess.PIPE)
                 found = json.loads(found.stdout.splitlines()[-1])
                 cells.append(f"{found['peak']:.1f}")
-            row = f"| `{recipe}` | {size} | " + " | ".join(cells)
-            print(f"{row} | {found['before']:.1f} |", flush=True)
+            figures.row(f"`{recipe}`", size, *cells, f"{found['before']:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """CycleGAN's networks and step in plain PyTorch: what `cycle_step.py` races.
 
-As the authors' code has them by default, eager: T updates first, on both directions'
-outputs, with their way back and their identity; then D of either domain on what T made
-before. Layers come in the order of `pan_tf`'s, so that its weights can be loaded.
+As the authors' code has them by default, eager or compiled: T updates first, on both
+directions' outputs, with their way back and their identity; then D of either domain on
+what T made before. Layers come in the order of `pan_tf`'s, so that its weights can be
+loaded.
 """
 
 import itertools
@@ -82,9 +83,11 @@ class CycleGAN:
     Args:
         bfloat16: whether convolutions run in bfloat16, by autocast.
         channels_last: memory format of weights and images.
+        compiled: whether networks go through `torch.compile` (the first step then takes
+            minutes), and each Adam is one fused operation.
     """
 
-    def __init__(self, bfloat16=False, channels_last=False):
+    def __init__(self, bfloat16=False, channels_last=False, compiled=False):
         self.networks = {
             "transformer": transformer(),
             "inverse": transformer(),
@@ -95,12 +98,14 @@ class CycleGAN:
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         for network in self.networks.values():
             network.to(memory_format=self.format)
+            if compiled:
+                network.compile()
         self.t, self.f, self.d_y, self.d_x = self.networks.values()
         self.memories = {self.d_y: Memory(), self.d_x: Memory()}
 
         def adam(*networks):
             weights = itertools.chain(*(n.parameters() for n in networks))
-            return torch.optim.Adam(weights, 2e-4, (0.5, 0.999))
+            return torch.optim.Adam(weights, 2e-4, (0.5, 0.999), fused=compiled)
 
         self.t_optimizer = adam(self.t, self.f)
         self.d_optimizer = adam(self.d_y, self.d_x)

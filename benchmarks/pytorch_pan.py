@@ -1,8 +1,9 @@
 """PAN's networks and its round of updates in plain PyTorch: what `train_step.py` races.
 
 Written as one would write it for speed without tricks: eager, its own Adam, only the
-gradients that an update needs. Layers carry the numbers of the paper's Tables I and II,
-so that the weights of `pan_tf`'s networks can be loaded.
+gradients that an update needs; and, to choose, with what PyTorch has to make it faster.
+Layers carry the numbers of the paper's Tables I and II, so that the weights of `pan_tf`'s
+networks can be loaded.
 """
 
 import torch
@@ -88,17 +89,31 @@ class Pan:
         channels_last: memory format of weights and images.
         sharing: whether, on a reused minibatch, T's output and D's view of the target
             are kept while they stay the same.
+        compiled: whether networks go through `torch.compile` (the first round then takes
+            minutes), and each Adam is one fused operation.
     """
 
-    def __init__(self, image_size, bfloat16=False, channels_last=False, sharing=False):
+    def __init__(
+        self,
+        image_size,
+        bfloat16=False,
+        channels_last=False,
+        sharing=False,
+        compiled=False,
+    ):
         self.sharing = sharing
         self.t, self.d = Transformer(), Discriminator(image_size)
         self.bfloat16 = bfloat16
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.t.to(memory_format=self.format)
         self.d.to(memory_format=self.format)
-        self.t_optimizer = torch.optim.Adam(self.t.parameters(), 2e-4, (0.5, 0.999))
-        self.d_optimizer = torch.optim.Adam(self.d.parameters(), 2e-4, (0.5, 0.999))
+        self.t_optimizer, self.d_optimizer = (
+            torch.optim.Adam(each.parameters(), 2e-4, (0.5, 0.999), fused=compiled)
+            for each in (self.t, self.d)
+        )
+        if compiled:
+            self.t.compile()
+            self.d.compile()
 
     def load(self, weights):
         """Takes weights by name, as `train_step.py` exports them."""

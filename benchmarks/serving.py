@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -110,6 +112,9 @@ def cold(kind, path):
 
 
 def cold_starts(paths):
+    figures.head(
+        "s, cold", "import", "load", "first answer", "second", "load and first answer"
+    )
     for kind, path in paths.items():
         command = [sys.executable, __file__, "--cold", f"{kind}={path}"]
         runs = [
@@ -120,11 +125,8 @@ def cold_starts(paths):
             )
             for _ in range(5)
         ]
-        parts = [statistics.median(part) for part in zip(*runs, strict=True)]
-        print(
-            f"{kind:14} import {parts[0]:.2f} s, load {parts[1]:.2f} s, first answer "
-            f"{parts[2]:.2f} s, second {parts[3]:.3f} s"
-        )
+        parts = [*zip(*runs, strict=True), [run[1] + run[2] for run in runs]]
+        figures.row(kind, *map(figures.spread, parts))
 
 
 def ready(export_dir, folder):
@@ -141,7 +143,7 @@ def ready(export_dir, folder):
         begin = time.perf_counter()
         with servers.running(config):
             seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+    return figures.spread(seconds, 1)
 
 
 def main(argv):
@@ -152,6 +154,7 @@ def main(argv):
     from pan_tf.export import optimized
     from runs import untrained
 
+    figures.heading("onnxruntime", "tf2onnx")
     with tempfile.TemporaryDirectory() as folder:
         run_dir = flags.FLAGS.run_dir or os.path.join(folder, "run")
         if not flags.FLAGS.run_dir:
@@ -189,7 +192,7 @@ def main(argv):
         sides.clear()
         cold_starts({"TensorFlow": str(path), "ONNX Runtime": converted["T"]})
         seconds = ready(export_dir, folder)
-        print(f"stand-in server, start to ready, with warm-up: {seconds:.1f} s")
+        print(f"stand-in server, start to ready, with warm-up: {seconds} s")
 
 
 if __name__ == "__main__":

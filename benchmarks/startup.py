@@ -2,15 +2,19 @@
 
     python benchmarks/startup.py
 
-Each is measured in fresh processes and given as the median of three.
+    python benchmarks/startup.py --cases quickstart --turns 7
+
+Each is measured in fresh processes. Printed are medians and [lowest, highest].
 """
 
+import argparse
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+import figures
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRAIN = [sys.executable, str(ROOT / "scripts" / "train.py")]
@@ -42,6 +46,10 @@ def first_step(*flags):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--cases", nargs="+", help="only these, by how they begin")
+    options = parser.parse_args()
     cases = {
         "python alone": lambda: answers(sys.executable, "-c", ""),
         "import pan_tf": lambda: answers(sys.executable, "-c", "import pan_tf"),
@@ -55,8 +63,11 @@ def main():
             "--dataset=bluemarble"
         ),
     }
+    figures.heading()
+    figures.head("what", "s")
     for name, measure in cases.items():
-        print(f"{name:42} {statistics.median(measure() for _ in range(3)):6.2f} s")
+        if not options.cases or name.startswith(tuple(options.cases)):
+            figures.row(name, figures.spread([measure() for _ in range(options.turns)]))
 
 
 if __name__ == "__main__":

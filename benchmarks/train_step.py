@@ -8,17 +8,19 @@
 three of T, on random images that are in memory. Each side is a process of its own; they
 take turns, round by round, so that a noisy machine is noisy for all. All start from the
 same weights and images, and the losses of the first round are compared: it is the same
-step. Printed are medians.
+step. Printed are medians and [lowest, highest].
 
 images/s counts the images of a round's minibatches: four minibatches where each update
 has a fresh one, one where all share it. "GiB" is the process's peak of memory, "before"
 what it had taken before the first round: libraries, weights, images. "share" is the
-arithmetic of the round's convolutions over its time, as a share of what the fastest side
-reaches in one large convolution (3x3, 256 -> 256, 64 px, batch 4). "ours" is how many
-times as fast pan_tf is, the median over rounds.
+arithmetic of the round's convolutions over its median time, as a share of what the
+fastest side reaches in one large convolution (3x3, 256 -> 256, 64 px, batch 4). "ours" is
+how many times as fast pan_tf is, round by round.
 
 On a reused minibatch `torch` makes every pass that it makes on fresh ones;
 `torch_sharing` keeps T's output and D's features while they hold, as pan_tf does.
+`torch_compiled` has all that PyTorch has: `torch.compile`, which needs a C++ compiler and
+minutes, channels-last tensors, a fused Adam; on a reused minibatch it shares, too.
 """
 
 import argparse
@@ -29,6 +31,7 @@ import statistics
 import sys
 import tempfile
 
+import figures
 import side_by_side
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -48,8 +51,8 @@ def images(size, minibatches):
 
 
 SIDES = {
-    "fresh": ("pan_tf", "torch", "torch_channels_last"),
-    "reused": ("pan_tf", "torch", "torch_sharing"),
+    "fresh": ("pan_tf", "torch", "torch_channels_last", "torch_compiled"),
+    "reused": ("pan_tf", "torch", "torch_sharing", "torch_compiled"),
 }
 
 
@@ -141,11 +144,13 @@ class Theirs:
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.reuse = options.reuse
+        compiled = options.side == "torch_compiled"
         self.pan = Pan(
             options.size,
             bfloat16=options.bfloat16,
-            channels_last=options.side == "torch_channels_last",
-            sharing=options.side == "torch_sharing",
+            channels_last=compiled or options.side == "torch_channels_last",
+            sharing=compiled or options.side == "torch_sharing",
+            compiled=compiled,
         )
         both = images(options.size, 1 if options.reuse else 4)
         self.batch = [torch.from_numpy(x).permute(0, 1, 4, 2, 3) for x in both]
@@ -226,7 +231,7 @@ def profile(size, dtype, minibatches):
 
 
 def compare(size, dtype, minibatches, rounds):
-    """Runs one setting and prints its lines."""
+    """Runs one setting, prints its rows; by how much first losses differ, relatively."""
     reuse = minibatches == "reused"
     workers = {
         side: side_by_side.Worker(
@@ -245,6 +250,8 @@ def compare(size, dtype, minibatches, rounds):
             s: worker.ask(f"load {path}")["memory"] for s, worker in workers.items()
         }
     first = {side: worker.ask("round")["answer"] for side, worker in workers.items()}
+    for worker in workers.values():
+        worker.ask("round")
     seconds = {side: [] for side in workers}
     convolutions = []
     for _ in range(rounds):
@@ -255,17 +262,18 @@ def compare(size, dtype, minibatches, rounds):
     for side, worker in workers.items():
         median = statistics.median(seconds[side])
         rate = gmac(size, reuse and side != "torch") / median
-        times = statistics.median(
-            theirs / ours
-            for ours, theirs in zip(seconds["pan_tf"], seconds[side], strict=True)
-        )
-        print(
-            f"{size:>4} px {dtype:9}{minibatches:8}{side:21}"
-            f"{BATCH * (1 if reuse else 4) / median:8.2f}{median:9.2f}"
-            f"{worker.ask('convolution')['memory']:7.2f}{before[side]:8.2f}"
-            f"{rate:8.0f}{rate / peak:8.0%}"
-            + ("" if side == "pan_tf" else f"{times:8.2f}"),
-            flush=True,
+        times = [b / a for a, b in zip(seconds["pan_tf"], seconds[side], strict=True)]
+        figures.row(
+            size,
+            dtype,
+            minibatches,
+            side,
+            f"{BATCH * (1 if reuse else 4) / median:.2f}",
+            figures.spread(seconds[side]),
+            f"{rate / peak:.0%}",
+            "" if side == "pan_tf" else figures.spread(times),
+            f"{worker.ask('convolution')['memory']:.1f}",
+            f"{before[side]:.1f}",
         )
         worker.close()
     gap = max(
@@ -273,7 +281,7 @@ def compare(size, dtype, minibatches, rounds):
         for k in first["torch"]
         if first["torch"][k]
     )
-    print(f"        losses of the first round differ by {gap:.1e} of themselves at most")
+    return gap
 
 
 def main():
@@ -305,14 +313,18 @@ def main():
         options.size = int(options.size)
         side_by_side.serve((Ours if options.side == "pan_tf" else Theirs)(options))
         return
-    print(
-        f"{'':24}{'side':21}{'images/s':>8}{'s/round':>9}{'GiB':>7}{'before':>8}"
-        f"{'GMAC/s':>8}{'share':>8}{'ours':>8}"
+    figures.heading("torch")
+    titles = (
+        "px, precision, minibatches, side, images/s, s a round, share, ours, GiB, before"
     )
-    for size in options.sizes:
-        for dtype in options.dtypes:
-            for minibatches in options.minibatches:
-                compare(size, dtype, minibatches, options.rounds)
+    figures.head(*titles.split(", "))
+    gaps = [
+        compare(size, dtype, minibatches, options.rounds)
+        for size in options.sizes
+        for dtype in options.dtypes
+        for minibatches in options.minibatches
+    ]
+    print(f"Losses of a first round differ by {max(gaps):.1e} of themselves at most.")
 
 
 if __name__ == "__main__":
