@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from pan_tf import runtime
 from pan_tf.layers import BatchNormalization
 from pan_tf.layers import Conv2D
 from pan_tf.layers import Dropout
@@ -52,7 +53,8 @@ class BlockConv2D(layers.Layer):
         self.strides, self.padding, self.activation = strides, padding, activation
         self.bias = self._variable(bias)
         filters = step = len(bias)
-        if not is_constant and kernel.size >= _LARGE:
+        is_large = not is_constant and kernel.size >= _LARGE
+        if is_large and runtime.is_on_cpu():  # A GPU wants whole kernels.
             fits = _BLOCK // math.prod(kernel.shape[:3])
             step = max(fits // _FILTERS, 1) * _FILTERS
         keep = tf.constant if is_constant else self._variable

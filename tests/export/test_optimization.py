@@ -75,6 +75,14 @@ def test_a_large_kernel_is_a_constant_or_in_blocks(kind, constants, monkeypatch)
     assert network.compute_output_shape(source.shape) == expected.shape
 
 
+def test_on_gpus_kernels_are_whole(monkeypatch):
+    monkeypatch.setattr(optimization, "_CONSTANTS", 0)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind == "GPU"])
+    image = keras.Input((None, None, 256))
+    network = optimized(keras.Model(image, LARGE["same"][0]()(image)))
+    assert [v.shape for v in network.variables] == [(320,), (3, 3, 256, 320)]
+
+
 def test_the_smallest_kernels_are_constants():
     network = optimized(unsettled(Config()))
     blocks = [layer for layer in network.layers if isinstance(layer, BlockConv2D)]
