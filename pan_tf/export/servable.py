@@ -24,8 +24,8 @@ from pan_tf.inference import any_size
 class Servable(tf.Module):
     """T with its signatures.
 
-    All signatures call one function, whose weights are variables: each is stored once,
-    outside of the graph. (A Keras model as an attribute is saved in a way that
+    All signatures call one function of T's variables, and of what `optimized` has made
+    constants: each is stored once. (A Keras model as an attribute is saved in a way that
     `tf.saved_model.load` can restore, but TF Serving's loader cannot; `model.export`
     stores every weight twice.)
 
