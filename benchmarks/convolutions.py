@@ -6,10 +6,9 @@
 A shape is images, pixels a side, channels, filters, taps a side and stride; a negative
 stride is that of a transposed convolution. Forward and backward pass, in turns: the
 layers of `pan_tf.layers` in training beside the same layers outside of it, whose passes
-are TensorFlow's. "ours" is how many times as fast training's are, round by round; printed
-are medians and [lowest, highest];
-"by" is what computes them: fewer multiplications (winograd), products of matrices
-(im2col), or the same kernels.
+are TensorFlow's. "ours" is how many times as fast training's are, round by round; "by" is
+what computes them: fewer multiplications (winograd), products of matrices (im2col), or
+the same kernels. Printed are medians and [lowest, highest].
 """
 
 import argparse
@@ -52,7 +51,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     figures.heading()
-    figures.head("shape", f"ms, {options.dtype}", "ours", "by")
+    figures.columns("shape", f"ms, {options.dtype}", "ours", "by")
     for shape in options.shapes:
         figures.row(shape, *measure(shape, options.dtype, options.rounds))
 

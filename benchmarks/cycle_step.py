@@ -15,6 +15,7 @@ channels-last tensors and a fused Adam.
 """
 
 import argparse
+import itertools
 import os
 import pathlib
 import statistics
@@ -175,13 +176,9 @@ def main():
         return
     figures.heading("torch")
     titles = "px, precision, batch, side, images/s, s a step, ours, GiB"
-    figures.head(*titles.split(", "))
-    gaps = [
-        compare(size, dtype, batch_size, options.rounds)
-        for size in options.sizes
-        for dtype in options.dtypes
-        for batch_size in options.batch_sizes
-    ]
+    figures.columns(*titles.split(", "))
+    kinds = itertools.product(options.sizes, options.dtypes, options.batch_sizes)
+    gaps = [compare(*kind, options.rounds) for kind in kinds]
     print(f"Losses of a first step differ by {max(gaps):.1e} of themselves at most.")
 
 

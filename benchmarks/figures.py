@@ -57,7 +57,7 @@ def row(*cells):
     print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
-def head(*titles):
+def columns(*titles):
     """Prints the first two lines of a Markdown table."""
     row(*titles)
     print("|" + "---|" * len(titles), flush=True)

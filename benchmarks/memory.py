@@ -72,7 +72,7 @@ def main():
     }
     kinds = {name: kinds[name] for name in options.kinds or kinds}
     figures.heading()
-    figures.head("recipe", "px", *kinds, "before")
+    figures.columns("recipe", "px", *kinds, "before")
     for recipe in options.recipes:
         for size in options.sizes:
             cells = []

@@ -112,7 +112,7 @@ def cold(kind, path):
 
 
 def cold_starts(paths):
-    figures.head(
+    figures.columns(
         "s, cold", "import", "load", "first answer", "second", "load and first answer"
     )
     for kind, path in paths.items():

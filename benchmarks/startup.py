@@ -1,7 +1,6 @@
 """Seconds of `import pan_tf`, until `--help` or a wrong flag answers, and the first step.
 
     python benchmarks/startup.py
-
     python benchmarks/startup.py --cases quickstart --turns 7
 
 Each is measured in fresh processes. Printed are medians and [lowest, highest].
@@ -64,7 +63,7 @@ def main():
         ),
     }
     figures.heading()
-    figures.head("what", "s")
+    figures.columns("what", "s")
     for name, measure in cases.items():
         if not options.cases or name.startswith(tuple(options.cases)):
             figures.row(name, figures.spread([measure() for _ in range(options.turns)]))

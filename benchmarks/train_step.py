@@ -25,6 +25,7 @@ minutes, channels-last tensors, a fused Adam; on a reused minibatch it shares, t
 
 import argparse
 import collections
+import itertools
 import os
 import pathlib
 import statistics
@@ -276,12 +277,11 @@ def compare(size, dtype, minibatches, rounds):
             f"{before[side]:.1f}",
         )
         worker.close()
-    gap = max(
+    return max(
         abs(first["torch"][k] - first["pan_tf"][k]) / abs(first["torch"][k])
         for k in first["torch"]
         if first["torch"][k]
     )
-    return gap
 
 
 def main():
@@ -317,13 +317,9 @@ def main():
     titles = (
         "px, precision, minibatches, side, images/s, s a round, share, ours, GiB, before"
     )
-    figures.head(*titles.split(", "))
-    gaps = [
-        compare(size, dtype, minibatches, options.rounds)
-        for size in options.sizes
-        for dtype in options.dtypes
-        for minibatches in options.minibatches
-    ]
+    figures.columns(*titles.split(", "))
+    kinds = itertools.product(options.sizes, options.dtypes, options.minibatches)
+    gaps = [compare(*kind, options.rounds) for kind in kinds]
     print(f"Losses of a first round differ by {max(gaps):.1e} of themselves at most.")
 
 
